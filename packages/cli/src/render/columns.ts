@@ -1,0 +1,99 @@
+/**
+ * Two columns that grow at their own pace: the transcript on the left, the lane on the right. A row is finished when
+ * the column that wants to write finds its half taken; until then it is the screen's changing line.
+ * @module
+ */
+import { cutLine, padLine } from "./measure.ts";
+import type { Line, Screen, Span } from "./screen.ts";
+
+export interface Cell {
+  readonly text: string;
+  readonly style?: (text: string) => string;
+}
+
+export interface Columns {
+  /** Characters of one line of the left column. */
+  readonly leftWidth: number;
+  addLeft(cell: Cell): void;
+  /** Shows text in the left half of the open row that may still change. */
+  previewLeft(cell: Cell): void;
+  /** `bar` separates the columns, from this row on. */
+  addRight(cell: Cell, bar: Cell): void;
+  setBar(bar: Cell): void;
+  /** Lines below the open row, e.g. what the user is typing. */
+  setFooter(lines: readonly Line[]): void;
+  /** Finishes the open row. */
+  close(): void;
+}
+
+/** The lane's share of the screen, with its bar. */
+const rightWidth = 40;
+
+interface Row {
+  left: Cell | null;
+  right: Cell | null;
+  bar: Cell;
+}
+
+export function createColumns(screen: Screen): Columns {
+  let footer: readonly Line[] = [];
+  let row: Row = { left: null, right: null, bar: { text: " " } };
+  let preview: Cell | null = null;
+  const leftWidth = () => screen.width - rightWidth;
+
+  const lineOf = (left: Cell | null): Line => {
+    const width = leftWidth();
+    const text = span(left, padLine(cutLine(left?.text ?? "", width), width));
+    return row.right === null ? [text, row.bar] : [text, row.bar, { text: " " }, row.right];
+  };
+  const isOpen = () => row.left !== null || row.right !== null;
+  const finish = () => {
+    if (isOpen()) screen.write([lineOf(row.left)]);
+    row = { left: null, right: null, bar: row.bar };
+  };
+  const draw = () => {
+    const rows = isOpen() && row.left !== null ? [lineOf(row.left)] : [];
+    const moving = row.left === null && (row.right !== null || preview !== null) ? [lineOf(preview)] : [];
+    screen.setLive([...rows, ...moving, ...footer]);
+  };
+
+  return {
+    get leftWidth() {
+      return leftWidth();
+    },
+    addLeft(cell) {
+      if (row.left !== null) finish();
+      preview = null;
+      row.left = cell;
+      draw();
+    },
+    previewLeft(cell) {
+      if (row.left !== null) finish();
+      preview = cell;
+      draw();
+    },
+    addRight(cell, bar) {
+      if (row.right !== null) finish();
+      row = { ...row, right: cell, bar };
+      draw();
+    },
+    setBar(bar) {
+      row.bar = bar;
+      draw();
+    },
+    setFooter(lines) {
+      footer = lines;
+      draw();
+    },
+    close() {
+      footer = [];
+      preview = null;
+      finish();
+      screen.close();
+    },
+  };
+}
+
+function span(cell: Cell | null, text: string): Span {
+  return cell?.style === undefined ? { text } : { text, style: cell.style };
+}

@@ -1,0 +1,120 @@
+/** Events as people read them. Pure; everything in the result is escaped. @module */
+import { escapeForTerminal, escapeToLine } from "./escape.ts";
+
+/** A durable event or a preview frame, as the stream carries it. */
+export type StreamedEvent = Readonly<Record<string, unknown>> & { readonly type: string };
+
+export type EntryKind = "user" | "agent" | "thinking" | "call" | "result" | "failure" | "notice" | "approval";
+
+export interface TranscriptEntry {
+  readonly kind: EntryKind;
+  /** One or more lines, escaped. */
+  readonly text: string;
+}
+
+export function isFields(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+export function readString(fields: Readonly<Record<string, unknown>>, name: string): string {
+  const value = fields[name];
+  return typeof value === "string" ? value : "";
+}
+
+/** Text of content blocks; other blocks are named in brackets. Not escaped. */
+export function contentText(content: unknown): string {
+  if (!Array.isArray(content)) return "";
+  return content
+    .filter(isFields)
+    .map((block) => (block["type"] === "text" ? readString(block, "text") : `[${readString(block, "type")}]`))
+    .join("\n");
+}
+
+/** The argument that says most about a call, for one line. */
+const tellingArguments = ["command", "file_path", "path", "pattern"];
+
+/** @example describeCall("bash", { command: "ls" }) // "bash  ls" */
+export function describeCall(name: string, input: unknown): string {
+  const fields = isFields(input) ? input : {};
+  const telling = tellingArguments.filter((argument) => typeof fields[argument] === "string");
+  const shown =
+    telling.length > 0 ? telling.map((argument) => readString(fields, argument)).join(" ") : JSON.stringify(fields);
+  return `${escapeToLine(name)}  ${escapeToLine(shown.slice(0, 400))}`;
+}
+
+/** The first lines of a result, and how many more there are. */
+export function shortenResult(text: string, maximumLines: number): string {
+  const lines = escapeForTerminal(text.slice(0, 200_000)).trimEnd().split("\n");
+  if (lines.length <= maximumLines) return lines.join("\n");
+  return [...lines.slice(0, maximumLines - 1), `… ${lines.length - maximumLines + 1} more lines`].join("\n");
+}
+
+const maximumResultLines = 8;
+
+/** Null for events that a reader of the conversation does not need. */
+export function describeEvent(event: StreamedEvent): TranscriptEntry | null {
+  switch (event.type) {
+    case "user.message":
+      return { kind: "user", text: escapeForTerminal(contentText(event["content"])) };
+    case "user.interrupt":
+      return { kind: "notice", text: "interrupted by the user" };
+    case "user.tool_confirmation":
+      return { kind: "notice", text: event["result"] === "allow" ? "allowed by the user" : "denied by the user" };
+    case "agent.message":
+      return { kind: "agent", text: escapeForTerminal(contentText(event["content"])) };
+    case "agent.thinking":
+      return { kind: "thinking", text: "thinking" };
+    case "agent.tool_use":
+    case "agent.mcp_tool_use":
+    case "agent.custom_tool_use":
+      return describeToolUse(event);
+    case "agent.tool_result":
+    case "agent.mcp_tool_result":
+    case "user.custom_tool_result":
+      return {
+        kind: event["is_error"] === true ? "failure" : "result",
+        text: shortenResult(contentText(event["content"]), maximumResultLines),
+      };
+    case "session.error":
+      return { kind: "failure", text: describeError(event["error"]) };
+    case "session.status_idle":
+      return describeStop(event["stop_reason"]);
+    case "session.status_terminated":
+      return { kind: "notice", text: "the session has ended" };
+    case "session.deleted":
+      return { kind: "notice", text: "the session was deleted" };
+    default:
+      return null;
+  }
+}
+
+function describeToolUse(event: StreamedEvent): TranscriptEntry {
+  const call = describeCall(readString(event, "name"), event["input"]);
+  if (event["evaluated_permission"] !== "ask") return { kind: "call", text: call };
+  return { kind: "approval", text: `${call}\nwaits for approval: ${escapeToLine(readString(event, "id"))}` };
+}
+
+function describeError(error: unknown): string {
+  const fields = isFields(error) ? error : {};
+  const retry = isFields(fields["retry_status"]) && fields["retry_status"]["type"] === "retrying" ? "; trying again" : "";
+  return escapeToLine(readString(fields, "message") || "The session met an unknown error.") + retry;
+}
+
+function describeStop(reason: unknown): TranscriptEntry | null {
+  const type = isFields(reason) ? readString(reason, "type") : "";
+  switch (type) {
+    case "end_turn":
+    case "":
+      return null;
+    case "requires_action":
+      return { kind: "notice", text: "waiting for approval" };
+    case "retries_exhausted":
+      return { kind: "failure", text: "the model could not be reached: this turn has ended" };
+    case "budget_reached":
+      return { kind: "failure", text: "the budget of this session is used up" };
+    case "refusal":
+      return { kind: "failure", text: "the model refused to go on" };
+    default:
+      return { kind: "notice", text: `stopped: ${escapeToLine(type)}` };
+  }
+}

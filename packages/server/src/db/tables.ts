@@ -1,0 +1,135 @@
+/** The tables as Kysely sees them. The migrations are the truth; a test compares the two. @module */
+import type { ColumnType, Generated } from "kysely";
+
+type Timestamp = ColumnType<Date, Date | undefined, Date>;
+type Json<T> = ColumnType<T, string, string>;
+/** A bigint that is known to stay below 2^53; the driver is set to parse it as a number. */
+type Count = ColumnType<number, number | undefined, number>;
+
+export interface OrganizationTable {
+  id: string;
+  name: string;
+  created_at: Timestamp;
+}
+
+export interface ApiKeyTable {
+  id: string;
+  organization_id: string;
+  name: string;
+  key_hash: Buffer;
+  scopes: string[];
+  created_at: Timestamp;
+  last_used_at: Date | null;
+  revoked_at: Date | null;
+}
+
+export interface AgentTable {
+  id: string;
+  organization_id: string;
+  latest_version: number;
+  created_at: Timestamp;
+  archived_at: Date | null;
+}
+
+export interface AgentVersionTable {
+  agent_id: string;
+  organization_id: string;
+  version: number;
+  definition: Json<unknown>;
+  created_at: Timestamp;
+}
+
+export interface EnvironmentTable {
+  id: string;
+  organization_id: string;
+  name: string;
+  description: string | null;
+  config: Json<unknown>;
+  metadata: Json<Record<string, string>>;
+  created_at: Timestamp;
+  updated_at: Timestamp;
+  archived_at: Date | null;
+}
+
+export type SessionStatus = "idle" | "running" | "rescheduling" | "terminated";
+
+export interface SessionTable {
+  id: string;
+  organization_id: string;
+  agent: Json<unknown>;
+  agent_id: string;
+  agent_version: number;
+  environment_id: string;
+  title: string | null;
+  metadata: Json<Record<string, string>>;
+  resources: Json<unknown[]>;
+  vault_ids: Json<string[]>;
+  status: Generated<SessionStatus>;
+  epoch: Count;
+  head_seq: Count;
+  created_at: Timestamp;
+  updated_at: Timestamp;
+  archived_at: Date | null;
+}
+
+export interface SessionEventTable {
+  session_id: string;
+  seq: Count;
+  organization_id: string;
+  id: string;
+  type: string;
+  data: Json<Record<string, unknown> | null>;
+  record: Json<Record<string, unknown> | null>;
+  epoch: Count;
+  created_at: Timestamp;
+}
+
+export interface SandboxTable {
+  session_id: string;
+  organization_id: string;
+  sandbox_id: string | null;
+  generation: Generated<number>;
+  provider: string;
+  snapshot_id: string | null;
+  snapshot_at: Date | null;
+  awake_milliseconds: Generated<number>;
+  commands: Generated<number>;
+  replacements: Generated<number>;
+  resume_milliseconds: Generated<number[]>;
+  updated_at: Timestamp;
+}
+
+export interface SnapshotTable {
+  id: string;
+  organization_id: string;
+  session_id: string;
+  sha256: string;
+  size_bytes: Count;
+  created_at: Timestamp;
+}
+
+export interface AuditTable {
+  id: Generated<number>;
+  organization_id: string;
+  session_id: string | null;
+  at: Timestamp;
+  principal: Json<unknown>;
+  action: string;
+  resource: string;
+  decision: "allow" | "ask" | "deny";
+  reasons: Json<string[]>;
+  digest: string;
+}
+
+export interface Tables {
+  organizations: OrganizationTable;
+  api_keys: ApiKeyTable;
+  agents: AgentTable;
+  agent_versions: AgentVersionTable;
+  environments: EnvironmentTable;
+  sessions: SessionTable;
+  session_events: SessionEventTable;
+  sandboxes: SandboxTable;
+  snapshots: SnapshotTable;
+  audit_log: AuditTable;
+}

@@ -1,0 +1,121 @@
+/**
+ * What the HTTP layer asks of sessions. `sessions/` implements it; HTTP and the loop meet only behind it.
+ * @module
+ */
+import type { SendableContent, SupportedUserEvent } from "@exoloop/protocol/events";
+import type { SessionAgent, SessionAgentReference, SessionAgentUpdate } from "@exoloop/protocol/sessions";
+import type { SandboxFigures } from "@exoloop/protocol/sandboxes";
+import type { SessionStatus } from "../db/tables.ts";
+import type { ListPage, ListQuery, TimeRange } from "../agents/list.ts";
+import type { Principal } from "./authentication.ts";
+
+export type { Principal, SendableContent, SessionStatus };
+
+/** One public event: records of the loop (`x.…`) never pass here. */
+export interface StoredEvent {
+  readonly seq: number;
+  readonly id: string;
+  readonly type: string;
+  /** Besides id, type and processed_at. */
+  readonly data: Readonly<Record<string, unknown>>;
+  readonly createdAt: Date;
+  /** Null while a `user.*` event waits in the inbox. */
+  readonly processedAt: Date | null;
+}
+
+/** Checked by HTTP: only content and kinds of events that this server can act on. */
+export type UserEventInput = SupportedUserEvent;
+
+export interface CreateSessionInput {
+  readonly agent: SessionAgentReference;
+  readonly environmentId: string;
+  readonly title: string | null;
+  readonly metadata: Readonly<Record<string, string>>;
+  /** At most 50. */
+  readonly initialEvents: readonly UserEventInput[];
+}
+
+/** Absent keeps. In `metadata`, null deletes the key. */
+export interface UpdateSessionInput {
+  readonly title?: string | null;
+  readonly metadata?: Readonly<Record<string, string | null>>;
+  /** As sent; `patchSessionAgent` of agents/resolve.ts applies it. Only while the session is not running. */
+  readonly agent?: SessionAgentUpdate;
+}
+
+export interface SessionUsageFigures {
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  readonly cacheReadInputTokens: number;
+  readonly cacheCreationInputTokens: number;
+}
+
+export interface SessionStatFigures {
+  /** Time spent running. */
+  readonly activeSeconds: number;
+  /** From creation to now, or to its end. */
+  readonly durationSeconds: number;
+}
+
+export interface SessionRow {
+  readonly id: string;
+  readonly agent: SessionAgent;
+  readonly environmentId: string;
+  readonly title: string | null;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly status: SessionStatus;
+  readonly usage: SessionUsageFigures;
+  readonly stats: SessionStatFigures;
+  /** Null when the session has never used a sandbox. */
+  readonly sandbox: SandboxFigures | null;
+  readonly createdAt: Date;
+  readonly updatedAt: Date;
+  readonly archivedAt: Date | null;
+}
+
+/** `order` (of creation) is `desc` unless asked otherwise; position and direction come from the cursor. */
+export interface ListSessionsQuery extends ListQuery {
+  readonly agentId?: string;
+  readonly agentVersion?: number;
+  readonly statuses?: readonly SessionStatus[];
+}
+
+export interface EventQuery {
+  /** Exclusive. */
+  readonly after?: number;
+  /** Exclusive. */
+  readonly before?: number;
+  readonly order: "asc" | "desc";
+  /** 1–1,000. */
+  readonly limit: number;
+  readonly types?: readonly string[];
+  /** Compared with `processedAt`. */
+  readonly processed?: TimeRange;
+}
+
+/**
+ * Every method throws Problem `not_found` for a session that does not exist or belongs to another organization, and
+ * the two cannot be told apart.
+ */
+export interface SessionService {
+  /** Stores the session, appends the initial events and wakes it, in one transaction. */
+  create(principal: Principal, input: CreateSessionInput): Promise<SessionRow>;
+  get(principal: Principal, sessionId: string): Promise<SessionRow>;
+  list(principal: Principal, query: ListSessionsQuery): Promise<ListPage<SessionRow>>;
+  update(principal: Principal, sessionId: string, patch: UpdateSessionInput): Promise<SessionRow>;
+  /** Archiving twice answers the same. */
+  archive(principal: Principal, sessionId: string): Promise<SessionRow>;
+  delete(principal: Principal, sessionId: string): Promise<void>;
+  /** Admits all or none. */
+  send(
+    principal: Principal,
+    sessionId: string,
+    events: readonly UserEventInput[],
+  ): Promise<readonly StoredEvent[]>;
+  events(principal: Principal, sessionId: string, query: EventQuery): Promise<readonly StoredEvent[]>;
+  /** `seq` is the log's last number, public or not. */
+  head(
+    principal: Principal,
+    sessionId: string,
+  ): Promise<{ readonly seq: number; readonly status: SessionStatus; readonly archived: boolean }>;
+}

@@ -1,0 +1,41 @@
+/** What the engine calls for each turn: claim, drive, let go. @module */
+import type { Kysely } from "kysely";
+import type { Tables } from "../db/tables.ts";
+import { claimSession, ClaimLostError } from "../sessions/log.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import type { AgentSnapshot } from "./context.ts";
+import { createLiveEffects, type LiveEffectsDependencies } from "./effects-live.ts";
+import { runTurn } from "./run.ts";
+
+export interface DriverDependencies extends LiveEffectsDependencies {
+  readonly log: Logger;
+}
+
+/**
+ * Drives one turn of a session. A driver that was replaced stops without an error: the other one goes on. Any other
+ * failure rejects, and the engine hands the turn out again.
+ */
+export async function driveTurn(dependencies: DriverDependencies, sessionId: string): Promise<void> {
+  const { database, log, tools } = dependencies;
+  const claim = await claimSession(database, sessionId);
+  if (claim === null) return;
+  try {
+    const agent = await readAgent(database, sessionId);
+    if (agent === null) return;
+    const effects = createLiveEffects(dependencies, claim, agent);
+    await runTurn(effects, (toolName) => tools.find(toolName)?.parallel === true);
+  } catch (error) {
+    if (error instanceof ClaimLostError) {
+      log.info({ session: sessionId, epoch: claim.epoch }, "claim lost");
+      return;
+    }
+    log.error({ session: sessionId, error }, "turn failed");
+    throw error;
+  }
+}
+
+async function readAgent(database: Kysely<Tables>, sessionId: string): Promise<AgentSnapshot | null> {
+  const row = await database.selectFrom("sessions").select("agent").where("id", "=", sessionId).executeTakeFirst();
+  // Written by this server from a validated agent: its shape is the snapshot's.
+  return row === undefined ? null : (row.agent as AgentSnapshot);
+}

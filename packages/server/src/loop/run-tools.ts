@@ -1,0 +1,99 @@
+/** Tool calls: decided, refused, run. Each is intent, effect and result under the identifier of its event. @module */
+import { type LogEvent, type NewEvent, publicEvent, recordEvent } from "../sessions/event.ts";
+import { writeContent } from "../sessions/content.ts";
+import type { OpenCall, SessionState, ToolCallPart } from "../sessions/state.ts";
+import type { ToolResult } from "../tools/tool.ts";
+import type { AuditEntry, Effects } from "./effects.ts";
+
+/** The decision, its audit row and the event that shows it are one transaction, before any effect of the call. */
+export async function decideCalls(calls: readonly ToolCallPart[], state: SessionState, effects: Effects) {
+  const decided = calls.map((call) => decideOne(call, state, effects));
+  return effects.append({ events: decided.map((entry) => entry.event), audit: decided.map((entry) => entry.audit) });
+}
+
+function decideOne(
+  call: ToolCallPart,
+  state: SessionState,
+  effects: Effects,
+): { readonly event: NewEvent; readonly audit: AuditEntry } {
+  const { decision, custom, policy, reasons } = effects.decideCall(call);
+  const refusal = refusalOf(call, state);
+  const audit: AuditEntry = {
+    action: "tool.call",
+    resource: call.toolName,
+    decision: refusal === null ? decision : "deny",
+    reasons: refusal === null ? reasons : [refusal],
+    digest: effects.callDigest(call),
+  };
+  const record = { call_id: call.callId, ...(refusal === null ? {} : { refusal }) };
+  const input = call.input ?? {};
+  // A custom call that cannot run is shown as a built-in one: a client would otherwise run it.
+  if (custom && refusal === null) {
+    return { event: publicEvent("agent.custom_tool_use", { name: call.toolName, input }, { record }), audit };
+  }
+  const evaluation = policy === "auto" ? { type: "auto", evaluated_permission: autoPermission(decision) } : { type: policy };
+  const data = { name: call.toolName, input, evaluated_permission: refusal === null ? decision : "deny", evaluation };
+  return { event: publicEvent("agent.tool_use", data, { record }), audit };
+}
+
+function autoPermission(decision: "allow" | "ask" | "deny") {
+  return decision === "allow" ? { type: decision } : { type: decision, reason_code: "tool_changes_state" };
+}
+
+/** Why a call cannot run, whatever policy says. Null when it can. */
+function refusalOf(call: ToolCallPart, state: SessionState): string | null {
+  if (call.input === null) {
+    return `The arguments of this call are not a JSON object, so nothing was run: ${(call.malformed ?? "").slice(0, 200)}`;
+  }
+  return state.halted === "interrupted" ? "The user interrupted before this call ran." : null;
+}
+
+export async function settleTools(calls: readonly OpenCall[], effects: Effects) {
+  return effects.append({
+    events: calls.map((call) =>
+      resultEvent(call, { content: [{ type: "text", text: call.refusal ?? "Refused." }], isError: true }),
+    ),
+  });
+}
+
+/**
+ * Starts are recorded before anything runs; results are recorded together, in the order of the calls. A call that an
+ * earlier driver started is resumed as its tool's replay rule says.
+ */
+export async function runTools(
+  calls: readonly OpenCall[],
+  state: SessionState,
+  effects: Effects,
+): Promise<readonly LogEvent[] | null> {
+  const fresh = calls.filter((call) => call.status === "ready");
+  const intent =
+    fresh.length === 0
+      ? []
+      : await effects.append({
+          events: fresh.map((call) => recordEvent("x.tool_started", { tool_use_id: call.toolUseId })),
+        });
+  const results = await effects.interruptible(state.seq, (signal) =>
+    Promise.all(
+      calls.map((call) =>
+        effects.runTool(call, {
+          resumed: call.status === "started",
+          abortSignal: state.halted === "interrupted" ? AbortSignal.abort() : signal,
+        }),
+      ),
+    ),
+  );
+  const settled = await effects.append({
+    events: calls.map((call, index) => resultEvent(call, results[index] ?? missingResult)),
+  });
+  return intent === null || settled === null ? null : [...intent, ...settled];
+}
+
+const missingResult: ToolResult = { content: [{ type: "text", text: "The tool gave no result." }], isError: true };
+
+function resultEvent(call: OpenCall, result: ToolResult): NewEvent {
+  return publicEvent("agent.tool_result", {
+    tool_use_id: call.toolUseId,
+    content: writeContent(result.content),
+    is_error: result.isError,
+  });
+}

@@ -1,0 +1,47 @@
+/**
+ * One turn: from a wake to a wait. Reads the log, decides, performs, until nothing more can be done without the world.
+ * @module
+ */
+import { reduce, reduceLog } from "../sessions/reduce.ts";
+import type { SessionState } from "../sessions/state.ts";
+import { decide } from "./decide.ts";
+import type { Effects } from "./effects.ts";
+import { perform } from "./perform.ts";
+
+export interface TurnLimits {
+  /** Model and tool calls of one turn; then it continues as another, so that a deploy never waits long. */
+  readonly maximumStepsInTurn: number;
+  readonly maximumModelAttempts: number;
+}
+
+export const defaultLimits: TurnLimits = { maximumStepsInTurn: 40, maximumModelAttempts: 6 };
+
+/**
+ * Drives the session until it must wait.
+ * @throws ClaimLostError when another driver has taken over: then this one has written nothing since.
+ */
+export async function runTurn(
+  effects: Effects,
+  isParallel: (toolName: string) => boolean,
+  limits: TurnLimits = defaultLimits,
+): Promise<SessionState> {
+  let state = reduceLog(await effects.readAfter(0));
+  let stepsInTurn = 0;
+  for (;;) {
+    const action = decide(state, { now: effects.now(), stepsInTurn, isParallel, ...limits });
+    const outcome = await perform(action, state, effects, limits);
+    if (outcome.done) return state;
+    stepsInTurn += outcome.steps;
+    state = await catchUp(state, outcome.events, effects);
+  }
+}
+
+/** Input that others admitted lies between the events we know and those we appended: the log is read in its order. */
+async function catchUp(
+  state: SessionState,
+  appended: Awaited<ReturnType<Effects["append"]>>,
+  effects: Effects,
+): Promise<SessionState> {
+  const contiguous = appended !== null && appended.every((event, index) => event.seq === state.seq + index + 1);
+  return reduce(state, contiguous && appended.length > 0 ? appended : await effects.readAfter(state.seq));
+}

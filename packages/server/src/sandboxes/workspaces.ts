@@ -1,0 +1,105 @@
+/**
+ * The sandboxes of this worker's sessions. One user at a time per session; a snapshot follows whatever may have changed
+ * the workspace, and the next command waits for it up to a second.
+ * @module
+ */
+import { SandboxGoneError } from "@exoloop/sandbox/errors";
+import type { Logger } from "../telemetry/logger.ts";
+import { acquire, type Lease, type LeaseDependencies, type Replacement } from "./lease.ts";
+import { takeSnapshot } from "./snapshot.ts";
+import type { SandboxOwner } from "./workspace.ts";
+
+const longestSnapshotWaitMs = 1_000;
+
+export interface Workspaces {
+  /**
+   * Runs `use` with the session's sandbox, alone. When the sandbox is gone before `use` began, another takes its place;
+   * when it goes while `use` runs, `use` rejects with SandboxGoneError: only the caller knows what may be repeated.
+   */
+  use<Result>(
+    owner: SandboxOwner,
+    options: { readonly mayChange: boolean },
+    use: (lease: Lease, replacement: Replacement | null) => Promise<Result>,
+  ): Promise<Result>;
+  /** Destroys the session's sandbox. Its last snapshot stays. */
+  release(owner: SandboxOwner): Promise<void>;
+  /** Waits for snapshots that are being taken. */
+  settle(): Promise<void>;
+}
+
+interface Slot {
+  /** The end of the last use: the next one begins after it. */
+  tail: Promise<void>;
+  snapshot: Promise<void> | null;
+}
+
+export function createWorkspaces(dependencies: LeaseDependencies & { readonly log: Logger }): Workspaces {
+  const slots = new Map<string, Slot>();
+
+  const snapshotSoon = (slot: Slot, lease: Lease): void => {
+    const task = takeSnapshot(dependencies, lease)
+      .catch((error: unknown) => {
+        const gone = error instanceof SandboxGoneError;
+        dependencies.log[gone ? "debug" : "error"]({ session: lease.owner.sessionId, error }, "snapshot failed");
+      })
+      .finally(() => {
+        if (slot.snapshot === task) slot.snapshot = null;
+      });
+    slot.snapshot = task;
+  };
+
+  const waitForSnapshot = async (slot: Slot, owner: SandboxOwner): Promise<void> => {
+    if (slot.snapshot === null) return;
+    const timeout = new Promise<"late">((resolve) => setTimeout(resolve, longestSnapshotWaitMs, "late").unref());
+    if ((await Promise.race([slot.snapshot, timeout])) === "late") {
+      dependencies.log.warn({ session: owner.sessionId }, "snapshot_behind");
+    }
+  };
+
+  return {
+    async use(owner, options, use) {
+      const slot = slots.get(owner.sessionId) ?? { tail: Promise.resolve(), snapshot: null };
+      slots.set(owner.sessionId, slot);
+      const turn = slot.tail.then(async () => {
+        await waitForSnapshot(slot, owner);
+        const { lease, replacement } = await acquire(dependencies, owner);
+        try {
+          return await use(lease, replacement);
+        } finally {
+          if (options.mayChange) snapshotSoon(slot, lease);
+        }
+      });
+      slot.tail = turn.then(
+        () => undefined,
+        () => undefined,
+      );
+      return turn;
+    },
+    async release(owner) {
+      const slot = slots.get(owner.sessionId);
+      await slot?.tail;
+      await slot?.snapshot;
+      slots.delete(owner.sessionId);
+      await destroyCurrent(dependencies, owner);
+    },
+    async settle() {
+      await Promise.all([...slots.values()].flatMap((slot) => [slot.tail, slot.snapshot]));
+    },
+  };
+}
+
+async function destroyCurrent({ database, provider }: LeaseDependencies, owner: SandboxOwner): Promise<void> {
+  const row = await database
+    .selectFrom("sandboxes")
+    .select("sandbox_id")
+    .where("session_id", "=", owner.sessionId)
+    .executeTakeFirst();
+  if (row?.sandbox_id === undefined || row.sandbox_id === null) return;
+  try {
+    const sandbox = await provider.attach({ provider: provider.id, id: row.sandbox_id });
+    await sandbox.destroy();
+  } catch (error) {
+    if (!(error instanceof SandboxGoneError)) throw error;
+  }
+}
+

@@ -1,0 +1,152 @@
+/**
+ * The log's sole writer. Sequence numbers are allocated under the session's row lock, so a log has no gaps and its
+ * order is its commit order: whoever has read up to `seq` has missed nothing before it.
+ * @module
+ */
+import { type Kysely, sql } from "kysely";
+import type { SessionStatus, Tables } from "../db/tables.ts";
+import type { LogEvent, NewEvent } from "./event.ts";
+
+/** The right to append as the session's driver. A later claim makes this one worthless. */
+export interface Claim {
+  readonly sessionId: string;
+  readonly organizationId: string;
+  readonly epoch: number;
+}
+
+/** Another driver has taken over, or the session is gone. The turn stops; nothing was written. */
+export class ClaimLostError extends Error {
+  override readonly name = "ClaimLostError";
+}
+
+export interface AppendOptions {
+  /** Written to the session's row in the same statement. */
+  readonly status?: SessionStatus;
+  /** Append only if the log still ends at this number: input that was admitted meanwhile makes the append a no-op. */
+  readonly onlyAt?: number;
+}
+
+interface EventRow {
+  seq: number;
+  id: string;
+  type: string;
+  data: Record<string, unknown> | null;
+  record: Record<string, unknown> | null;
+  created_at: Date;
+}
+
+function toEvent(row: EventRow): LogEvent {
+  return {
+    seq: Number(row.seq),
+    id: row.id,
+    type: row.type,
+    data: row.data,
+    record: row.record,
+    createdAt: row.created_at,
+  };
+}
+
+function eventColumns(events: readonly NewEvent[]) {
+  const json = (value: unknown) => (value === null ? null : JSON.stringify(value));
+  return sql`unnest(
+    ${events.map((event) => event.id)}::text[],
+    ${events.map((event) => event.type)}::text[],
+    ${events.map((event) => json(event.data))}::text[],
+    ${events.map((event) => json(event.record))}::text[]
+  ) with ordinality as new_event(id, type, data, record, position)`;
+}
+
+/**
+ * Appends as the driver, in one statement: the epoch is checked, numbers are allocated and rows are written, or nothing
+ * is. Returns the stored events, or null when `onlyAt` was given and the log has grown.
+ * @throws ClaimLostError when the epoch is not the session's any more.
+ */
+export async function appendAsDriver(
+  database: Kysely<Tables>,
+  claim: Claim,
+  events: readonly NewEvent[],
+  options: AppendOptions = {},
+): Promise<LogEvent[] | null> {
+  const result = await sql<EventRow>`
+    with session as (
+      update sessions
+      set head_seq = head_seq + ${events.length}, updated_at = now(), status = coalesce(${options.status ?? null}, status)
+      where id = ${claim.sessionId} and epoch = ${claim.epoch}
+        and (${options.onlyAt ?? null}::bigint is null or head_seq = ${options.onlyAt ?? null}::bigint)
+      returning id, organization_id, epoch, head_seq
+    )
+    insert into session_events (session_id, seq, organization_id, id, type, data, record, epoch)
+    select session.id, session.head_seq - ${events.length} + new_event.position, session.organization_id,
+           new_event.id, new_event.type, new_event.data::jsonb, new_event.record::jsonb, session.epoch
+    from session, ${eventColumns(events)}
+    order by new_event.position
+    returning seq, id, type, data, record, created_at`.execute(database);
+  if (result.rows.length === events.length) return result.rows.map(toEvent).sort((a, b) => a.seq - b.seq);
+  if (options.onlyAt !== undefined && (await holdsClaim(database, claim))) return null;
+  throw new ClaimLostError(`session ${claim.sessionId}: epoch ${claim.epoch} is not current`);
+}
+
+async function holdsClaim(database: Kysely<Tables>, claim: Claim): Promise<boolean> {
+  const row = await database
+    .selectFrom("sessions")
+    .select("epoch")
+    .where("id", "=", claim.sessionId)
+    .executeTakeFirst();
+  return row !== undefined && Number(row.epoch) === claim.epoch;
+}
+
+/**
+ * Appends without a claim, for input that any process may admit. The caller holds the session's row lock and its
+ * transaction; `fence` also takes the claim away from a running driver.
+ */
+export async function appendUnderLock(
+  transaction: Kysely<Tables>,
+  sessionId: string,
+  events: readonly NewEvent[],
+  options: { readonly status?: SessionStatus; readonly fence?: boolean } = {},
+): Promise<LogEvent[]> {
+  const result = await sql<EventRow>`
+    with session as (
+      update sessions
+      set head_seq = head_seq + ${events.length}, updated_at = now(), status = coalesce(${options.status ?? null}, status),
+          epoch = epoch + ${options.fence === true ? 1 : 0}
+      where id = ${sessionId}
+      returning id, organization_id, epoch, head_seq
+    )
+    insert into session_events (session_id, seq, organization_id, id, type, data, record, epoch)
+    select session.id, session.head_seq - ${events.length} + new_event.position, session.organization_id,
+           new_event.id, new_event.type, new_event.data::jsonb, new_event.record::jsonb, session.epoch
+    from session, ${eventColumns(events)}
+    order by new_event.position
+    returning seq, id, type, data, record, created_at`.execute(transaction);
+  return result.rows.map(toEvent).sort((a, b) => a.seq - b.seq);
+}
+
+/** All events after `seq`, in order. */
+export async function readLog(database: Kysely<Tables>, sessionId: string, after: number): Promise<LogEvent[]> {
+  const rows = await database
+    .selectFrom("session_events")
+    .select(["seq", "id", "type", "data", "record", "created_at"])
+    .where("session_id", "=", sessionId)
+    .where("seq", ">", after)
+    .orderBy("seq")
+    .execute();
+  return rows.map(toEvent);
+}
+
+/**
+ * Takes the session over: increments its epoch, so that every append of an earlier driver fails from now on. Waits for
+ * the row lock, and so for input that is being admitted. Null when the session is gone, archived or ended.
+ */
+export async function claimSession(database: Kysely<Tables>, sessionId: string): Promise<Claim | null> {
+  const row = await database
+    .updateTable("sessions")
+    .set((expression) => ({ epoch: expression("epoch", "+", 1) }))
+    .where("id", "=", sessionId)
+    .where("archived_at", "is", null)
+    .where("status", "!=", "terminated")
+    .returning(["organization_id", "epoch"])
+    .executeTakeFirst();
+  if (row === undefined) return null;
+  return { sessionId, organizationId: row.organization_id, epoch: Number(row.epoch) };
+}

@@ -1,0 +1,65 @@
+/** A built-in tool: what the model sees of it, and how it runs. @module */
+import type { FileActor, FileStore } from "../files/store.ts";
+import type { TranscriptContent, ToolDefinition } from "../models/model.ts";
+
+/**
+ * What happens to a call whose start was recorded and whose result was not.
+ * `safe`: it runs again. `reattach`: it is joined where it still runs, else settled as interrupted.
+ * `never`: settled as interrupted, outcome unknown.
+ */
+export type ReplayRule = "safe" | "reattach" | "never";
+
+/** What a command left behind, as the tool reports it to the model. */
+export interface CommandOutcome {
+  readonly output: string;
+  readonly truncated: boolean;
+  readonly exit:
+    | { readonly type: "exited"; readonly code: number }
+    | { readonly type: "signalled"; readonly signal: number }
+    | { readonly type: "timed_out" }
+    | { readonly type: "unknown"; readonly reason: string }
+    | { readonly type: "interrupted" };
+  /** Blocks that precede the output: `<sandbox_replaced>`, `<files_sync>`. */
+  readonly notices: readonly string[];
+}
+
+/** Commands in the session's sandbox. Wakes, projects, runs, captures, suspends and snapshots around each one. */
+export interface CommandRunner {
+  run(request: {
+    readonly commandId: string;
+    readonly command: string;
+    readonly timeoutMs: number;
+    readonly abortSignal: AbortSignal;
+    /** Join a command that an earlier driver started, instead of starting it. */
+    readonly reattach: boolean;
+  }): Promise<CommandOutcome>;
+}
+
+export interface ToolContext {
+  /** Identifier of the agent.tool_use event; also the command's identifier. */
+  readonly toolUseId: string;
+  readonly actor: FileActor;
+  /** The router: every path the model may name. */
+  readonly files: FileStore;
+  readonly commands: CommandRunner;
+  readonly abortSignal: AbortSignal;
+  /** True when an earlier driver recorded the start of this very call. */
+  readonly resumed: boolean;
+}
+
+export interface ToolResult {
+  readonly content: readonly TranscriptContent[];
+  readonly isError: boolean;
+}
+
+export interface Tool {
+  readonly definition: ToolDefinition;
+  readonly replay: ReplayRule;
+  /** Calls that only read may run beside others. */
+  readonly parallel: boolean;
+  /**
+   * Never rejects for what the model did wrong: that is an error result. Rejects only for faults of ours.
+   * `input` has been validated against the definition's schema by the registry.
+   */
+  run(input: Readonly<Record<string, unknown>>, context: ToolContext): Promise<ToolResult>;
+}
