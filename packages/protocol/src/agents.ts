@@ -1,19 +1,20 @@
 /** Agents: a definition with immutable versions. @module */
 import { z } from "zod";
+import { pageOf } from "./pages.ts";
 import { mcpServer, tool, toolInput } from "./tools.ts";
 import { metadata, metadataPatch, timestamp } from "./values.ts";
-import { pageOf } from "./pages.ts";
 
-export const effortLevels = ["low", "medium", "high", "xhigh", "max"] as const;
-const effort = z.strictObject({ type: z.enum(effortLevels) });
+const effortLevel = z.enum(["low", "medium", "high", "xhigh", "max"]);
+const effort = z.strictObject({ type: effortLevel });
 const speed = z.enum(["standard", "fast"]);
 const modelId = z.string().min(1).max(256);
 
+/** A model's name, or its name with settings. */
 export const modelInput = z.union([
   modelId,
   z.strictObject({
     id: modelId,
-    effort: z.exactOptional(z.union([z.enum(effortLevels), effort]).nullable()),
+    effort: z.exactOptional(z.union([effortLevel, effort]).nullable()),
     inference_geo: z.exactOptional(z.string().min(1).max(64).nullable()),
     speed: z.exactOptional(speed.nullable()),
   }),
@@ -22,8 +23,102 @@ export type ModelInput = z.infer<typeof modelInput>;
 
 export const modelChoice = z.object({
   id: modelId,
-  effort: z.exactOptional(z.discriminatedUnion("type", effortLevels.map(effortOf))),
+  effort: z.exactOptional(effort),
   inference_geo: z.exactOptional(z.string()),
   speed: z.exactOptional(speed),
 });
 export type ModelChoice = z.infer<typeof modelChoice>;
+
+const skillId = z.string().min(1).max(128);
+export const skillInput = z.strictObject({
+  type: z.enum(["anthropic", "custom"]),
+  skill_id: skillId,
+  version: z.exactOptional(z.string().min(1).max(128).nullable()),
+});
+export type SkillInput = z.infer<typeof skillInput>;
+export const skillChoice = z.object({
+  type: z.enum(["anthropic", "custom"]),
+  skill_id: skillId,
+  version: z.string(),
+});
+export type SkillChoice = z.infer<typeof skillChoice>;
+
+export const executionIdentity = z.discriminatedUnion("type", [
+  z.strictObject({ type: z.literal("service_account") }),
+  z.strictObject({ type: z.literal("aws_role"), role_arn: z.string().min(1).max(2048) }),
+]);
+export type ExecutionIdentity = z.infer<typeof executionIdentity>;
+
+const multiagentInput = z.looseObject({ type: z.enum(["coordinator", "multiagent_20261001"]) });
+
+const name = z.string().min(1).max(255);
+const description = z.string().max(2048);
+const system = z.string().max(100_000);
+const tools = z.array(toolInput).max(256);
+const mcpServers = z.array(mcpServer).max(20);
+const skills = z.array(skillInput).max(64);
+
+export const createAgentRequest = z
+  .strictObject({
+    name,
+    model: modelInput,
+    description: z.exactOptional(description.nullable()),
+    system: z.exactOptional(system.nullable()),
+    tools: z.exactOptional(tools),
+    mcp_servers: z.exactOptional(mcpServers),
+    skills: z.exactOptional(skills),
+    metadata: z.exactOptional(metadata),
+    multiagent: z.exactOptional(multiagentInput.nullable()),
+    execution_identity: z.exactOptional(executionIdentity.nullable()),
+  })
+  .meta({ id: "CreateAgentRequest" });
+export type CreateAgentRequest = z.infer<typeof createAgentRequest>;
+
+/** Absent members stay; arrays are replaced whole; null clears, except for `model` and `name`. */
+export const updateAgentRequest = z
+  .strictObject({
+    /** The version this change is based on; another one is a `version_conflict`. */
+    version: z.exactOptional(z.int().min(1)),
+    name: z.exactOptional(name),
+    model: z.exactOptional(modelInput),
+    description: z.exactOptional(description.nullable()),
+    system: z.exactOptional(system.nullable()),
+    tools: z.exactOptional(tools.nullable()),
+    mcp_servers: z.exactOptional(mcpServers.nullable()),
+    skills: z.exactOptional(skills.nullable()),
+    metadata: z.exactOptional(metadataPatch.nullable()),
+    multiagent: z.exactOptional(multiagentInput.nullable()),
+    execution_identity: z.exactOptional(executionIdentity.nullable()),
+  })
+  .meta({ id: "UpdateAgentRequest" });
+export type UpdateAgentRequest = z.infer<typeof updateAgentRequest>;
+
+/** What a version of an agent consists of. */
+export const agentDefinition = z.object({
+  name: z.string(),
+  model: modelChoice,
+  description: z.string().nullable(),
+  system: z.string().nullable(),
+  tools: z.array(tool),
+  mcp_servers: z.array(mcpServer),
+  skills: z.array(skillChoice),
+  metadata: z.record(z.string(), z.string()),
+  multiagent: z.null(),
+  execution_identity: executionIdentity,
+});
+export type AgentDefinition = z.infer<typeof agentDefinition>;
+
+export const agent = z
+  .object({
+    id: z.string(),
+    type: z.literal("agent"),
+    version: z.int(),
+    ...agentDefinition.shape,
+    created_at: timestamp,
+    updated_at: timestamp,
+    archived_at: timestamp.nullable(),
+  })
+  .meta({ id: "Agent" });
+export type Agent = z.infer<typeof agent>;
+
+export const agentPage = pageOf(agent).meta({ id: "AgentPage" });

@@ -10,7 +10,11 @@ export function pageOf<Item extends z.ZodType>(item: Item) {
 }
 
 export function bidirectionalPageOf<Item extends z.ZodType>(item: Item) {
-  return z.object({ data: z.array(item), next_page: z.string().nullable(), prev_page: z.string().nullable() });
+  return z.object({
+    data: z.array(item),
+    next_page: z.string().nullable(),
+    prev_page: z.string().nullable(),
+  });
 }
 
 export interface Page<Item> {

@@ -15,17 +15,35 @@ const settings = {
 };
 const resolvedSettings = { enabled: z.boolean(), permission_policy: permissionPolicy };
 
-export const builtInToolNames = ["bash", "edit", "read", "write", "glob", "grep", "web_fetch", "web_search"] as const;
+export const builtInToolNames = [
+  "bash",
+  "edit",
+  "read",
+  "write",
+  "glob",
+  "grep",
+  "web_fetch",
+  "web_search",
+] as const;
 export type BuiltInToolName = (typeof builtInToolNames)[number];
 
 const domain = z.string().min(1).max(253);
 const domains = z.array(domain).min(1).max(64);
-const domainLists = { allowed_domains: z.exactOptional(domains), blocked_domains: z.exactOptional(domains) };
+const domainLists = {
+  allowed_domains: z.exactOptional(domains),
+  blocked_domains: z.exactOptional(domains),
+};
 
-function hasOneDomainList(config: { allowed_domains?: string[]; blocked_domains?: string[] }): boolean {
+function hasOneDomainList(config: {
+  allowed_domains?: string[];
+  blocked_domains?: string[];
+}): boolean {
   return config.allowed_domains === undefined || config.blocked_domains === undefined;
 }
-const oneDomainList = { error: "allowed_domains and blocked_domains exclude each other", path: ["blocked_domains"] };
+const oneDomainList = {
+  error: "allowed_domains and blocked_domains exclude each other",
+  path: ["blocked_domains"],
+};
 
 const userLocation = z.strictObject({
   type: z.literal("approximate"),
@@ -62,7 +80,11 @@ const urlSources = z.object({
 });
 
 function plainConfigInput<Name extends string>(name: Name) {
-  return z.strictObject({ name: z.literal(name), type: z.exactOptional(z.literal(name)), ...settings });
+  return z.strictObject({
+    name: z.literal(name),
+    type: z.exactOptional(z.literal(name)),
+    ...settings,
+  });
 }
 function plainConfig<Name extends string>(name: Name) {
   return z.object({ name: z.literal(name), type: z.literal(name), ...resolvedSettings });
@@ -93,7 +115,7 @@ const toolConfigInput = z.discriminatedUnion("name", [
 ]);
 export type ToolConfigInput = z.infer<typeof toolConfigInput>;
 
-const toolConfig = z.discriminatedUnion("name", [
+export const toolConfig = z.discriminatedUnion("name", [
   plainConfig("bash"),
   plainConfig("edit"),
   plainConfig("read"),
@@ -125,7 +147,9 @@ const inputSchema = z.looseObject({
 
 const customToolShape = {
   type: z.literal("custom"),
-  name: z.string().regex(/^[A-Za-z0-9_-]{1,128}$/, "1–128 letters, digits, underscores and hyphens are allowed"),
+  name: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{1,128}$/, "1–128 letters, digits, underscores and hyphens are allowed"),
   description: z.string().max(16_384),
   input_schema: inputSchema,
 };
@@ -141,7 +165,9 @@ export const toolInput = z
       type: z.literal("mcp_toolset"),
       mcp_server_name: serverName,
       default_config: z.exactOptional(z.strictObject(settings).nullable()),
-      configs: z.exactOptional(z.array(z.strictObject({ name: mcpToolName, ...settings })).max(256)),
+      configs: z.exactOptional(
+        z.array(z.strictObject({ name: mcpToolName, ...settings })).max(256),
+      ),
     }),
     z.strictObject(customToolShape),
   ])
@@ -166,5 +192,9 @@ export const tool = z
   .meta({ id: "Tool" });
 export type Tool = z.infer<typeof tool>;
 
-export const mcpServer = z.strictObject({ type: z.literal("url"), name: serverName, url: z.url().max(2048) });
+export const mcpServer = z.strictObject({
+  type: z.literal("url"),
+  name: serverName,
+  url: z.url().max(2048),
+});
 export type McpServer = z.infer<typeof mcpServer>;

@@ -90,6 +90,7 @@ export interface SandboxTable {
   sandbox_id: string | null;
   generation: Generated<number>;
   provider: string;
+  state: Generated<"none" | "awake" | "suspended" | "gone">;
   snapshot_id: string | null;
   snapshot_at: Date | null;
   awake_milliseconds: Generated<number>;
@@ -121,6 +122,88 @@ export interface AuditTable {
   digest: string;
 }
 
+export interface FileMountTable {
+  organization_id: string;
+  mount: string;
+  revision: Count;
+  files: Generated<number>;
+}
+
+export interface FileBlobTable {
+  organization_id: string;
+  sha256: string;
+  content: Buffer;
+}
+
+export interface FileEntryTable {
+  id: Generated<number>;
+  organization_id: string;
+  mount: string;
+  path: string;
+  folded_path: string;
+  kind: "file" | "directory";
+  version: number;
+  revision: Count;
+  sha256: string | null;
+  size_bytes: Generated<number>;
+  executable: Generated<boolean>;
+  session_id: string | null;
+  updated_at: Timestamp;
+}
+
+export interface FileTextTable {
+  entry_id: number;
+  organization_id: string;
+  body: string;
+}
+
+export interface FileVersionTable {
+  organization_id: string;
+  mount: string;
+  revision: Count;
+  ordinal: number;
+  path: string;
+  version: number;
+  operation: "create" | "write" | "edit" | "merge" | "delete";
+  base_version: number | null;
+  sha256: string | null;
+  size_bytes: number;
+  executable: boolean;
+  replacements: Generated<number>;
+  session_id: string | null;
+  tool_use_id: string | null;
+  via: "tool" | "bash" | "api" | "import";
+  created_at: Timestamp;
+}
+
+export interface FileReadTable {
+  session_id: string;
+  path: string;
+  organization_id: string;
+  version: number;
+}
+
+export interface FileConflictTable {
+  id: Generated<number>;
+  organization_id: string;
+  path: string;
+  base_version: number | null;
+  head_version: number | null;
+  sha256: string;
+  session_id: string | null;
+  tool_use_id: string | null;
+  created_at: Timestamp;
+}
+
+export interface FileProjectionTable {
+  session_id: string;
+  organization_id: string;
+  sandbox_id: string;
+  generation: number;
+  revisions: Json<Record<string, number>>;
+  updated_at: Timestamp;
+}
+
 export interface Tables {
   organizations: OrganizationTable;
   api_keys: ApiKeyTable;
@@ -132,4 +215,12 @@ export interface Tables {
   sandboxes: SandboxTable;
   snapshots: SnapshotTable;
   audit_log: AuditTable;
+  file_mounts: FileMountTable;
+  file_blobs: FileBlobTable;
+  file_entries: FileEntryTable;
+  file_texts: FileTextTable;
+  file_versions: FileVersionTable;
+  file_reads: FileReadTable;
+  file_conflicts: FileConflictTable;
+  file_projections: FileProjectionTable;
 }

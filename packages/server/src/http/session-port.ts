@@ -2,14 +2,18 @@
  * What the HTTP layer asks of sessions. `sessions/` implements it; HTTP and the loop meet only behind it.
  * @module
  */
-import type { SendableContent, SupportedUserEvent } from "@exoloop/protocol/events";
-import type { SessionAgent, SessionAgentReference, SessionAgentUpdate } from "@exoloop/protocol/sessions";
+import type { SupportedUserEvent } from "@exoloop/protocol/events";
+import type {
+  SessionAgent,
+  SessionAgentReference,
+  SessionAgentUpdate,
+} from "@exoloop/protocol/sessions";
 import type { SandboxFigures } from "@exoloop/protocol/sandboxes";
 import type { SessionStatus } from "../db/tables.ts";
 import type { ListPage, ListQuery, TimeRange } from "../agents/list.ts";
 import type { Principal } from "./authentication.ts";
 
-export type { Principal, SendableContent, SessionStatus };
+export type { Principal, SessionStatus };
 
 /** One public event: records of the loop (`x.…`) never pass here. */
 export interface StoredEvent {
@@ -112,7 +116,11 @@ export interface SessionService {
     sessionId: string,
     events: readonly UserEventInput[],
   ): Promise<readonly StoredEvent[]>;
-  events(principal: Principal, sessionId: string, query: EventQuery): Promise<readonly StoredEvent[]>;
+  events(
+    principal: Principal,
+    sessionId: string,
+    query: EventQuery,
+  ): Promise<readonly StoredEvent[]>;
   /** `seq` is the log's last number, public or not. */
   head(
     principal: Principal,

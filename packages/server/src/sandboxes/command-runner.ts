@@ -107,7 +107,7 @@ async function startCommand(
   publishStatus(dependencies, owner, "awake", generation, milliseconds);
   awakeSince.set(lease, performance.now());
   await sql`
-    update sandboxes set commands = commands + 1, updated_at = now(),
+    update sandboxes set state = 'awake', commands = commands + 1, updated_at = now(),
       resume_milliseconds = (array_append(resume_milliseconds, ${milliseconds}::float8))[greatest(1, cardinality(resume_milliseconds) - 998):]
     where session_id = ${owner.sessionId}`.execute(dependencies.database);
   if (request.reattach) return sandbox.session.attachCommand({ commandId: request.commandId, byteOffset: 0 });
@@ -127,7 +127,7 @@ async function suspendAfter(dependencies: CommandRunnerDependencies, lease: Leas
   const awake = performance.now() - (awakeSince.get(lease) ?? performance.now());
   publishStatus(dependencies, lease.owner, "suspended", lease.generation, milliseconds);
   await sql`
-    update sandboxes set awake_milliseconds = awake_milliseconds + ${awake}, updated_at = now()
+    update sandboxes set state = 'suspended', awake_milliseconds = awake_milliseconds + ${awake}, updated_at = now()
     where session_id = ${lease.owner.sessionId}`.execute(dependencies.database);
 }
 

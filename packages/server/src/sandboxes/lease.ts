@@ -93,6 +93,7 @@ async function createGeneration(
   row: SandboxRow,
 ): Promise<Acquired | null> {
   const { database, provider, resources } = dependencies;
+  await refuseEnded(database, owner);
   const startedAt = performance.now();
   const generation = row.generation + 1;
   publishStatus(dependencies, owner, "creating", generation, 0);
@@ -105,6 +106,7 @@ async function createGeneration(
         sandbox_id: sandbox.reference.id,
         generation,
         provider: provider.id,
+        state: "suspended" as const,
         replacements: row.sandbox_id === null ? expression.ref("replacements") : expression("replacements", "+", 1),
         updated_at: new Date(),
       }))
@@ -125,6 +127,17 @@ async function createGeneration(
     lease: { owner, sandbox, generation },
     replacement: replaced ? { generation, snapshotAt: row.snapshot_at } : null,
   };
+}
+
+/** A command that outlives its session must not make another sandbox. */
+async function refuseEnded(database: Kysely<Tables>, owner: SandboxOwner): Promise<void> {
+  const session = await database
+    .selectFrom("sessions")
+    .select("id")
+    .where("id", "=", owner.sessionId)
+    .where("archived_at", "is", null)
+    .executeTakeFirst();
+  if (session === undefined) throw new Error(`session ${owner.sessionId} has ended`);
 }
 
 async function restore(

@@ -1,37 +1,45 @@
-/** Figures about a session's sandbox, for the API. @module */
-import type { Kysely } from "kysely";
-import type { Tables } from "../db/tables.ts";
+/** Figures about sessions' sandboxes, for the API. @module */
+import type { SandboxFigures } from "@exoloop/protocol/sandboxes";
+import type { Kysely, Selectable } from "kysely";
+import type { SandboxTable, Tables } from "../db/tables.ts";
 
-export interface SandboxSummary {
-  readonly sandbox_id: string | null;
-  readonly provider: string;
-  readonly generation: number;
-  readonly awake_seconds: number;
-  readonly commands: number;
-  readonly replacements: number;
-  /** Milliseconds over the last 1,000 resumes. */
-  readonly resume_ms: { readonly p50: number | null; readonly max: number | null; readonly n: number };
-  readonly snapshot_at: string | null;
-}
-
-/** Null for a session that has used no sandbox. */
-export async function readSandboxSummary(
+/** Figures by session id; a session that has used no sandbox is absent. */
+export async function readSandboxFigures(
   database: Kysely<Tables>,
-  organizationId: string,
-  sessionId: string,
-): Promise<SandboxSummary | null> {
-  const row = await database
+  sessionIds: readonly string[],
+): Promise<ReadonlyMap<string, SandboxFigures>> {
+  if (sessionIds.length === 0) return new Map();
+  const rows = await database
     .selectFrom("sandboxes")
     .selectAll()
-    .where("session_id", "=", sessionId)
+    .where("session_id", "in", [...sessionIds])
+    .execute();
+  return new Map(rows.map((row) => [row.session_id, toFigures(row)]));
+}
+
+/** The latest sandboxes of an organization, at most `limit`. */
+export async function listSandboxes(
+  database: Kysely<Tables>,
+  organizationId: string,
+  limit: number,
+): Promise<readonly (SandboxFigures & { readonly session_id: string })[]> {
+  const rows = await database
+    .selectFrom("sandboxes")
+    .selectAll()
     .where("organization_id", "=", organizationId)
-    .executeTakeFirst();
-  if (row === undefined) return null;
+    .orderBy("updated_at", "desc")
+    .limit(limit)
+    .execute();
+  return rows.map((row) => ({ session_id: row.session_id, ...toFigures(row) }));
+}
+
+function toFigures(row: Selectable<SandboxTable>): SandboxFigures {
   const sorted = [...row.resume_milliseconds].sort((a, b) => a - b);
   return {
     sandbox_id: row.sandbox_id,
     provider: row.provider,
     generation: row.generation,
+    state: row.state,
     awake_seconds: Math.round(row.awake_milliseconds) / 1000,
     commands: row.commands,
     replacements: row.replacements,

@@ -21,7 +21,7 @@ export interface Workspaces {
     options: { readonly mayChange: boolean },
     use: (lease: Lease, replacement: Replacement | null) => Promise<Result>,
   ): Promise<Result>;
-  /** Destroys the session's sandbox. Its last snapshot stays. */
+  /** Destroys the session's sandbox, also under a running command. Its last snapshot stays. */
   release(owner: SandboxOwner): Promise<void>;
   /** Waits for snapshots that are being taken. */
   settle(): Promise<void>;
@@ -76,9 +76,6 @@ export function createWorkspaces(dependencies: LeaseDependencies & { readonly lo
       return turn;
     },
     async release(owner) {
-      const slot = slots.get(owner.sessionId);
-      await slot?.tail;
-      await slot?.snapshot;
       slots.delete(owner.sessionId);
       await destroyCurrent(dependencies, owner);
     },
@@ -98,6 +95,11 @@ async function destroyCurrent({ database, provider }: LeaseDependencies, owner: 
   try {
     const sandbox = await provider.attach({ provider: provider.id, id: row.sandbox_id });
     await sandbox.destroy();
+    await database
+      .updateTable("sandboxes")
+      .set({ sandbox_id: null, state: "gone" })
+      .where("session_id", "=", owner.sessionId)
+      .execute();
   } catch (error) {
     if (!(error instanceof SandboxGoneError)) throw error;
   }

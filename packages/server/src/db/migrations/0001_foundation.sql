@@ -98,6 +98,8 @@ create table sandboxes (
   sandbox_id text,
   generation integer not null default 0,
   provider text not null,
+  -- As last written by whoever used it; after a crash it may lag behind the sandbox.
+  state text not null default 'none' check (state in ('none', 'awake', 'suspended', 'gone')),
   -- Last snapshot of the workspace; restored into the next generation.
   snapshot_id text,
   snapshot_at timestamptz,

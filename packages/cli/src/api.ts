@@ -1,0 +1,58 @@
+/**
+ * What the commands need of a server, in the protocol's words. `connection.ts` makes it from the client package.
+ * @module
+ */
+import type { CommandResult } from "@exoloop/protocol/sandboxes";
+import type { Session, SessionStatus } from "@exoloop/protocol/sessions";
+import type { StreamedEvent } from "./render/transcript.ts";
+
+export interface Named {
+  readonly id: string;
+  readonly name: string;
+}
+
+export interface NewAgent {
+  readonly name: string;
+  readonly model: string;
+  readonly system: string;
+}
+
+export interface NewSession {
+  readonly agentId: string;
+  /** Another model than the agent's. */
+  readonly model?: string;
+  readonly environmentId: string;
+  readonly title: string;
+  /** First message; without one the session waits. */
+  readonly message?: string;
+}
+
+export interface Api {
+  /** Agents and environments that are not archived, newest first. */
+  agents(): Promise<readonly Named[]>;
+  environments(): Promise<readonly Named[]>;
+  /** With the whole built-in toolset, every call allowed. */
+  createAgent(agent: NewAgent): Promise<Named>;
+  createEnvironment(name: string): Promise<Named>;
+  /** The model that a default agent gets: the first of the server's list. */
+  defaultModel(): Promise<string>;
+  createSession(session: NewSession): Promise<Session>;
+  session(id: string): Promise<Session>;
+  /** Newest first. */
+  sessions(query: { readonly limit: number; readonly status?: SessionStatus }): Promise<readonly Session[]>;
+  send(sessionId: string, events: readonly Readonly<Record<string, unknown>>[]): Promise<void>;
+  /** Every durable event so far, in order. */
+  history(sessionId: string): AsyncIterable<StreamedEvent>;
+  /**
+   * Every durable event from the first on, then live ones and preview frames. Reconnects by itself; ends when the
+   * session has ended or `signal` aborts.
+   */
+  follow(sessionId: string, signal: AbortSignal): AsyncIterable<StreamedEvent>;
+  /** Runs a command in the session's sandbox, after those that run there. */
+  runCommand(sessionId: string, command: string): Promise<CommandResult>;
+}
+
+/** @example userMessage("Fix the test.") */
+export function userMessage(text: string): Readonly<Record<string, unknown>> {
+  return { type: "user.message", content: [{ type: "text", text }] };
+}

@@ -1,0 +1,70 @@
+/** `exoloop run "<task>"`: one session for one task, shown until it waits. @module */
+import type { Api, Named } from "../api.ts";
+import { type CommandContext, writeLine } from "../context.ts";
+import { CommandError, exitCodes, type ExitCode } from "../exit-codes.ts";
+import { escapeToLine } from "../render/escape.ts";
+import { createSink, describeEnding, exitCodeOf, followSession } from "./follow.ts";
+
+export interface RunOptions {
+  readonly agent?: string;
+  readonly model?: string;
+  readonly env?: string;
+  readonly json?: boolean;
+}
+
+/** Agent and environment that `run` makes for itself when none is named. */
+const defaultName = "default";
+const defaultSystem =
+  "You are a careful engineer. You work in /workspace with the tools you have, and you check what you did before you say that it is done.";
+
+export async function runTask(context: CommandContext, task: string, options: RunOptions): Promise<ExitCode> {
+  if (task.trim() === "") throw new CommandError("The task is empty.", exitCodes.usage);
+  const api = await context.connect();
+  const agent = await findAgent(api, options);
+  const environment = await findEnvironment(api, options.env);
+  const session = await api.createSession({
+    agentId: agent.id,
+    environmentId: environment.id,
+    title: escapeToLine(task).slice(0, 100),
+    message: task,
+    ...(options.model === undefined ? {} : { model: options.model }),
+  });
+  writeLine(context.progress, `session ${session.id}`);
+  const sink = createSink(context, options.json === true);
+  // The session's first idle is the end of this task: its log began with the message.
+  const exitCode = await followSession(context, api, session.id, sink, exitCodeOf);
+  const ending = describeEnding(session.id, exitCode);
+  if (ending !== null) writeLine(context.progress, ending);
+  return exitCode;
+}
+
+async function findAgent(api: Api, options: RunOptions): Promise<Named> {
+  const agents = await api.agents();
+  if (options.agent !== undefined) return choose(agents, options.agent, "agent");
+  const existing = agents.find((agent) => agent.name === defaultName);
+  if (existing !== undefined) return existing;
+  const model = options.model ?? (await api.defaultModel());
+  return api.createAgent({ name: defaultName, model, system: defaultSystem });
+}
+
+async function findEnvironment(api: Api, named: string | undefined): Promise<Named> {
+  const environments = await api.environments();
+  if (named !== undefined) return choose(environments, named, "environment");
+  return environments.find((environment) => environment.name === defaultName) ?? api.createEnvironment(defaultName);
+}
+
+/**
+ * By id, else by name.
+ * @throws CommandError when nothing or more than one thing has this name.
+ */
+export function choose(candidates: readonly Named[], wanted: string, kind: "agent" | "environment"): Named {
+  const byId = candidates.find((candidate) => candidate.id === wanted);
+  if (byId !== undefined) return byId;
+  const [first, ...more] = candidates.filter((candidate) => candidate.name === wanted);
+  if (first === undefined) throw new CommandError(`No ${kind} has the id or name ${wanted}.`, exitCodes.notFound);
+  if (more.length > 0) {
+    const ids = [first, ...more].map((candidate) => candidate.id).join(", ");
+    throw new CommandError(`More than one ${kind} has the name ${wanted}: name one by its id (${ids}).`, exitCodes.usage);
+  }
+  return first;
+}

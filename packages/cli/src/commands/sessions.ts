@@ -1,0 +1,105 @@
+/** `exoloop sessions list|show|stop`. @module */
+import type { Session, SessionStatus } from "@exoloop/protocol/sessions";
+import { type CommandContext, writeJson, writeLine } from "../context.ts";
+import { exitCodes, type ExitCode } from "../exit-codes.ts";
+import { escapeToLine } from "../render/escape.ts";
+import { cutLine, displayWidth, padLine } from "../render/measure.ts";
+import { createNarrator } from "../render/narrator.ts";
+import { colorsFor, widthOf } from "../render/terminal.ts";
+
+export interface ListOptions {
+  readonly limit: number;
+  readonly status?: SessionStatus;
+  readonly json?: boolean;
+}
+
+export async function listSessions(context: CommandContext, options: ListOptions): Promise<ExitCode> {
+  const api = await context.connect();
+  const sessions = await api.sessions({
+    limit: options.limit,
+    ...(options.status === undefined ? {} : { status: options.status }),
+  });
+  if (options.json === true) {
+    writeJson(context.output, { data: sessions });
+    return exitCodes.ok;
+  }
+  if (sessions.length === 0) writeLine(context.progress, "No sessions. Start one: exoloop run \"<task>\"");
+  else for (const line of tableOf(sessions, context)) writeLine(context.output, line);
+  return exitCodes.ok;
+}
+
+function tableOf(sessions: readonly Session[], context: CommandContext): string[] {
+  const colors = colorsFor(context.output, context.environment);
+  const header = ["ID", "STATUS", "SANDBOX", "CREATED", "AGENT", "TITLE"];
+  const rows = sessions.map((session) =>
+    [
+      session.id,
+      session.status,
+      session.x_exoloop.sandbox?.state ?? "none",
+      session.created_at.replace("T", " ").slice(0, 16),
+      session.agent.name,
+      session.title ?? "",
+    ].map(escapeToLine),
+  );
+  const widths = header.map((name, column) =>
+    Math.max(name.length, ...rows.map((row) => Math.min(40, displayWidth(row[column] ?? "")))),
+  );
+  const lineOf = (cells: readonly string[]) =>
+    cells
+      .map((cell, column) => (column === cells.length - 1 ? cell : padLine(cutLine(cell, widths[column] ?? 0), widths[column] ?? 0)))
+      .join("  ");
+  const fit = (line: string) => (context.output.isTTY === true ? cutLine(line, widthOf(context.output)) : line).trimEnd();
+  return [colors.dim(fit(lineOf(header))), ...rows.map((row) => fit(lineOf(row)))];
+}
+
+export async function showSession(
+  context: CommandContext,
+  id: string,
+  options: { readonly json?: boolean },
+): Promise<ExitCode> {
+  const api = await context.connect();
+  const session = await api.session(id);
+  if (options.json === true) {
+    writeJson(context.output, session);
+    return exitCodes.ok;
+  }
+  for (const line of describeSession(session)) writeLine(context.output, line);
+  writeLine(context.output, "");
+  const narrator = createNarrator({ terminal: context });
+  for await (const event of api.history(id)) narrator.tell(event);
+  narrator.close();
+  return exitCodes.ok;
+}
+
+/** Escaped lines of `name  value`. */
+export function describeSession(session: Session): string[] {
+  const { usage } = session;
+  const { sandbox } = session.x_exoloop;
+  const rows: readonly (readonly [string, string])[] = [
+    ["session", session.id],
+    ["status", session.status],
+    ["title", session.title ?? ""],
+    ["agent", `${session.agent.name} (${session.agent.model.id})`],
+    ["created", session.created_at],
+    ["tokens", `${usage.input_tokens} in, ${usage.output_tokens} out, ${usage.cache_read_input_tokens} from cache`],
+    [
+      "sandbox",
+      sandbox === null
+        ? "none"
+        : `${sandbox.state}, generation ${sandbox.generation}, ${sandbox.commands} commands, awake ${sandbox.awake_seconds.toFixed(1)} s`,
+    ],
+  ];
+  return rows.filter(([, value]) => value !== "").map(([name, value]) => `${name.padEnd(8)} ${escapeToLine(value)}`);
+}
+
+export async function stopSession(
+  context: CommandContext,
+  id: string,
+  options: { readonly json?: boolean },
+): Promise<ExitCode> {
+  const api = await context.connect();
+  await api.send(id, [{ type: "user.interrupt" }]);
+  if (options.json === true) writeJson(context.output, { id, interrupted: true });
+  else writeLine(context.progress, `Asked ${escapeToLine(id)} to stop. It keeps its workspace and takes further messages.`);
+  return exitCodes.ok;
+}

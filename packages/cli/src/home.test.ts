@@ -1,0 +1,46 @@
+import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { credentialsPath, findConnection, readCredentials, writeCredentials } from "./home.ts";
+
+let home: string;
+beforeEach(async () => {
+  home = await mkdtemp(join(tmpdir(), "exoloop-home-"));
+});
+afterEach(() => rm(home, { recursive: true }));
+
+const stored = { url: "http://127.0.0.1:4100", apiKey: "key-1" };
+
+test("credentials are readable by their owner alone, also when a wider file was there", async () => {
+  await writeFile(credentialsPath(home), "{}", { mode: 0o644 });
+  await writeCredentials(home, stored);
+  expect((await stat(credentialsPath(home))).mode & 0o777).toBe(0o600);
+  expect(await readCredentials(home)).toEqual(stored);
+  expect(JSON.parse(await readFile(credentialsPath(home), "utf8"))).toEqual({ url: stored.url, api_key: stored.apiKey });
+});
+
+test("no file is no credentials, a broken one is one sentence with its path", async () => {
+  expect(await readCredentials(home)).toBeNull();
+  await writeFile(credentialsPath(home), "not json");
+  await expect(readCredentials(home)).rejects.toThrow(credentialsPath(home));
+});
+
+test("the environment wins over the file", async () => {
+  await writeCredentials(home, stored);
+  expect(await findConnection({}, home)).toEqual(stored);
+  expect(await findConnection({ EXOLOOP_API_KEY: "other" }, home)).toEqual({ ...stored, apiKey: "other" });
+  expect(await findConnection({ EXOLOOP_URL: "http://127.0.0.1:4100/" }, home)).toEqual(stored);
+});
+
+test("the file's key never goes to another server", async () => {
+  await writeCredentials(home, stored);
+  expect(await findConnection({ EXOLOOP_URL: "https://elsewhere.example" }, home)).toEqual({
+    url: "https://elsewhere.example",
+    apiKey: "",
+  });
+});
+
+test("a wrong URL names its variable", async () => {
+  await expect(findConnection({ EXOLOOP_URL: "file:///etc" }, home)).rejects.toThrow("EXOLOOP_URL");
+});

@@ -1,0 +1,116 @@
+/** The command line's grammar. Commands are loaded when they run, so that help and completion are immediate. @module */
+import { Command, InvalidArgumentError, Option } from "commander";
+import { sessionStatuses, type SessionStatus } from "./session-statuses.ts";
+import type { CommandContext } from "./context.ts";
+import type { ExitCode } from "./exit-codes.ts";
+
+type Finish = (exitCode: ExitCode) => void;
+
+/**
+ * @param finish takes the exit code of the command that ran.
+ * Usage errors are thrown as commander's errors.
+ */
+export function createProgram(context: CommandContext, version: string, finish: Finish): Command {
+  const program = new Command("exoloop")
+    .description("A self-hosted backend for AI agents: the loop outside, the sandbox disposable.")
+    .version(version, "-V, --version", "show the version")
+    .exitOverride()
+    .showHelpAfterError("(exoloop --help shows what there is)")
+    .configureOutput({
+      writeOut: (text) => void context.output.write(text),
+      writeErr: (text) => void context.progress.write(text),
+    })
+    .addHelpText("after", footer);
+  addServerCommands(program, context, finish);
+  addRun(program, context, finish);
+  addSessions(program, context, finish);
+  return program;
+}
+
+const footer = `
+Connection: EXOLOOP_URL and EXOLOOP_API_KEY, else what \`exoloop up\` left in its home.
+Exit codes: 0 ok, 1 failure, 2 usage, 3 not let in, 4 not found, 5 waiting for approval, 6 budget used up, 130 detached.`;
+
+const json = () => new Option("--json", "JSON on standard output, one object per line for streams");
+const sandbox = () =>
+  new Option("--sandbox <provider>", "`weak` isolates less than namespaces do: for trying things out only").choices(["local", "weak"]);
+
+function readPort(text: string): number {
+  const port = Number(text);
+  if (!/^\d+$/.test(text) || port > 65_535) throw new InvalidArgumentError("A port is a number from 0 to 65535; 0 takes a free one.");
+  return port;
+}
+
+function readLimit(text: string): number {
+  const limit = Number(text);
+  if (!/^\d+$/.test(text) || limit < 1 || limit > 100) throw new InvalidArgumentError("A limit is a number from 1 to 100.");
+  return limit;
+}
+
+function addServerCommands(program: Command, context: CommandContext, finish: Finish): void {
+  program
+    .command("up")
+    .description("start the server, its database and its sandboxes on this machine")
+    .option("--port <number>", "port to listen on", readPort)
+    .option("--host <address>", "address to listen on")
+    .addOption(sandbox())
+    .option("--home <directory>", "where everything is kept")
+    .addOption(json())
+    .action(async (options) => finish(await (await import("./commands/up.ts")).startServer(context, options)));
+  program
+    .command("demo")
+    .description("watch an agent repair a failing test while its sandbox is taken away")
+    .option("--model <name>", "model to use instead of the one found")
+    .addOption(sandbox())
+    .option("--keep", "keep the server running afterwards, until Ctrl-C")
+    .addOption(json())
+    .action(async (options) => finish(await (await import("./commands/demo.ts")).runDemo(context, options)));
+  program
+    .command("doctor")
+    .description("say what this machine can isolate, what is missing, and how to mend it")
+    .addOption(json())
+    .action(async (options) => finish(await (await import("./commands/doctor.ts")).diagnoseMachine(context, options)));
+}
+
+function addRun(program: Command, context: CommandContext, finish: Finish): void {
+  program
+    .command("run")
+    .description("give an agent a task and watch it; Ctrl-C detaches")
+    .argument("<task>", "what is to be done")
+    .option("--agent <id or name>", "agent to use instead of `default`")
+    .option("--model <name>", "model to use instead of the agent's")
+    .option("--env <id or name>", "environment to use instead of `default`")
+    .addOption(json())
+    .action(async (task: string, options) => finish(await (await import("./commands/run.ts")).runTask(context, task, options)));
+}
+
+function addSessions(program: Command, context: CommandContext, finish: Finish): void {
+  const sessions = program.command("sessions").description("look at sessions and talk to them");
+  sessions
+    .command("list")
+    .description("list sessions, newest first")
+    .option("--limit <number>", "how many", readLimit, 20)
+    .addOption(new Option("--status <status>", "only these").choices(sessionStatuses))
+    .addOption(json())
+    .action(async (options: { limit: number; status?: SessionStatus; json?: boolean }) =>
+      finish(await (await import("./commands/sessions.ts")).listSessions(context, options)),
+    );
+  sessions
+    .command("show")
+    .description("show a session and its transcript")
+    .argument("<session>")
+    .addOption(json())
+    .action(async (id: string, options) => finish(await (await import("./commands/sessions.ts")).showSession(context, id, options)));
+  sessions
+    .command("attach")
+    .description("follow a session live and send it messages; Ctrl-C detaches")
+    .argument("<session>")
+    .addOption(json())
+    .action(async (id: string, options) => finish(await (await import("./commands/attach.ts")).attachSession(context, id, options)));
+  sessions
+    .command("stop")
+    .description("interrupt what a session is doing")
+    .argument("<session>")
+    .addOption(json())
+    .action(async (id: string, options) => finish(await (await import("./commands/sessions.ts")).stopSession(context, id, options)));
+}

@@ -1,0 +1,142 @@
+/** Events that a client sends. @module */
+import { z } from "zod";
+import { type InlineBlock, isInlineBlock, messageBlock, resultBlock } from "./content.ts";
+
+const toolUseId = z.string().min(1).max(128);
+const messageContent = z.array(messageBlock).min(1).max(100);
+const resultContent = z.exactOptional(z.array(resultBlock).max(100));
+const resultError = z.exactOptional(z.boolean().nullable());
+
+export const userMessage = z.strictObject({
+  type: z.literal("user.message"),
+  content: messageContent,
+});
+
+export const userInterrupt = z.strictObject({
+  type: z.literal("user.interrupt"),
+  session_thread_id: z.exactOptional(z.string().min(1).max(128).nullable()),
+});
+
+export const userToolConfirmation = z
+  .strictObject({
+    type: z.literal("user.tool_confirmation"),
+    tool_use_id: toolUseId,
+    result: z.enum(["allow", "deny"]),
+    deny_message: z.exactOptional(z.string().max(10_000).nullable()),
+  })
+  .refine((event) => event.result === "deny" || (event.deny_message ?? null) === null, {
+    error: "deny_message is allowed only with result `deny`",
+    path: ["deny_message"],
+  });
+
+export const userCustomToolResult = z.strictObject({
+  type: z.literal("user.custom_tool_result"),
+  custom_tool_use_id: toolUseId,
+  content: resultContent,
+  is_error: resultError,
+});
+
+export const userToolResult = z.strictObject({
+  type: z.literal("user.tool_result"),
+  tool_use_id: toolUseId,
+  content: resultContent,
+  is_error: resultError,
+});
+
+export const userDefineOutcome = z.strictObject({
+  type: z.literal("user.define_outcome"),
+  description: z.string().min(1),
+  rubric: z.discriminatedUnion("type", [
+    z.strictObject({ type: z.literal("text"), content: z.string().max(262_144) }),
+    z.strictObject({ type: z.literal("file"), file_id: z.string().min(1).max(128) }),
+  ]),
+  max_iterations: z.exactOptional(z.int().min(1).max(20).nullable()),
+});
+
+export const systemMessage = z.strictObject({
+  type: z.literal("system.message"),
+  content: z
+    .array(z.strictObject({ type: z.literal("text"), text: z.string() }))
+    .min(1)
+    .max(100),
+});
+
+export const sendableEvent = z
+  .discriminatedUnion("type", [
+    userMessage,
+    userInterrupt,
+    userToolConfirmation,
+    userCustomToolResult,
+    userToolResult,
+    userDefineOutcome,
+    systemMessage,
+  ])
+  .meta({ id: "SendableEvent" });
+export type SendableEvent = z.infer<typeof sendableEvent>;
+
+export const maximumEventsPerRequest = 50;
+
+export const sendEventsRequest = z
+  .strictObject({ events: z.array(sendableEvent).min(1).max(maximumEventsPerRequest) })
+  .meta({ id: "SendEventsRequest" });
+export type SendEventsRequest = z.infer<typeof sendEventsRequest>;
+
+/** The events that this server acts on, with content that needs no fetching. */
+export type SupportedUserEvent =
+  | { type: "user.message"; content: InlineBlock[] }
+  | { type: "user.interrupt" }
+  | {
+      type: "user.tool_confirmation";
+      tool_use_id: string;
+      result: "allow" | "deny";
+      deny_message: string | null;
+    }
+  | {
+      type: "user.custom_tool_result";
+      custom_tool_use_id: string;
+      content: InlineBlock[];
+      is_error: boolean;
+    };
+
+/**
+ * The event in the form that this server acts on, or one sentence that says what of it is not supported.
+ * @example readSupportedEvent({ type: "user.interrupt" }) // { type: "user.interrupt" }
+ */
+export function readSupportedEvent(
+  event: SendableEvent,
+): SupportedUserEvent | { unsupported: string } {
+  switch (event.type) {
+    case "user.message": {
+      const content = event.content.filter(isInlineBlock);
+      return content.length === event.content.length
+        ? { type: event.type, content }
+        : unsupportedContent;
+    }
+    case "user.interrupt":
+      return (event.session_thread_id ?? null) === null
+        ? { type: event.type }
+        : {
+            unsupported: "Threads are not supported: send the interrupt without session_thread_id.",
+          };
+    case "user.tool_confirmation":
+      return { ...event, deny_message: event.deny_message ?? null };
+    case "user.custom_tool_result": {
+      const sent = event.content ?? [];
+      const content = sent.filter(isInlineBlock);
+      if (content.length !== sent.length) return unsupportedContent;
+      return { ...event, content, is_error: event.is_error ?? false };
+    }
+    case "user.tool_result":
+      return {
+        unsupported:
+          "user.tool_result needs a self-hosted environment, which this server does not run.",
+      };
+    case "user.define_outcome":
+    case "system.message":
+      return { unsupported: `Events of type ${event.type} are not supported by this server.` };
+  }
+}
+
+const unsupportedContent = {
+  unsupported: "Only text, base64 images and plain-text documents are supported as content.",
+};

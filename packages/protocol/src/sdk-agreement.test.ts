@@ -1,0 +1,136 @@
+/**
+ * Our objects are the official SDK's objects. The compiler does the work: each function returns its argument as the
+ * other side's type.
+ * @module
+ */
+import type {
+  AgentCreateParams,
+  AgentUpdateParams,
+  BetaManagedAgentsAgent,
+} from "@anthropic-ai/sdk/resources/beta/agents/agents";
+import type {
+  BetaEnvironment,
+  EnvironmentCreateParams,
+  EnvironmentUpdateParams,
+} from "@anthropic-ai/sdk/resources/beta/environments/environments";
+import type { BetaModelInfo } from "@anthropic-ai/sdk/resources/beta/models";
+import type {
+  BetaManagedAgentsEventParams,
+  BetaManagedAgentsSendSessionEvents,
+  BetaManagedAgentsSessionEvent,
+  BetaManagedAgentsStreamSessionEvents,
+} from "@anthropic-ai/sdk/resources/beta/sessions/events";
+import type {
+  BetaManagedAgentsSession,
+  SessionCreateParams,
+  SessionUpdateParams,
+} from "@anthropic-ai/sdk/resources/beta/sessions/sessions";
+import { expect, test } from "vitest";
+import {
+  type Agent,
+  type CreateAgentRequest,
+  type UpdateAgentRequest,
+  createAgentRequest,
+  updateAgentRequest,
+} from "./agents.ts";
+import {
+  type CreateEnvironmentRequest,
+  type Environment,
+  type UpdateEnvironmentRequest,
+  createEnvironmentRequest,
+} from "./environments.ts";
+import { type SendableEvent, sendableEvent } from "./events.ts";
+import type { Model } from "./models.ts";
+import type { Preview } from "./previews.ts";
+import type { SentEvents, SessionEvent } from "./session-events.ts";
+import {
+  type CreateSessionRequest,
+  type Session,
+  type UpdateSessionRequest,
+  createSessionRequest,
+} from "./sessions.ts";
+
+/** Answers: what we send is what the SDK promises its users. */
+export const answers = {
+  agent: (value: Agent): BetaManagedAgentsAgent => value,
+  environment: (value: Environment): BetaEnvironment => value,
+  session: (value: Session): BetaManagedAgentsSession => value,
+  event: (value: SessionEvent): BetaManagedAgentsSessionEvent => value,
+  sent: (value: SentEvents): BetaManagedAgentsSendSessionEvents => value,
+  preview: (
+    value: Exclude<Preview, { type: `x_exoloop.${string}` }>,
+  ): BetaManagedAgentsStreamSessionEvents => value,
+  model: (value: Model): BetaModelInfo => value,
+};
+
+type Sent<Params> = Omit<Params, "betas" | "workspace_id">;
+
+/** Accepted in any form, to be refused in one sentence. */
+type WithoutMultiagent<Params> = Omit<Params, "multiagent">;
+
+/** Requests: whatever the SDK lets its users send has a place in our schema. */
+export const requests = {
+  createAgent: (
+    value: WithoutMultiagent<Sent<AgentCreateParams>>,
+  ): WithoutMultiagent<CreateAgentRequest> => value,
+  updateAgent: (
+    value: WithoutMultiagent<Sent<AgentUpdateParams>>,
+  ): WithoutMultiagent<UpdateAgentRequest> => value,
+  createEnvironment: (value: Sent<EnvironmentCreateParams>): CreateEnvironmentRequest => value,
+  updateEnvironment: (value: Sent<EnvironmentUpdateParams>): UpdateEnvironmentRequest => value,
+  event: (value: BetaManagedAgentsEventParams): SendableEvent => value,
+};
+
+export const sessionRequests = {
+  create: (value: Sent<SessionCreateParams>): keyof CreateSessionRequest =>
+    Object.keys(value)[0] as keyof typeof value,
+  update: (value: Sent<SessionUpdateParams>): keyof UpdateSessionRequest =>
+    Object.keys(value)[0] as keyof typeof value,
+};
+
+test("requests that the SDK's types allow are accepted", () => {
+  const agent: Sent<AgentCreateParams> = {
+    name: "a",
+    model: { id: "claude-opus-5-5", effort: "high", speed: null },
+    tools: [
+      {
+        type: "agent_toolset_20260401",
+        configs: [{ name: "bash", permission_policy: { type: "always_ask" } }],
+      },
+      { type: "mcp_toolset", mcp_server_name: "m", default_config: null },
+      {
+        type: "custom",
+        name: "c",
+        description: "d",
+        input_schema: { type: "object", additionalProperties: false },
+      },
+    ],
+    mcp_servers: [{ type: "url", name: "m", url: "https://example.com/mcp" }],
+    metadata: { a: "b" },
+    execution_identity: null,
+    multiagent: null,
+  };
+  expect(createAgentRequest.parse(agent)).toEqual(agent);
+  const update: Sent<AgentUpdateParams> = { version: 1, tools: null, metadata: { a: null } };
+  expect(updateAgentRequest.parse(update)).toEqual(update);
+  const environment: Sent<EnvironmentCreateParams> = {
+    name: "e",
+    config: {
+      type: "cloud",
+      networking: { type: "limited", allowed_hosts: ["*.example.com"] },
+      packages: null,
+    },
+  };
+  expect(createEnvironmentRequest.parse(environment)).toEqual(environment);
+  const event: BetaManagedAgentsEventParams = {
+    type: "user.message",
+    content: [{ type: "text", text: "hi" }],
+  };
+  expect(sendableEvent.parse(event)).toEqual(event);
+  const session: Sent<SessionCreateParams> = {
+    agent: { type: "agent", id: "agent_1" },
+    environment_id: "env_1",
+    initial_events: [event],
+  };
+  expect(createSessionRequest.parse(session)).toEqual(session);
+});

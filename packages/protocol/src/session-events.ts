@@ -1,0 +1,155 @@
+/** Events of a session's history and stream. @module */
+import { z } from "zod";
+import { messageBlock, redactedBlock, resultBlock, textBlock } from "./content.ts";
+import { pageOf } from "./pages.ts";
+import { sessionAgent } from "./session-agent.ts";
+import { timestamp } from "./values.ts";
+
+const identifier = z.string();
+/** Null while the event waits to be processed. */
+const inbox = { id: identifier, processed_at: timestamp.nullable() };
+const made = { id: identifier, processed_at: timestamp };
+const toolInput = z.record(z.string(), z.unknown());
+const result = {
+  content: z.exactOptional(z.array(resultBlock)),
+  is_error: z.exactOptional(z.boolean().nullable()),
+};
+
+const userEvents = [
+  z.object({ type: z.literal("user.message"), ...inbox, content: z.array(messageBlock) }),
+  z.object({ type: z.literal("user.interrupt"), ...inbox }),
+  z.object({
+    type: z.literal("user.tool_confirmation"),
+    ...inbox,
+    tool_use_id: identifier,
+    result: z.enum(["allow", "deny"]),
+    deny_message: z.exactOptional(z.string().nullable()),
+  }),
+  z.object({
+    type: z.literal("user.custom_tool_result"),
+    ...inbox,
+    custom_tool_use_id: identifier,
+    ...result,
+  }),
+] as const;
+
+const evaluation = z.discriminatedUnion("type", [
+  z.object({ type: z.literal("always_allow") }),
+  z.object({ type: z.literal("always_ask") }),
+  z.object({
+    type: z.literal("auto"),
+    evaluated_permission: z.discriminatedUnion("type", [
+      z.object({ type: z.literal("allow") }),
+      z.object({ type: z.literal("ask"), reason_code: z.string() }),
+      z.object({ type: z.literal("deny"), reason_code: z.string() }),
+    ]),
+  }),
+]);
+
+const agentEvents = [
+  z.object({
+    type: z.literal("agent.message"),
+    ...made,
+    content: z.array(z.discriminatedUnion("type", [textBlock, redactedBlock])),
+  }),
+  z.object({ type: z.literal("agent.thinking"), ...made }),
+  z.object({
+    type: z.literal("agent.tool_use"),
+    ...made,
+    name: z.string(),
+    input: toolInput,
+    evaluated_permission: z.exactOptional(z.enum(["allow", "ask", "deny"])),
+    evaluation: z.exactOptional(evaluation),
+  }),
+  z.object({ type: z.literal("agent.tool_result"), ...made, tool_use_id: identifier, ...result }),
+  z.object({
+    type: z.literal("agent.custom_tool_use"),
+    ...made,
+    name: z.string(),
+    input: toolInput,
+  }),
+] as const;
+
+export const stopReason = z.discriminatedUnion("type", [
+  z.object({ type: z.literal("end_turn") }),
+  z.object({ type: z.literal("requires_action"), event_ids: z.array(identifier) }),
+  z.object({ type: z.literal("retries_exhausted") }),
+  z.object({ type: z.literal("budget_reached") }),
+  z.object({ type: z.literal("refusal") }),
+]);
+export type StopReason = z.infer<typeof stopReason>;
+
+const stopDetails = z.object({
+  type: z.literal("refusal"),
+  category: z
+    .enum(["cyber", "bio", "frontier_llm", "reasoning_extraction", "general_harms"])
+    .nullable(),
+  explanation: z.string().nullable(),
+});
+
+const sessionError = z.object({
+  type: z.enum([
+    "unknown_error",
+    "model_overloaded_error",
+    "model_rate_limited_error",
+    "model_request_failed_error",
+    "billing_error",
+    "tool_use_limit_reached_error",
+    "compaction_limit_reached_error",
+  ]),
+  message: z.string(),
+  retry_status: z.object({ type: z.enum(["retrying", "exhausted", "terminal"]) }),
+});
+
+const modelUsage = z.object({
+  input_tokens: z.int(),
+  output_tokens: z.int(),
+  cache_creation_input_tokens: z.int(),
+  cache_read_input_tokens: z.int(),
+  speed: z.exactOptional(z.enum(["standard", "fast"]).nullable()),
+});
+
+const lifeEvents = [
+  z.object({ type: z.literal("session.status_running"), ...made }),
+  z.object({ type: z.literal("session.status_rescheduled"), ...made }),
+  z.object({ type: z.literal("session.status_terminated"), ...made }),
+  z.object({
+    type: z.literal("session.status_idle"),
+    ...made,
+    stop_reason: stopReason,
+    stop_details: stopDetails.nullable(),
+  }),
+  z.object({ type: z.literal("session.error"), ...made, error: sessionError }),
+  z.object({
+    type: z.literal("session.updated"),
+    ...made,
+    agent: z.exactOptional(sessionAgent.nullable()),
+    metadata: z.exactOptional(z.record(z.string(), z.string())),
+    title: z.exactOptional(z.string().nullable()),
+  }),
+  z.object({ type: z.literal("session.deleted"), ...made }),
+  z.object({ type: z.literal("span.model_request_start"), ...made }),
+  z.object({
+    type: z.literal("span.model_request_end"),
+    ...made,
+    model_request_start_id: identifier,
+    is_error: z.boolean().nullable(),
+    model_usage: modelUsage,
+  }),
+] as const;
+
+export const sessionEvent = z
+  .discriminatedUnion("type", [...userEvents, ...agentEvents, ...lifeEvents])
+  .meta({ id: "SessionEvent" });
+export type SessionEvent = z.infer<typeof sessionEvent>;
+
+/** The types that `types[]` may ask for. */
+export const sessionEventTypes: ReadonlySet<string> = new Set(
+  [...userEvents, ...agentEvents, ...lifeEvents].map((event) => event.shape.type.value),
+);
+
+export const eventPage = pageOf(sessionEvent).meta({ id: "EventPage" });
+export const sentEvents = z
+  .object({ data: z.array(z.discriminatedUnion("type", userEvents)) })
+  .meta({ id: "SentEvents" });
+export type SentEvents = z.infer<typeof sentEvents>;

@@ -1,0 +1,111 @@
+/** Sessions. @module */
+import { z } from "zod";
+import { modelInput, skillInput } from "./agents.ts";
+import { sendableEvent } from "./events.ts";
+import { bidirectionalPageOf, deletionOf } from "./pages.ts";
+import { sandboxFigures } from "./sandboxes.ts";
+import { sessionAgent } from "./session-agent.ts";
+import { mcpServer, toolInput } from "./tools.ts";
+import { metadata, metadataPatch, reference, timestamp } from "./values.ts";
+
+export type { SessionAgent } from "./session-agent.ts";
+
+export const sessionStatuses = ["idle", "running", "rescheduling", "terminated"] as const;
+export const sessionStatus = z.enum(sessionStatuses);
+export type SessionStatus = z.infer<typeof sessionStatus>;
+
+const tools = z.array(toolInput).max(256);
+const mcpServers = z.array(mcpServer).max(20);
+const version = z.int().min(1);
+
+/** An agent's identifier alone means its latest version. */
+export const sessionAgentReference = z.union([
+  reference,
+  z.discriminatedUnion("type", [
+    z.strictObject({ type: z.literal("agent"), id: reference, version: z.exactOptional(version) }),
+    z.strictObject({
+      type: z.literal("agent_with_overrides"),
+      id: reference,
+      version: z.exactOptional(version),
+      model: z.exactOptional(modelInput),
+      system: z.exactOptional(z.string().max(100_000).nullable()),
+      tools: z.exactOptional(tools),
+      mcp_servers: z.exactOptional(mcpServers),
+      skills: z.exactOptional(z.array(skillInput).max(64)),
+    }),
+  ]),
+]);
+export type SessionAgentReference = z.infer<typeof sessionAgentReference>;
+
+const resourceInput = z.looseObject({
+  type: z.enum(["github_repository", "file", "memory_store"]),
+});
+const budget = z.looseObject({ type: z.literal("limit") });
+const title = z.string().max(255);
+
+export const createSessionRequest = z
+  .strictObject({
+    agent: sessionAgentReference,
+    environment_id: reference,
+    title: z.exactOptional(title.nullable()),
+    metadata: z.exactOptional(metadata),
+    initial_events: z.exactOptional(z.array(sendableEvent).max(50)),
+    resources: z.exactOptional(z.array(resourceInput).max(500)),
+    vault_ids: z.exactOptional(z.array(reference).max(50)),
+    budget: z.exactOptional(budget),
+  })
+  .meta({ id: "CreateSessionRequest" });
+export type CreateSessionRequest = z.infer<typeof createSessionRequest>;
+
+export const sessionAgentUpdate = z.strictObject({
+  tools: z.exactOptional(tools),
+  mcp_servers: z.exactOptional(mcpServers),
+});
+export type SessionAgentUpdate = z.infer<typeof sessionAgentUpdate>;
+
+export const updateSessionRequest = z
+  .strictObject({
+    title: z.exactOptional(title.nullable()),
+    metadata: z.exactOptional(metadataPatch.nullable()),
+    agent: z.exactOptional(sessionAgentUpdate),
+    budget: z.exactOptional(budget.nullable()),
+    vault_ids: z.exactOptional(z.array(reference).max(50)),
+  })
+  .meta({ id: "UpdateSessionRequest" });
+export type UpdateSessionRequest = z.infer<typeof updateSessionRequest>;
+
+export const session = z
+  .object({
+    id: z.string(),
+    type: z.literal("session"),
+    agent: sessionAgent,
+    status: sessionStatus,
+    title: z.string().nullable(),
+    environment_id: z.string(),
+    resources: z.array(z.never()),
+    vault_ids: z.array(z.string()),
+    metadata: z.record(z.string(), z.string()),
+    budget: z.null(),
+    outcome_evaluations: z.array(z.never()),
+    stats: z.object({ active_seconds: z.number(), duration_seconds: z.number() }),
+    usage: z.object({
+      input_tokens: z.int(),
+      output_tokens: z.int(),
+      cache_read_input_tokens: z.int(),
+      cache_creation: z.object({
+        ephemeral_5m_input_tokens: z.int(),
+        ephemeral_1h_input_tokens: z.int(),
+      }),
+    }),
+    deployment_id: z.null(),
+    created_at: timestamp,
+    updated_at: timestamp,
+    archived_at: timestamp.nullable(),
+    /** What this server adds to the shared object. */
+    x_exoloop: z.object({ sandbox: sandboxFigures.nullable() }),
+  })
+  .meta({ id: "Session" });
+export type Session = z.infer<typeof session>;
+
+export const sessionPage = bidirectionalPageOf(session).meta({ id: "SessionPage" });
+export const sessionDeletion = deletionOf("session_deleted").meta({ id: "SessionDeletion" });

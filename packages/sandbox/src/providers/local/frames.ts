@@ -1,0 +1,118 @@
+/**
+ * The binary frames that provider, host daemon and supervisor exchange: u32 little-endian length of what follows, u8
+ * type, payload. The guest's `supervisor.h` is the other half of this file.
+ * @module
+ */
+
+/** A longer frame is a broken or hostile peer. */
+export const maximumFrameBytes = 1 << 20;
+/** Bytes of a stream that travel in one frame. */
+export const chunkBytes = 64 << 10;
+
+export const frameTypes = {
+  spawn: 1,
+  attach: 2,
+  stdin: 3,
+  kill: 4,
+  read: 5,
+  write: 6,
+  stat: 7,
+  list: 8,
+  tree: 9,
+  delete: 10,
+  status: 11,
+  suspend: 12,
+  resume: 13,
+  shutdown: 14,
+  streamData: 15,
+  streamEnd: 16,
+  hello: 32,
+  output: 33,
+  exit: 34,
+  data: 35,
+  end: 36,
+  error: 37,
+  absent: 38,
+  started: 39,
+  /** Between provider and daemon: JSON. */
+  hostRequest: 64,
+  hostReply: 65,
+} as const;
+
+export const spawnFlags = { maintenance: 1, stdin: 2, direct: 4 } as const;
+
+export interface Frame {
+  readonly type: number;
+  readonly payload: Buffer;
+}
+
+/** A frame that broke the rules; the connection it came from is of no further use. */
+export class FrameError extends Error {
+  override readonly name = "FrameError";
+}
+
+/** @throws FrameError when the payload does not fit into a frame. */
+export function encodeFrame(type: number, ...parts: readonly Uint8Array[]): Buffer {
+  let length = 1;
+  for (const part of parts) length += part.length;
+  if (length > maximumFrameBytes) throw new FrameError(`a frame of ${length} bytes is longer than ${maximumFrameBytes}`);
+  const header = Buffer.allocUnsafe(5);
+  header.writeUInt32LE(length, 0);
+  header.writeUInt8(type, 4);
+  return Buffer.concat([header, ...parts], length + 4);
+}
+
+/** A NUL-terminated string. @throws FrameError when it contains NUL. */
+export function encodeString(text: string): Buffer {
+  if (text.includes("\0")) throw new FrameError("a string contains NUL");
+  return Buffer.from(`${text}\0`, "utf8");
+}
+
+export function encodeNumber(value: number | bigint, bytes: 1 | 4 | 8): Buffer {
+  const buffer = Buffer.alloc(bytes);
+  if (bytes === 8) buffer.writeBigUInt64LE(BigInt(value));
+  else buffer.writeUIntLE(Number(value), 0, bytes);
+  return buffer;
+}
+
+/** Cuts a byte stream into frames, however it was torn. */
+export class FrameDecoder {
+  #pending: Buffer[] = [];
+  #length = 0;
+
+  /** @throws FrameError at a length no frame may have. */
+  push(bytes: Buffer): Frame[] {
+    this.#pending.push(bytes);
+    this.#length += bytes.length;
+    const frames: Frame[] = [];
+    for (let frame = this.#take(); frame !== null; frame = this.#take()) frames.push(frame);
+    return frames;
+  }
+
+  /** What was received and is not part of a whole frame. */
+  rest(): Buffer {
+    return Buffer.concat(this.#pending, this.#length);
+  }
+
+  #take(): Frame | null {
+    if (this.#length < 5) return null;
+    const first = this.#gather(4);
+    const length = first.readUInt32LE(0);
+    if (length < 1 || length > maximumFrameBytes) throw new FrameError(`a frame may not have ${length} bytes`);
+    if (this.#length < 4 + length) return null;
+    const whole = this.#gather(4 + length);
+    this.#pending = whole.length > 4 + length ? [whole.subarray(4 + length), ...this.#pending.slice(1)] : this.#pending.slice(1);
+    this.#length -= 4 + length;
+    return { type: whole.readUInt8(4), payload: whole.subarray(5, 4 + length) };
+  }
+
+  /** Makes the first pending buffer hold at least `count` bytes. */
+  #gather(count: number): Buffer {
+    let first = this.#pending[0] ?? Buffer.alloc(0);
+    if (first.length < count) {
+      first = this.rest();
+      this.#pending = [first];
+    }
+    return first;
+  }
+}

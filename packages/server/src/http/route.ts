@@ -1,0 +1,122 @@
+/**
+ * One route: what it takes, what it answers, and what is described at /openapi.json, in one declaration. Nothing of a
+ * request reaches a handler unchecked.
+ * @module
+ */
+import { type OpenAPIHono, type RouteConfig } from "@hono/zod-openapi";
+import { errorAnswer } from "@exoloop/protocol/errors";
+import { z } from "zod";
+import { Problem } from "../errors.ts";
+import { type Authenticate, type Principal, authenticateRequest } from "./authentication.ts";
+import { checkDeclaredLength, readJsonBody } from "./body.ts";
+import { issuesProblem } from "./problem.ts";
+import { readQuery } from "./query.ts";
+
+export interface AppEnvironment {
+  Variables: { requestId: string };
+}
+export type App = OpenAPIHono<AppEnvironment>;
+
+export interface RouteContext {
+  readonly app: App;
+  readonly authenticate: Authenticate;
+}
+
+export interface Call<Query, Body> {
+  readonly principal: Principal;
+  readonly query: Query;
+  readonly body: Body;
+  readonly headers: Headers;
+  /** Aborts when the caller has gone. */
+  readonly signal: AbortSignal;
+  /** A parameter of the path. */
+  parameter(name: string): string;
+}
+
+export interface Route<Query extends z.ZodType, Body extends z.ZodType, Answer extends z.ZodType> {
+  readonly method: "get" | "post" | "delete";
+  /** @example "/v1/agents/{agent_id}" */
+  readonly path: `/${string}`;
+  readonly summary: string;
+  readonly tag: string;
+  readonly query?: Query;
+  /** Without it, a body is neither needed nor read. */
+  readonly body?: Body;
+  readonly answer: Answer;
+  /** The media type when it is not JSON. */
+  readonly stream?: "text/event-stream";
+}
+
+const noQuery = z.strictObject({});
+const maximumIdLength = 128;
+
+function pathParameters(path: string): string[] {
+  return [...path.matchAll(/\{(\w+)\}/g)].flatMap((match) => match[1] ?? []);
+}
+
+function describeRoute(route: Route<z.ZodType, z.ZodType, z.ZodType>): RouteConfig {
+  const names = pathParameters(route.path);
+  const query = route.query instanceof z.ZodObject ? route.query : undefined;
+  const body = route.body;
+  return {
+    method: route.method,
+    path: route.path,
+    summary: route.summary,
+    tags: [route.tag],
+    security: [{ bearer: [] }, { apiKey: [] }],
+    request: {
+      ...(names.length > 0 ? { params: z.object(Object.fromEntries(names.map((name) => [name, z.string()]))) } : {}),
+      ...(query === undefined ? {} : { query }),
+      ...(body === undefined ? {} : { body: { required: true, content: { "application/json": { schema: body } } } }),
+    },
+    responses: {
+      200: { description: "Done.", content: { [route.stream ?? "application/json"]: { schema: route.answer } } },
+      default: { description: "What went wrong.", content: { "application/json": { schema: errorAnswer } } },
+    },
+  };
+}
+
+async function readBody<Body extends z.ZodType>(request: Request, schema: Body): Promise<z.output<Body>> {
+  const parsed = schema.safeParse(await readJsonBody(request));
+  if (!parsed.success) throw issuesProblem(parsed.error.issues);
+  return parsed.data;
+}
+
+/**
+ * Adds a route. The handler returns what is answered as JSON, or a Response of its own.
+ * @example addRoute(context, { method: "get", path: "/v1/agents/{agent_id}", … }, (call) => agents.get(…))
+ */
+export function addRoute<
+  Answer extends z.ZodType,
+  Query extends z.ZodType = typeof noQuery,
+  Body extends z.ZodType = z.ZodUndefined,
+>(
+  context: RouteContext,
+  route: Route<Query, Body, Answer>,
+  handle: (call: Call<z.output<Query>, z.output<Body>>) => Promise<z.output<Answer> | Response>,
+): void {
+  const { app, authenticate } = context;
+  app.openAPIRegistry.registerPath(describeRoute(route));
+  app.on(route.method.toUpperCase(), route.path.replaceAll(/\{(\w+)\}/g, ":$1"), async (c) => {
+    const request = c.req.raw;
+    const principal = await authenticateRequest(request.headers, authenticate);
+    const query = readQuery(new URL(request.url).searchParams, route.query ?? noQuery);
+    checkDeclaredLength(request.headers);
+    const body = route.body === undefined ? undefined : await readBody(request, route.body);
+    const answer = await handle({
+      principal,
+      query: query as z.output<Query>,
+      body: body as z.output<Body>,
+      headers: request.headers,
+      signal: request.signal,
+      parameter: (name) => readParameter(c.req.param(name)),
+    });
+    return answer instanceof Response ? answer : c.json(answer as object);
+  });
+}
+
+/** An identifier that no object can have is refused like one that none has. */
+function readParameter(value: string | undefined): string {
+  if (value !== undefined && value.length <= maximumIdLength && !/[^\x21-\x7e]/.test(value)) return value;
+  throw new Problem("not_found", "Nothing has the identifier in this path.", "Identifiers look like agent_01… or sesn_01….");
+}

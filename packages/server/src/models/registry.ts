@@ -1,0 +1,95 @@
+/** All models of one installation behind one provider. @module */
+import { createAnthropicModels } from "./anthropic.ts";
+import { repairBrain } from "./brains/repair.ts";
+import { createCompatibleModels, firstCompatibleModel } from "./compatible.ts";
+import { ModelError, type ModelProvider } from "./model.ts";
+import { parseModelName } from "./model-name.ts";
+import { createOpenAIModels } from "./openai.ts";
+import { createScriptedModels } from "./scripted-model.ts";
+
+/** What the environment says about models: ANTHROPIC_API_KEY, ANTHROPIC_BASE_URL, OPENAI_API_KEY, OPENAI_BASE_URL. */
+export interface ModelsConfig {
+  readonly anthropicApiKey?: string | undefined;
+  readonly anthropicBaseUrl?: string | undefined;
+  readonly openaiApiKey?: string | undefined;
+  readonly openaiBaseUrl?: string | undefined;
+  /** Longest silence of a model, in milliseconds; two minutes if not given. */
+  readonly idleTimeoutMs?: number | undefined;
+}
+
+/**
+ * The first provider that serves a name gets the call.
+ * @example createModelRegistry([createScriptedModels({})]).serves("scripted") // true
+ */
+export function createModelRegistry(providers: readonly ModelProvider[]): ModelProvider {
+  const find = (model: string) => providers.find((provider) => provider.serves(model));
+  return {
+    serves: (model) => find(model) !== undefined,
+    list: () => providers.flatMap((provider) => provider.list()),
+    async *stream(request) {
+      const provider = find(request.model);
+      if (provider === undefined) throw notConfigured(request.model, providers);
+      yield* provider.stream(request);
+    },
+  };
+}
+
+/** Providers that have a key, the scripted model, and the server at OPENAI_BASE_URL if that is not OpenAI's own. */
+export function createModels(config: ModelsConfig): ModelProvider {
+  const { anthropicApiKey, anthropicBaseUrl, openaiApiKey, openaiBaseUrl, idleTimeoutMs } = withoutBlanks(config);
+  const providers = [createScriptedModels({ repair: repairBrain })];
+  if (anthropicApiKey !== undefined) {
+    providers.push(createAnthropicModels({ apiKey: anthropicApiKey, baseUrl: anthropicBaseUrl, idleTimeoutMs }));
+  }
+  if (openaiApiKey !== undefined) {
+    providers.push(createOpenAIModels({ apiKey: openaiApiKey, baseUrl: openaiBaseUrl, idleTimeoutMs }));
+  }
+  if (openaiBaseUrl !== undefined && !isOpenAI(openaiBaseUrl)) {
+    providers.push(createCompatibleModels({ baseUrl: openaiBaseUrl, apiKey: openaiApiKey, idleTimeoutMs }));
+  }
+  return createModelRegistry(providers);
+}
+
+/**
+ * The model to use where nobody named one. Asks the server at OPENAI_BASE_URL for its list where that is all there is,
+ * and rejects with a {@link ModelError} when it does not answer.
+ * @example await defaultModel({}) // "scripted/repair"
+ */
+export async function defaultModel(config: ModelsConfig): Promise<string> {
+  const { anthropicApiKey, openaiApiKey, openaiBaseUrl } = withoutBlanks(config);
+  if (anthropicApiKey !== undefined) return "claude-sonnet-5-5";
+  if (openaiBaseUrl !== undefined && !isOpenAI(openaiBaseUrl)) {
+    return firstCompatibleModel({ baseUrl: openaiBaseUrl, apiKey: openaiApiKey });
+  }
+  return openaiApiKey === undefined ? "scripted/repair" : "gpt-6.1-sol";
+}
+
+const requiredVariables = {
+  anthropic: "ANTHROPIC_API_KEY",
+  openai: "OPENAI_API_KEY",
+  "openai-chat": "OPENAI_API_KEY",
+  compatible: "OPENAI_BASE_URL",
+} as const;
+
+function notConfigured(model: string, providers: readonly ModelProvider[]): ModelError {
+  const name = JSON.stringify(model.slice(0, 200));
+  const family = parseModelName(model)?.family;
+  if (family !== undefined && family !== "scripted") {
+    return new ModelError("not_configured", `The model ${name} needs ${requiredVariables[family]}: set it for the server.`);
+  }
+  const known = providers.flatMap((provider) => provider.list()).slice(0, 8);
+  const examples = known.map(({ id }) => id).join(", ");
+  return new ModelError(
+    "not_configured",
+    `No provider serves the model ${name}. Known here: ${examples}. A server of your own serves others: set OPENAI_BASE_URL.`,
+  );
+}
+
+/** A variable that is set to nothing is not set. */
+function withoutBlanks(config: ModelsConfig): ModelsConfig {
+  return Object.fromEntries(Object.entries(config).filter(([, value]) => value !== undefined && value !== ""));
+}
+
+function isOpenAI(baseUrl: string): boolean {
+  return URL.parse(baseUrl)?.hostname === "api.openai.com";
+}

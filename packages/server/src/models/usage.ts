@@ -1,0 +1,51 @@
+/** Tokens of one model call. @module */
+import type { LanguageModelV4Usage } from "@ai-sdk/provider";
+import type { AssistantPart, ModelRequest, ModelUsage, TranscriptContent } from "./model.ts";
+
+const charactersPerToken = 4;
+/** About what providers count for an image of one megapixel. */
+const tokensPerImage = 1500;
+
+/** The provider's figures, or an estimate where it sent none: some servers leave them out, some send zeros. */
+export function readUsage(
+  usage: LanguageModelV4Usage,
+  request: ModelRequest,
+  content: readonly AssistantPart[],
+): ModelUsage {
+  const { inputTokens, outputTokens } = usage;
+  if (!inputTokens.total || outputTokens.total === undefined) return estimateUsage(request, content);
+  return {
+    input: inputTokens.total,
+    output: outputTokens.total,
+    cacheRead: inputTokens.cacheRead ?? 0,
+    cacheWrite: inputTokens.cacheWrite ?? 0,
+    estimated: false,
+  };
+}
+
+/** Four characters to the token: close enough for a budget, marked so that no bill is made of it. */
+export function estimateUsage(request: ModelRequest, content: readonly AssistantPart[]): ModelUsage {
+  const given = request.system.length + JSON.stringify(request.tools).length;
+  const input = request.messages.reduce((total, message) => {
+    const parts = message.role === "tool" ? message.results.flatMap((result) => result.content) : message.content;
+    return total + parts.reduce((sum, part) => sum + partLength(part), 0);
+  }, given);
+  const output = content.reduce((total, part) => total + partLength(part), 0);
+  return { input: toTokens(input), output: toTokens(output), cacheRead: 0, cacheWrite: 0, estimated: true };
+}
+
+function partLength(part: AssistantPart | TranscriptContent): number {
+  switch (part.type) {
+    case "text":
+    case "thinking":
+      return part.text.length;
+    case "image":
+      return tokensPerImage * charactersPerToken;
+    case "tool_call":
+      return part.toolName.length + (part.malformed?.length ?? JSON.stringify(part.input).length);
+  }
+}
+
+function toTokens(characters: number): number {
+  return Math.ceil(characters / charactersPerToken);
+}

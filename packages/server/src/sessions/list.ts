@@ -1,0 +1,28 @@
+/** Lists of sessions, newest first unless asked otherwise. @module */
+import type { Kysely, Selectable } from "kysely";
+import { listCondition, listPage, type ListPage, positionColumn, readOrder } from "../agents/list.ts";
+import type { SessionTable, Tables } from "../db/tables.ts";
+import type { ListSessionsQuery } from "../http/session-port.ts";
+
+export async function listSessions(
+  database: Kysely<Tables>,
+  organizationId: string,
+  query: ListSessionsQuery,
+): Promise<ListPage<Selectable<SessionTable>>> {
+  let select = database
+    .selectFrom("sessions")
+    .selectAll()
+    .select(positionColumn.as("list_position"))
+    .where("organization_id", "=", organizationId)
+    .where(listCondition(query));
+  if (query.agentId !== undefined) select = select.where("agent_id", "=", query.agentId);
+  if (query.agentVersion !== undefined) select = select.where("agent_version", "=", query.agentVersion);
+  if (query.statuses !== undefined) select = select.where("status", "in", [...query.statuses]);
+  const order = readOrder(query);
+  const rows = await select
+    .orderBy("created_at", order)
+    .orderBy("id", order)
+    .limit(query.limit + 1)
+    .execute();
+  return listPage(query, rows, (row) => ({ createdAt: row.list_position, id: row.id }));
+}

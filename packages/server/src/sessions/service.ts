@@ -1,0 +1,265 @@
+/** Sessions, as the API asks for them. Each change is one transaction that also wakes what it must wake. @module */
+import { createId } from "@exoloop/protocol/ids";
+import type { Kysely, Selectable } from "kysely";
+import { patchSessionAgent, resolveSessionAgent } from "../agents/resolve.ts";
+import type { SessionTable, Tables } from "../db/tables.ts";
+import type { Engine } from "../engine/engine.ts";
+import { Problem } from "../errors.ts";
+import type {
+  CreateSessionInput,
+  Principal,
+  SessionRow,
+  SessionService,
+  UpdateSessionInput,
+  UserEventInput,
+} from "../http/session-port.ts";
+import { readSandboxFigures } from "../sandboxes/summary.ts";
+import { publicEvent } from "./event.ts";
+import { noFigures, readFigures } from "./figures.ts";
+import { readHistory } from "./history.ts";
+import { admit } from "./inbox.ts";
+import { listSessions } from "./list.ts";
+import { lockSession, refuseArchived, sessionNotFound } from "./locked-session.ts";
+import { appendUnderLock } from "./log.ts";
+import type { NoticeBoard } from "./notices.ts";
+
+export interface SessionServiceDependencies {
+  readonly database: Kysely<Tables>;
+  readonly engine: Engine;
+  readonly notices: NoticeBoard;
+  /** Destroys the sandbox of a session that takes no more commands. Never rejects. */
+  readonly releaseSandbox: (owner: { readonly sessionId: string; readonly organizationId: string }) => Promise<void>;
+}
+
+export function createSessionService(dependencies: SessionServiceDependencies): SessionService {
+  const { database } = dependencies;
+  const service: SessionService = {
+    create: (principal, input) => createSession(dependencies, principal, input),
+    async get(principal, sessionId) {
+      const row = await findSession(database, principal, sessionId);
+      const [session] = await withFigures(database, [row]);
+      if (session === undefined) throw sessionNotFound(sessionId);
+      return session;
+    },
+    async list(principal, query) {
+      const page = await listSessions(database, principal.organizationId, query);
+      return { ...page, rows: await withFigures(database, page.rows) };
+    },
+    async update(principal, sessionId, patch) {
+      await updateSession(dependencies, principal, sessionId, patch);
+      return service.get(principal, sessionId);
+    },
+    async archive(principal, sessionId) {
+      await archiveSession(dependencies, principal, sessionId);
+      return service.get(principal, sessionId);
+    },
+    delete: (principal, sessionId) => deleteSession(dependencies, principal, sessionId),
+    send: (principal, sessionId, events) => sendEvents(dependencies, principal, sessionId, events),
+    async events(principal, sessionId, query) {
+      await findSession(database, principal, sessionId);
+      return readHistory(database, sessionId, query);
+    },
+    async head(principal, sessionId) {
+      const row = await findSession(database, principal, sessionId);
+      return { seq: Number(row.head_seq), status: row.status, archived: row.archived_at !== null };
+    },
+  };
+  return service;
+}
+
+async function findSession(
+  database: Kysely<Tables>,
+  principal: Principal,
+  sessionId: string,
+): Promise<Selectable<SessionTable>> {
+  const row = await database
+    .selectFrom("sessions")
+    .selectAll()
+    .where("id", "=", sessionId)
+    .where("organization_id", "=", principal.organizationId)
+    .executeTakeFirst();
+  if (row === undefined) throw sessionNotFound(sessionId);
+  return row;
+}
+
+async function withFigures(
+  database: Kysely<Tables>,
+  rows: readonly Selectable<SessionTable>[],
+): Promise<readonly SessionRow[]> {
+  const ids = rows.map((row) => row.id);
+  const [figures, sandboxes] = await Promise.all([readFigures(database, ids), readSandboxFigures(database, ids)]);
+  return rows.map((row): SessionRow => {
+    const { activeSeconds, ...usage } = figures.get(row.id) ?? noFigures;
+    const end = row.archived_at ?? new Date();
+    return {
+      id: row.id,
+      // Written by createSession from a resolved agent.
+      agent: row.agent as SessionRow["agent"],
+      environmentId: row.environment_id,
+      title: row.title,
+      metadata: row.metadata,
+      status: row.status,
+      usage,
+      stats: { activeSeconds, durationSeconds: Math.max(0, end.getTime() - row.created_at.getTime()) / 1000 },
+      sandbox: sandboxes.get(row.id) ?? null,
+      createdAt: row.created_at,
+      updatedAt: row.updated_at,
+      archivedAt: row.archived_at,
+    };
+  });
+}
+
+async function createSession(
+  { database, engine, notices }: SessionServiceDependencies,
+  principal: Principal,
+  input: CreateSessionInput,
+): Promise<SessionRow> {
+  const id = createId("session");
+  const row = await database.transaction().execute(async (transaction) => {
+    const agent = await resolveSessionAgent(transaction, principal.organizationId, input.agent);
+    await requireEnvironment(transaction, principal.organizationId, input.environmentId);
+    await transaction
+      .insertInto("sessions")
+      .values({
+        id,
+        organization_id: principal.organizationId,
+        agent: JSON.stringify(agent),
+        agent_id: agent.id,
+        agent_version: agent.version,
+        environment_id: input.environmentId,
+        title: input.title,
+        metadata: JSON.stringify(input.metadata),
+        resources: "[]",
+        vault_ids: "[]",
+      })
+      .execute();
+    const row = await lockSession(transaction, principal.organizationId, id);
+    if (input.initialEvents.length > 0) await admit(transaction, engine, id, input.initialEvents);
+    return row;
+  });
+  if (input.initialEvents.length > 0) notices.publish({ type: "appended", sessionId: id, seq: input.initialEvents.length });
+  const [session] = await withFigures(database, [row]);
+  if (session === undefined) throw sessionNotFound(id);
+  return session;
+}
+
+async function requireEnvironment(database: Kysely<Tables>, organizationId: string, environmentId: string) {
+  const row = await database
+    .selectFrom("environments")
+    .select("archived_at")
+    .where("id", "=", environmentId)
+    .where("organization_id", "=", organizationId)
+    .executeTakeFirst();
+  if (row === undefined) {
+    throw new Problem(
+      "not_found",
+      "environment_id: there is no environment with this id.",
+      "List environments with GET /v1/environments.",
+    );
+  }
+  if (row.archived_at !== null) {
+    throw new Problem("environment_archived", "environment_id: this environment is archived.", "Use another one.");
+  }
+}
+
+async function updateSession(
+  { database, notices }: SessionServiceDependencies,
+  principal: Principal,
+  sessionId: string,
+  patch: UpdateSessionInput,
+): Promise<void> {
+  const seq = await database.transaction().execute(async (transaction) => {
+    const row = await lockSession(transaction, principal.organizationId, sessionId);
+    refuseArchived(row);
+    const changed: Record<string, unknown> = {};
+    if (patch.title !== undefined && patch.title !== row.title) changed["title"] = patch.title;
+    if (patch.metadata !== undefined) {
+      const metadata = mergeMetadata(row.metadata, patch.metadata);
+      if (JSON.stringify(metadata) !== JSON.stringify(row.metadata)) changed["metadata"] = metadata;
+    }
+    if (patch.agent !== undefined) {
+      if (row.status === "running" || row.status === "rescheduling") {
+        throw new Problem("invalid_request", "agent: the session is running.", "Change it when the session is idle.");
+      }
+      changed["agent"] = patchSessionAgent(row.agent as SessionRow["agent"], patch.agent);
+    }
+    if (Object.keys(changed).length === 0) return null;
+    await transaction
+      .updateTable("sessions")
+      .set({
+        ...("title" in changed ? { title: patch.title ?? null } : {}),
+        ...("metadata" in changed ? { metadata: JSON.stringify(changed["metadata"]) } : {}),
+        ...("agent" in changed ? { agent: JSON.stringify(changed["agent"]) } : {}),
+      })
+      .where("id", "=", sessionId)
+      .execute();
+    const events = await appendUnderLock(transaction, sessionId, [publicEvent("session.updated", changed)]);
+    return events.at(-1)?.seq ?? null;
+  });
+  if (seq !== null) notices.publish({ type: "appended", sessionId, seq });
+}
+
+const maximumMetadataPairs = 16;
+
+function mergeMetadata(current: Record<string, string>, patch: Readonly<Record<string, string | null>>) {
+  const merged = Object.entries({ ...current, ...patch }).filter(([, value]) => value !== null);
+  if (merged.length > maximumMetadataPairs) {
+    throw new Problem("invalid_request", `metadata: at most ${maximumMetadataPairs} pairs.`, "Delete a key with null.");
+  }
+  return Object.fromEntries(merged);
+}
+
+/** The epoch is taken from a running driver: it writes nothing after this. */
+async function archiveSession(
+  { database, notices, releaseSandbox }: SessionServiceDependencies,
+  principal: Principal,
+  sessionId: string,
+): Promise<void> {
+  const seq = await database.transaction().execute(async (transaction) => {
+    const row = await lockSession(transaction, principal.organizationId, sessionId);
+    if (row.archived_at !== null) return null;
+    const terminated = publicEvent("session.status_terminated", {});
+    const events = await appendUnderLock(transaction, sessionId, [terminated], { status: "terminated", fence: true });
+    await transaction.updateTable("sessions").set({ archived_at: new Date() }).where("id", "=", sessionId).execute();
+    return events.at(-1)?.seq ?? null;
+  });
+  if (seq === null) return;
+  notices.publish({ type: "appended", sessionId, seq });
+  await releaseSandbox({ sessionId, organizationId: principal.organizationId });
+}
+
+async function deleteSession(
+  dependencies: SessionServiceDependencies,
+  principal: Principal,
+  sessionId: string,
+): Promise<void> {
+  // Archived first: the driver loses its claim, and no command makes another sandbox after this one is destroyed. The
+  // row that names the sandbox goes with the session.
+  await archiveSession(dependencies, principal, sessionId);
+  await dependencies.database.transaction().execute(async (transaction) => {
+    await lockSession(transaction, principal.organizationId, sessionId);
+    await transaction.deleteFrom("sessions").where("id", "=", sessionId).execute();
+  });
+  dependencies.notices.publish({ type: "deleted", sessionId });
+}
+
+async function sendEvents(
+  { database, engine, notices }: SessionServiceDependencies,
+  principal: Principal,
+  sessionId: string,
+  inputs: readonly UserEventInput[],
+) {
+  const stored = await database.transaction().execute(async (transaction) => {
+    refuseArchived(await lockSession(transaction, principal.organizationId, sessionId));
+    return admit(transaction, engine, sessionId, inputs);
+  });
+  const last = Math.max(0, ...stored.map((event) => event.seq));
+  notices.publish({ type: "appended", sessionId, seq: last });
+  const history = await readHistory(database, sessionId, {
+    order: "asc",
+    limit: stored.length,
+    ids: stored.map((event) => event.id),
+  });
+  const byId = new Map(history.map((event) => [event.id, event]));
+  return stored.flatMap((event) => byId.get(event.id) ?? []);
+}
