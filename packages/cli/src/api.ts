@@ -39,7 +39,10 @@ export interface Api {
   createSession(session: NewSession): Promise<Session>;
   session(id: string): Promise<Session>;
   /** Newest first. */
-  sessions(query: { readonly limit: number; readonly status?: SessionStatus }): Promise<readonly Session[]>;
+  sessions(query: {
+    readonly limit: number;
+    readonly status?: SessionStatus;
+  }): Promise<readonly Session[]>;
   send(sessionId: string, events: readonly Readonly<Record<string, unknown>>[]): Promise<void>;
   /** Every durable event so far, in order. */
   history(sessionId: string): AsyncIterable<StreamedEvent>;

@@ -30,23 +30,38 @@ export interface Failure {
   readonly exitCode: ExitCode;
 }
 
-const refusedConnections = new Set(["ECONNREFUSED", "ENOTFOUND", "ECONNRESET", "EHOSTUNREACH", "ENETUNREACH", "ENOENT"]);
+const refusedConnections = new Set([
+  "ECONNREFUSED",
+  "ENOTFOUND",
+  "ECONNRESET",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "ENOENT",
+]);
 
 /** Errors of the server's start-up and of the sandbox that are written for people. */
 const explainedErrors = new Set(["StartupError", "SandboxUnavailableError", "CommandError"]);
 
 /** `url`: the server that was asked, for the sentence about its absence. */
 export function describeFailure(error: unknown, url?: string): Failure {
-  if (!(error instanceof Error)) return { message: escapeForTerminal(String(error)), exitCode: exitCodes.failure };
-  if (error instanceof CommandError) return { message: escapeForTerminal(error.message), exitCode: error.exitCode };
+  if (!(error instanceof Error))
+    return { message: escapeForTerminal(String(error)), exitCode: exitCodes.failure };
+  if (error instanceof CommandError)
+    return { message: escapeForTerminal(error.message), exitCode: error.exitCode };
   const status = readNumber(error, "status");
   if (status !== undefined) return describeAnswer(error, status);
   if (url !== undefined && isRefusedConnection(error)) {
-    return { message: `No server answers at ${escapeForTerminal(url)}: start one with \`exoloop up\`.`, exitCode: exitCodes.failure };
+    return {
+      message: `No server answers at ${escapeForTerminal(url)}: start one with \`exoloop up\`.`,
+      exitCode: exitCodes.failure,
+    };
   }
   const remedy = readText(error, "remedy");
   if (explainedErrors.has(error.name) || remedy !== undefined) {
-    return { message: escapeForTerminal(joinSentences(error.message, remedy)), exitCode: exitCodes.failure };
+    return {
+      message: escapeForTerminal(joinSentences(error.message, remedy)),
+      exitCode: exitCodes.failure,
+    };
   }
   return { message: escapeForTerminal(error.stack ?? error.message), exitCode: exitCodes.failure };
 }
@@ -64,13 +79,20 @@ function describeAnswer(error: Error, status: number): Failure {
 function isRefusedConnection(error: unknown, depth = 0): boolean {
   if (!(error instanceof Error) || depth > 5) return false;
   const code = readText(error, "code");
-  if (code !== undefined && (refusedConnections.has(code) || code.startsWith("UND_ERR_"))) return true;
-  if (error instanceof AggregateError && error.errors.some((inner) => isRefusedConnection(inner, depth + 1))) return true;
+  if (code !== undefined && (refusedConnections.has(code) || code.startsWith("UND_ERR_")))
+    return true;
+  if (
+    error instanceof AggregateError &&
+    error.errors.some((inner) => isRefusedConnection(inner, depth + 1))
+  )
+    return true;
   return isRefusedConnection(error.cause, depth + 1);
 }
 
 function joinSentences(message: string, more: string | undefined): string {
-  return more === undefined || message.includes(more) ? message : `${message.trim()}\n${more.trim()}`;
+  return more === undefined || message.includes(more)
+    ? message
+    : `${message.trim()}\n${more.trim()}`;
 }
 
 function readText(error: Error, name: string): string | undefined {

@@ -17,7 +17,10 @@ test("credentials are readable by their owner alone, also when a wider file was 
   await writeCredentials(home, stored);
   expect((await stat(credentialsPath(home))).mode & 0o777).toBe(0o600);
   expect(await readCredentials(home)).toEqual(stored);
-  expect(JSON.parse(await readFile(credentialsPath(home), "utf8"))).toEqual({ url: stored.url, api_key: stored.apiKey });
+  expect(JSON.parse(await readFile(credentialsPath(home), "utf8"))).toEqual({
+    url: stored.url,
+    api_key: stored.apiKey,
+  });
 });
 
 test("no file is no credentials, a broken one is one sentence with its path", async () => {
@@ -29,7 +32,10 @@ test("no file is no credentials, a broken one is one sentence with its path", as
 test("the environment wins over the file", async () => {
   await writeCredentials(home, stored);
   expect(await findConnection({}, home)).toEqual(stored);
-  expect(await findConnection({ EXOLOOP_API_KEY: "other" }, home)).toEqual({ ...stored, apiKey: "other" });
+  expect(await findConnection({ EXOLOOP_API_KEY: "other" }, home)).toEqual({
+    ...stored,
+    apiKey: "other",
+  });
   expect(await findConnection({ EXOLOOP_URL: "http://127.0.0.1:4100/" }, home)).toEqual(stored);
 });
 

@@ -33,17 +33,22 @@ Exit codes: 0 ok, 1 failure, 2 usage, 3 not let in, 4 not found, 5 waiting for a
 
 const json = () => new Option("--json", "JSON on standard output, one object per line for streams");
 const sandbox = () =>
-  new Option("--sandbox <provider>", "`weak` isolates less than namespaces do: for trying things out only").choices(["local", "weak"]);
+  new Option(
+    "--sandbox <provider>",
+    "`weak` isolates less than namespaces do: for trying things out only",
+  ).choices(["local", "weak"]);
 
 function readPort(text: string): number {
   const port = Number(text);
-  if (!/^\d+$/.test(text) || port > 65_535) throw new InvalidArgumentError("A port is a number from 0 to 65535; 0 takes a free one.");
+  if (!/^\d+$/.test(text) || port > 65_535)
+    throw new InvalidArgumentError("A port is a number from 0 to 65535; 0 takes a free one.");
   return port;
 }
 
 function readLimit(text: string): number {
   const limit = Number(text);
-  if (!/^\d+$/.test(text) || limit < 1 || limit > 100) throw new InvalidArgumentError("A limit is a number from 1 to 100.");
+  if (!/^\d+$/.test(text) || limit < 1 || limit > 100)
+    throw new InvalidArgumentError("A limit is a number from 1 to 100.");
   return limit;
 }
 
@@ -56,7 +61,9 @@ function addServerCommands(program: Command, context: CommandContext, finish: Fi
     .addOption(sandbox())
     .option("--home <directory>", "where everything is kept")
     .addOption(json())
-    .action(async (options) => finish(await (await import("./commands/up.ts")).startServer(context, options)));
+    .action(async (options) =>
+      finish(await (await import("./commands/up.ts")).startServer(context, options)),
+    );
   program
     .command("demo")
     .description("watch an agent repair a failing test while its sandbox is taken away")
@@ -64,12 +71,16 @@ function addServerCommands(program: Command, context: CommandContext, finish: Fi
     .addOption(sandbox())
     .option("--keep", "keep the server running afterwards, until Ctrl-C")
     .addOption(json())
-    .action(async (options) => finish(await (await import("./commands/demo.ts")).runDemo(context, options)));
+    .action(async (options) =>
+      finish(await (await import("./commands/demo.ts")).runDemo(context, options)),
+    );
   program
     .command("doctor")
     .description("say what this machine can isolate, what is missing, and how to mend it")
     .addOption(json())
-    .action(async (options) => finish(await (await import("./commands/doctor.ts")).diagnoseMachine(context, options)));
+    .action(async (options) =>
+      finish(await (await import("./commands/doctor.ts")).diagnoseMachine(context, options)),
+    );
 }
 
 function addRun(program: Command, context: CommandContext, finish: Finish): void {
@@ -81,7 +92,9 @@ function addRun(program: Command, context: CommandContext, finish: Finish): void
     .option("--model <name>", "model to use instead of the agent's")
     .option("--env <id or name>", "environment to use instead of `default`")
     .addOption(json())
-    .action(async (task: string, options) => finish(await (await import("./commands/run.ts")).runTask(context, task, options)));
+    .action(async (task: string, options) =>
+      finish(await (await import("./commands/run.ts")).runTask(context, task, options)),
+    );
 }
 
 function addSessions(program: Command, context: CommandContext, finish: Finish): void {
@@ -100,17 +113,23 @@ function addSessions(program: Command, context: CommandContext, finish: Finish):
     .description("show a session and its transcript")
     .argument("<session>")
     .addOption(json())
-    .action(async (id: string, options) => finish(await (await import("./commands/sessions.ts")).showSession(context, id, options)));
+    .action(async (id: string, options) =>
+      finish(await (await import("./commands/sessions.ts")).showSession(context, id, options)),
+    );
   sessions
     .command("attach")
     .description("follow a session live and send it messages; Ctrl-C detaches")
     .argument("<session>")
     .addOption(json())
-    .action(async (id: string, options) => finish(await (await import("./commands/attach.ts")).attachSession(context, id, options)));
+    .action(async (id: string, options) =>
+      finish(await (await import("./commands/attach.ts")).attachSession(context, id, options)),
+    );
   sessions
     .command("stop")
     .description("interrupt what a session is doing")
     .argument("<session>")
     .addOption(json())
-    .action(async (id: string, options) => finish(await (await import("./commands/sessions.ts")).stopSession(context, id, options)));
+    .action(async (id: string, options) =>
+      finish(await (await import("./commands/sessions.ts")).stopSession(context, id, options)),
+    );
 }

@@ -16,7 +16,11 @@ export async function attachSession(
   const sink = createSink(context, options.json === true);
   const detach = new AbortController();
   const typing = options.json === true ? null : openTyping(context, api, session.id, sink, detach);
-  if (typing !== null) writeLine(context.progress, "Enter sends, Esc interrupts, Ctrl-C detaches; /help lists commands.");
+  if (typing !== null)
+    writeLine(
+      context.progress,
+      "Enter sends, Esc interrupts, Ctrl-C detaches; /help lists commands.",
+    );
   try {
     const exitCode = await followSession(context, api, session.id, sink, endOfSession, detach);
     const ending = describeEnding(session.id, exitCode);
@@ -38,7 +42,8 @@ export type TypedLine =
   | { readonly type: "nothing" }
   | { readonly type: "remark"; readonly text: string };
 
-const help = "/stop interrupts · /allow ID · /deny ID [reason] · /detach · // begins a message with a slash";
+const help =
+  "/stop interrupts · /allow ID · /deny ID [reason] · /detach · // begins a message with a slash";
 
 /** What a typed line means. Pure. */
 export function readTypedLine(line: string): TypedLine {
@@ -56,7 +61,9 @@ export function readTypedLine(line: string): TypedLine {
       return { type: "remark", text: help };
     case "/allow":
     case "/deny":
-      return id === "" ? { type: "remark", text: `${command} needs the id of the waiting call.` } : confirm(command, id, rest);
+      return id === ""
+        ? { type: "remark", text: `${command} needs the id of the waiting call.` }
+        : confirm(command, id, rest);
     default:
       return { type: "remark", text: `Unknown command ${escapeToLine(command)}. ${help}` };
   }
@@ -65,7 +72,10 @@ export function readTypedLine(line: string): TypedLine {
 function confirm(command: "/allow" | "/deny", id: string, words: readonly string[]): TypedLine {
   const result = command === "/allow" ? "allow" : "deny";
   const reason = result === "deny" && words.length > 0 ? { deny_message: words.join(" ") } : {};
-  return { type: "events", events: [{ type: "user.tool_confirmation", tool_use_id: id, result, ...reason }] };
+  return {
+    type: "events",
+    events: [{ type: "user.tool_confirmation", tool_use_id: id, result, ...reason }],
+  };
 }
 
 function openTyping(

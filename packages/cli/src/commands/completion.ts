@@ -14,7 +14,11 @@ const completionMilliseconds = 800;
  * Adds `completion <shell>` and the hidden `complete -- …` that its script calls. Session identifiers are asked for
  * only where one can stand; without a server there are none, and nothing is said.
  */
-export async function addCompletion(program: Command, context: CommandContext, arguments_: readonly string[]): Promise<void> {
+export async function addCompletion(
+  program: Command,
+  context: CommandContext,
+  arguments_: readonly string[],
+): Promise<void> {
   const root = tab(program, { completionCommandName: "completion" });
   const sessions = wantsSessions(arguments_) ? await recentSessions(context) : [];
   for (const name of takingSession) {
@@ -36,7 +40,9 @@ export function wantsSessions(arguments_: readonly string[]): boolean {
   );
 }
 
-async function recentSessions(context: CommandContext): Promise<readonly (readonly [string, string])[]> {
+async function recentSessions(
+  context: CommandContext,
+): Promise<readonly (readonly [string, string])[]> {
   try {
     const api = await context.connect();
     const listed = api.sessions({ limit: 50 });
@@ -44,7 +50,10 @@ async function recentSessions(context: CommandContext): Promise<readonly (readon
       setTimeout(() => resolve([]), completionMilliseconds).unref();
     });
     const sessions = await Promise.race([listed, nothing]);
-    return sessions.map(({ id, status, title }) => [escapeToLine(id), escapeToLine(`${status} ${title ?? ""}`)] as const);
+    return sessions.map(
+      ({ id, status, title }) =>
+        [escapeToLine(id), escapeToLine(`${status} ${title ?? ""}`)] as const,
+    );
   } catch {
     return [];
   }

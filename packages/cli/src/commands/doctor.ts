@@ -22,7 +22,10 @@ export interface DoctorOptions {
 }
 
 /** Exits with 1 when anything that a local server needs is missing. */
-export async function diagnoseMachine(context: CommandContext, options: DoctorOptions): Promise<ExitCode> {
+export async function diagnoseMachine(
+  context: CommandContext,
+  options: DoctorOptions,
+): Promise<ExitCode> {
   const findings = [
     checkNode(process.versions.node),
     await checkDatabase(context.environment),
@@ -31,11 +34,15 @@ export async function diagnoseMachine(context: CommandContext, options: DoctorOp
   ];
   const ok = findings.every((finding) => finding.state !== "missing");
   if (options.json === true) writeJson(context.output, { ok, findings });
-  else for (const line of describeFindings(findings, colorsFor(context.output, context.environment))) writeLine(context.output, line);
+  else
+    for (const line of describeFindings(findings, colorsFor(context.output, context.environment)))
+      writeLine(context.output, line);
   return ok ? exitCodes.ok : exitCodes.failure;
 }
 
-async function checkSandbox(environment: CommandContext["environment"]): Promise<readonly Finding[]> {
+async function checkSandbox(
+  environment: CommandContext["environment"],
+): Promise<readonly Finding[]> {
   const { diagnose } = await import("@exoloop/sandbox-host/doctor");
   const searchPath = environment["PATH"];
   return diagnose(searchPath === undefined ? {} : { searchPath });
@@ -50,10 +57,15 @@ export function describeFindings(findings: readonly Finding[], colors: Colors): 
     `${paint[state](marks[state].padEnd(8))}${escapeToLine(title)}: ${escapeToLine(detail)}`,
     ...(remedy === undefined || state === "ok"
       ? []
-      : escapeForTerminal(remedy).split("\n").map((line) => `${" ".repeat(8)}${line}`)),
+      : escapeForTerminal(remedy)
+          .split("\n")
+          .map((line) => `${" ".repeat(8)}${line}`)),
   ]);
   const missing = findings.filter((finding) => finding.state === "missing").length;
-  const summary = missing === 0 ? "This machine can run Exoloop." : `${missing} of ${findings.length} checks found something missing.`;
+  const summary =
+    missing === 0
+      ? "This machine can run Exoloop."
+      : `${missing} of ${findings.length} checks found something missing.`;
   return [...lines, "", summary];
 }
 
@@ -69,7 +81,11 @@ export function checkNode(version: string): Finding {
     title: "Node.js",
     state: enough ? "ok" : "missing",
     detail: enough ? version : `${version} is older than ${wanted}`,
-    ...(enough ? {} : { remedy: "npm run exoloop -- doctor (it uses the Node.js that npm install brings along)" }),
+    ...(enough
+      ? {}
+      : {
+          remedy: "npm run exoloop -- doctor (it uses the Node.js that npm install brings along)",
+        }),
   };
 }
 
@@ -112,7 +128,12 @@ async function checkReachable(address: string): Promise<Finding> {
   const finding = { id: "postgres", title: "Postgres" };
   const target = readDatabaseAddress(address);
   if (target === null) {
-    return { ...finding, state: "missing", detail: "DATABASE_URL is not a postgres:// URL", remedy: "export DATABASE_URL=postgres://user:password@host:5432/name" };
+    return {
+      ...finding,
+      state: "missing",
+      detail: "DATABASE_URL is not a postgres:// URL",
+      remedy: "export DATABASE_URL=postgres://user:password@host:5432/name",
+    };
   }
   const where = "path" in target ? target.path : `${target.host}:${target.port}`;
   const failure = await new Promise<string | null>((resolve) => {
@@ -125,16 +146,26 @@ async function checkReachable(address: string): Promise<Finding> {
     socket.once("timeout", () => settle(`no answer within ${connectMilliseconds / 1000} s`));
     socket.once("error", (error) => settle("code" in error ? String(error.code) : error.message));
   });
-  if (failure === null) return { ...finding, state: "ok", detail: `${where} (DATABASE_URL) answers` };
+  if (failure === null)
+    return { ...finding, state: "ok", detail: `${where} (DATABASE_URL) answers` };
   const remedy = "Start that server, correct DATABASE_URL, or unset it to use the embedded one.";
-  return { ...finding, state: "missing", detail: `${where} (DATABASE_URL) does not answer: ${failure}`, remedy };
+  return {
+    ...finding,
+    state: "missing",
+    detail: `${where} (DATABASE_URL) does not answer: ${failure}`,
+    remedy,
+  };
 }
 
 /** Host and port, or the path of a UNIX socket where the host parameter names a directory. */
-export function readDatabaseAddress(address: string): { host: string; port: number } | { path: string } | null {
+export function readDatabaseAddress(
+  address: string,
+): { host: string; port: number } | { path: string } | null {
   const url = URL.canParse(address) ? new URL(address) : null;
   if (url === null || (url.protocol !== "postgres:" && url.protocol !== "postgresql:")) return null;
   const host = url.searchParams.get("host") ?? decodeURIComponent(url.hostname);
   const port = Number(url.port === "" ? 5432 : url.port);
-  return host.startsWith("/") ? { path: `${host}/.s.PGSQL.${port}` } : { host: host === "" ? "127.0.0.1" : host, port };
+  return host.startsWith("/")
+    ? { path: `${host}/.s.PGSQL.${port}` }
+    : { host: host === "" ? "127.0.0.1" : host, port };
 }

@@ -19,7 +19,8 @@ export function createSink(context: CommandContext, json: boolean): EventSink {
   }
   return {
     show(event) {
-      if (event.type !== "event_start" && event.type !== "event_delta") writeJson(context.output, event);
+      if (event.type !== "event_start" && event.type !== "event_delta")
+        writeJson(context.output, event);
     },
     narrator: null,
     close: () => undefined,
@@ -32,7 +33,8 @@ export function exitCodeOf(event: StreamedEvent): ExitCode | null {
     const reason = event["stop_reason"];
     return exitCodeOfStop(isFields(reason) ? readString(reason, "type") : "");
   }
-  if (event.type === "session.status_terminated" || event.type === "session.deleted") return exitCodes.failure;
+  if (event.type === "session.status_terminated" || event.type === "session.deleted")
+    return exitCodes.failure;
   return null;
 }
 

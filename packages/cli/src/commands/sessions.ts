@@ -13,7 +13,10 @@ export interface ListOptions {
   readonly json?: boolean;
 }
 
-export async function listSessions(context: CommandContext, options: ListOptions): Promise<ExitCode> {
+export async function listSessions(
+  context: CommandContext,
+  options: ListOptions,
+): Promise<ExitCode> {
   const api = await context.connect();
   const sessions = await api.sessions({
     limit: options.limit,
@@ -23,7 +26,8 @@ export async function listSessions(context: CommandContext, options: ListOptions
     writeJson(context.output, { data: sessions });
     return exitCodes.ok;
   }
-  if (sessions.length === 0) writeLine(context.progress, "No sessions. Start one: exoloop run \"<task>\"");
+  if (sessions.length === 0)
+    writeLine(context.progress, 'No sessions. Start one: exoloop run "<task>"');
   else for (const line of tableOf(sessions, context)) writeLine(context.output, line);
   return exitCodes.ok;
 }
@@ -46,9 +50,14 @@ function tableOf(sessions: readonly Session[], context: CommandContext): string[
   );
   const lineOf = (cells: readonly string[]) =>
     cells
-      .map((cell, column) => (column === cells.length - 1 ? cell : padLine(cutLine(cell, widths[column] ?? 0), widths[column] ?? 0)))
+      .map((cell, column) =>
+        column === cells.length - 1
+          ? cell
+          : padLine(cutLine(cell, widths[column] ?? 0), widths[column] ?? 0),
+      )
       .join("  ");
-  const fit = (line: string) => (context.output.isTTY === true ? cutLine(line, widthOf(context.output)) : line).trimEnd();
+  const fit = (line: string) =>
+    (context.output.isTTY === true ? cutLine(line, widthOf(context.output)) : line).trimEnd();
   return [colors.dim(fit(lineOf(header))), ...rows.map((row) => fit(lineOf(row)))];
 }
 
@@ -81,7 +90,10 @@ export function describeSession(session: Session): string[] {
     ["title", session.title ?? ""],
     ["agent", `${session.agent.name} (${session.agent.model.id})`],
     ["created", session.created_at],
-    ["tokens", `${usage.input_tokens} in, ${usage.output_tokens} out, ${usage.cache_read_input_tokens} from cache`],
+    [
+      "tokens",
+      `${usage.input_tokens} in, ${usage.output_tokens} out, ${usage.cache_read_input_tokens} from cache`,
+    ],
     [
       "sandbox",
       sandbox === null
@@ -89,7 +101,9 @@ export function describeSession(session: Session): string[] {
         : `${sandbox.state}, generation ${sandbox.generation}, ${sandbox.commands} commands, awake ${sandbox.awake_seconds.toFixed(1)} s`,
     ],
   ];
-  return rows.filter(([, value]) => value !== "").map(([name, value]) => `${name.padEnd(8)} ${escapeToLine(value)}`);
+  return rows
+    .filter(([, value]) => value !== "")
+    .map(([name, value]) => `${name.padEnd(8)} ${escapeToLine(value)}`);
 }
 
 export async function stopSession(
@@ -100,6 +114,10 @@ export async function stopSession(
   const api = await context.connect();
   await api.send(id, [{ type: "user.interrupt" }]);
   if (options.json === true) writeJson(context.output, { id, interrupted: true });
-  else writeLine(context.progress, `Asked ${escapeToLine(id)} to stop. It keeps its workspace and takes further messages.`);
+  else
+    writeLine(
+      context.progress,
+      `Asked ${escapeToLine(id)} to stop. It keeps its workspace and takes further messages.`,
+    );
   return exitCodes.ok;
 }

@@ -26,7 +26,13 @@ export async function startServer(context: CommandContext, options: UpOptions): 
   });
   try {
     await keepCredentials(server.home, server.url, server.firstAdminKey);
-    if (options.json === true) writeJson(context.output, { url: server.url, home: server.home, model: server.model, api_key: server.firstAdminKey });
+    if (options.json === true)
+      writeJson(context.output, {
+        url: server.url,
+        home: server.home,
+        model: server.model,
+        api_key: server.firstAdminKey,
+      });
     else announce(context, server);
     await stopping;
   } finally {
@@ -58,7 +64,11 @@ function interrupted(context: CommandContext): Promise<void> {
 }
 
 /** Leaves this machine's command line the first key; afterwards only the server's address changes. */
-async function keepCredentials(home: string, url: string, firstAdminKey: string | null): Promise<void> {
+async function keepCredentials(
+  home: string,
+  url: string,
+  firstAdminKey: string | null,
+): Promise<void> {
   const apiKey = firstAdminKey ?? (await readCredentials(home))?.apiKey;
   if (apiKey !== undefined) await writeCredentials(home, { url, apiKey });
 }
@@ -81,7 +91,9 @@ function announce(context: CommandContext, server: Started): void {
     ["admin key", server.firstAdminKey ?? "shown when this home was first used"],
     ["for this CLI", credentialsPath(server.home)],
   ];
-  for (const [name, value] of rows) writeLine(context.output, `${colors.dim(name.padEnd(13))}${escapeForTerminal(value)}`);
-  if (server.firstAdminKey !== null) writeLine(context.progress, "The admin key is shown this once; only its hash is stored.");
+  for (const [name, value] of rows)
+    writeLine(context.output, `${colors.dim(name.padEnd(13))}${escapeForTerminal(value)}`);
+  if (server.firstAdminKey !== null)
+    writeLine(context.progress, "The admin key is shown this once; only its hash is stored.");
   writeLine(context.progress, "Ctrl-C stops the server; sessions go on when it is started again.");
 }

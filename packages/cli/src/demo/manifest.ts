@@ -26,18 +26,23 @@ export interface HostManifest {
  * @param recentSince milliseconds since the epoch.
  * @throws RangeError above 20,000 files or 64 MiB in one file.
  */
-export async function readManifest(directory: string, recentSince = Number.POSITIVE_INFINITY): Promise<HostManifest> {
+export async function readManifest(
+  directory: string,
+  recentSince = Number.POSITIVE_INFINITY,
+): Promise<HostManifest> {
   const manifest = new Map<string, string>();
   const recent = new Set<string>();
   const visit = async (path: string, name: string): Promise<void> => {
     const status = await lstat(path);
     if (!status.isDirectory() && status.mtimeMs >= recentSince) recent.add(name);
     if (status.isDirectory()) {
-      for (const child of await readdir(path)) await visit(join(path, child), name === "" ? child : `${name}/${child}`);
+      for (const child of await readdir(path))
+        await visit(join(path, child), name === "" ? child : `${name}/${child}`);
     } else if (status.isSymbolicLink()) {
       manifest.set(name, `link:${await readlink(path)}`);
     } else if (status.isFile()) {
-      if (manifest.size >= maximumFiles || status.size > maximumFileBytes) throw new RangeError(`${name}: too much for the demo`);
+      if (manifest.size >= maximumFiles || status.size > maximumFileBytes)
+        throw new RangeError(`${name}: too much for the demo`);
       manifest.set(name, await digestFile(path));
     }
   };
@@ -48,7 +53,9 @@ export async function readManifest(directory: string, recentSince = Number.POSIT
 async function digestFile(path: string): Promise<string> {
   const handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {
-    return createHash("sha256").update(await handle.readFile()).digest("hex");
+    return createHash("sha256")
+      .update(await handle.readFile())
+      .digest("hex");
   } finally {
     await handle.close();
   }
@@ -70,7 +77,13 @@ export function parseManifest(output: string): Manifest {
 }
 
 /** Paths that are not the same in both, in order. */
-export function differingPaths(one: Manifest, other: Manifest, ignored: ReadonlySet<string> = new Set()): string[] {
+export function differingPaths(
+  one: Manifest,
+  other: Manifest,
+  ignored: ReadonlySet<string> = new Set(),
+): string[] {
   const paths = new Set([...one.keys(), ...other.keys()]);
-  return [...paths].filter((path) => !ignored.has(path) && one.get(path) !== other.get(path)).toSorted();
+  return [...paths]
+    .filter((path) => !ignored.has(path) && one.get(path) !== other.get(path))
+    .toSorted();
 }

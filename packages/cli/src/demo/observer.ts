@@ -5,10 +5,17 @@
  */
 import { setTimeout as delay } from "node:timers/promises";
 import type { Api } from "../api.ts";
+import { escapeToLine } from "../render/escape.ts";
 import { formatMilliseconds, readSandboxFrame } from "../render/lane.ts";
 import type { Narrator } from "../render/narrator.ts";
 import { readString, type StreamedEvent } from "../render/transcript.ts";
-import { differingPaths, type HostManifest, type Manifest, manifestCommand, parseManifest } from "./manifest.ts";
+import {
+  differingPaths,
+  type HostManifest,
+  type Manifest,
+  manifestCommand,
+  parseManifest,
+} from "./manifest.ts";
 import { destroySandboxOnHost } from "./strike.ts";
 import { type DemoWatch, initialWatch, watchEvent } from "./watch.ts";
 
@@ -44,6 +51,7 @@ export function createObserver(dependencies: ObserverDependencies): Observer {
   let wakeUp: () => void = () => undefined;
   let before: Promise<HostManifest> | null = null;
   let struck = false;
+  let replaced = false;
   let after: Promise<Manifest> | null = null;
 
   const strike = async (): Promise<HostManifest> => {
@@ -53,10 +61,17 @@ export function createObserver(dependencies: ObserverDependencies): Observer {
     await delay(graceMilliseconds);
     const manifest = await takeSandboxAway(dependencies, since);
     struck = true;
+    inspectOnce();
     return manifest;
   };
-  /** First thing in the replacement; commands of one sandbox never overlap. */
-  const inspect = async () => parseManifest((await api.runCommand(sessionId, manifestCommand)).output);
+  const inspect = async () =>
+    parseManifest((await api.runCommand(sessionId, manifestCommand)).output);
+  /** First thing in the replacement. The news of it and the end of the strike come in either order. */
+  const inspectOnce = () => {
+    if (!struck || !replaced || after !== null) return;
+    after = inspect();
+    after.catch(onFault);
+  };
 
   return {
     observe(event) {
@@ -70,13 +85,11 @@ export function createObserver(dependencies: ObserverDependencies): Observer {
         before = strike();
         before.catch(onFault);
       }
-      const restored =
-        frame?.status === "replaced" ||
-        (event.type === "agent.tool_result" && readString(event, "tool_use_id") === watch.struckCall);
-      if (struck && restored && after === null) {
-        after = inspect();
-        after.catch(onFault);
-      }
+      const struckResult =
+        event.type === "agent.tool_result" && readString(event, "tool_use_id") === watch.struckCall;
+      if (watch.struckCall !== null && (frame?.status === "replaced" || struckResult))
+        replaced = true;
+      inspectOnce();
     },
     get watch() {
       return watch;
@@ -84,8 +97,13 @@ export function createObserver(dependencies: ObserverDependencies): Observer {
     async workspaceIntact() {
       if (before === null) return false;
       const { files, recent } = await before;
-      const differences = differingPaths(files, await (after ?? inspect()), new Set([...recent, ...volatileFiles]));
-      for (const path of differences.slice(0, 5)) narrator.remark(`differs: ${path}`, "alarm");
+      const differences = differingPaths(
+        files,
+        await (after ?? inspect()),
+        new Set([...recent, ...volatileFiles]),
+      );
+      for (const path of differences.slice(0, 5))
+        narrator.remark(`differs: ${escapeToLine(path)}`, "alarm");
       return files.size > 0 && differences.length === 0;
     },
   };
@@ -96,7 +114,8 @@ async function takeSandboxAway(
   since: number,
 ): Promise<HostManifest> {
   const sandboxId = (await api.session(sessionId)).x_exoloop.sandbox?.sandbox_id;
-  if (sandboxId === undefined || sandboxId === null) throw new Error("The session has no sandbox that could be taken away.");
+  if (sandboxId === undefined || sandboxId === null)
+    throw new Error("The session has no sandbox that could be taken away.");
   const startedAt = performance.now();
   const { processes, manifest } = await destroySandboxOnHost(sandboxDirectory, sandboxId, since);
   const took = formatMilliseconds(performance.now() - startedAt);

@@ -19,7 +19,10 @@ test("what a shell unpacks is what was packed, byte for byte, and committed", as
     expect(new Uint8Array(await readFile(join(directory, "a/nasty.txt")))).toEqual(nasty);
     expect(new Uint8Array(await readFile(join(directory, "binary")))).toEqual(binary);
     expect((await readFile(join(directory, "empty"))).length).toBe(0);
-    const committed = execFileSync("git", ["ls-tree", "-r", "--name-only", "HEAD"], { cwd: directory, encoding: "utf8" });
+    const committed = execFileSync("git", ["ls-tree", "-r", "--name-only", "HEAD"], {
+      cwd: directory,
+      encoding: "utf8",
+    });
     expect(committed.trim().split("\n")).toEqual(["a/nasty.txt", "binary", "empty"]);
     expect((await readSeed(join(directory, "a"))).map((file) => file.path)).toEqual(["nasty.txt"]);
   } finally {

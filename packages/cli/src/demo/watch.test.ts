@@ -2,8 +2,17 @@ import { expect, test } from "vitest";
 import type { StreamedEvent } from "../render/transcript.ts";
 import { initialWatch, watchEvent } from "./watch.ts";
 
-const call = (id: string, name: string, input: Record<string, unknown>): StreamedEvent => ({ type: "agent.tool_use", id, name, input });
-const result = (id: string, isError = false): StreamedEvent => ({ type: "agent.tool_result", tool_use_id: id, is_error: isError });
+const call = (id: string, name: string, input: Record<string, unknown>): StreamedEvent => ({
+  type: "agent.tool_use",
+  id,
+  name,
+  input,
+});
+const result = (id: string, isError = false): StreamedEvent => ({
+  type: "agent.tool_result",
+  tool_use_id: id,
+  is_error: isError,
+});
 const watchAll = (events: readonly StreamedEvent[]) => events.reduce(watchEvent, initialWatch);
 
 const edit = call("e", "edit", { file_path: "/workspace/a.js" });

@@ -34,15 +34,27 @@ export const initialWatch: DemoWatch = {
 export function watchEvent(watch: DemoWatch, event: StreamedEvent): DemoWatch {
   switch (event.type) {
     case "session.status_running":
-      return { ...watch, turns: watch.stopped === null && watch.turns > 0 ? watch.turns : watch.turns + 1, stopped: null };
+      return {
+        ...watch,
+        turns: watch.stopped === null && watch.turns > 0 ? watch.turns : watch.turns + 1,
+        stopped: null,
+      };
     case "session.status_idle":
-      return { ...watch, stopped: isFields(event["stop_reason"]) ? readString(event["stop_reason"], "type") : "unknown" };
+      return {
+        ...watch,
+        stopped: isFields(event["stop_reason"])
+          ? readString(event["stop_reason"], "type")
+          : "unknown",
+      };
     case "session.status_terminated":
       return { ...watch, stopped: "terminated" };
     case "span.model_request_start":
       return { ...watch, steps: watch.steps + 1 };
     case "session.error":
-      return { ...watch, error: isFields(event["error"]) ? readString(event["error"], "message") : "unknown error" };
+      return {
+        ...watch,
+        error: isFields(event["error"]) ? readString(event["error"], "message") : "unknown error",
+      };
     case "agent.tool_use":
       return watchCall({ ...watch, steps: watch.steps + 1 }, event);
     case "agent.tool_result":
@@ -57,8 +69,10 @@ function watchCall(watch: DemoWatch, event: StreamedEvent): DemoWatch {
   const name = readString(event, "name");
   const id = readString(event, "id");
   const noted = { ...watch, notes: [...watch.notes, ...notesOf(input)] };
-  if (name === "bash") return watch.edited && watch.struckCall === null ? { ...noted, struckCall: id } : noted;
-  const changesWorkspace = (name === "edit" || name === "write") && isInWorkspace(readString(input, "file_path"));
+  if (name === "bash")
+    return watch.edited && watch.struckCall === null ? { ...noted, struckCall: id } : noted;
+  const changesWorkspace =
+    (name === "edit" || name === "write") && isInWorkspace(readString(input, "file_path"));
   return changesWorkspace ? { ...noted, openEdits: [...watch.openEdits, id] } : noted;
 }
 
@@ -78,6 +92,9 @@ function watchResult(watch: DemoWatch, event: StreamedEvent): DemoWatch {
 
 /** Paths without anything that a shell would read otherwise: they are quoted into a command later. */
 function notesOf(input: Readonly<Record<string, unknown>>): string[] {
-  const named = [readString(input, "file_path"), readString(input, "command").replaceAll(/["']?\$\{?MEMORY\}?["']?/g, "/memory")];
+  const named = [
+    readString(input, "file_path"),
+    readString(input, "command").replaceAll(/["']?\$\{?MEMORY\}?["']?/g, "/memory"),
+  ];
   return named.flatMap((text) => text.match(/\/memory\/org\/[A-Za-z0-9_-][A-Za-z0-9._/-]*/g) ?? []);
 }

@@ -4,7 +4,14 @@
  * @module
  */
 
-export type SandboxStatus = "creating" | "waking" | "awake" | "suspended" | "snapshotted" | "replaced" | "gone";
+export type SandboxStatus =
+  | "creating"
+  | "waking"
+  | "awake"
+  | "suspended"
+  | "snapshotted"
+  | "replaced"
+  | "gone";
 
 /** As the stream carries it under `x_exoloop.sandbox_status`. */
 export interface SandboxFrame {
@@ -32,7 +39,15 @@ export interface LaneStep {
   readonly label: string | null;
 }
 
-const statuses: readonly string[] = ["creating", "waking", "awake", "suspended", "snapshotted", "replaced", "gone"];
+const statuses: readonly string[] = [
+  "creating",
+  "waking",
+  "awake",
+  "suspended",
+  "snapshotted",
+  "replaced",
+  "gone",
+];
 
 function isSandboxStatus(value: unknown): value is SandboxStatus {
   return typeof value === "string" && statuses.includes(value);
@@ -58,7 +73,9 @@ export function formatMilliseconds(milliseconds: number): string {
 }
 
 function awakeFor(state: LaneState, at: number): string {
-  return state.awakeSince === null || Number.isNaN(at) ? "" : ` after ${formatMilliseconds(at - state.awakeSince)}`;
+  return state.awakeSince === null || Number.isNaN(at)
+    ? ""
+    : ` after ${formatMilliseconds(at - state.awakeSince)}`;
 }
 
 /** @example stepLane(initialLane, frame).label // "awake in 0.9 ms" */
@@ -72,13 +89,19 @@ export function stepLane(state: LaneState, frame: SandboxFrame): LaneStep {
     case "waking":
       return { state: rest("busy"), label: null };
     case "awake":
-      return { state: { tone: "awake", awakeSince: Number.isNaN(at) ? null : at }, label: `awake in ${took}` };
+      return {
+        state: { tone: "awake", awakeSince: Number.isNaN(at) ? null : at },
+        label: `awake in ${took}`,
+      };
     case "suspended":
       return { state: rest("asleep"), label: `suspended${awakeFor(state, at)}` };
     case "snapshotted":
       return { state, label: `snapshot in ${took}` };
     case "replaced":
-      return { state: rest("asleep"), label: `replaced: generation ${frame.generation}, in ${took}` };
+      return {
+        state: rest("asleep"),
+        label: `replaced: generation ${frame.generation}, in ${took}`,
+      };
     case "gone":
       return { state: rest("lost"), label: "gone" };
   }

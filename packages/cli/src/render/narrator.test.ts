@@ -15,8 +15,18 @@ function terminalOf(isTTY: boolean, columns?: number) {
   return { terminal, output, progress };
 }
 
-const sandbox = (status: string) => ({ type: "x_exoloop.sandbox_status", status, generation: 1, milliseconds: 1, at: "" });
-const message = (id: string, text: string) => ({ type: "agent.message", id, content: [{ type: "text", text }] });
+const sandbox = (status: string) => ({
+  type: "x_exoloop.sandbox_status",
+  status,
+  generation: 1,
+  milliseconds: 1,
+  at: "",
+});
+const message = (id: string, text: string) => ({
+  type: "agent.message",
+  id,
+  content: [{ type: "text", text }],
+});
 const started = (id: string) => ({ type: "event_start", event: { type: "agent.message", id } });
 const delta = (id: string, text: string) => ({
   type: "event_delta",
@@ -40,7 +50,13 @@ function replay(text: string): string[] {
 test("a pipe gets the transcript on its own, once, without control sequences; the lane is progress", () => {
   const { terminal, output, progress } = terminalOf(false);
   const narrator = createNarrator({ terminal });
-  for (const event of [started("m"), delta("m", "Hel"), delta("m", "lo"), message("m", "Hello"), sandbox("awake")]) {
+  for (const event of [
+    started("m"),
+    delta("m", "Hel"),
+    delta("m", "lo"),
+    message("m", "Hello"),
+    sandbox("awake"),
+  ]) {
     narrator.tell(event);
   }
   narrator.close();
@@ -70,16 +86,19 @@ test("a narrow terminal tags the lane's lines", () => {
   expect(replay(output.read())).toEqual(["  [sandbox] replaced: generation 1, in 1.0 ms"]);
 });
 
-test.each([110, 60])("a streamed message is shown once, also when it wraps (%i columns)", (columns) => {
-  const { terminal, output } = terminalOf(true, columns);
-  const narrator = createNarrator({ terminal });
-  const text = Array.from({ length: 50 }, (_, index) => `w${index}`).join(" ");
-  narrator.tell(started("m"));
-  for (const part of text.match(/.{1,7}/g) ?? []) narrator.tell(delta("m", part));
-  narrator.tell(message("m", text));
-  narrator.close();
-  expect(replay(output.read()).join(" ").match(/w\d+/g)).toEqual(text.split(" "));
-});
+test.each([110, 60])(
+  "a streamed message is shown once, also when it wraps (%i columns)",
+  (columns) => {
+    const { terminal, output } = terminalOf(true, columns);
+    const narrator = createNarrator({ terminal });
+    const text = Array.from({ length: 50 }, (_, index) => `w${index}`).join(" ");
+    narrator.tell(started("m"));
+    for (const part of text.match(/.{1,7}/g) ?? []) narrator.tell(delta("m", part));
+    narrator.tell(message("m", text));
+    narrator.close();
+    expect(replay(output.read()).join(" ").match(/w\d+/g)).toEqual(text.split(" "));
+  },
+);
 
 test("a message whose beginning was missed is shown whole", () => {
   const { terminal, output } = terminalOf(false);

@@ -9,11 +9,20 @@ import { initialLane, laneGlyphs, type LaneTone, readSandboxFrame, stepLane } fr
 import { wrapText } from "./measure.ts";
 import { createScreen, type Line, type Screen } from "./screen.ts";
 import { colorsFor, type Colors, type Terminal, type TerminalStream } from "./terminal.ts";
-import { describeEvent, type EntryKind, isFields, readString, type StreamedEvent, type TranscriptEntry } from "./transcript.ts";
+import {
+  describeEvent,
+  type EntryKind,
+  isFields,
+  readString,
+  type StreamedEvent,
+  type TranscriptEntry,
+} from "./transcript.ts";
 
 export interface Narrator {
   /** A durable event or a preview frame. Events of unknown type are left out. */
   tell(event: StreamedEvent): void;
+  /** A remark of the command itself in the transcript. `text` is ours or escaped. */
+  note(text: string): void;
   /** A remark of the command itself in the lane. `text` is ours or escaped. */
   remark(text: string, tone: "plain" | "alarm"): void;
   setFooter(lines: readonly Line[]): void;
@@ -45,7 +54,9 @@ export function createNarrator(options: NarratorOptions): Narrator {
   const colors = colorsFor(stream, terminal.environment);
   const screen = createScreen(stream);
   const wide = stream.isTTY === true && screen.width >= twoColumnWidth;
-  const surface = wide ? createTwoColumns(screen, colors) : createOneColumn(screen, colors, stream, terminal.progress);
+  const surface = wide
+    ? createTwoColumns(screen, colors)
+    : createOneColumn(screen, colors, stream, terminal.progress);
   return narrate(surface, colors);
 }
 
@@ -66,6 +77,7 @@ function narrate(surface: Surface, colors: Colors): Narrator {
       const entry = describeEvent(event);
       if (entry !== null) writeEntry(surface, colors, entry);
     },
+    note: (text) => writeEntry(surface, colors, { kind: "notice", text }),
     remark: (text, tone) => surface.right(text, tone === "alarm" ? "alarm" : lane.tone),
     setFooter: (lines) => surface.setFooter(lines),
     close: () => surface.close(),
@@ -79,7 +91,8 @@ function createStreaming(surface: Surface) {
     if (open === null) return;
     const lines = wrapText(escapeForTerminal(open.text), surface.leftWidth - markWidth);
     const finished = final ? lines.length : lines.length - 1;
-    for (let index = open.written; index < finished; index += 1) writeLine(surface, "agent", lines[index] ?? "", index === 0);
+    for (let index = open.written; index < finished; index += 1)
+      writeLine(surface, "agent", lines[index] ?? "", index === 0);
     open.written = Math.max(open.written, finished);
     if (!final) surface.preview(`  ${lines.at(-1) ?? ""}`);
   };
@@ -88,7 +101,8 @@ function createStreaming(surface: Surface) {
     take(event: StreamedEvent): boolean {
       if (event.type === "event_start") {
         const started = isFields(event["event"]) ? event["event"] : {};
-        if (readString(started, "type") === "agent.message") open = { id: readString(started, "id"), text: "", written: 0 };
+        if (readString(started, "type") === "agent.message")
+          open = { id: readString(started, "id"), text: "", written: 0 };
         return true;
       }
       if (event.type === "event_delta") {
@@ -136,7 +150,9 @@ function styleOf(colors: Colors, kind: EntryKind): (text: string) => string {
 
 function writeEntry(surface: Surface, colors: Colors, entry: TranscriptEntry): void {
   const lines = wrapText(entry.text, surface.leftWidth - markWidth);
-  lines.forEach((line, index) => writeLine(surface, entry.kind, line, index === 0, styleOf(colors, entry.kind)));
+  lines.forEach((line, index) =>
+    writeLine(surface, entry.kind, line, index === 0, styleOf(colors, entry.kind)),
+  );
 }
 
 function writeLine(
@@ -176,7 +192,12 @@ function createTwoColumns(screen: Screen, colors: Colors): Surface {
   };
 }
 
-function createOneColumn(screen: Screen, colors: Colors, stream: TerminalStream, progress: TerminalStream): Surface {
+function createOneColumn(
+  screen: Screen,
+  colors: Colors,
+  stream: TerminalStream,
+  progress: TerminalStream,
+): Surface {
   let preview: readonly Line[] = [];
   let footer: readonly Line[] = [];
   const draw = () => screen.setLive([...preview, ...footer]);
@@ -185,7 +206,10 @@ function createOneColumn(screen: Screen, colors: Colors, stream: TerminalStream,
     draw();
   };
   // What is piped away is the transcript alone.
-  const aside = stream.isTTY === true || stream === progress ? write : (line: Line) => createScreen(progress).write([line]);
+  const aside =
+    stream.isTTY === true || stream === progress
+      ? write
+      : (line: Line) => createScreen(progress).write([line]);
   const tag = (tone: LaneTone | "alarm") => toneStyle(colors, tone);
   return {
     get leftWidth() {

@@ -9,7 +9,13 @@ test("what a model, a tool or a server says is escaped in every kind of entry", 
   const events = [
     { type: "user.message", content: text(hostile) },
     { type: "agent.message", content: text(hostile) },
-    { type: "agent.tool_use", id: hostile, name: hostile, input: { command: hostile }, evaluated_permission: "ask" },
+    {
+      type: "agent.tool_use",
+      id: hostile,
+      name: hostile,
+      input: { command: hostile },
+      evaluated_permission: "ask",
+    },
     { type: "agent.custom_tool_use", id: "1", name: hostile, input: { [hostile]: hostile } },
     { type: "agent.tool_result", content: text(hostile) },
     { type: "agent.tool_result", content: [{ type: hostile }], is_error: true },
@@ -43,13 +49,17 @@ test("a call that waits names the id that approves it", () => {
 });
 
 test("a long result says how much is left out", () => {
-  const result = shortenResult(Array.from({ length: 20 }, (_, index) => `line ${index}`).join("\n"), 4);
+  const result = shortenResult(
+    Array.from({ length: 20 }, (_, index) => `line ${index}`).join("\n"),
+    4,
+  );
   expect(result.split("\n")).toEqual(["line 0", "line 1", "line 2", "… 17 more lines"]);
   expect(shortenResult("a\nb\n", 2)).toBe("a\nb");
 });
 
 test("the end of a turn is silent, any other stop is not", () => {
-  const stop = (type: string) => describeEvent({ type: "session.status_idle", stop_reason: { type } });
+  const stop = (type: string) =>
+    describeEvent({ type: "session.status_idle", stop_reason: { type } });
   expect(stop("end_turn")).toBeNull();
   expect(stop("requires_action")?.kind).toBe("notice");
   expect(stop("retries_exhausted")?.kind).toBe("failure");
@@ -58,7 +68,15 @@ test("the end of a turn is silent, any other stop is not", () => {
 });
 
 test("events of a form that nobody promised do not break the reader", () => {
-  for (const type of ["user.message", "agent.tool_use", "agent.tool_result", "session.error", "session.status_idle"]) {
-    expect(() => describeEvent({ type, content: 7, input: [], error: "x", stop_reason: 1 })).not.toThrow();
+  for (const type of [
+    "user.message",
+    "agent.tool_use",
+    "agent.tool_result",
+    "session.error",
+    "session.status_idle",
+  ]) {
+    expect(() =>
+      describeEvent({ type, content: 7, input: [], error: "x", stop_reason: 1 }),
+    ).not.toThrow();
   }
 });

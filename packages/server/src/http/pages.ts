@@ -27,6 +27,7 @@ export interface CursorScope {
 }
 
 const version = 1;
+const cursorFrame = z.tuple([z.literal(version), z.string(), z.string(), z.unknown()]);
 
 export function encodeCursor(scope: CursorScope, value: object): string {
   const text = JSON.stringify([version, scope.list, scope.organizationId, value]);
@@ -51,10 +52,12 @@ export function decodeCursor<Schema extends z.ZodType>(
   } catch {
     throw invalid;
   }
-  const frame = z.tuple([z.literal(version), z.literal(scope.list), z.literal(scope.organizationId), schema]);
-  const parsed = frame.safeParse(content);
-  if (!parsed.success) throw invalid;
-  return parsed.data[3];
+  const frame = cursorFrame.safeParse(content);
+  if (!frame.success) throw invalid;
+  const [, list, organizationId, value] = frame.data;
+  const parsed = schema.safeParse(value);
+  if (list !== scope.list || organizationId !== scope.organizationId || !parsed.success) throw invalid;
+  return parsed.data;
 }
 
 /** The parameters that lists by creation share. */

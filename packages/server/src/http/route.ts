@@ -3,6 +3,7 @@
  * request reaches a handler unchecked.
  * @module
  */
+import { ServerResponse } from "node:http";
 import { type OpenAPIHono, type RouteConfig } from "@hono/zod-openapi";
 import { errorAnswer } from "@exoloop/protocol/errors";
 import { z } from "zod";
@@ -29,6 +30,8 @@ export interface Call<Query, Body> {
   readonly headers: Headers;
   /** Aborts when the caller has gone. */
   readonly signal: AbortSignal;
+  /** Ends the connection at once. */
+  hangUp(): void;
   /** A parameter of the path. */
   parameter(name: string): string;
 }
@@ -109,6 +112,7 @@ export function addRoute<
       body: body as z.output<Body>,
       headers: request.headers,
       signal: request.signal,
+      hangUp: () => destroyConnection(c.env),
       parameter: (name) => readParameter(c.req.param(name)),
     });
     return answer instanceof Response ? answer : c.json(answer as object);
@@ -119,4 +123,10 @@ export function addRoute<
 function readParameter(value: string | undefined): string {
   if (value !== undefined && value.length <= maximumIdLength && !/[^\x21-\x7e]/.test(value)) return value;
   throw new Problem("not_found", "Nothing has the identifier in this path.", "Identifiers look like agent_01… or sesn_01….");
+}
+
+/** Behind @hono/node-server the environment holds node's own response; elsewhere there is no connection to end. */
+function destroyConnection(environment: unknown): void {
+  if (typeof environment !== "object" || environment === null || !("outgoing" in environment)) return;
+  if (environment.outgoing instanceof ServerResponse) environment.outgoing.destroy();
 }

@@ -21,7 +21,7 @@ export async function callModel(
     events: state.status === "running" ? [start] : [publicEvent("session.status_running", {}), start],
     status: "running",
   });
-  const outcome = await effects.interruptible(intent?.at(-1)?.seq ?? state.seq, (abortSignal) =>
+  const outcome = await effects.interruptible(state.seq, intent, (abortSignal) =>
     effects.callModel({ ...effects.describe(state), abortSignal }),
   );
   const events = resultEvents(refuseEmpty(outcome), start.id, state, effects, limits);

@@ -5,6 +5,7 @@ import type { Engine } from "../engine/engine.ts";
 import type { ModelProvider } from "../models/model.ts";
 import { decideCall } from "../policy/decide-call.ts";
 import { callDigest } from "../policy/digest.ts";
+import type { LogEvent } from "../sessions/event.ts";
 import { appendAsDriver, type Claim, readLog } from "../sessions/log.ts";
 import type { NoticeBoard } from "../sessions/notices.ts";
 import type { OpenCall } from "../sessions/state.ts";
@@ -42,7 +43,7 @@ export function createLiveEffects(dependencies: LiveEffectsDependencies, claim: 
     callDigest: (call) =>
       callDigest({ toolName: call.toolName, input: call.input ?? {}, sessionId: claim.sessionId }),
     runTool: (call, options) => runTool(dependencies, claim, call, options),
-    interruptible: (seq, effect) => interruptible(dependencies, claim, seq, effect),
+    interruptible: (seq, intent, effect) => interruptible(dependencies, claim, seq, intent, effect),
   };
 }
 
@@ -105,11 +106,15 @@ function failure(text: string): ToolResult {
   return { content: [{ type: "text", text }], isError: true };
 }
 
+/** A notice can be lost with the process that would have sent it. */
+const lookIntervalMs = 5_000;
+
 /** Watches for an interrupt while the effect runs; the log, not the notice, says whether there is one. */
 async function interruptible<Result>(
   { database, notices }: LiveEffectsDependencies,
   claim: Claim,
   seq: number,
+  intent: readonly LogEvent[] | null,
   effect: (signal: AbortSignal) => Promise<Result>,
 ): Promise<Result> {
   const controller = new AbortController();
@@ -127,9 +132,13 @@ async function interruptible<Result>(
     // A failed look costs latency only: the interrupt is consumed at the next checkpoint.
     if (notice.type === "appended") void look().catch(() => undefined);
   });
+  const fallback = setInterval(() => void look().catch(() => undefined), lookIntervalMs);
+  const followsDirectly = intent !== null && intent[0]?.seq === seq + 1;
+  if (!followsDirectly) void look().catch(() => undefined);
   try {
     return await effect(controller.signal);
   } finally {
+    clearInterval(fallback);
     unsubscribe();
   }
 }

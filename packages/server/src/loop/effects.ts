@@ -56,6 +56,13 @@ export interface Effects {
   decideCall(call: ToolCallPart): CallDecision;
   callDigest(call: ToolCallPart): string;
   runTool(call: OpenCall, options: { readonly resumed: boolean; readonly abortSignal: AbortSignal }): Promise<ToolResult>;
-  /** Runs `effect` with a signal that fires when an interrupt is admitted after `seq`. */
-  interruptible<Result>(seq: number, effect: (signal: AbortSignal) => Promise<Result>): Promise<Result>;
+  /**
+   * Runs `effect` with a signal that fires when an interrupt is admitted after `seq`. `intent` are the events just
+   * appended: where they do not follow `seq` directly, an interrupt may lie between, and is looked for at once.
+   */
+  interruptible<Result>(
+    seq: number,
+    intent: readonly LogEvent[] | null,
+    effect: (signal: AbortSignal) => Promise<Result>,
+  ): Promise<Result>;
 }

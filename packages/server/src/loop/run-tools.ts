@@ -72,7 +72,7 @@ export async function runTools(
       : await effects.append({
           events: fresh.map((call) => recordEvent("x.tool_started", { tool_use_id: call.toolUseId })),
         });
-  const results = await effects.interruptible(state.seq, (signal) =>
+  const results = await effects.interruptible(state.seq, intent, (signal) =>
     Promise.all(
       calls.map((call) =>
         effects.runTool(call, {

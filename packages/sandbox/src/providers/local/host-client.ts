@@ -19,6 +19,7 @@ export interface HostClientOptions {
 }
 
 interface Pending {
+  readonly sandboxId: string;
   resolve(result: unknown): void;
   reject(error: Error): void;
 }
@@ -64,7 +65,7 @@ export function createHostClient(options: HostClientOptions): HostClient {
       const waiting = pending.get(reply.number);
       pending.delete(reply.number);
       if (reply.ok) waiting?.resolve(reply.result);
-      else waiting?.reject(failureToError(reply.failure, ""));
+      else waiting?.reject(failureToError(reply.failure, waiting.sandboxId));
     }
     connection.close();
     current = null;
@@ -86,7 +87,8 @@ export function createHostClient(options: HostClientOptions): HostClient {
     const connection = await current;
     const number = ++lastNumber;
     return new Promise((resolve, reject) => {
-      pending.set(number, { resolve, reject });
+      const sandboxId = "id" in parameters ? String(parameters.id) : "";
+      pending.set(number, { sandboxId, resolve, reject });
       if (connection.closed) {
         pending.delete(number);
         reject(new ConnectionLostError());
@@ -103,9 +105,6 @@ export function createHostClient(options: HostClientOptions): HostClient {
         try {
           return (await callOnce(method, parameters)) as HostMethods[M]["result"];
         } catch (error) {
-          if (error instanceof SandboxGoneError && "id" in parameters) {
-            throw new SandboxGoneError(String(parameters.id), error.message.replace(/^sandbox {2}is gone: /, ""));
-          }
           if (!(error instanceof ConnectionLostError) || attempt >= 3) throw error;
         }
       }

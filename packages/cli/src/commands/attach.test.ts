@@ -1,0 +1,38 @@
+import { expect, test } from "vitest";
+import { readTypedLine } from "./attach.ts";
+
+const message = (text: string) => ({
+  type: "events",
+  events: [{ type: "user.message", content: [{ type: "text", text }] }],
+});
+
+test("a line is a message, also when it begins with an escaped slash", () => {
+  expect(readTypedLine(" go on ")).toEqual(message("go on"));
+  expect(readTypedLine("//etc/passwd is what?")).toEqual(message("/etc/passwd is what?"));
+  expect(readTypedLine("   ")).toEqual({ type: "nothing" });
+});
+
+test("commands become the API's events", () => {
+  expect(readTypedLine("/stop")).toEqual({ type: "events", events: [{ type: "user.interrupt" }] });
+  expect(readTypedLine("/allow sevt_1")).toEqual({
+    type: "events",
+    events: [{ type: "user.tool_confirmation", tool_use_id: "sevt_1", result: "allow" }],
+  });
+  expect(readTypedLine("/deny sevt_1 not on main")).toEqual({
+    type: "events",
+    events: [
+      {
+        type: "user.tool_confirmation",
+        tool_use_id: "sevt_1",
+        result: "deny",
+        deny_message: "not on main",
+      },
+    ],
+  });
+  expect(readTypedLine("/detach")).toEqual({ type: "detach" });
+});
+
+test("a mistyped command is never sent as a message", () => {
+  for (const line of ["/alow sevt_1", "/allow", "/deny ", "/etc/passwd"])
+    expect(readTypedLine(line).type).toBe("remark");
+});

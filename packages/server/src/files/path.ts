@@ -1,0 +1,86 @@
+/**
+ * Paths as models write them, made absolute and normal. Nothing here touches a file: a path of a sandbox is resolved
+ * inside the sandbox, a path of a stored file is a key in Postgres.
+ * @module
+ */
+import { FileError } from "./store.ts";
+
+/** Where relative paths begin. */
+export const workspaceDirectory = "/workspace";
+
+/** Bytes: the longest path that Linux accepts. */
+const longestPath = 4_096;
+/** Bytes; the rest are limits of stored paths. */
+const longestStoredPath = 1_024;
+/** Bytes: a stored file becomes a real one in the sandbox. */
+const longestSegment = 255;
+const deepestStoredPath = 20;
+
+/**
+ * An absolute path without empty, `.` and `..` segments and without a slash at its end.
+ * @throws FileError `invalid_path`
+ * @example resolvePath("src/../a.ts") // "/workspace/a.ts"
+ */
+export function resolvePath(path: string, base: string = workspaceDirectory): string {
+  if (path === "") throw invalid(path, "is empty");
+  if (!path.isWellFormed() || path.includes("\0")) throw invalid(path, "is not valid text");
+  if (Buffer.byteLength(path) > longestPath) throw invalid(path, `is longer than ${longestPath} bytes`);
+  const segments: string[] = [];
+  for (const segment of `${path.startsWith("/") ? "" : base}/${path}`.split("/")) {
+    if (segment === "" || segment === ".") continue;
+    if (segment !== "..") segments.push(segment);
+    else if (segments.pop() === undefined) throw invalid(path, "leads out of the file system");
+  }
+  return `/${segments.join("/")}`;
+}
+
+/**
+ * The key under which a file is stored: the path in Unicode's composed form (NFC), within the limits, without
+ * characters that make two different names look the same.
+ * @param path As {@link resolvePath} returns it.
+ * @throws FileError `invalid_path`
+ */
+export function storedPath(path: string): string {
+  const composed = path.normalize("NFC");
+  if (Buffer.byteLength(composed) > longestStoredPath) throw invalid(path, `is longer than ${longestStoredPath} bytes`);
+  const segments = composed.slice(1).split("/");
+  if (segments.length > deepestStoredPath) throw invalid(path, `has more than ${deepestStoredPath} segments`);
+  if (/[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}]/u.test(composed)) throw invalid(path, "holds an invisible or control character");
+  for (const segment of segments) {
+    if (segment !== segment.trim()) throw invalid(path, "has a segment that begins or ends with a space");
+    if (Buffer.byteLength(segment) > longestSegment) throw invalid(path, `has a segment longer than ${longestSegment} bytes`);
+  }
+  return composed;
+}
+
+/** Two stored paths with the same fold are twins on file systems that ignore case. */
+export function foldPath(path: string): string {
+  return path.toLowerCase().normalize("NFC");
+}
+
+/** @example parentPath("/memory/org/a.md") // "/memory/org" */
+export function parentPath(path: string): string {
+  return path.slice(0, Math.max(1, path.lastIndexOf("/")));
+}
+
+/** The directories between `root` and `path`, outermost first, without either. */
+export function ancestorsBelow(root: string, path: string): string[] {
+  const found: string[] = [];
+  for (let at = parentPath(path); at.length > root.length && at !== "/"; at = parentPath(at)) found.unshift(at);
+  return found;
+}
+
+/** Whether `path` is `directory` or lies below it. */
+export function isWithin(directory: string, path: string): boolean {
+  return directory === "/" || path === directory || path.startsWith(`${directory}/`);
+}
+
+/** @example relativePath("/workspace", "/workspace/src/a.ts") // "src/a.ts" */
+export function relativePath(directory: string, path: string): string {
+  return path.slice(directory === "/" ? 1 : directory.length + 1);
+}
+
+function invalid(path: string, why: string): FileError {
+  const shown = path.length > 200 ? `${path.slice(0, 200)}…` : path;
+  return new FileError("invalid_path", `The path ${JSON.stringify(shown)} ${why}.`);
+}

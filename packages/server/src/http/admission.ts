@@ -1,0 +1,56 @@
+/** From what the API lets a caller send to what this server acts on; the rest is refused by name. Pure. @module */
+import { type SendableEvent, readSupportedEvent } from "@exoloop/protocol/events";
+import type { CreateSessionRequest, UpdateSessionRequest } from "@exoloop/protocol/sessions";
+import { Problem } from "../errors.ts";
+import type { CreateSessionInput, UpdateSessionInput, UserEventInput } from "./session-port.ts";
+
+/**
+ * All of them, or none.
+ * @throws Problem `unsupported`
+ */
+export function admitEvents(events: readonly SendableEvent[], field: string): UserEventInput[] {
+  return events.map((event, index) => {
+    const supported = readSupportedEvent(event);
+    if ("unsupported" in supported) throw new Problem("unsupported", `${field}[${index}]: ${supported.unsupported}`);
+    return supported;
+  });
+}
+
+function refuse(field: string): Problem {
+  return new Problem("unsupported", `${field}: not supported by this server.`, "Leave it out.");
+}
+
+/** @throws Problem `unsupported`, `invalid_request` */
+export function admitSession(request: CreateSessionRequest): CreateSessionInput {
+  if ((request.resources ?? []).length > 0) throw refuse("resources");
+  if ((request.vault_ids ?? []).length > 0) throw refuse("vault_ids");
+  if (request.budget !== undefined) throw refuse("budget");
+  const initial = request.initial_events ?? [];
+  const wrong = initial.findIndex((event) => event.type !== "user.message" && event.type !== "user.define_outcome");
+  if (wrong !== -1) {
+    throw new Problem(
+      "invalid_request",
+      `initial_events[${wrong}]: a session cannot begin with ${initial[wrong]?.type}.`,
+      "Send user.message events.",
+    );
+  }
+  return {
+    agent: request.agent,
+    environmentId: request.environment_id,
+    title: request.title ?? null,
+    metadata: request.metadata ?? {},
+    initialEvents: admitEvents(initial, "initial_events"),
+  };
+}
+
+/** @throws Problem `unsupported` */
+export function admitSessionUpdate(request: UpdateSessionRequest): UpdateSessionInput {
+  if (request.vault_ids !== undefined) throw refuse("vault_ids");
+  // Null removes a budget, and there is none.
+  if (request.budget !== undefined && request.budget !== null) throw refuse("budget");
+  return {
+    ...(request.title === undefined ? {} : { title: request.title }),
+    ...(request.metadata === undefined || request.metadata === null ? {} : { metadata: request.metadata }),
+    ...(request.agent === undefined ? {} : { agent: request.agent }),
+  };
+}

@@ -1,0 +1,77 @@
+/** The HTTP side of the server, put together from what it is given. @module */
+import { createId } from "@exoloop/protocol/ids";
+import { OpenAPIHono } from "@hono/zod-openapi";
+import type { AgentRepository } from "../agents/agents.ts";
+import type { EnvironmentRepository } from "../agents/environments.ts";
+import { Problem } from "../errors.ts";
+import type { NoticeBoard } from "../sessions/notices.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import type { Authenticate } from "./authentication.ts";
+import { createEventStreams } from "./event-stream.ts";
+import { addDescriptionRoute } from "./openapi.ts";
+import { answerError } from "./problem.ts";
+import type { App, AppEnvironment } from "./route.ts";
+import { addAgentRoutes } from "./routes/agents.ts";
+import { addEnvironmentRoutes } from "./routes/environments.ts";
+import { addEventRoutes } from "./routes/events.ts";
+import { type HealthPort, addHealthRoutes } from "./routes/health.ts";
+import { type ModelEntry, addModelRoutes } from "./routes/models.ts";
+import { type CommandPort, type SandboxPort, addCommandRoute, addSandboxRoute } from "./routes/sandboxes.ts";
+import { addSessionRoutes } from "./routes/sessions.ts";
+import type { SessionService } from "./session-port.ts";
+
+export interface AppDependencies {
+  readonly sessions: SessionService;
+  readonly agents: AgentRepository;
+  readonly environments: EnvironmentRepository;
+  readonly authenticate: Authenticate;
+  readonly notices: NoticeBoard;
+  readonly health: HealthPort;
+  readonly log: Logger;
+  readonly models?: () => readonly ModelEntry[];
+  readonly commands?: CommandPort;
+  readonly sandboxes?: SandboxPort;
+  /** Between two signs of life on a stream. */
+  readonly pingMilliseconds?: number;
+}
+
+export interface HttpApp {
+  readonly app: App;
+  /** Ends the event streams, so that their connections can close. */
+  closeStreams(): void;
+}
+
+/** @example const { app } = createApp(dependencies); await app.request("/health"); */
+export function createApp(dependencies: AppDependencies): HttpApp {
+  const { log } = dependencies;
+  const app: App = new OpenAPIHono<AppEnvironment>();
+  app.use(async (c, next) => {
+    const requestId = createId("request");
+    c.set("requestId", requestId);
+    await next();
+    c.res.headers.set("request-id", requestId);
+  });
+  app.onError((error, c) => answerError(error, c.get("requestId"), log));
+  app.notFound((c) => {
+    const { pathname } = new URL(c.req.url);
+    const shown = pathname.length > 200 ? `${pathname.slice(0, 200)}…` : pathname;
+    const problem = new Problem(
+      "not_found",
+      `There is no ${c.req.method} ${shown}.`,
+      "Every path of this server is described in /openapi.json.",
+    );
+    return answerError(problem, c.get("requestId"), log);
+  });
+  addHealthRoutes(app, dependencies.health);
+  addDescriptionRoute(app);
+  const streams = createEventStreams(dependencies);
+  const context = { app, authenticate: dependencies.authenticate };
+  addAgentRoutes(context, dependencies.agents);
+  addEnvironmentRoutes(context, dependencies.environments);
+  addSessionRoutes(context, dependencies.sessions);
+  addEventRoutes(context, dependencies.sessions, streams);
+  addModelRoutes(context, dependencies.models ?? (() => []));
+  if (dependencies.commands !== undefined) addCommandRoute(context, dependencies.commands);
+  if (dependencies.sandboxes !== undefined) addSandboxRoute(context, dependencies.sandboxes);
+  return { app, closeStreams: streams.closeAll };
+}
