@@ -2,6 +2,7 @@
  * What the commands need of a server, in the protocol's words. `connection.ts` makes it from the client package.
  * @module
  */
+import type { SendableEvent } from "@exoloop/protocol/events";
 import type { CommandResult } from "@exoloop/protocol/sandboxes";
 import type { Session, SessionStatus } from "@exoloop/protocol/sessions";
 import type { StreamedEvent } from "./render/transcript.ts";
@@ -39,23 +40,22 @@ export interface Api {
   createSession(session: NewSession): Promise<Session>;
   session(id: string): Promise<Session>;
   /** Newest first. */
-  sessions(query: {
-    readonly limit: number;
-    readonly status?: SessionStatus;
-  }): Promise<readonly Session[]>;
-  send(sessionId: string, events: readonly Readonly<Record<string, unknown>>[]): Promise<void>;
+  sessions(query: { readonly limit: number; readonly status?: SessionStatus }): Promise<readonly Session[]>;
+  send(sessionId: string, events: readonly SendableEvent[]): Promise<void>;
   /** Every durable event so far, in order. */
   history(sessionId: string): AsyncIterable<StreamedEvent>;
   /**
    * Every durable event from the first on, then live ones and preview frames. Reconnects by itself; ends when the
-   * session has ended or `signal` aborts.
+   * session has ended or `signal` aborts. `onReconnect` is told each time the connection broke.
    */
-  follow(sessionId: string, signal: AbortSignal): AsyncIterable<StreamedEvent>;
+  follow(sessionId: string, signal: AbortSignal, onReconnect?: () => void): AsyncIterable<StreamedEvent>;
   /** Runs a command in the session's sandbox, after those that run there. */
   runCommand(sessionId: string, command: string): Promise<CommandResult>;
+  /** Ends the session and gives its sandbox back. */
+  archiveSession(sessionId: string): Promise<void>;
 }
 
 /** @example userMessage("Fix the test.") */
-export function userMessage(text: string): Readonly<Record<string, unknown>> {
+export function userMessage(text: string): Extract<SendableEvent, { type: "user.message" }> {
   return { type: "user.message", content: [{ type: "text", text }] };
 }

@@ -48,9 +48,7 @@ test("a server cannot reach the terminal through an error", () => {
 });
 
 test("stop reasons", () => {
-  expect(
-    ["end_turn", "requires_action", "budget_reached", "refusal", "retries_exhausted"].map(
-      exitCodeOfStop,
-    ),
-  ).toEqual([0, 5, 6, 1, 1]);
+  expect(["end_turn", "requires_action", "budget_reached", "refusal", "retries_exhausted"].map(exitCodeOfStop)).toEqual(
+    [0, 5, 6, 1, 1],
+  );
 });

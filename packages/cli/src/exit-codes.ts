@@ -42,15 +42,16 @@ const refusedConnections = new Set([
 /** Errors of the server's start-up and of the sandbox that are written for people. */
 const explainedErrors = new Set(["StartupError", "SandboxUnavailableError", "CommandError"]);
 
+/** The client's status for a server that does not answer. */
+const noAnswer = 0;
+
 /** `url`: the server that was asked, for the sentence about its absence. */
 export function describeFailure(error: unknown, url?: string): Failure {
-  if (!(error instanceof Error))
-    return { message: escapeForTerminal(String(error)), exitCode: exitCodes.failure };
-  if (error instanceof CommandError)
-    return { message: escapeForTerminal(error.message), exitCode: error.exitCode };
+  if (!(error instanceof Error)) return { message: escapeForTerminal(String(error)), exitCode: exitCodes.failure };
+  if (error instanceof CommandError) return { message: escapeForTerminal(error.message), exitCode: error.exitCode };
   const status = readNumber(error, "status");
-  if (status !== undefined) return describeAnswer(error, status);
-  if (url !== undefined && isRefusedConnection(error)) {
+  if (status !== undefined && status !== noAnswer) return describeAnswer(error, status);
+  if (url !== undefined && (status === noAnswer || isRefusedConnection(error))) {
     return {
       message: `No server answers at ${escapeForTerminal(url)}: start one with \`exoloop up\`.`,
       exitCode: exitCodes.failure,
@@ -79,20 +80,14 @@ function describeAnswer(error: Error, status: number): Failure {
 function isRefusedConnection(error: unknown, depth = 0): boolean {
   if (!(error instanceof Error) || depth > 5) return false;
   const code = readText(error, "code");
-  if (code !== undefined && (refusedConnections.has(code) || code.startsWith("UND_ERR_")))
-    return true;
-  if (
-    error instanceof AggregateError &&
-    error.errors.some((inner) => isRefusedConnection(inner, depth + 1))
-  )
+  if (code !== undefined && (refusedConnections.has(code) || code.startsWith("UND_ERR_"))) return true;
+  if (error instanceof AggregateError && error.errors.some((inner) => isRefusedConnection(inner, depth + 1)))
     return true;
   return isRefusedConnection(error.cause, depth + 1);
 }
 
 function joinSentences(message: string, more: string | undefined): string {
-  return more === undefined || message.includes(more)
-    ? message
-    : `${message.trim()}\n${more.trim()}`;
+  return more === undefined || message.includes(more) ? message : `${message.trim()}\n${more.trim()}`;
 }
 
 function readText(error: Error, name: string): string | undefined {

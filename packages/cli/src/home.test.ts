@@ -10,7 +10,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(home, { recursive: true }));
 
-const stored = { url: "http://127.0.0.1:4100", apiKey: "key-1" };
+const stored = { url: "http://127.0.0.1:4600", apiKey: "key-1" };
 
 test("credentials are readable by their owner alone, also when a wider file was there", async () => {
   await writeFile(credentialsPath(home), "{}", { mode: 0o644 });
@@ -36,7 +36,7 @@ test("the environment wins over the file", async () => {
     ...stored,
     apiKey: "other",
   });
-  expect(await findConnection({ EXOLOOP_URL: "http://127.0.0.1:4100/" }, home)).toEqual(stored);
+  expect(await findConnection({ EXOLOOP_URL: "http://127.0.0.1:4600/" }, home)).toEqual(stored);
 });
 
 test("the file's key never goes to another server", async () => {

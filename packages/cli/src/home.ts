@@ -29,15 +29,11 @@ export async function readCredentials(home: string): Promise<Credentials | null>
     text = await readFile(path, "utf8");
   } catch (error) {
     if (error instanceof Error && "code" in error && error.code === "ENOENT") return null;
-    throw new CommandError(
-      `${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
-    );
+    throw new CommandError(`${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
   }
   const parsed = parseCredentials(text);
   if (parsed === null) {
-    throw new CommandError(
-      `${path} does not hold {"url", "api_key"}: delete it and start \`exoloop up\` again.`,
-    );
+    throw new CommandError(`${path} does not hold {"url", "api_key"}: delete it and start \`exoloop up\` again.`);
   }
   return parsed;
 }
@@ -45,8 +41,7 @@ export async function readCredentials(home: string): Promise<Credentials | null>
 function parseCredentials(text: string): Credentials | null {
   try {
     const value: unknown = JSON.parse(text);
-    if (typeof value !== "object" || value === null || !("url" in value) || !("api_key" in value))
-      return null;
+    if (typeof value !== "object" || value === null || !("url" in value) || !("api_key" in value)) return null;
     const { url, api_key: apiKey } = value;
     return typeof url === "string" && typeof apiKey === "string" ? { url, apiKey } : null;
   } catch {
@@ -79,21 +74,25 @@ export async function findConnection(environment: Environment, home: string): Pr
   if (apiKey !== "") return { url: target, apiKey };
   return {
     url: target,
-    apiKey:
-      stored !== null && new URL(stored.url).origin === new URL(target).origin ? stored.apiKey : "",
+    apiKey: stored !== null && new URL(stored.url).origin === new URL(target).origin ? stored.apiKey : "",
   };
 }
 
 /** Where `exoloop up` listens unless told otherwise. */
-export const defaultUrl = "http://127.0.0.1:4100";
+export const defaultUrl = "http://127.0.0.1:4600";
 
 function checkUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url === null || (url.protocol !== "http:" && url.protocol !== "https:")) {
-    throw new CommandError(
-      "EXOLOOP_URL is not an http or https URL, e.g. http://127.0.0.1:4100.",
-      2,
-    );
+    throw new CommandError("EXOLOOP_URL is not an http or https URL, e.g. http://127.0.0.1:4600.", 2);
   }
   return text.replace(/\/+$/, "");
+}
+
+/** Variables of the command line alone: the server refuses variables that it does not know. */
+const ownVariables = new Set(["EXOLOOP_URL", "EXOLOOP_API_KEY"]);
+
+/** What a server that this command starts is told. */
+export function serverEnvironment(environment: Environment): Record<string, string | undefined> {
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => !ownVariables.has(name)));
 }

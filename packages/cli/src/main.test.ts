@@ -19,10 +19,7 @@ interface Ended {
   readonly stderr: string;
 }
 
-function exoloop(
-  arguments_: readonly string[],
-  environment: Record<string, string> = {},
-): Promise<Ended> {
+function exoloop(arguments_: readonly string[], environment: Record<string, string> = {}): Promise<Ended> {
   const child = spawn(process.execPath, [main, ...arguments_], {
     env: { PATH: process.env["PATH"] ?? "", EXOLOOP_HOME: home, ...environment },
     stdio: ["ignore", "pipe", "pipe"],

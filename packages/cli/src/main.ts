@@ -35,12 +35,8 @@ function createContext(target: Target): CommandContext {
 }
 
 function readVersion(): string {
-  const value: unknown = JSON.parse(
-    readFileSync(new URL("../package.json", import.meta.url), "utf8"),
-  );
-  return typeof value === "object" && value !== null && "version" in value
-    ? String(value.version)
-    : "unknown";
+  const value: unknown = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
+  return typeof value === "object" && value !== null && "version" in value ? String(value.version) : "unknown";
 }
 
 async function run(arguments_: readonly string[]): Promise<ExitCode> {
@@ -56,8 +52,7 @@ async function run(arguments_: readonly string[]): Promise<ExitCode> {
     return exitCode;
   } catch (error) {
     // Commander has written its own message; help and version are not failures.
-    if (error instanceof CommanderError)
-      return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
     const failure = describeFailure(error, target.url);
     process.stderr.write(`${failure.message}\n`);
     return failure.exitCode;

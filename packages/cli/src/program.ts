@@ -32,11 +32,11 @@ Connection: EXOLOOP_URL and EXOLOOP_API_KEY, else what \`exoloop up\` left in it
 Exit codes: 0 ok, 1 failure, 2 usage, 3 not let in, 4 not found, 5 waiting for approval, 6 budget used up, 130 detached.`;
 
 const json = () => new Option("--json", "JSON on standard output, one object per line for streams");
-const sandbox = () =>
+const sandbox = (choices: readonly string[]) =>
   new Option(
-    "--sandbox <provider>",
-    "`weak` isolates less than namespaces do: for trying things out only",
-  ).choices(["local", "weak"]);
+    "--sandbox <kind>",
+    "`weak` isolates less than namespaces do: for trying things out, and never chosen by itself",
+  ).choices(choices);
 
 function readPort(text: string): number {
   const port = Number(text);
@@ -58,29 +58,23 @@ function addServerCommands(program: Command, context: CommandContext, finish: Fi
     .description("start the server, its database and its sandboxes on this machine")
     .option("--port <number>", "port to listen on", readPort)
     .option("--host <address>", "address to listen on")
-    .addOption(sandbox())
+    .addOption(sandbox(["auto", "weak", "none"]))
     .option("--home <directory>", "where everything is kept")
     .addOption(json())
-    .action(async (options) =>
-      finish(await (await import("./commands/up.ts")).startServer(context, options)),
-    );
+    .action(async (options) => finish(await (await import("./commands/up.ts")).startServer(context, options)));
   program
     .command("demo")
     .description("watch an agent repair a failing test while its sandbox is taken away")
     .option("--model <name>", "model to use instead of the one found")
-    .addOption(sandbox())
+    .addOption(sandbox(["auto", "weak"]))
     .option("--keep", "keep the server running afterwards, until Ctrl-C")
     .addOption(json())
-    .action(async (options) =>
-      finish(await (await import("./commands/demo.ts")).runDemo(context, options)),
-    );
+    .action(async (options) => finish(await (await import("./commands/demo.ts")).runDemo(context, options)));
   program
     .command("doctor")
     .description("say what this machine can isolate, what is missing, and how to mend it")
     .addOption(json())
-    .action(async (options) =>
-      finish(await (await import("./commands/doctor.ts")).diagnoseMachine(context, options)),
-    );
+    .action(async (options) => finish(await (await import("./commands/doctor.ts")).diagnoseMachine(context, options)));
 }
 
 function addRun(program: Command, context: CommandContext, finish: Finish): void {

@@ -3,9 +3,4 @@ import type { SessionStatus } from "@exoloop/protocol/sessions";
 
 export type { SessionStatus };
 
-export const sessionStatuses: readonly SessionStatus[] = [
-  "idle",
-  "running",
-  "rescheduling",
-  "terminated",
-];
+export const sessionStatuses: readonly SessionStatus[] = ["idle", "running", "rescheduling", "terminated"];

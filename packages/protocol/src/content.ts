@@ -38,20 +38,10 @@ export const searchResultBlock = z.strictObject({
   citations: z.strictObject({ enabled: z.boolean() }),
 });
 
-export const messageBlock = z.discriminatedUnion("type", [
-  textBlock,
-  imageBlock,
-  documentBlock,
-  redactedBlock,
-]);
+export const messageBlock = z.discriminatedUnion("type", [textBlock, imageBlock, documentBlock, redactedBlock]);
 export type MessageBlock = z.infer<typeof messageBlock>;
 
-export const resultBlock = z.discriminatedUnion("type", [
-  textBlock,
-  imageBlock,
-  documentBlock,
-  searchResultBlock,
-]);
+export const resultBlock = z.discriminatedUnion("type", [textBlock, imageBlock, documentBlock, searchResultBlock]);
 export type ResultBlock = z.infer<typeof resultBlock>;
 
 /** The blocks that a model can be shown without fetching anything: text, images in the request, text documents. */

@@ -102,15 +102,11 @@ export type SupportedUserEvent =
  * The event in the form that this server acts on, or one sentence that says what of it is not supported.
  * @example readSupportedEvent({ type: "user.interrupt" }) // { type: "user.interrupt" }
  */
-export function readSupportedEvent(
-  event: SendableEvent,
-): SupportedUserEvent | { unsupported: string } {
+export function readSupportedEvent(event: SendableEvent): SupportedUserEvent | { unsupported: string } {
   switch (event.type) {
     case "user.message": {
       const content = event.content.filter(isInlineBlock);
-      return content.length === event.content.length
-        ? { type: event.type, content }
-        : unsupportedContent;
+      return content.length === event.content.length ? { type: event.type, content } : unsupportedContent;
     }
     case "user.interrupt":
       return (event.session_thread_id ?? null) === null
@@ -128,8 +124,7 @@ export function readSupportedEvent(
     }
     case "user.tool_result":
       return {
-        unsupported:
-          "user.tool_result needs a self-hosted environment, which this server does not run.",
+        unsupported: "user.tool_result needs a self-hosted environment, which this server does not run.",
       };
     case "user.define_outcome":
     case "system.message":

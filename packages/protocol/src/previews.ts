@@ -7,11 +7,7 @@ import { z } from "zod";
 import { timestamp } from "./values.ts";
 
 /** What `event_deltas[]` may ask for. */
-export const previewTypes = [
-  "agent.message",
-  "agent.thinking",
-  "x_exoloop.sandbox_status",
-] as const;
+export const previewTypes = ["agent.message", "agent.thinking", "x_exoloop.sandbox_status"] as const;
 export type PreviewType = (typeof previewTypes)[number];
 
 export const preview = z
@@ -31,15 +27,7 @@ export const preview = z
     }),
     z.object({
       type: z.literal("x_exoloop.sandbox_status"),
-      status: z.enum([
-        "creating",
-        "waking",
-        "awake",
-        "suspended",
-        "snapshotted",
-        "replaced",
-        "gone",
-      ]),
+      status: z.enum(["creating", "waking", "awake", "suspended", "snapshotted", "replaced", "gone"]),
       generation: z.int(),
       milliseconds: z.number(),
       at: timestamp,

@@ -2,14 +2,7 @@
 import { z } from "zod";
 import { timestamp } from "./values.ts";
 
-export const sandboxState = z.enum([
-  "none",
-  "creating",
-  "awake",
-  "suspended",
-  "snapshotted",
-  "gone",
-]);
+export const sandboxState = z.enum(["none", "creating", "awake", "suspended", "snapshotted", "gone"]);
 export type SandboxState = z.infer<typeof sandboxState>;
 
 export const sandboxFigures = z.object({

@@ -57,9 +57,7 @@ export const answers = {
   session: (value: Session): BetaManagedAgentsSession => value,
   event: (value: SessionEvent): BetaManagedAgentsSessionEvent => value,
   sent: (value: SentEvents): BetaManagedAgentsSendSessionEvents => value,
-  preview: (
-    value: Exclude<Preview, { type: `x_exoloop.${string}` }>,
-  ): BetaManagedAgentsStreamSessionEvents => value,
+  preview: (value: Exclude<Preview, { type: `x_exoloop.${string}` }>): BetaManagedAgentsStreamSessionEvents => value,
   model: (value: Model): BetaModelInfo => value,
 };
 
@@ -70,22 +68,16 @@ type WithoutMultiagent<Params> = Omit<Params, "multiagent">;
 
 /** Requests: whatever the SDK lets its users send has a place in our schema. */
 export const requests = {
-  createAgent: (
-    value: WithoutMultiagent<Sent<AgentCreateParams>>,
-  ): WithoutMultiagent<CreateAgentRequest> => value,
-  updateAgent: (
-    value: WithoutMultiagent<Sent<AgentUpdateParams>>,
-  ): WithoutMultiagent<UpdateAgentRequest> => value,
+  createAgent: (value: WithoutMultiagent<Sent<AgentCreateParams>>): WithoutMultiagent<CreateAgentRequest> => value,
+  updateAgent: (value: WithoutMultiagent<Sent<AgentUpdateParams>>): WithoutMultiagent<UpdateAgentRequest> => value,
   createEnvironment: (value: Sent<EnvironmentCreateParams>): CreateEnvironmentRequest => value,
   updateEnvironment: (value: Sent<EnvironmentUpdateParams>): UpdateEnvironmentRequest => value,
   event: (value: BetaManagedAgentsEventParams): SendableEvent => value,
 };
 
 export const sessionRequests = {
-  create: (value: Sent<SessionCreateParams>): keyof CreateSessionRequest =>
-    Object.keys(value)[0] as keyof typeof value,
-  update: (value: Sent<SessionUpdateParams>): keyof UpdateSessionRequest =>
-    Object.keys(value)[0] as keyof typeof value,
+  create: (value: Sent<SessionCreateParams>): keyof CreateSessionRequest => Object.keys(value)[0] as keyof typeof value,
+  update: (value: Sent<SessionUpdateParams>): keyof UpdateSessionRequest => Object.keys(value)[0] as keyof typeof value,
 };
 
 test("requests that the SDK's types allow are accepted", () => {

@@ -81,9 +81,7 @@ export type StopReason = z.infer<typeof stopReason>;
 
 const stopDetails = z.object({
   type: z.literal("refusal"),
-  category: z
-    .enum(["cyber", "bio", "frontier_llm", "reasoning_extraction", "general_harms"])
-    .nullable(),
+  category: z.enum(["cyber", "bio", "frontier_llm", "reasoning_extraction", "general_harms"]).nullable(),
   explanation: z.string().nullable(),
 });
 

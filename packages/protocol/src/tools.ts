@@ -15,16 +15,7 @@ const settings = {
 };
 const resolvedSettings = { enabled: z.boolean(), permission_policy: permissionPolicy };
 
-export const builtInToolNames = [
-  "bash",
-  "edit",
-  "read",
-  "write",
-  "glob",
-  "grep",
-  "web_fetch",
-  "web_search",
-] as const;
+export const builtInToolNames = ["bash", "edit", "read", "write", "glob", "grep", "web_fetch", "web_search"] as const;
 export type BuiltInToolName = (typeof builtInToolNames)[number];
 
 const domain = z.string().min(1).max(253);
@@ -34,10 +25,7 @@ const domainLists = {
   blocked_domains: z.exactOptional(domains),
 };
 
-function hasOneDomainList(config: {
-  allowed_domains?: string[];
-  blocked_domains?: string[];
-}): boolean {
+function hasOneDomainList(config: { allowed_domains?: string[]; blocked_domains?: string[] }): boolean {
   return config.allowed_domains === undefined || config.blocked_domains === undefined;
 }
 const oneDomainList = {
@@ -147,9 +135,7 @@ const inputSchema = z.looseObject({
 
 const customToolShape = {
   type: z.literal("custom"),
-  name: z
-    .string()
-    .regex(/^[A-Za-z0-9_-]{1,128}$/, "1–128 letters, digits, underscores and hyphens are allowed"),
+  name: z.string().regex(/^[A-Za-z0-9_-]{1,128}$/, "1–128 letters, digits, underscores and hyphens are allowed"),
   description: z.string().max(16_384),
   input_schema: inputSchema,
 };
@@ -165,9 +151,7 @@ export const toolInput = z
       type: z.literal("mcp_toolset"),
       mcp_server_name: serverName,
       default_config: z.exactOptional(z.strictObject(settings).nullable()),
-      configs: z.exactOptional(
-        z.array(z.strictObject({ name: mcpToolName, ...settings })).max(256),
-      ),
+      configs: z.exactOptional(z.array(z.strictObject({ name: mcpToolName, ...settings })).max(256)),
     }),
     z.strictObject(customToolShape),
   ])

@@ -74,8 +74,13 @@ static void allow_paths(int ruleset, char **paths, int count, uint64_t rights, u
   }
 }
 
-void apply_landlock(char **readable, int readable_count, char **writable, int writable_count) {
+long landlock_version(void) {
   long abi = syscall(LANDLOCK_CREATE, NULL, 0, LANDLOCK_VERSION_FLAG);
+  return abi < 0 ? 0 : abi;
+}
+
+void apply_landlock(char **readable, int readable_count, char **writable, int writable_count) {
+  long abi = landlock_version();
   if (abi < 1) return; /* the host daemon reports which walls stand */
   struct ruleset ruleset = {.file_rights = RIGHTS_ABI_1};
   if (abi >= 2) ruleset.file_rights |= RIGHT_REFER;

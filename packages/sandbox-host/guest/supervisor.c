@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -125,6 +126,7 @@ static void confine(struct options *options) {
 
 int main(int count, char **arguments) {
   struct options options = {.listener = -1, .seccomp = -1};
+  if (count == 3 && strcmp(arguments[1], "--probe") == 0) return printf("%ld\n", landlock_version()) < 0;
   read_options(count, arguments, &options);
   join_cgroups(&options);
   confine(&options);

@@ -196,7 +196,7 @@ export async function removeCgroups(cgroups: SandboxCgroups): Promise<void> {
   const halves = parent === null ? [] : [join(parent, "init"), join(parent, "work")];
   const groups = [...halves, ...cgroups.limits];
   const deadline = performance.now() + killPatienceMs;
-  const killed = parent !== null && attempt(() => writeFileSync(join(parent, "cgroup.kill"), "1", { flag: "r+" }));
+  const killed = parent !== null && attempt(() => writeFileSync(join(parent, "cgroup.kill"), "1"));
   for (;;) {
     const processes = groups.flatMap(listProcesses);
     if (processes.length === 0 || performance.now() > deadline) break;

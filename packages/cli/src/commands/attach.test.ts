@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { readTypedLine } from "./attach.ts";
+import { readTypedLine, showTyped } from "./attach.ts";
 
 const message = (text: string) => ({
   type: "events",
@@ -35,4 +35,10 @@ test("commands become the API's events", () => {
 test("a mistyped command is never sent as a message", () => {
   for (const line of ["/alow sevt_1", "/allow", "/deny ", "/etc/passwd"])
     expect(readTypedLine(line).type).toBe("remark");
+});
+
+test("what is typed is shown with its end in sight, spaces included, and escaped", () => {
+  expect(showTyped("ab ", 20)).toBe("› ab ");
+  expect(showTyped(`${"x".repeat(30)}end`, 10)).toBe("… xxxend");
+  expect(showTyped("\u202e", 20)).toBe("› \\u202e");
 });

@@ -1,8 +1,10 @@
 /** `exoloop sessions attach`: follow a session live and talk to it. Ctrl-C leaves it running. @module */
+import type { SendableEvent } from "@exoloop/protocol/events";
 import { type Api, userMessage } from "../api.ts";
 import { type CommandContext, writeLine } from "../context.ts";
 import { describeFailure, exitCodes, type ExitCode } from "../exit-codes.ts";
-import { escapeToLine } from "../render/escape.ts";
+import { escapeForTerminal, escapeToLine } from "../render/escape.ts";
+import { widthOf } from "../render/terminal.ts";
 import { createSink, describeEnding, type EventSink, exitCodeOf, followSession } from "./follow.ts";
 import { openPrompt } from "./prompt.ts";
 
@@ -17,10 +19,7 @@ export async function attachSession(
   const detach = new AbortController();
   const typing = options.json === true ? null : openTyping(context, api, session.id, sink, detach);
   if (typing !== null)
-    writeLine(
-      context.progress,
-      "Enter sends, Esc interrupts, Ctrl-C detaches; /help lists commands.",
-    );
+    writeLine(context.progress, "Enter sends, Esc interrupts, Ctrl-C detaches; /help lists commands.");
   try {
     const exitCode = await followSession(context, api, session.id, sink, endOfSession, detach);
     const ending = describeEnding(session.id, exitCode);
@@ -37,13 +36,12 @@ function endOfSession(event: Parameters<EventSink["show"]>[0]): ExitCode | null 
 }
 
 export type TypedLine =
-  | { readonly type: "events"; readonly events: readonly Readonly<Record<string, unknown>>[] }
+  | { readonly type: "events"; readonly events: readonly SendableEvent[] }
   | { readonly type: "detach" }
   | { readonly type: "nothing" }
   | { readonly type: "remark"; readonly text: string };
 
-const help =
-  "/stop interrupts · /allow ID · /deny ID [reason] · /detach · // begins a message with a slash";
+const help = "/stop interrupts · /allow ID · /deny ID [reason] · /detach · // begins a message with a slash";
 
 /** What a typed line means. Pure. */
 export function readTypedLine(line: string): TypedLine {
@@ -99,6 +97,14 @@ function openTyping(
     onLine: (line) => obey(readTypedLine(line)),
     onEscape: () => obey({ type: "events", events: [{ type: "user.interrupt" }] }),
     onInterrupt: () => detach.abort(),
-    onChange: (text) => narrator.setFooter([[{ text: `› ${escapeToLine(text)}` }]]),
+    onChange: (text) => narrator.setFooter([[{ text: showTyped(text, widthOf(context.output)) }]]),
   });
+}
+
+/** The end of a long line stays in sight. */
+export function showTyped(text: string, columns: number): string {
+  const characters = [...escapeForTerminal(text)];
+  const room = columns - 4;
+  const start = Math.max(0, characters.length - room);
+  return `${start > 0 ? "…" : "›"} ${characters.slice(start).join("")}`;
 }

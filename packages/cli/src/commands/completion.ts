@@ -40,9 +40,7 @@ export function wantsSessions(arguments_: readonly string[]): boolean {
   );
 }
 
-async function recentSessions(
-  context: CommandContext,
-): Promise<readonly (readonly [string, string])[]> {
+async function recentSessions(context: CommandContext): Promise<readonly (readonly [string, string])[]> {
   try {
     const api = await context.connect();
     const listed = api.sessions({ limit: 50 });
@@ -51,8 +49,7 @@ async function recentSessions(
     });
     const sessions = await Promise.race([listed, nothing]);
     return sessions.map(
-      ({ id, status, title }) =>
-        [escapeToLine(id), escapeToLine(`${status} ${title ?? ""}`)] as const,
+      ({ id, status, title }) => [escapeToLine(id), escapeToLine(`${status} ${title ?? ""}`)] as const,
     );
   } catch {
     return [];

@@ -4,8 +4,9 @@ import { fileURLToPath } from "node:url";
 import { type CommandContext, writeJson, writeLine } from "../context.ts";
 import { runDemoOn } from "../demo/run-demo.ts";
 import { type DemoReport, describeReport, shortcomings } from "../demo/report.ts";
+import type { SeedFile } from "../demo/seed.ts";
 import { CommandError, exitCodes, type ExitCode } from "../exit-codes.ts";
-import { readCredentials, writeCredentials } from "../home.ts";
+import { readCredentials, serverEnvironment, writeCredentials } from "../home.ts";
 import { escapeToLine } from "../render/escape.ts";
 import { createNarrator } from "../render/narrator.ts";
 import { colorsFor, type TerminalStream } from "../render/terminal.ts";
@@ -13,7 +14,7 @@ import { colorsFor, type TerminalStream } from "../render/terminal.ts";
 export interface DemoOptions {
   readonly json?: boolean;
   readonly model?: string;
-  readonly sandbox?: string;
+  readonly sandbox?: "auto" | "weak";
   readonly keep?: boolean;
 }
 
@@ -22,34 +23,53 @@ const deadlines = { scripted: 60_000, model: 300_000 } as const;
 
 export async function runDemo(context: CommandContext, options: DemoOptions): Promise<ExitCode> {
   const startedAt = performance.now();
-  const { startExoloop } = await import("@exoloop/server/main");
+  const { startExoloop } = await import("@exoloop/server/launch");
   const stream = options.json === true ? context.progress : context.output;
   const home = join(context.home, "demo");
   const environment = {
-    ...context.environment,
-    ...(options.sandbox === undefined ? {} : { EXOLOOP_SANDBOX: options.sandbox }),
+    EXOLOOP_LOG_LEVEL: "error",
+    ...serverEnvironment(context.environment),
+    ...(options.model === undefined ? {} : { EXOLOOP_DEFAULT_MODEL: options.model }),
   };
   const interrupt = new AbortController();
   const stopListening = context.onInterrupt(() => interrupt.abort());
-  const server = await startExoloop({ environment, home, port: 0 });
   try {
-    const model = options.model ?? server.model;
-    writeLine(stream, describeModel(model, options, environment));
-    if (options.sandbox === "weak") writeLine(stream, weakWarning);
-    const report = await playOn(context, {
-      server,
-      model,
-      stream,
-      startedAt,
-      interrupt: interrupt.signal,
+    const server = await startExoloop({
+      environment,
+      home,
+      port: 0,
+      ...(options.sandbox === undefined ? {} : { sandbox: options.sandbox }),
     });
-    const exitCode = conclude(context, report, options);
-    if (options.keep === true) await keepRunning(context, server.url, home, interrupt.signal);
-    return exitCode;
+    try {
+      const { model } = server;
+      writeLine(stream, describeModel(model, environment));
+      if (options.sandbox === "weak") writeLine(stream, weakWarning);
+      const keep = options.keep === true;
+      const report = await playOn(context, {
+        server,
+        model,
+        stream,
+        startedAt,
+        keep,
+        interrupt: interrupt.signal,
+      });
+      const exitCode = conclude(context, report, options);
+      if (keep) await keepRunning(context, server.url, home, interrupt.signal);
+      return exitCode;
+    } finally {
+      await server.stop();
+    }
   } finally {
     stopListening();
-    await server.stop();
+    await leaveNothingRunning(home, environment);
   }
+}
+
+/** The server leaves its database running for the next start; a demo leaves nothing but its files. */
+async function leaveNothingRunning(home: string, environment: CommandContext["environment"]): Promise<void> {
+  if ((environment["DATABASE_URL"] ?? "") !== "") return;
+  const { stopEmbeddedPostgres } = await import("@exoloop/server/db/embedded/supervisor");
+  await stopEmbeddedPostgres({ directory: join(home, "postgres") });
 }
 
 const weakWarning =
@@ -63,35 +83,28 @@ function isScripted(model: string): boolean {
 }
 
 /** The first line: who plays the model. */
-export function describeModel(
-  model: string,
-  options: DemoOptions,
-  environment: CommandContext["environment"],
-): string {
+export function describeModel(model: string, environment: CommandContext["environment"]): string {
   if (!isScripted(model)) return `Model: ${escapeToLine(model)}`;
-  const found = modelVariables.some((name) => (environment[name] ?? "") !== "");
-  const reason =
-    options.model !== undefined || found
-      ? "asked for"
-      : `no ${modelVariables.join(", ").replace(/, ([^,]*)$/, " or $1")} was found`;
+  const asked = [...modelVariables, "EXOLOOP_DEFAULT_MODEL"].some((name) => (environment[name] ?? "") !== "");
+  const reason = asked ? "asked for" : "no ANTHROPIC_API_KEY, OPENAI_API_KEY or OPENAI_BASE_URL was found";
   return `Model: scripted (${reason}): a script plays the model, everything else is real.`;
 }
 
 interface Performance {
-  readonly server: Awaited<ReturnType<typeof import("@exoloop/server/main").startExoloop>>;
+  readonly server: Awaited<ReturnType<typeof import("@exoloop/server/launch").startExoloop>>;
   readonly model: string;
   readonly stream: TerminalStream;
   readonly startedAt: number;
+  readonly keep: boolean;
   readonly interrupt: AbortSignal;
 }
 
 async function playOn(context: CommandContext, performance_: Performance): Promise<DemoReport> {
   const { server, model, stream, startedAt, interrupt } = performance_;
+  if (interrupt.aborted) throw new CommandError("Interrupted.", exitCodes.detached);
   const { sandbox } = server;
   if (sandbox === null)
-    throw new CommandError(
-      "This machine's server has no local sandbox: `exoloop doctor` says what is missing.",
-    );
+    throw new CommandError("This machine's server has no local sandbox: `exoloop doctor` says what is missing.");
   const apiKey = await keyOf(server.home, server.url, server.firstAdminKey);
   const { connectTo } = await import("../connection.ts");
   const narrator = createNarrator({ terminal: context, stream });
@@ -103,23 +116,20 @@ async function playOn(context: CommandContext, performance_: Performance): Promi
     narrator,
     model,
     sandboxDirectory: sandbox.directory,
-    importSkill: (name, files) => server.importSkill(name, files),
+    importSkill: (name, files) => server.importSkill(name, textOf(files)),
     project: fileURLToPath(new URL("../demo/seed/project", import.meta.url)),
     skill: {
       name: "repair",
       directory: fileURLToPath(new URL("../demo/seed/skills/repair", import.meta.url)),
     },
     startedAt,
+    keep: performance_.keep,
     signal: AbortSignal.any([deadline, interrupt]),
     onSession: (id) => (sessionId = id),
   });
   const ended = new Promise<never>((_resolve, reject) => {
-    interrupt.addEventListener("abort", () =>
-      reject(new CommandError("Interrupted.", exitCodes.detached)),
-    );
-    deadline.addEventListener("abort", () =>
-      reject(new CommandError(lateSentence(milliseconds, sessionId))),
-    );
+    interrupt.addEventListener("abort", () => reject(new CommandError("Interrupted.", exitCodes.detached)));
+    deadline.addEventListener("abort", () => reject(new CommandError(lateSentence(milliseconds, sessionId))));
   });
   try {
     return await Promise.race([course, ended]);
@@ -131,6 +141,10 @@ async function playOn(context: CommandContext, performance_: Performance): Promi
   }
 }
 
+function textOf(files: readonly SeedFile[]): Record<string, string> {
+  return Object.fromEntries(files.map(({ path, content }) => [path, new TextDecoder().decode(content)]));
+}
+
 function lateSentence(milliseconds: number, sessionId: string | null): string {
   const where = sessionId === null ? "before it had a session" : `in session ${sessionId}`;
   return `The demo did not finish within ${milliseconds / 1000} s (${where}); the transcript above shows how far it came.`;
@@ -139,8 +153,7 @@ function lateSentence(milliseconds: number, sessionId: string | null): string {
 /** The demo's home is used again: its key was shown when it was first used, and kept there. */
 async function keyOf(home: string, url: string, firstAdminKey: string | null): Promise<string> {
   const apiKey = firstAdminKey ?? (await readCredentials(home))?.apiKey;
-  if (apiKey === undefined)
-    throw new CommandError(`The demo's key is lost: delete ${home} and start the demo again.`);
+  if (apiKey === undefined) throw new CommandError(`The demo's key is lost: delete ${home} and start the demo again.`);
   await writeCredentials(home, { url, apiKey });
   return apiKey;
 }
@@ -157,12 +170,7 @@ function conclude(context: CommandContext, report: DemoReport, options: DemoOpti
   return missing.length === 0 ? exitCodes.ok : exitCodes.failure;
 }
 
-async function keepRunning(
-  context: CommandContext,
-  url: string,
-  home: string,
-  interrupt: AbortSignal,
-): Promise<void> {
+async function keepRunning(context: CommandContext, url: string, home: string, interrupt: AbortSignal): Promise<void> {
   writeLine(context.progress, `The server stays at ${url} until Ctrl-C. In another terminal:`);
   writeLine(context.progress, `  EXOLOOP_HOME=${home} exoloop sessions list`);
   if (interrupt.aborted) return;

@@ -1,21 +1,13 @@
 import { createServer } from "node:net";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createColors } from "picocolors";
 import { expect, test } from "vitest";
-import {
-  checkDatabase,
-  checkHome,
-  checkNode,
-  describeFindings,
-  readDatabaseAddress,
-} from "./doctor.ts";
+import { checkDatabase, checkHome, checkNode, describeFindings, readDatabaseAddress } from "./doctor.ts";
 
 test("Node.js is compared by number", () => {
-  const states = ["20.20.2", "22.9.0", "22.18.9", "22.19.0", "24.0.0"].map(
-    (version) => checkNode(version).state,
-  );
+  const states = ["20.20.2", "22.9.0", "22.18.9", "22.19.0", "24.0.0"].map((version) => checkNode(version).state);
   expect(states).toEqual(["missing", "missing", "missing", "ok", "ok"]);
 });
 
@@ -23,7 +15,8 @@ test("a home that does not exist yet is judged by what is above it", async () =>
   const directory = await mkdtemp(join(tmpdir(), "exoloop-doctor-"));
   try {
     expect(checkHome(join(directory, "a/b")).state).toBe("ok");
-    expect(checkHome("/proc/nothing/here")).toMatchObject({
+    await writeFile(join(directory, "file"), "");
+    expect(checkHome(join(directory, "file/below"))).toMatchObject({
       state: "missing",
       remedy: expect.stringContaining("EXOLOOP_HOME"),
     });

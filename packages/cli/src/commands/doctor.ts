@@ -1,5 +1,5 @@
 /** `exoloop doctor`: what this machine can isolate, what is missing, and the command that mends it. @module */
-import { accessSync, constants, existsSync } from "node:fs";
+import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { connect } from "node:net";
 import { dirname } from "node:path";
 import { type CommandContext, writeJson, writeLine } from "../context.ts";
@@ -22,10 +22,7 @@ export interface DoctorOptions {
 }
 
 /** Exits with 1 when anything that a local server needs is missing. */
-export async function diagnoseMachine(
-  context: CommandContext,
-  options: DoctorOptions,
-): Promise<ExitCode> {
+export async function diagnoseMachine(context: CommandContext, options: DoctorOptions): Promise<ExitCode> {
   const findings = [
     checkNode(process.versions.node),
     await checkDatabase(context.environment),
@@ -40,9 +37,7 @@ export async function diagnoseMachine(
   return ok ? exitCodes.ok : exitCodes.failure;
 }
 
-async function checkSandbox(
-  environment: CommandContext["environment"],
-): Promise<readonly Finding[]> {
+async function checkSandbox(environment: CommandContext["environment"]): Promise<readonly Finding[]> {
   const { diagnose } = await import("@exoloop/sandbox-host/doctor");
   const searchPath = environment["PATH"];
   return diagnose(searchPath === undefined ? {} : { searchPath });
@@ -94,12 +89,22 @@ export function checkHome(home: string): Finding {
   let nearest = home;
   while (!existsSync(nearest) && dirname(nearest) !== nearest) nearest = dirname(nearest);
   const finding = { id: "home", title: "Home" };
+  if (isWritableDirectory(nearest)) return { ...finding, state: "ok", detail: home };
+  const remedy = "export EXOLOOP_HOME=<a directory that you can write>";
+  return {
+    ...finding,
+    state: "missing",
+    detail: `${nearest} is not a directory that can be written`,
+    remedy,
+  };
+}
+
+function isWritableDirectory(path: string): boolean {
   try {
-    accessSync(nearest, constants.W_OK | constants.X_OK);
-    return { ...finding, state: "ok", detail: home };
+    accessSync(path, constants.W_OK | constants.X_OK);
+    return statSync(path).isDirectory();
   } catch {
-    const remedy = "export EXOLOOP_HOME=<a directory that you can write>";
-    return { ...finding, state: "missing", detail: `${nearest} is not writable`, remedy };
+    return false;
   }
 }
 
@@ -146,8 +151,7 @@ async function checkReachable(address: string): Promise<Finding> {
     socket.once("timeout", () => settle(`no answer within ${connectMilliseconds / 1000} s`));
     socket.once("error", (error) => settle("code" in error ? String(error.code) : error.message));
   });
-  if (failure === null)
-    return { ...finding, state: "ok", detail: `${where} (DATABASE_URL) answers` };
+  if (failure === null) return { ...finding, state: "ok", detail: `${where} (DATABASE_URL) answers` };
   const remedy = "Start that server, correct DATABASE_URL, or unset it to use the embedded one.";
   return {
     ...finding,
@@ -158,14 +162,10 @@ async function checkReachable(address: string): Promise<Finding> {
 }
 
 /** Host and port, or the path of a UNIX socket where the host parameter names a directory. */
-export function readDatabaseAddress(
-  address: string,
-): { host: string; port: number } | { path: string } | null {
+export function readDatabaseAddress(address: string): { host: string; port: number } | { path: string } | null {
   const url = URL.canParse(address) ? new URL(address) : null;
   if (url === null || (url.protocol !== "postgres:" && url.protocol !== "postgresql:")) return null;
   const host = url.searchParams.get("host") ?? decodeURIComponent(url.hostname);
   const port = Number(url.port === "" ? 5432 : url.port);
-  return host.startsWith("/")
-    ? { path: `${host}/.s.PGSQL.${port}` }
-    : { host: host === "" ? "127.0.0.1" : host, port };
+  return host.startsWith("/") ? { path: `${host}/.s.PGSQL.${port}` } : { host: host === "" ? "127.0.0.1" : host, port };
 }

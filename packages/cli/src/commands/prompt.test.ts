@@ -36,11 +36,6 @@ test("escape interrupts and keeps the line, Ctrl-C detaches, Ctrl-D only on an e
 });
 
 test("keys without a character and control characters change nothing", () => {
-  const typed = type([
-    ...letters("a"),
-    [undefined, { name: "up" }],
-    ["\u0007", {}],
-    ["\u001b[A", { name: "up" }],
-  ]);
+  const typed = type([...letters("a"), [undefined, { name: "up" }], ["\u0007", {}], ["\u001b[A", { name: "up" }]]);
   expect(typed).toEqual({ line: "a", happened: [] });
 });

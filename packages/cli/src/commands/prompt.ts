@@ -19,12 +19,7 @@ export interface Key {
 const maximumLength = 100_000;
 
 /** What one key does to the line. Returns the line after it. */
-export function pressKey(
-  line: string,
-  text: string | undefined,
-  key: Key,
-  listener: PromptListener,
-): string {
+export function pressKey(line: string, text: string | undefined, key: Key, listener: PromptListener): string {
   if (key.ctrl === true) {
     if (key.name === "c" || (key.name === "d" && line === "")) listener.onInterrupt();
     if (key.name === "u") return "";
@@ -42,17 +37,12 @@ export function pressKey(
       return [...line].slice(0, -1).join("");
     default:
       // oxlint-disable-next-line no-control-regex
-      return text === undefined || /[\u0000-\u001f\u007f]/.test(text)
-        ? line
-        : (line + text).slice(0, maximumLength);
+      return text === undefined || /[\u0000-\u001f\u007f]/.test(text) ? line : (line + text).slice(0, maximumLength);
   }
 }
 
 /** Takes the keyboard over until it is closed. */
-export function openPrompt(
-  keyboard: NodeJS.ReadStream,
-  listener: PromptListener,
-): { close(): void } {
+export function openPrompt(keyboard: NodeJS.ReadStream, listener: PromptListener): { close(): void } {
   let line = "";
   const onKey = (text: string | undefined, key: Key) => {
     line = pressKey(line, text, key, listener);

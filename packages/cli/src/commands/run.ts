@@ -17,11 +17,7 @@ const defaultName = "default";
 const defaultSystem =
   "You are a careful engineer. You work in /workspace with the tools you have, and you check what you did before you say that it is done.";
 
-export async function runTask(
-  context: CommandContext,
-  task: string,
-  options: RunOptions,
-): Promise<ExitCode> {
+export async function runTask(context: CommandContext, task: string, options: RunOptions): Promise<ExitCode> {
   if (task.trim() === "") throw new CommandError("The task is empty.", exitCodes.usage);
   const api = await context.connect();
   const agent = await findAgent(api, options);
@@ -54,26 +50,18 @@ async function findAgent(api: Api, options: RunOptions): Promise<Named> {
 async function findEnvironment(api: Api, named: string | undefined): Promise<Named> {
   const environments = await api.environments();
   if (named !== undefined) return choose(environments, named, "environment");
-  return (
-    environments.find((environment) => environment.name === defaultName) ??
-    api.createEnvironment(defaultName)
-  );
+  return environments.find((environment) => environment.name === defaultName) ?? api.createEnvironment(defaultName);
 }
 
 /**
  * By id, else by name.
  * @throws CommandError when nothing or more than one thing has this name.
  */
-export function choose(
-  candidates: readonly Named[],
-  wanted: string,
-  kind: "agent" | "environment",
-): Named {
+export function choose(candidates: readonly Named[], wanted: string, kind: "agent" | "environment"): Named {
   const byId = candidates.find((candidate) => candidate.id === wanted);
   if (byId !== undefined) return byId;
   const [first, ...more] = candidates.filter((candidate) => candidate.name === wanted);
-  if (first === undefined)
-    throw new CommandError(`No ${kind} has the id or name ${wanted}.`, exitCodes.notFound);
+  if (first === undefined) throw new CommandError(`No ${kind} has the id or name ${wanted}.`, exitCodes.notFound);
   if (more.length > 0) {
     const ids = [first, ...more].map((candidate) => candidate.id).join(", ");
     throw new CommandError(

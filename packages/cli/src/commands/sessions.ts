@@ -13,10 +13,7 @@ export interface ListOptions {
   readonly json?: boolean;
 }
 
-export async function listSessions(
-  context: CommandContext,
-  options: ListOptions,
-): Promise<ExitCode> {
+export async function listSessions(context: CommandContext, options: ListOptions): Promise<ExitCode> {
   const api = await context.connect();
   const sessions = await api.sessions({
     limit: options.limit,
@@ -26,8 +23,7 @@ export async function listSessions(
     writeJson(context.output, { data: sessions });
     return exitCodes.ok;
   }
-  if (sessions.length === 0)
-    writeLine(context.progress, 'No sessions. Start one: exoloop run "<task>"');
+  if (sessions.length === 0) writeLine(context.progress, 'No sessions. Start one: exoloop run "<task>"');
   else for (const line of tableOf(sessions, context)) writeLine(context.output, line);
   return exitCodes.ok;
 }
@@ -51,9 +47,7 @@ function tableOf(sessions: readonly Session[], context: CommandContext): string[
   const lineOf = (cells: readonly string[]) =>
     cells
       .map((cell, column) =>
-        column === cells.length - 1
-          ? cell
-          : padLine(cutLine(cell, widths[column] ?? 0), widths[column] ?? 0),
+        column === cells.length - 1 ? cell : padLine(cutLine(cell, widths[column] ?? 0), widths[column] ?? 0),
       )
       .join("  ");
   const fit = (line: string) =>
@@ -90,10 +84,7 @@ export function describeSession(session: Session): string[] {
     ["title", session.title ?? ""],
     ["agent", `${session.agent.name} (${session.agent.model.id})`],
     ["created", session.created_at],
-    [
-      "tokens",
-      `${usage.input_tokens} in, ${usage.output_tokens} out, ${usage.cache_read_input_tokens} from cache`,
-    ],
+    ["tokens", `${usage.input_tokens} in, ${usage.output_tokens} out, ${usage.cache_read_input_tokens} from cache`],
     [
       "sandbox",
       sandbox === null
@@ -101,9 +92,7 @@ export function describeSession(session: Session): string[] {
         : `${sandbox.state}, generation ${sandbox.generation}, ${sandbox.commands} commands, awake ${sandbox.awake_seconds.toFixed(1)} s`,
     ],
   ];
-  return rows
-    .filter(([, value]) => value !== "")
-    .map(([name, value]) => `${name.padEnd(8)} ${escapeToLine(value)}`);
+  return rows.filter(([, value]) => value !== "").map(([name, value]) => `${name.padEnd(8)} ${escapeToLine(value)}`);
 }
 
 export async function stopSession(

@@ -1,28 +1,32 @@
 /** `exoloop up`: the whole server in the foreground. @module */
 import { type CommandContext, writeJson, writeLine } from "../context.ts";
 import { exitCodes, type ExitCode } from "../exit-codes.ts";
-import { credentialsPath, readCredentials, writeCredentials } from "../home.ts";
+import { credentialsPath, readCredentials, serverEnvironment, writeCredentials } from "../home.ts";
 import { escapeForTerminal } from "../render/escape.ts";
 import { colorsFor } from "../render/terminal.ts";
+
+export type SandboxChoice = "auto" | "weak" | "none";
 
 export interface UpOptions {
   readonly port?: number;
   readonly host?: string;
-  readonly sandbox?: string;
+  readonly sandbox?: SandboxChoice;
   readonly home?: string;
   readonly json?: boolean;
 }
 
 /** Runs until Ctrl-C or SIGTERM, then ends running requests and stops what it started. */
 export async function startServer(context: CommandContext, options: UpOptions): Promise<ExitCode> {
-  const { startExoloop } = await import("@exoloop/server/main");
+  const { startExoloop } = await import("@exoloop/server/launch");
   const home = options.home ?? context.home;
   const stopping = interrupted(context);
   writeLine(context.progress, "Starting …");
   const server = await startExoloop({
-    environment: environmentOf(context, options),
+    environment: serverEnvironment(context.environment),
     home,
     ...(options.port === undefined ? {} : { port: options.port }),
+    ...(options.host === undefined ? {} : { host: options.host }),
+    ...(options.sandbox === undefined ? {} : { sandbox: options.sandbox }),
   });
   try {
     await keepCredentials(server.home, server.url, server.firstAdminKey);
@@ -42,15 +46,6 @@ export async function startServer(context: CommandContext, options: UpOptions): 
   return exitCodes.ok;
 }
 
-/** Flags are the environment's variables under other names: the server checks them all at once. */
-export function environmentOf(context: CommandContext, options: UpOptions): NodeJS.ProcessEnv {
-  return {
-    ...context.environment,
-    ...(options.host === undefined ? {} : { EXOLOOP_HOST: options.host }),
-    ...(options.sandbox === undefined ? {} : { EXOLOOP_SANDBOX: options.sandbox }),
-  };
-}
-
 /** A second interrupt does not wait for a graceful end. */
 function interrupted(context: CommandContext): Promise<void> {
   return new Promise((resolve) => {
@@ -64,11 +59,7 @@ function interrupted(context: CommandContext): Promise<void> {
 }
 
 /** Leaves this machine's command line the first key; afterwards only the server's address changes. */
-async function keepCredentials(
-  home: string,
-  url: string,
-  firstAdminKey: string | null,
-): Promise<void> {
+async function keepCredentials(home: string, url: string, firstAdminKey: string | null): Promise<void> {
   const apiKey = firstAdminKey ?? (await readCredentials(home))?.apiKey;
   if (apiKey !== undefined) await writeCredentials(home, { url, apiKey });
 }

@@ -16,9 +16,7 @@ beforeEach(async () => {
 afterEach(() => rm(directory, { recursive: true }));
 
 const fromCommand = () =>
-  parseManifest(
-    execFileSync("bash", ["-c", manifestCommand], { cwd: directory, encoding: "utf8" }),
-  );
+  parseManifest(execFileSync("bash", ["-c", manifestCommand], { cwd: directory, encoding: "utf8" }));
 
 test("the host and a command see the same content; links are named, never followed", async () => {
   const { files: manifest } = await readManifest(directory);
@@ -33,10 +31,7 @@ test("a changed byte, a new file and a missing file are each found", async () =>
   await writeFile(join(directory, "new"), "");
   await rm(join(directory, "empty"));
   expect(differingPaths(before, fromCommand())).toEqual(["deep/er/a file", "empty", "new"]);
-  expect(differingPaths(before, fromCommand(), new Set(["new"]))).toEqual([
-    "deep/er/a file",
-    "empty",
-  ]);
+  expect(differingPaths(before, fromCommand(), new Set(["new"]))).toEqual(["deep/er/a file", "empty"]);
 });
 
 test("an empty workspace is an empty manifest", async () => {

@@ -26,18 +26,14 @@ export interface HostManifest {
  * @param recentSince milliseconds since the epoch.
  * @throws RangeError above 20,000 files or 64 MiB in one file.
  */
-export async function readManifest(
-  directory: string,
-  recentSince = Number.POSITIVE_INFINITY,
-): Promise<HostManifest> {
+export async function readManifest(directory: string, recentSince = Number.POSITIVE_INFINITY): Promise<HostManifest> {
   const manifest = new Map<string, string>();
   const recent = new Set<string>();
   const visit = async (path: string, name: string): Promise<void> => {
     const status = await lstat(path);
     if (!status.isDirectory() && status.mtimeMs >= recentSince) recent.add(name);
     if (status.isDirectory()) {
-      for (const child of await readdir(path))
-        await visit(join(path, child), name === "" ? child : `${name}/${child}`);
+      for (const child of await readdir(path)) await visit(join(path, child), name === "" ? child : `${name}/${child}`);
     } else if (status.isSymbolicLink()) {
       manifest.set(name, `link:${await readlink(path)}`);
     } else if (status.isFile()) {
@@ -77,13 +73,7 @@ export function parseManifest(output: string): Manifest {
 }
 
 /** Paths that are not the same in both, in order. */
-export function differingPaths(
-  one: Manifest,
-  other: Manifest,
-  ignored: ReadonlySet<string> = new Set(),
-): string[] {
+export function differingPaths(one: Manifest, other: Manifest, ignored: ReadonlySet<string> = new Set()): string[] {
   const paths = new Set([...one.keys(), ...other.keys()]);
-  return [...paths]
-    .filter((path) => !ignored.has(path) && one.get(path) !== other.get(path))
-    .toSorted();
+  return [...paths].filter((path) => !ignored.has(path) && one.get(path) !== other.get(path)).toSorted();
 }

@@ -9,13 +9,7 @@ import { escapeToLine } from "../render/escape.ts";
 import { formatMilliseconds, readSandboxFrame } from "../render/lane.ts";
 import type { Narrator } from "../render/narrator.ts";
 import { readString, type StreamedEvent } from "../render/transcript.ts";
-import {
-  differingPaths,
-  type HostManifest,
-  type Manifest,
-  manifestCommand,
-  parseManifest,
-} from "./manifest.ts";
+import { differingPaths, type HostManifest, type Manifest, manifestCommand, parseManifest } from "./manifest.ts";
 import { destroySandboxOnHost } from "./strike.ts";
 import { type DemoWatch, initialWatch, watchEvent } from "./watch.ts";
 
@@ -64,8 +58,7 @@ export function createObserver(dependencies: ObserverDependencies): Observer {
     inspectOnce();
     return manifest;
   };
-  const inspect = async () =>
-    parseManifest((await api.runCommand(sessionId, manifestCommand)).output);
+  const inspect = async () => parseManifest((await api.runCommand(sessionId, manifestCommand)).output);
   /** First thing in the replacement. The news of it and the end of the strike come in either order. */
   const inspectOnce = () => {
     if (!struck || !replaced || after !== null) return;
@@ -85,10 +78,8 @@ export function createObserver(dependencies: ObserverDependencies): Observer {
         before = strike();
         before.catch(onFault);
       }
-      const struckResult =
-        event.type === "agent.tool_result" && readString(event, "tool_use_id") === watch.struckCall;
-      if (watch.struckCall !== null && (frame?.status === "replaced" || struckResult))
-        replaced = true;
+      const struckResult = event.type === "agent.tool_result" && readString(event, "tool_use_id") === watch.struckCall;
+      if (watch.struckCall !== null && (frame?.status === "replaced" || struckResult)) replaced = true;
       inspectOnce();
     },
     get watch() {
@@ -97,13 +88,8 @@ export function createObserver(dependencies: ObserverDependencies): Observer {
     async workspaceIntact() {
       if (before === null) return false;
       const { files, recent } = await before;
-      const differences = differingPaths(
-        files,
-        await (after ?? inspect()),
-        new Set([...recent, ...volatileFiles]),
-      );
-      for (const path of differences.slice(0, 5))
-        narrator.remark(`differs: ${escapeToLine(path)}`, "alarm");
+      const differences = differingPaths(files, await (after ?? inspect()), new Set([...recent, ...volatileFiles]));
+      for (const path of differences.slice(0, 5)) narrator.remark(`differs: ${escapeToLine(path)}`, "alarm");
       return files.size > 0 && differences.length === 0;
     },
   };

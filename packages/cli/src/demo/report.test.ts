@@ -45,9 +45,6 @@ test("the summary names every figure, and what the model wrote is escaped", () =
 });
 
 test("a session too short to measure divides by nothing", () => {
-  const text = describeReport(
-    { ...good, session: { ...good.session, seconds: 0 } },
-    createColors(false),
-  ).join("\n");
+  const text = describeReport({ ...good, session: { ...good.session, seconds: 0 } }, createColors(false)).join("\n");
   expect(text).not.toMatch(/NaN|Infinity/);
 });

@@ -84,28 +84,19 @@ export function createReport(observations: DemoObservations): DemoReport | null 
 export function shortcomings(report: DemoReport): string[] {
   return [
     report.tests.before === "fail" ? null : "The tests passed before the agent had done anything.",
-    report.tests.after === "pass"
-      ? null
-      : "The tests still fail: the agent did not repair the project.",
-    report.sandbox.replaced === 1
-      ? null
-      : `The sandbox was replaced ${report.sandbox.replaced} times instead of once.`,
-    report.workspaceIntact
-      ? null
-      : "The workspace was not the same after its sandbox was replaced.",
+    report.tests.after === "pass" ? null : "The tests still fail: the agent did not repair the project.",
+    report.sandbox.replaced === 1 ? null : `The sandbox was replaced ${report.sandbox.replaced} times instead of once.`,
+    report.workspaceIntact ? null : "The workspace was not the same after its sandbox was replaced.",
   ].filter((line) => line !== null);
 }
 
 /** Lines of the closing summary, escaped. */
 export function describeReport(report: DemoReport, colors: Colors): string[] {
   const { session, sandbox, tokens } = report;
-  const asleep =
-    session.seconds > 0 ? Math.max(0, 100 * (1 - sandbox.awakeSeconds / session.seconds)) : 0;
-  const verdict = (result: TestVerdict) =>
-    result === "pass" ? colors.green("pass") : colors.red("fail");
+  const asleep = session.seconds > 0 ? Math.max(0, 100 * (1 - sandbox.awakeSeconds / session.seconds)) : 0;
+  const verdict = (result: TestVerdict) => (result === "pass" ? colors.green("pass") : colors.red("fail"));
   const resume = sandbox.resumeMs;
-  const milliseconds = (value: number | null) =>
-    value === null ? "none" : formatMilliseconds(value);
+  const milliseconds = (value: number | null) => (value === null ? "none" : formatMilliseconds(value));
   const rows: readonly (readonly [string, string])[] = [
     ["model", escapeToLine(report.model)],
     ["tests", `${verdict(report.tests.before)} before, ${verdict(report.tests.after)} after`],
@@ -117,19 +108,13 @@ export function describeReport(report: DemoReport, colors: Colors): string[] {
       "sandbox",
       `${sandbox.commands} commands, awake ${sandbox.awakeSeconds.toFixed(2)} s of ${session.seconds.toFixed(1)} s (asleep ${asleep.toFixed(0)} %)`,
     ],
-    [
-      "resume",
-      `p50 ${milliseconds(resume.p50)}, max ${milliseconds(resume.max)} (${resume.n} times)`,
-    ],
+    ["resume", `p50 ${milliseconds(resume.p50)}, max ${milliseconds(resume.max)} (${resume.n} times)`],
     [
       "replaced",
       `${sandbox.replaced} time${sandbox.replaced === 1 ? "" : "s"}; workspace ${report.workspaceIntact ? "intact, byte for byte" : colors.red("NOT intact")}`,
     ],
     ["tokens", `${tokens.input} in, ${tokens.output} out, ${tokens.cacheRead} from cache`],
-    [
-      "memory",
-      report.memoryNote === null ? "no note" : `“${escapeToLine(report.memoryNote).slice(0, 160)}”`,
-    ],
+    ["memory", report.memoryNote === null ? "no note" : `“${escapeToLine(report.memoryNote).slice(0, 160)}”`],
     ["in all", `${report.seconds.toFixed(1)} s`],
   ];
   return rows.map(([name, value]) => `${colors.dim(name.padEnd(10))}${value}`);

@@ -22,6 +22,8 @@ export interface DemoStage {
   /** The project's files, and the skill's. */
   readonly project: string;
   readonly skill: { readonly name: string; readonly directory: string };
+  /** Leave the session and its sandbox to be looked at. */
+  readonly keep: boolean;
   /** Clock of `performance.now()` at the demo's start. */
   readonly startedAt: number;
   /** Aborts at the deadline and at Ctrl-C. */
@@ -45,9 +47,7 @@ export async function runDemoOn(stage: DemoStage): Promise<DemoReport> {
   const observer = await observe(stage, session.id, async () => {
     await runSetUp(api, session.id, await readSeed(stage.project));
     const before = await runTests(api, session.id);
-    narrator.note(
-      `The project is in the sandbox; its tests ${before === "fail" ? "fail" : "pass"}.`,
-    );
+    narrator.note(`The project is in the sandbox; its tests ${before === "fail" ? "fail" : "pass"}.`);
     await api.send(session.id, [userMessage(demoTask)]);
     return before;
   });
@@ -64,8 +64,8 @@ export async function runDemoOn(stage: DemoStage): Promise<DemoReport> {
     memoryNote,
     seconds: (performance.now() - stage.startedAt) / 1000,
   });
-  if (report === null)
-    throw new CommandError("The session has used no sandbox, so there is nothing to show.");
+  if (!stage.keep) await api.archiveSession(session.id);
+  if (report === null) throw new CommandError("The session has used no sandbox, so there is nothing to show.");
   return report;
 }
 
@@ -99,9 +99,7 @@ async function observe(
   signal.throwIfAborted();
   if (observer.watch.stopped !== "end_turn") {
     const { error, stopped } = observer.watch;
-    throw new CommandError(
-      `The agent stopped early (${stopped ?? "its stream ended"}). ${error ?? ""}`.trim(),
-    );
+    throw new CommandError(`The agent stopped early (${stopped ?? "its stream ended"}). ${error ?? ""}`.trim());
   }
   return Object.assign(observer, { before: await begun });
 }
@@ -109,9 +107,7 @@ async function observe(
 async function runSetUp(api: Api, sessionId: string, project: readonly SeedFile[]): Promise<void> {
   const { exit, output } = await api.runCommand(sessionId, seedCommand(project));
   if (exit.type !== "exited" || exit.code !== 0) {
-    throw new CommandError(
-      `The project could not be put into the sandbox:\n${output.slice(-2000)}`,
-    );
+    throw new CommandError(`The project could not be put into the sandbox:\n${output.slice(-2000)}`);
   }
 }
 
@@ -121,19 +117,13 @@ const notRunnable = [126, 127];
 async function runTests(api: Api, sessionId: string): Promise<TestVerdict> {
   const { exit, output } = await api.runCommand(sessionId, testCommand);
   if (exit.type !== "exited" || notRunnable.includes(exit.code)) {
-    throw new CommandError(
-      `The tests could not be run in the sandbox (${exit.type}):\n${output.slice(-2000)}`,
-    );
+    throw new CommandError(`The tests could not be run in the sandbox (${exit.type}):\n${output.slice(-2000)}`);
   }
   return exit.code === 0 ? "pass" : "fail";
 }
 
 /** The last note that the agent wrote, as another command finds it. */
-async function readNote(
-  api: Api,
-  sessionId: string,
-  notes: readonly string[],
-): Promise<string | null> {
+async function readNote(api: Api, sessionId: string, notes: readonly string[]): Promise<string | null> {
   const path = notes.at(-1);
   if (path === undefined) return null;
   const file = path.slice("/memory".length);

@@ -11,9 +11,7 @@ export interface SeedFile {
 /** All files below a directory of ours, in the order of their paths. */
 export async function readSeed(directory: string): Promise<readonly SeedFile[]> {
   const entries = await readdir(directory, { recursive: true, withFileTypes: true });
-  const paths = entries
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name));
+  const paths = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
   const files = paths.toSorted().map(async (path) => ({
     path: relative(directory, path).split(sep).join("/"),
     content: new Uint8Array(await readFile(path)),
@@ -30,8 +28,7 @@ const safePath = /^[A-Za-z0-9._-]+(\/[A-Za-z0-9._-]+)*$/;
  */
 export function seedCommand(files: readonly SeedFile[]): string {
   const writes = files.map(({ path, content }) => {
-    if (!safePath.test(path) || path.split("/").includes(".."))
-      throw new RangeError(`seed path ${path}`);
+    if (!safePath.test(path) || path.split("/").includes("..")) throw new RangeError(`seed path ${path}`);
     const base64 = Buffer.from(content)
       .toString("base64")
       .replace(/.{1,76}/g, "$&\n")

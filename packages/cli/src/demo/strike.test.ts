@@ -21,32 +21,27 @@ test("a sandbox's processes are those that name it and their descendants, never 
   expect(processesOf(id, processes, 40).toSorted((a, b) => a - b)).toEqual([10, 11, 12, 20]);
 });
 
-test.runIf(process.platform === "linux")(
-  "kills what runs, deletes the directory, tells what was in it",
-  async () => {
-    const directory = await mkdtemp(join(tmpdir(), "exoloop-strike-"));
-    const id = createId("sandbox");
-    const workspace = join(directory, "sandboxes", id, "workspace");
-    await mkdir(workspace, { recursive: true });
-    await writeFile(join(workspace, "file"), "content");
-    const child = spawn("sh", ["-c", "sleep 300 & wait", join("sandboxes", id)], {
-      stdio: "ignore",
-    });
-    const ended = new Promise<string | null>((resolve) =>
-      child.once("exit", (_code, signal) => resolve(signal)),
-    );
-    try {
-      const strike = await destroySandboxOnHost(directory, id, Number.POSITIVE_INFINITY);
-      expect(await ended).toBe("SIGKILL");
-      expect(strike.processes).toBeGreaterThanOrEqual(1);
-      expect([...strike.manifest.files.keys()]).toEqual(["file"]);
-      expect(existsSync(join(directory, "sandboxes", id))).toBe(false);
-    } finally {
-      child.kill("SIGKILL");
-      await rm(directory, { recursive: true });
-    }
-  },
-);
+test.runIf(process.platform === "linux")("kills what runs, deletes the directory, tells what was in it", async () => {
+  const directory = await mkdtemp(join(tmpdir(), "exoloop-strike-"));
+  const id = createId("sandbox");
+  const workspace = join(directory, "sandboxes", id, "workspace");
+  await mkdir(workspace, { recursive: true });
+  await writeFile(join(workspace, "file"), "content");
+  const child = spawn("sh", ["-c", "sleep 300 & wait", join("sandboxes", id)], {
+    stdio: "ignore",
+  });
+  const ended = new Promise<string | null>((resolve) => child.once("exit", (_code, signal) => resolve(signal)));
+  try {
+    const strike = await destroySandboxOnHost(directory, id, Number.POSITIVE_INFINITY);
+    expect(await ended).toBe("SIGKILL");
+    expect(strike.processes).toBeGreaterThanOrEqual(1);
+    expect([...strike.manifest.files.keys()]).toEqual(["file"]);
+    expect(existsSync(join(directory, "sandboxes", id))).toBe(false);
+  } finally {
+    child.kill("SIGKILL");
+    await rm(directory, { recursive: true });
+  }
+});
 
 test.each([createId("sandbox"), "../..", ""])(
   "a sandbox that is not here is an error and changes nothing (%j)",

@@ -22,16 +22,11 @@ export interface Strike {
  * @param recentSince files that changed at or after this instant are marked in the manifest. Milliseconds since the epoch.
  * @throws Error when there is no such sandbox on this machine.
  */
-export async function destroySandboxOnHost(
-  directory: string,
-  sandboxId: string,
-  recentSince: number,
-): Promise<Strike> {
+export async function destroySandboxOnHost(directory: string, sandboxId: string, recentSince: number): Promise<Strike> {
   if (!isId("sandbox", sandboxId)) throw new Error("This is not a sandbox's identifier.");
   const home = join(directory, "sandboxes", sandboxId);
   const workspace = join(home, "workspace");
-  if (!existsSync(workspace))
-    throw new Error(`The sandbox ${sandboxId} has no directory on this machine.`);
+  if (!existsSync(workspace)) throw new Error(`The sandbox ${sandboxId} has no directory on this machine.`);
   const manifest = await readManifest(workspace, recentSince);
   const killed = await killProcessesOf(sandboxId);
   // A process that is being killed can still create a file while its directory is deleted.
@@ -81,10 +76,7 @@ export function processesOf(
 ): number[] {
   const doomed = new Set(
     processes
-      .filter(
-        ({ command, cgroup }) =>
-          namesSandbox(command, sandboxId) || namesSandbox(cgroup, sandboxId),
-      )
+      .filter(({ command, cgroup }) => namesSandbox(command, sandboxId) || namesSandbox(cgroup, sandboxId))
       .map(({ id }) => id),
   );
   for (let size = -1; size !== doomed.size;) {

@@ -42,9 +42,7 @@ export function watchEvent(watch: DemoWatch, event: StreamedEvent): DemoWatch {
     case "session.status_idle":
       return {
         ...watch,
-        stopped: isFields(event["stop_reason"])
-          ? readString(event["stop_reason"], "type")
-          : "unknown",
+        stopped: isFields(event["stop_reason"]) ? readString(event["stop_reason"], "type") : "unknown",
       };
     case "session.status_terminated":
       return { ...watch, stopped: "terminated" };
@@ -69,10 +67,8 @@ function watchCall(watch: DemoWatch, event: StreamedEvent): DemoWatch {
   const name = readString(event, "name");
   const id = readString(event, "id");
   const noted = { ...watch, notes: [...watch.notes, ...notesOf(input)] };
-  if (name === "bash")
-    return watch.edited && watch.struckCall === null ? { ...noted, struckCall: id } : noted;
-  const changesWorkspace =
-    (name === "edit" || name === "write") && isInWorkspace(readString(input, "file_path"));
+  if (name === "bash") return watch.edited && watch.struckCall === null ? { ...noted, struckCall: id } : noted;
+  const changesWorkspace = (name === "edit" || name === "write") && isInWorkspace(readString(input, "file_path"));
   return changesWorkspace ? { ...noted, openEdits: [...watch.openEdits, id] } : noted;
 }
 

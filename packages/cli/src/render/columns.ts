@@ -53,8 +53,7 @@ export function createColumns(screen: Screen): Columns {
   };
   const draw = () => {
     const rows = isOpen() && row.left !== null ? [lineOf(row.left)] : [];
-    const moving =
-      row.left === null && (row.right !== null || preview !== null) ? [lineOf(preview)] : [];
+    const moving = row.left === null && (row.right !== null || preview !== null) ? [lineOf(preview)] : [];
     screen.setLive([...rows, ...moving, ...footer]);
   };
 

@@ -6,8 +6,7 @@
  */
 
 /** Controls, format characters (bidirectional, zero-width, tags), line separators, lone surrogates, invisible fillers. */
-const unsafe =
-  /(?![\n\t])(?!(?<=\p{Emoji})\uFE0F)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Default_Ignorable_Code_Point}]/gu;
+const unsafe = /(?![\n\t])(?!(?<=\p{Emoji})\uFE0F)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Default_Ignorable_Code_Point}]/gu;
 
 function showCharacter(character: string): string {
   const code = character.codePointAt(0) ?? 0;

@@ -8,11 +8,7 @@ import {
   stepLane,
 } from "./lane.ts";
 
-const frame = (
-  status: SandboxFrame["status"],
-  milliseconds: number,
-  second: string,
-): SandboxFrame => ({
+const frame = (status: SandboxFrame["status"], milliseconds: number, second: string): SandboxFrame => ({
   status,
   generation: 2,
   milliseconds,
@@ -55,9 +51,7 @@ test("a snapshot does not change whether it is awake", () => {
 
 test("a suspension that was not seen to begin says no time", () => {
   expect(stepLane(initialLane, frame("suspended", 1, "1")).label).toBe("suspended");
-  expect(
-    stepLane(initialLane, { ...frame("awake", 1, "1"), at: "no date" }).state.awakeSince,
-  ).toBeNull();
+  expect(stepLane(initialLane, { ...frame("awake", 1, "1"), at: "no date" }).state.awakeSince).toBeNull();
 });
 
 test("other frames and unknown states are not sandbox frames", () => {

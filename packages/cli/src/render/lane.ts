@@ -4,14 +4,7 @@
  * @module
  */
 
-export type SandboxStatus =
-  | "creating"
-  | "waking"
-  | "awake"
-  | "suspended"
-  | "snapshotted"
-  | "replaced"
-  | "gone";
+export type SandboxStatus = "creating" | "waking" | "awake" | "suspended" | "snapshotted" | "replaced" | "gone";
 
 /** As the stream carries it under `x_exoloop.sandbox_status`. */
 export interface SandboxFrame {
@@ -39,15 +32,7 @@ export interface LaneStep {
   readonly label: string | null;
 }
 
-const statuses: readonly string[] = [
-  "creating",
-  "waking",
-  "awake",
-  "suspended",
-  "snapshotted",
-  "replaced",
-  "gone",
-];
+const statuses: readonly string[] = ["creating", "waking", "awake", "suspended", "snapshotted", "replaced", "gone"];
 
 function isSandboxStatus(value: unknown): value is SandboxStatus {
   return typeof value === "string" && statuses.includes(value);
@@ -73,9 +58,7 @@ export function formatMilliseconds(milliseconds: number): string {
 }
 
 function awakeFor(state: LaneState, at: number): string {
-  return state.awakeSince === null || Number.isNaN(at)
-    ? ""
-    : ` after ${formatMilliseconds(at - state.awakeSince)}`;
+  return state.awakeSince === null || Number.isNaN(at) ? "" : ` after ${formatMilliseconds(at - state.awakeSince)}`;
 }
 
 /** @example stepLane(initialLane, frame).label // "awake in 0.9 ms" */

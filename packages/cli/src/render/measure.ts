@@ -34,9 +34,7 @@ function breakIndex(line: string, columns: number): number {
  * that continue it.
  */
 export function wrapText(text: string, columns: number): string[] {
-  return text
-    .split("\n")
-    .flatMap((line) => wrapLine(line.replaceAll("\t", "  ").trimEnd(), columns));
+  return text.split("\n").flatMap((line) => wrapLine(line.replaceAll("\t", "  ").trimEnd(), columns));
 }
 
 function wrapLine(line: string, columns: number): string[] {

@@ -37,7 +37,9 @@ const delta = (id: string, text: string) => ({
 /** What a terminal shows in the end: rewrites of the last lines applied. */
 function replay(text: string): string[] {
   const lines: string[] = [""];
+  // oxlint-disable-next-line no-control-regex
   for (const token of text.match(/\u001b\[\d*[AJ]|\n|\r|[^\u001b\n\r]+/g) ?? []) {
+    // oxlint-disable-next-line no-control-regex
     const up = /^\u001b\[(\d+)A$/.exec(token);
     if (up !== null) lines.splice(lines.length - Number(up[1]), lines.length, "");
     else if (token === "\n") lines.push("");
@@ -50,13 +52,7 @@ function replay(text: string): string[] {
 test("a pipe gets the transcript on its own, once, without control sequences; the lane is progress", () => {
   const { terminal, output, progress } = terminalOf(false);
   const narrator = createNarrator({ terminal });
-  for (const event of [
-    started("m"),
-    delta("m", "Hel"),
-    delta("m", "lo"),
-    message("m", "Hello"),
-    sandbox("awake"),
-  ]) {
+  for (const event of [started("m"), delta("m", "Hel"), delta("m", "lo"), message("m", "Hello"), sandbox("awake")]) {
     narrator.tell(event);
   }
   narrator.close();
@@ -86,19 +82,16 @@ test("a narrow terminal tags the lane's lines", () => {
   expect(replay(output.read())).toEqual(["  [sandbox] replaced: generation 1, in 1.0 ms"]);
 });
 
-test.each([110, 60])(
-  "a streamed message is shown once, also when it wraps (%i columns)",
-  (columns) => {
-    const { terminal, output } = terminalOf(true, columns);
-    const narrator = createNarrator({ terminal });
-    const text = Array.from({ length: 50 }, (_, index) => `w${index}`).join(" ");
-    narrator.tell(started("m"));
-    for (const part of text.match(/.{1,7}/g) ?? []) narrator.tell(delta("m", part));
-    narrator.tell(message("m", text));
-    narrator.close();
-    expect(replay(output.read()).join(" ").match(/w\d+/g)).toEqual(text.split(" "));
-  },
-);
+test.each([110, 60])("a streamed message is shown once, also when it wraps (%i columns)", (columns) => {
+  const { terminal, output } = terminalOf(true, columns);
+  const narrator = createNarrator({ terminal });
+  const text = Array.from({ length: 50 }, (_, index) => `w${index}`).join(" ");
+  narrator.tell(started("m"));
+  for (const part of text.match(/.{1,7}/g) ?? []) narrator.tell(delta("m", part));
+  narrator.tell(message("m", text));
+  narrator.close();
+  expect(replay(output.read()).join(" ").match(/w\d+/g)).toEqual(text.split(" "));
+});
 
 test("a message whose beginning was missed is shown whole", () => {
   const { terminal, output } = terminalOf(false);

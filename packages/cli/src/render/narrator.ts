@@ -3,7 +3,7 @@
  * terminal is wide enough, else as lines between.
  * @module
  */
-import { escapeForTerminal, escapeToLine } from "./escape.ts";
+import { escapeForTerminal } from "./escape.ts";
 import { createColumns } from "./columns.ts";
 import { initialLane, laneGlyphs, type LaneTone, readSandboxFrame, stepLane } from "./lane.ts";
 import { wrapText } from "./measure.ts";
@@ -54,9 +54,7 @@ export function createNarrator(options: NarratorOptions): Narrator {
   const colors = colorsFor(stream, terminal.environment);
   const screen = createScreen(stream);
   const wide = stream.isTTY === true && screen.width >= twoColumnWidth;
-  const surface = wide
-    ? createTwoColumns(screen, colors)
-    : createOneColumn(screen, colors, stream, terminal.progress);
+  const surface = wide ? createTwoColumns(screen, colors) : createOneColumn(screen, colors, stream, terminal.progress);
   return narrate(surface, colors);
 }
 
@@ -150,9 +148,7 @@ function styleOf(colors: Colors, kind: EntryKind): (text: string) => string {
 
 function writeEntry(surface: Surface, colors: Colors, entry: TranscriptEntry): void {
   const lines = wrapText(entry.text, surface.leftWidth - markWidth);
-  lines.forEach((line, index) =>
-    writeLine(surface, entry.kind, line, index === 0, styleOf(colors, entry.kind)),
-  );
+  lines.forEach((line, index) => writeLine(surface, entry.kind, line, index === 0, styleOf(colors, entry.kind)));
 }
 
 function writeLine(
@@ -192,12 +188,7 @@ function createTwoColumns(screen: Screen, colors: Colors): Surface {
   };
 }
 
-function createOneColumn(
-  screen: Screen,
-  colors: Colors,
-  stream: TerminalStream,
-  progress: TerminalStream,
-): Surface {
+function createOneColumn(screen: Screen, colors: Colors, stream: TerminalStream, progress: TerminalStream): Surface {
   let preview: readonly Line[] = [];
   let footer: readonly Line[] = [];
   const draw = () => screen.setLive([...preview, ...footer]);
@@ -207,9 +198,7 @@ function createOneColumn(
   };
   // What is piped away is the transcript alone.
   const aside =
-    stream.isTTY === true || stream === progress
-      ? write
-      : (line: Line) => createScreen(progress).write([line]);
+    stream.isTTY === true || stream === progress ? write : (line: Line) => createScreen(progress).write([line]);
   const tag = (tone: LaneTone | "alarm") => toneStyle(colors, tone);
   return {
     get leftWidth() {
@@ -220,7 +209,7 @@ function createOneColumn(
       write([{ text, style }]);
     },
     preview(text) {
-      preview = text === "" ? [] : [[{ text: escapeToLine(text) }]];
+      preview = text === "" ? [] : [[{ text }]];
       draw();
     },
     right: (text, tone) => aside([{ text: `  [sandbox] ${text}`, style: tag(tone) }]),

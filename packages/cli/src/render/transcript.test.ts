@@ -49,17 +49,13 @@ test("a call that waits names the id that approves it", () => {
 });
 
 test("a long result says how much is left out", () => {
-  const result = shortenResult(
-    Array.from({ length: 20 }, (_, index) => `line ${index}`).join("\n"),
-    4,
-  );
+  const result = shortenResult(Array.from({ length: 20 }, (_, index) => `line ${index}`).join("\n"), 4);
   expect(result.split("\n")).toEqual(["line 0", "line 1", "line 2", "… 17 more lines"]);
   expect(shortenResult("a\nb\n", 2)).toBe("a\nb");
 });
 
 test("the end of a turn is silent, any other stop is not", () => {
-  const stop = (type: string) =>
-    describeEvent({ type: "session.status_idle", stop_reason: { type } });
+  const stop = (type: string) => describeEvent({ type: "session.status_idle", stop_reason: { type } });
   expect(stop("end_turn")).toBeNull();
   expect(stop("requires_action")?.kind).toBe("notice");
   expect(stop("retries_exhausted")?.kind).toBe("failure");
@@ -68,15 +64,7 @@ test("the end of a turn is silent, any other stop is not", () => {
 });
 
 test("events of a form that nobody promised do not break the reader", () => {
-  for (const type of [
-    "user.message",
-    "agent.tool_use",
-    "agent.tool_result",
-    "session.error",
-    "session.status_idle",
-  ]) {
-    expect(() =>
-      describeEvent({ type, content: 7, input: [], error: "x", stop_reason: 1 }),
-    ).not.toThrow();
+  for (const type of ["user.message", "agent.tool_use", "agent.tool_result", "session.error", "session.status_idle"]) {
+    expect(() => describeEvent({ type, content: 7, input: [], error: "x", stop_reason: 1 })).not.toThrow();
   }
 });

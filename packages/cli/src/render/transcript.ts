@@ -4,15 +4,7 @@ import { escapeForTerminal, escapeToLine } from "./escape.ts";
 /** A durable event or a preview frame, as the stream carries it. */
 export type StreamedEvent = Readonly<Record<string, unknown>> & { readonly type: string };
 
-export type EntryKind =
-  | "user"
-  | "agent"
-  | "thinking"
-  | "call"
-  | "result"
-  | "failure"
-  | "notice"
-  | "approval";
+export type EntryKind = "user" | "agent" | "thinking" | "call" | "result" | "failure" | "notice" | "approval";
 
 export interface TranscriptEntry {
   readonly kind: EntryKind;
@@ -34,9 +26,7 @@ export function contentText(content: unknown): string {
   if (!Array.isArray(content)) return "";
   return content
     .filter(isFields)
-    .map((block) =>
-      block["type"] === "text" ? readString(block, "text") : `[${readString(block, "type")}]`,
-    )
+    .map((block) => (block["type"] === "text" ? readString(block, "text") : `[${readString(block, "type")}]`))
     .join("\n");
 }
 
@@ -48,9 +38,7 @@ export function describeCall(name: string, input: unknown): string {
   const fields = isFields(input) ? input : {};
   const telling = tellingArguments.filter((argument) => typeof fields[argument] === "string");
   const shown =
-    telling.length > 0
-      ? telling.map((argument) => readString(fields, argument)).join(" ")
-      : JSON.stringify(fields);
+    telling.length > 0 ? telling.map((argument) => readString(fields, argument)).join(" ") : JSON.stringify(fields);
   return `${escapeToLine(name)}  ${escapeToLine(shown.slice(0, 400))}`;
 }
 
@@ -58,10 +46,7 @@ export function describeCall(name: string, input: unknown): string {
 export function shortenResult(text: string, maximumLines: number): string {
   const lines = escapeForTerminal(text.slice(0, 200_000)).trimEnd().split("\n");
   if (lines.length <= maximumLines) return lines.join("\n");
-  return [
-    ...lines.slice(0, maximumLines - 1),
-    `… ${lines.length - maximumLines + 1} more lines`,
-  ].join("\n");
+  return [...lines.slice(0, maximumLines - 1), `… ${lines.length - maximumLines + 1} more lines`].join("\n");
 }
 
 const maximumResultLines = 8;
@@ -118,9 +103,7 @@ function describeToolUse(event: StreamedEvent): TranscriptEntry {
 function describeError(error: unknown): string {
   const fields = isFields(error) ? error : {};
   const retry =
-    isFields(fields["retry_status"]) && fields["retry_status"]["type"] === "retrying"
-      ? "; trying again"
-      : "";
+    isFields(fields["retry_status"]) && fields["retry_status"]["type"] === "retrying" ? "; trying again" : "";
   return escapeToLine(readString(fields, "message") || "The session met an unknown error.") + retry;
 }
 

@@ -12,14 +12,7 @@ import { type Kysely, sql } from "kysely";
 import type { Tables } from "../db/tables.ts";
 import { Problem } from "../errors.ts";
 import { changedDefinition, newDefinition } from "./definition.ts";
-import {
-  type ListPage,
-  type ListQuery,
-  listCondition,
-  listPage,
-  positionColumn,
-  readOrder,
-} from "./list.ts";
+import { type ListPage, type ListQuery, listCondition, listPage, positionColumn, readOrder } from "./list.ts";
 
 /** Agents of one organization at a time: another organization's agent is `not_found`. */
 export interface AgentRepository {
@@ -66,11 +59,7 @@ function toAgent(row: AgentRow): Agent {
 }
 
 export function agentNotFound(agentId: string): Problem {
-  return new Problem(
-    "not_found",
-    `No agent has the id ${JSON.stringify(agentId)}.`,
-    "List them with GET /v1/agents.",
-  );
+  return new Problem("not_found", `No agent has the id ${JSON.stringify(agentId)}.`, "List them with GET /v1/agents.");
 }
 
 /** Latest versions of an organization's agents. */
@@ -117,11 +106,7 @@ export async function readAgent(
   const query =
     version === undefined
       ? selectAgents(database, organizationId).where("agents.id", "=", agentId)
-      : selectVersions(database, organizationId, agentId).where(
-          "agent_versions.version",
-          "=",
-          version,
-        );
+      : selectVersions(database, organizationId, agentId).where("agent_versions.version", "=", version);
   const row = await query.executeTakeFirst();
   if (row !== undefined) return toAgent(row);
   if (version === undefined) throw agentNotFound(agentId);
@@ -184,11 +169,7 @@ async function updateAgent(
       .executeTakeFirst();
     const current = await readAgent(transaction, organizationId, agentId);
     if (current.archived_at !== null) {
-      throw new Problem(
-        "agent_archived",
-        "The agent is archived and cannot be changed.",
-        "Create a new agent.",
-      );
+      throw new Problem("agent_archived", "The agent is archived and cannot be changed.", "Create a new agent.");
     }
     if (request.version !== undefined && request.version !== current.version) {
       throw new Problem(
@@ -230,9 +211,7 @@ async function listAgents(
     )
     .selectFrom("page")
     .innerJoin("agent_versions", (join) =>
-      join
-        .onRef("agent_versions.agent_id", "=", "page.id")
-        .onRef("agent_versions.version", "=", "page.latest_version"),
+      join.onRef("agent_versions.agent_id", "=", "page.id").onRef("agent_versions.version", "=", "page.latest_version"),
     )
     .select([
       "page.id",
@@ -254,17 +233,13 @@ async function listAgents(
 export function createAgentRepository(database: Kysely<Tables>): AgentRepository {
   return {
     create: (organizationId, request) => createAgent(database, organizationId, request),
-    get: (organizationId, agentId, version) =>
-      readAgent(database, organizationId, agentId, version),
-    update: (organizationId, agentId, request) =>
-      updateAgent(database, organizationId, agentId, request),
+    get: (organizationId, agentId, version) => readAgent(database, organizationId, agentId, version),
+    update: (organizationId, agentId, request) => updateAgent(database, organizationId, agentId, request),
     list: (organizationId, query) => listAgents(database, organizationId, query),
     async versions(organizationId, agentId, query) {
       await readAgent(database, organizationId, agentId);
       const rows = await selectVersions(database, organizationId, agentId)
-        .$if(query.before !== null, (select) =>
-          select.where("agent_versions.version", "<", query.before ?? 0),
-        )
+        .$if(query.before !== null, (select) => select.where("agent_versions.version", "<", query.before ?? 0))
         .orderBy("agent_versions.version", "desc")
         .limit(query.limit + 1)
         .execute();

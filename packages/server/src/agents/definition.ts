@@ -75,20 +75,15 @@ export function newDefinition(request: CreateAgentRequest): AgentDefinition {
 }
 
 /** @throws Problem `invalid_request`, `unsupported` */
-export function changedDefinition(
-  current: AgentDefinition,
-  request: UpdateAgentRequest,
-): AgentDefinition {
+export function changedDefinition(current: AgentDefinition, request: UpdateAgentRequest): AgentDefinition {
   refuseMultiagent(request.multiagent);
   const changed: AgentDefinition = {
     name: request.name ?? current.name,
     model: request.model === undefined ? current.model : resolveModel(request.model, current.model),
-    description:
-      request.description === undefined ? current.description : textOrNull(request.description),
+    description: request.description === undefined ? current.description : textOrNull(request.description),
     system: request.system === undefined ? current.system : textOrNull(request.system),
     tools: request.tools === undefined ? current.tools : resolveTools(request.tools ?? []),
-    mcp_servers:
-      request.mcp_servers === undefined ? current.mcp_servers : (request.mcp_servers ?? []),
+    mcp_servers: request.mcp_servers === undefined ? current.mcp_servers : (request.mcp_servers ?? []),
     skills: request.skills === undefined ? current.skills : resolveSkills(request.skills ?? []),
     metadata: changedMetadata(current.metadata, request.metadata ?? {}),
     multiagent: null,

@@ -60,10 +60,7 @@ function resolvePackages(input: CloudInput["packages"], current: Packages): Pack
  * reaches nothing, no packages.
  * @throws Problem `unsupported` for what this server would not do: silence would be a promise
  */
-export function resolveConfig(
-  input: EnvironmentConfigInput,
-  current?: EnvironmentConfig,
-): EnvironmentConfig {
+export function resolveConfig(input: EnvironmentConfigInput, current?: EnvironmentConfig): EnvironmentConfig {
   if (input.type === "self_hosted") {
     throw new Problem(
       "unsupported",
@@ -72,9 +69,7 @@ export function resolveConfig(
     );
   }
   const base: CloudConfig =
-    current?.type === "cloud"
-      ? current
-      : { type: "cloud", networking: closedNetworking, packages: noPackages };
+    current?.type === "cloud" ? current : { type: "cloud", networking: closedNetworking, packages: noPackages };
   const config: CloudConfig = {
     type: "cloud",
     networking: resolveNetworking(input.networking, base.networking),

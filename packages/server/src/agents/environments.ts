@@ -13,14 +13,7 @@ import type { Tables } from "../db/tables.ts";
 import { Problem } from "../errors.ts";
 import { changedMetadata } from "./definition.ts";
 import { resolveConfig } from "./environment-config.ts";
-import {
-  type ListPage,
-  type ListQuery,
-  listCondition,
-  listPage,
-  positionColumn,
-  readOrder,
-} from "./list.ts";
+import { type ListPage, type ListQuery, listCondition, listPage, positionColumn, readOrder } from "./list.ts";
 
 /** Environments of one organization at a time: another organization's environment is `not_found`. */
 export interface EnvironmentRepository {
@@ -29,11 +22,7 @@ export interface EnvironmentRepository {
   /** @throws Problem `not_found` */
   get(organizationId: string, environmentId: string): Promise<Environment>;
   /** @throws Problem `not_found`, `environment_archived`, `invalid_config_type_change`, `invalid_request`, `unsupported` */
-  update(
-    organizationId: string,
-    environmentId: string,
-    request: UpdateEnvironmentRequest,
-  ): Promise<Environment>;
+  update(organizationId: string, environmentId: string, request: UpdateEnvironmentRequest): Promise<Environment>;
   list(organizationId: string, query: ListQuery): Promise<ListPage<Environment>>;
   /** For good. Archiving twice answers the same. @throws Problem `not_found` */
   archive(organizationId: string, environmentId: string): Promise<Environment>;
@@ -75,11 +64,7 @@ function environmentNotFound(environmentId: string): Problem {
   );
 }
 
-function selectEnvironment(
-  database: Kysely<Tables>,
-  organizationId: string,
-  environmentId: string,
-) {
+function selectEnvironment(database: Kysely<Tables>, organizationId: string, environmentId: string) {
   return database
     .selectFrom("environments")
     .selectAll()
@@ -106,9 +91,7 @@ export async function readUsableEnvironment(
   organizationId: string,
   environmentId: string,
 ): Promise<Environment> {
-  const row = await selectEnvironment(transaction, organizationId, environmentId)
-    .forShare()
-    .executeTakeFirst();
+  const row = await selectEnvironment(transaction, organizationId, environmentId).forShare().executeTakeFirst();
   if (row === undefined) throw environmentNotFound(environmentId);
   if (row.archived_at !== null) {
     throw new Problem(
@@ -122,11 +105,7 @@ export async function readUsableEnvironment(
 
 function refuseAccountScope(scope: "organization" | "account" | null | undefined): void {
   if (scope !== "account") return;
-  throw new Problem(
-    "unsupported",
-    "scope: only `organization` is supported by this server.",
-    "Leave it out.",
-  );
+  throw new Problem("unsupported", "scope: only `organization` is supported by this server.", "Leave it out.");
 }
 
 async function createEnvironment(
@@ -175,9 +154,7 @@ async function updateEnvironment(
 ): Promise<Environment> {
   refuseAccountScope(request.scope);
   return database.transaction().execute(async (transaction) => {
-    const row = await selectEnvironment(transaction, organizationId, environmentId)
-      .forUpdate()
-      .executeTakeFirst();
+    const row = await selectEnvironment(transaction, organizationId, environmentId).forUpdate().executeTakeFirst();
     if (row === undefined) throw environmentNotFound(environmentId);
     const current = toEnvironment(row);
     if (current.archived_at !== null) {
@@ -187,10 +164,7 @@ async function updateEnvironment(
         "Create a new one.",
       );
     }
-    const patch = Object.entries(request.metadata ?? {}).map(([key, value]) => [
-      key,
-      value === "" ? null : value,
-    ]);
+    const patch = Object.entries(request.metadata ?? {}).map(([key, value]) => [key, value === "" ? null : value]);
     const updated = await transaction
       .updateTable("environments")
       .set({
@@ -256,8 +230,7 @@ async function deleteEnvironment(
 export function createEnvironmentRepository(database: Kysely<Tables>): EnvironmentRepository {
   return {
     create: (organizationId, request) => createEnvironment(database, organizationId, request),
-    get: (organizationId, environmentId) =>
-      readEnvironment(database, organizationId, environmentId),
+    get: (organizationId, environmentId) => readEnvironment(database, organizationId, environmentId),
     update: (organizationId, environmentId, request) =>
       updateEnvironment(database, organizationId, environmentId, request),
     list: (organizationId, query) => listEnvironments(database, organizationId, query),
@@ -271,7 +244,6 @@ export function createEnvironmentRepository(database: Kysely<Tables>): Environme
         .execute();
       return readEnvironment(database, organizationId, environmentId);
     },
-    delete: (organizationId, environmentId) =>
-      deleteEnvironment(database, organizationId, environmentId),
+    delete: (organizationId, environmentId) => deleteEnvironment(database, organizationId, environmentId),
   };
 }

@@ -1,10 +1,6 @@
 /** The agent of a session: resolved once, when the session is created. @module */
 import type { Agent } from "@exoloop/protocol/agents";
-import type {
-  SessionAgent,
-  SessionAgentReference,
-  SessionAgentUpdate,
-} from "@exoloop/protocol/sessions";
+import type { SessionAgent, SessionAgentReference, SessionAgentUpdate } from "@exoloop/protocol/sessions";
 import type { Kysely } from "kysely";
 import type { Tables } from "../db/tables.ts";
 import { Problem } from "../errors.ts";
@@ -15,13 +11,7 @@ import { checkTools, resolveTools } from "./tools.ts";
 type Overrides = Extract<SessionAgentReference, { type: "agent_with_overrides" }>;
 
 function snapshot(agent: Agent): SessionAgent {
-  const {
-    metadata: _metadata,
-    created_at: _created,
-    updated_at: _updated,
-    archived_at: _archived,
-    ...rest
-  } = agent;
+  const { metadata: _metadata, created_at: _created, updated_at: _updated, archived_at: _archived, ...rest } = agent;
   return rest;
 }
 
@@ -47,8 +37,7 @@ export async function resolveSessionAgent(
   organizationId: string,
   reference: SessionAgentReference,
 ): Promise<SessionAgent> {
-  const asked =
-    typeof reference === "string" ? { type: "agent" as const, id: reference } : reference;
+  const asked = typeof reference === "string" ? { type: "agent" as const, id: reference } : reference;
   const agent = await readAgent(database, organizationId, asked.id, asked.version);
   if (agent.archived_at !== null) {
     throw new Problem(

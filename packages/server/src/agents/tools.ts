@@ -92,8 +92,7 @@ export function resolveTools(inputs: readonly ToolInput[]): Tool[] {
 function refuseRepeated(names: readonly string[], where: string): void {
   const seen = new Set<string>();
   for (const name of names) {
-    if (seen.has(name))
-      throw new Problem("invalid_request", `${where}: the name ${quote(name)} appears twice.`);
+    if (seen.has(name)) throw new Problem("invalid_request", `${where}: the name ${quote(name)} appears twice.`);
     seen.add(name);
   }
 }
@@ -125,21 +124,13 @@ export function checkTools(tools: readonly Tool[], servers: readonly McpServer[]
         "tools.configs",
       );
   const mcpToolsets = tools.filter((tool) => tool.type === "mcp_toolset");
-  const count =
-    builtIn.length +
-    custom.length +
-    mcpToolsets.reduce((sum, tool) => sum + tool.configs.length, 0);
-  if (count > 256)
-    throw new Problem(
-      "invalid_request",
-      `tools: ${count} tools are named; at most 256 are allowed.`,
-    );
+  const count = builtIn.length + custom.length + mcpToolsets.reduce((sum, tool) => sum + tool.configs.length, 0);
+  if (count > 256) throw new Problem("invalid_request", `tools: ${count} tools are named; at most 256 are allowed.`);
   checkServers(
     mcpToolsets.map((tool) => tool.mcp_server_name),
     servers,
   );
-  for (const toolset of toolsets)
-    for (const config of toolset.configs) checkUrlSources(config, custom);
+  for (const toolset of toolsets) for (const config of toolset.configs) checkUrlSources(config, custom);
 }
 
 function checkServers(used: readonly string[], servers: readonly McpServer[]): void {
@@ -148,10 +139,7 @@ function checkServers(used: readonly string[], servers: readonly McpServer[]): v
   refuseRepeated(used, "tools.mcp_server_name");
   const unknown = used.find((name) => !names.includes(name));
   if (unknown !== undefined) {
-    throw new Problem(
-      "invalid_request",
-      `tools: no entry of mcp_servers has the name ${quote(unknown)}.`,
-    );
+    throw new Problem("invalid_request", `tools: no entry of mcp_servers has the name ${quote(unknown)}.`);
   }
   const unused = names.find((name) => !used.includes(name));
   if (unused !== undefined) {
@@ -165,11 +153,7 @@ function checkServers(used: readonly string[], servers: readonly McpServer[]): v
 
 function checkUrlSources(config: ToolConfig, customTools: readonly string[]): void {
   if (config.name !== "web_fetch" || config.url_sources === null) return;
-  const {
-    client_tool_results: client,
-    server_tool_results: server,
-    user_input: user,
-  } = config.url_sources;
+  const { client_tool_results: client, server_tool_results: server, user_input: user } = config.url_sources;
   if ([client, server, user].every((filter) => filter?.type === "none")) {
     throw new Problem(
       "invalid_request",
@@ -178,9 +162,7 @@ function checkUrlSources(config: ToolConfig, customTools: readonly string[]): vo
     );
   }
   const references = (filter: typeof client) =>
-    filter?.type === "only" || filter?.type === "except"
-      ? filter.tools.map((tool) => tool.name)
-      : [];
+    filter?.type === "only" || filter?.type === "except" ? filter.tools.map((tool) => tool.name) : [];
   const unknown = [
     ...references(client).filter((name) => !customTools.includes(name)),
     ...references(server).filter((name) => name !== "web_search" && name !== "web_fetch"),

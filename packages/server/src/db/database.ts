@@ -1,6 +1,6 @@
 /** The connection pool and its typed queries. @module */
 import { type DatabaseConnection, Kysely, PostgresDialect, PostgresDriver, sql, type Transaction } from "kysely";
-import { Pool, type PoolConfig, types } from "pg";
+import { Client, Pool, type PoolConfig, types } from "pg";
 import { StartupError } from "../errors.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Tables } from "./tables.ts";
@@ -36,7 +36,9 @@ export async function openDatabase(url: string, options: DatabaseOptions): Promi
   pool.on("error", (error) => options.log?.warn({ error }, "an idle database connection broke"));
   const database = new Kysely<Tables>({ dialect: new CommitDialect({ pool }) });
   try {
-    const { rows } = await sql<{ version: number }>`select current_setting('server_version_num')::int as version`.execute(database);
+    const { rows } = await sql<{
+      version: number;
+    }>`select current_setting('server_version_num')::int as version`.execute(database);
     const major = Math.floor((rows[0]?.version ?? 0) / 10_000);
     if (major < minimumPostgres) {
       throw new StartupError(
@@ -119,11 +121,9 @@ class CommitDriver extends PostgresDriver {
 /** Host and port, or the socket's directory: all of an address that may be shown. */
 export function describeAddress(url: string): string {
   try {
-    const parsed = new URL(url);
-    const socket = parsed.searchParams.get("host");
-    if (socket !== null) return socket;
-    if (parsed.protocol === "socket:") return parsed.pathname;
-    return `${parsed.hostname === "" ? "localhost" : parsed.hostname}:${parsed.port === "" ? "5432" : parsed.port}`;
+    // Never connected: the driver itself says how it reads the address.
+    const { host, port } = new Client({ connectionString: url });
+    return host.startsWith("/") ? host : `${host}:${port}`;
   } catch {
     return "the address in DATABASE_URL";
   }
@@ -147,7 +147,9 @@ const reasons: Record<string, string> = {
 export function unreachable(url: string, error: unknown): StartupError {
   const code = errorCode(error);
   const timedOut = error instanceof Error && /timeout/i.test(error.message);
-  const reason = (code === undefined ? undefined : reasons[code]) ?? (timedOut ? "it took too long" : (code ?? "it is not a Postgres address"));
+  const reason =
+    (code === undefined ? undefined : reasons[code]) ??
+    (timedOut ? "it took too long" : (code ?? "it is not a Postgres address"));
   return new StartupError(`The database at ${describeAddress(url)} does not answer: ${reason}; check DATABASE_URL.`);
 }
 

@@ -5,7 +5,7 @@
  * Regenerate after a migration: `node packages/server/src/db/manifest.ts --write`
  * @module
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { sql } from "kysely";
 import type { Database } from "./database.ts";
@@ -20,7 +20,7 @@ export interface TableManifest {
 
 export type SchemaManifest = Readonly<Record<string, TableManifest>>;
 
-export const manifestPath = join(import.meta.dirname, "schema.json");
+const manifestPath = join(import.meta.dirname, "schema.json");
 
 interface Row {
   table: string;
@@ -66,11 +66,6 @@ export async function readManifest(database: Database): Promise<SchemaManifest> 
   add("constraints", constraints.rows);
   add("indexes", indexes.rows);
   return manifest;
-}
-
-/** The committed manifest. */
-export function committedManifest(): SchemaManifest {
-  return JSON.parse(readFileSync(manifestPath, "utf8")) as SchemaManifest;
 }
 
 if (import.meta.main) {

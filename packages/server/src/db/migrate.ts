@@ -21,7 +21,11 @@ const migrationLock = 7_301_844_216;
  *   of it is kept.
  */
 export async function migrate(url: string, directory: string = migrationsDirectory): Promise<string[]> {
-  const client = new Client({ connectionString: url, application_name: "exoloop migrate", connectionTimeoutMillis: 10_000 });
+  const client = new Client({
+    connectionString: url,
+    application_name: "exoloop migrate",
+    connectionTimeoutMillis: 10_000,
+  });
   client.on("error", () => undefined);
   try {
     await client.connect();
@@ -50,7 +54,9 @@ export async function migrate(url: string, directory: string = migrationsDirecto
   } catch (error) {
     if (error instanceof StartupError) throw error;
     const message = error instanceof Error ? error.message : String(error);
-    throw new StartupError(`The database at ${describeAddress(url)} could not be brought up to date (${message}): nothing was changed.`);
+    throw new StartupError(
+      `The database at ${describeAddress(url)} could not be brought up to date (${message}): nothing was changed.`,
+    );
   } finally {
     // Ends the session, and with it the lock.
     await client.end().catch(() => undefined);
@@ -66,7 +72,9 @@ export function listMigrations(directory: string = migrationsDirectory): string[
 }
 
 async function readApplied(client: Client): Promise<string[]> {
-  const { rows: found } = await client.query<{ table: string | null }>("select to_regclass($1)::text as table", [migrationsTable]);
+  const { rows: found } = await client.query<{ table: string | null }>("select to_regclass($1)::text as table", [
+    migrationsTable,
+  ]);
   if (found[0]?.table == null) return [];
   const { rows } = await client.query<{ name: string }>(`select name from ${migrationsTable} order by id`);
   return rows.map((row) => row.name);

@@ -37,7 +37,6 @@ const slowestRetryMilliseconds = 5000;
 export async function openNotifyChannel(options: NotifyChannelOptions): Promise<NotifyChannel> {
   let client: Client | null = null;
   let closed = false;
-  let sending: Promise<unknown> = Promise.resolve();
 
   const connect = async (): Promise<void> => {
     const opened = await openListener(options);
@@ -69,9 +68,36 @@ export async function openNotifyChannel(options: NotifyChannelOptions): Promise<
   } catch (error) {
     throw unreachable(options.connectionString, error);
   }
-  const query = (text: string, values: unknown[]): Promise<boolean> => {
-    const attempt = sending.then(async () => {
+  const query = oneAtATime(() => client);
+  const probe = setInterval(() => void query("select 1", []), probeEveryMilliseconds);
+  probe.unref();
+  return {
+    get connected() {
+      return client !== null;
+    },
+    send: (payloads) =>
+      query(
+        "select pg_notify($1, payload) from unnest($2::text[]) with ordinality as batch(payload, position) order by position",
+        [options.channel, payloads],
+      ),
+    async close() {
+      closed = true;
+      clearInterval(probe);
+      // Behind what is being sent.
+      await query("select 1", []);
       const current = client;
+      client = null;
+      await current?.end().catch(() => undefined);
+    },
+  };
+}
+
+/** Queries in order, on whatever connection there is then; false when there is none or the query failed. */
+function oneAtATime(connection: () => Client | null): (text: string, values: unknown[]) => Promise<boolean> {
+  let last: Promise<boolean> = Promise.resolve(true);
+  return (text, values) => {
+    last = last.then(async () => {
+      const current = connection();
       if (current === null) return false;
       try {
         await current.query(text, values);
@@ -82,28 +108,7 @@ export async function openNotifyChannel(options: NotifyChannelOptions): Promise<
         return false;
       }
     });
-    sending = attempt;
-    return attempt;
-  };
-  const probe = setInterval(() => void query("select 1", []), probeEveryMilliseconds);
-  probe.unref();
-  return {
-    get connected() {
-      return client !== null;
-    },
-    send: (payloads) =>
-      query("select pg_notify($1, payload) from unnest($2::text[]) with ordinality as batch(payload, position) order by position", [
-        options.channel,
-        payloads,
-      ]),
-    async close() {
-      closed = true;
-      clearInterval(probe);
-      await sending;
-      const current = client;
-      client = null;
-      await current?.end().catch(() => undefined);
-    },
+    return last;
   };
 }
 

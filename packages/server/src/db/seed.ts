@@ -3,7 +3,10 @@ import { createId } from "@exoloop/protocol/ids";
 import type { Database } from "./database.ts";
 
 /** Inserts an organization with one agent, one environment and `count` sessions; returns their ids. */
-export async function seedSessions(database: Database, count: number): Promise<{ organizationId: string; sessionIds: string[] }> {
+export async function seedSessions(
+  database: Database,
+  count: number,
+): Promise<{ organizationId: string; sessionIds: string[] }> {
   const organization_id = createId("organization");
   const agent_id = createId("agent");
   const environment_id = createId("environment");
@@ -14,7 +17,16 @@ export async function seedSessions(database: Database, count: number): Promise<{
     .insertInto("environments")
     .values({ id: environment_id, organization_id, name: "test", config: "{}", metadata: "{}" })
     .execute();
-  const session = { organization_id, agent: "{}", agent_id, agent_version: 1, environment_id, metadata: "{}", resources: "[]", vault_ids: "[]" };
+  const session = {
+    organization_id,
+    agent: "{}",
+    agent_id,
+    agent_version: 1,
+    environment_id,
+    metadata: "{}",
+    resources: "[]",
+    vault_ids: "[]",
+  };
   await database
     .insertInto("sessions")
     .values(sessionIds.map((id) => ({ id, ...session })))

@@ -38,7 +38,9 @@ export async function createTestDatabase(): Promise<TestDatabase> {
   const database = await openDatabase(url, { maximumConnections: 10, applicationName: "exoloop test" });
   const drop = async () => {
     await database.destroy();
-    await withClient(server, (client) => client.query(`drop database if exists ${escapeIdentifier(name)} with (force)`));
+    await withClient(server, (client) =>
+      client.query(`drop database if exists ${escapeIdentifier(name)} with (force)`),
+    );
   };
   return { url, database, drop };
 }
@@ -49,7 +51,9 @@ export async function createEmptyDatabase(): Promise<{ readonly url: string; dro
   const name = `exoloop_test_${Date.now().toString(36)}_${randomBytes(5).toString("hex")}`;
   await withClient(server, (client) => client.query(`create database ${escapeIdentifier(name)}`));
   const drop = async () => {
-    await withClient(server, (client) => client.query(`drop database if exists ${escapeIdentifier(name)} with (force)`));
+    await withClient(server, (client) =>
+      client.query(`drop database if exists ${escapeIdentifier(name)} with (force)`),
+    );
   };
   return { url: databaseUrl(server, name), drop };
 }
@@ -66,7 +70,8 @@ function serverUrl(): Promise<string> {
 /** Serialised between all workers: copying needs a template that nobody is connected to. */
 async function ensureTemplate(client: Client, server: string): Promise<string> {
   const hash = createHash("sha256");
-  for (const migration of listMigrations()) hash.update(migration).update(readFileSync(join(migrationsDirectory, `${migration}.sql`)));
+  for (const migration of listMigrations())
+    hash.update(migration).update(readFileSync(join(migrationsDirectory, `${migration}.sql`)));
   const template = `exoloop_template_${hash.digest("hex").slice(0, 16)}`;
   await client.query("select pg_advisory_lock(hashtext('exoloop test template'))");
   const { rowCount } = await client.query("select from pg_database where datname = $1 and datistemplate", [template]);
@@ -82,10 +87,13 @@ async function ensureTemplate(client: Client, server: string): Promise<string> {
 /** Databases of test runs that died more than an hour ago. */
 async function removeOldDatabases(client: Client): Promise<void> {
   if (Math.random() > 0.05) return;
-  const { rows } = await client.query<{ name: string }>("select datname as name from pg_database where datname like 'exoloop\\_test\\_%'");
+  const { rows } = await client.query<{ name: string }>(
+    "select datname as name from pg_database where datname like 'exoloop\\_test\\_%'",
+  );
   for (const { name } of rows) {
     const createdAt = Number.parseInt(name.split("_")[2] ?? "", 36);
-    if (createdAt < Date.now() - 3_600_000) await client.query(`drop database if exists ${escapeIdentifier(name)} with (force)`);
+    if (createdAt < Date.now() - 3_600_000)
+      await client.query(`drop database if exists ${escapeIdentifier(name)} with (force)`);
   }
 }
 

@@ -33,7 +33,7 @@ export async function startTestServer(): Promise<TestServer> {
     sdk: new Anthropic({ baseURL: exoloop.url, apiKey, maxRetries: 0 }),
     async stop() {
       await exoloop.stop();
-      await stopEmbeddedPostgres({ directory: join(home, "postgres"), log });
+      await stopEmbeddedPostgres({ directory: join(home, "postgres") });
       await rm(home, { recursive: true, force: true });
     },
   };

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "../telemetry/logger.ts";
 import type { JobQueue, TurnJob } from "./job-queue.ts";
 
+type TurnQueue = Pick<JobQueue, "fetchTurns" | "complete" | "giveBack" | "beat">;
 export type OnTurn = (turn: { readonly sessionId: string }) => Promise<void>;
 
 export interface Dispatcher {
@@ -20,66 +21,31 @@ export interface Dispatcher {
 }
 
 export function createDispatcher(
-  queue: Pick<JobQueue, "fetchTurns" | "complete" | "giveBack" | "beat">,
+  queue: TurnQueue,
   onTurn: OnTurn,
   options: { readonly concurrency: number; readonly log: Logger },
 ): Dispatcher {
   const { concurrency, log } = options;
   const running = new Map<string, { readonly job: TurnJob; readonly ended: Promise<void> }>();
-  let fetching: Promise<void> | undefined;
-  let askedAgain = false;
   let draining = false;
-  /** Slots that a fetch on its way may fill. */
   const freeSlots = () => (draining ? 0 : concurrency - running.size);
-
-  const fetchAll = async (): Promise<void> => {
-    let full: boolean;
-    do {
-      askedAgain = false;
-      const slots = freeSlots();
-      if (slots <= 0) return;
-      const jobs = await queue.fetchTurns(slots);
-      for (const job of jobs) begin(job);
-      full = jobs.length === slots;
-    } while (askedAgain || full);
-  };
-  const fetch = (): Promise<void> => {
-    askedAgain = true;
-    fetching ??= fetchAll()
-      // The database is away; the next look finds what is queued.
-      .catch((error: unknown) => log.warn({ error }, "turns could not be fetched"))
-      .finally(() => {
-        fetching = undefined;
-        // Asked for in the instant between the last fetch and here.
-        if (askedAgain) void fetch();
-      });
-    return fetching;
-  };
+  const fetch = singleFlight(
+    async () => {
+      for (let slots = freeSlots(), full = true; full && slots > 0; slots = freeSlots()) {
+        const jobs = await queue.fetchTurns(slots);
+        for (const job of jobs) begin(job);
+        full = jobs.length === slots;
+      }
+    },
+    // The database is away; the next look finds what is queued.
+    (error) => log.warn({ error }, "turns could not be fetched"),
+  );
   const begin = (job: TurnJob): void => {
-    const ended = run(job).finally(() => {
+    const ended = runTurn(queue, job, onTurn, log).finally(() => {
       running.delete(job.id);
       void fetch();
     });
     running.set(job.id, { job, ended });
-  };
-  const run = async (job: TurnJob): Promise<void> => {
-    const { sessionId } = job.data;
-    try {
-      await onTurn({ sessionId });
-    } catch (error) {
-      log.error({ error, session: sessionId }, "a turn failed and will be handed out again");
-      await settle(() => queue.giveBack([job], "the turn failed"), sessionId);
-      return;
-    }
-    await settle(() => queue.complete(job), sessionId);
-  };
-  /** A turn that could not be settled is handed out again once its signs of life have stopped: nothing is lost. */
-  const settle = async (attempt: () => Promise<void>, sessionId: string): Promise<void> => {
-    try {
-      await attempt();
-    } catch (error) {
-      if (!draining) log.warn({ error, session: sessionId }, "the end of a turn could not be recorded");
-    }
   };
   return {
     fetch,
@@ -94,13 +60,60 @@ export function createDispatcher(
     async drain(graceMs) {
       draining = true;
       // A fetch on its way may still bring turns; they are begun, and waited for.
-      await fetching;
+      await fetch();
       const cancel = new AbortController();
       const grace = sleep(graceMs, undefined, { signal: cancel.signal }).catch(() => undefined);
       await Promise.race([Promise.all([...running.values()].map(({ ended }) => ended)), grace]);
       cancel.abort();
       const unfinished = [...running.values()].map(({ job }) => job);
-      await settle(() => queue.giveBack(unfinished, "the worker stops"), "");
+      await settle(() => queue.giveBack(unfinished, "the worker stops"), log);
     },
+  };
+}
+
+/** Never rejects. */
+async function runTurn(queue: TurnQueue, job: TurnJob, onTurn: OnTurn, log: Logger): Promise<void> {
+  const { sessionId } = job.data;
+  try {
+    await onTurn({ sessionId });
+  } catch (error) {
+    log.error({ error, session: sessionId }, "a turn failed and will be handed out again");
+    await settle(() => queue.giveBack([job], "the turn failed"), log);
+    return;
+  }
+  await settle(() => queue.complete(job), log);
+}
+
+/** A turn that cannot be settled is handed out again once its signs of life have stopped: nothing is lost. */
+async function settle(attempt: () => Promise<void>, log: Logger): Promise<void> {
+  try {
+    await attempt();
+  } catch (error) {
+    log.warn({ error }, "the end of a turn could not be recorded");
+  }
+}
+
+/**
+ * Runs `work` once at a time: calls during a run are answered by one more run after it, whose end they await.
+ */
+function singleFlight(work: () => Promise<void>, onError: (error: unknown) => void): () => Promise<void> {
+  let current: Promise<void> | undefined;
+  let askedAgain = false;
+  const runAll = async (): Promise<void> => {
+    do {
+      askedAgain = false;
+      try {
+        await work();
+      } catch (error) {
+        onError(error);
+      }
+    } while (askedAgain);
+    // In the same step as the last look at `askedAgain`: no call falls in between.
+    current = undefined;
+  };
+  return () => {
+    askedAgain = true;
+    current ??= runAll();
+    return current;
   };
 }

@@ -21,7 +21,7 @@ export type TurnJob = Job<TurnData>;
 /** What is to do, as one cheap query sees it. */
 export interface Outlook {
   readonly turnsReady: boolean;
-  /** Milliseconds until the next wake-up is due, at most those asked for; null when there is none. */
+  /** Milliseconds until the next wake-up is due, negative when one is; null when none is within the horizon. */
   readonly wakeDueIn: number | null;
   /** Active turns whose worker has stopped giving signs of life. */
   readonly lost: readonly { readonly id: string; readonly retryCount: number }[];
@@ -34,7 +34,11 @@ const hour = 3600;
 
 export type JobQueue = ReturnType<typeof createJobQueue>;
 
-export function createJobQueue(options: { readonly connectionString: string; readonly database: Database; readonly log: Logger }) {
+export function createJobQueue(options: {
+  readonly connectionString: string;
+  readonly database: Database;
+  readonly log: Logger;
+}) {
   const { database, log } = options;
   const boss = new PgBoss({
     connectionString: options.connectionString,
@@ -89,7 +93,10 @@ export function createJobQueue(options: { readonly connectionString: string; rea
       await boss.complete(turns, job);
     },
     /** Hands turns to whoever fetches next, after a delay. */
-    async giveBack(jobs: readonly { readonly id: string; readonly retryCount: number }[], reason: string): Promise<void> {
+    async giveBack(
+      jobs: readonly { readonly id: string; readonly retryCount: number }[],
+      reason: string,
+    ): Promise<void> {
       if (jobs.length > 0) await boss.fail(turns, [...jobs], { reason });
     },
     /** Tells that these turns are still being worked on. */
@@ -119,7 +126,7 @@ async function look(database: Database, lostAfterMilliseconds: number, horizonMi
         select from ${jobs} where name = ${turns} and state < 'active' and start_after <= now()
       ) as ready,
       (
-        select greatest(0, extract(epoch from min(start_after) - now()) * 1000)::float8
+        select (extract(epoch from min(start_after) - now()) * 1000)::float8
         from ${jobs} where name = ${wakes} and state < 'active'
           and start_after <= now() + ${horizonMilliseconds}::float8 * interval '1 millisecond'
       ) as due,

@@ -55,7 +55,9 @@ async function until(condition: () => boolean | Promise<boolean>, milliseconds =
 }
 async function unsettled(): Promise<number> {
   const { rows } = await sql<{ count: number }>`
-    select count(*)::int as count from exoloop_jobs.job where name = 'turns' and state < 'completed'`.execute(postgres.database);
+    select count(*)::int as count from exoloop_jobs.job where name = 'turns' and state < 'completed'`.execute(
+    postgres.database,
+  );
   return rows[0]?.count ?? 0;
 }
 
@@ -151,7 +153,11 @@ test("no wake is lost: 200 sessions, input racing with turns of two processes", 
   const onTurn = async ({ sessionId }: { sessionId: string }) => {
     const claim = await claimSession(postgres.database, sessionId);
     if (claim === null) throw new Error("no claim");
-    const row = await postgres.database.selectFrom("sessions").select("head_seq").where("id", "=", sessionId).executeTakeFirstOrThrow();
+    const row = await postgres.database
+      .selectFrom("sessions")
+      .select("head_seq")
+      .where("id", "=", sessionId)
+      .executeTakeFirstOrThrow();
     await sleep(Math.random() * 4);
     consumed.set(sessionId, Math.max(consumed.get(sessionId) ?? 0, row.head_seq));
   };
@@ -217,7 +223,9 @@ test("stop waits for running turns, and gives back the ones that do not end in t
 
 test("the turn of a killed process is handed to another within seconds", { timeout: 30_000 }, async () => {
   const id = await session();
-  const child = spawn(process.execPath, ["--input-type=module", "-e", workerProgram, postgres.url], { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(process.execPath, ["--input-type=module", "-e", workerProgram, postgres.url], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   children.push(child);
   await once(child.stdout, "data");
   const engine = build({ concurrency: 0 });

@@ -132,7 +132,12 @@ function startWatch(options: WatchOptions): { stop(): void } {
       !stopped &&
       taken < 1000 &&
       (await queue.takeWake(async (sessionId, transaction) => {
-        const session = await transaction.selectFrom("sessions").select("id").where("id", "=", sessionId).forUpdate().executeTakeFirst();
+        const session = await transaction
+          .selectFrom("sessions")
+          .select("id")
+          .where("id", "=", sessionId)
+          .forUpdate()
+          .executeTakeFirst();
         if (session !== undefined) await wake(sessionId, transaction);
       }))
     ) {

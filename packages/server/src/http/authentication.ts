@@ -23,10 +23,7 @@ export function readApiKey(headers: Headers): string | null {
 /**
  * @throws Problem `unauthenticated`; the message never repeats what was sent.
  */
-export async function authenticateRequest(
-  headers: Headers,
-  authenticate: Authenticate,
-): Promise<Principal> {
+export async function authenticateRequest(headers: Headers, authenticate: Authenticate): Promise<Principal> {
   const key = readApiKey(headers);
   if (key === null || key === "") {
     throw new Problem(

@@ -80,7 +80,11 @@ export async function readJsonBody(request: Request): Promise<unknown> {
   checkDeclaredLength(request.headers);
   const type = request.headers.get("content-type");
   if (type !== null && !/^application\/([\w.+-]+\+)?json\s*(;|$)/i.test(type)) {
-    throw new Problem("invalid_request", "The body's content type is not JSON.", "Send content-type: application/json.");
+    throw new Problem(
+      "invalid_request",
+      "The body's content type is not JSON.",
+      "Send content-type: application/json.",
+    );
   }
   const bytes = await readBytes(request);
   if (bytes.byteLength === 0) {

@@ -8,7 +8,12 @@ import type { SessionRow, StoredEvent } from "./session-port.ts";
  * @example writeEvent(stored) // { type: "agent.message", id: "sevt_…", processed_at: "…", content: […] }
  */
 export function writeEvent(event: StoredEvent): SessionEvent {
-  return { ...event.data, id: event.id, type: event.type, processed_at: event.processedAt?.toISOString() ?? null } as SessionEvent;
+  return {
+    ...event.data,
+    id: event.id,
+    type: event.type,
+    processed_at: event.processedAt?.toISOString() ?? null,
+  } as SessionEvent;
 }
 
 export function writeSession(row: SessionRow): Session {

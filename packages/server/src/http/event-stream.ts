@@ -94,15 +94,16 @@ function subscribe(dependencies: EventStreamDependencies, request: StreamRequest
     inbox.push({ type: "ping" });
   }, dependencies.pingMilliseconds ?? defaultPingMilliseconds);
   const close = () => {
+    if (!open.delete(stream)) return;
     clearInterval(ping);
     unsubscribe();
     inbox.close();
     request.signal.removeEventListener("abort", close);
-    open.delete(stream);
   };
   const stream: Stream = { ...request, inbox, cursor: 0, previewed: new Set(), close };
   request.signal.addEventListener("abort", close);
   open.add(stream);
+  if (request.signal.aborted) close();
   return stream;
 }
 
@@ -140,7 +141,11 @@ async function start(dependencies: EventStreamDependencies, stream: Stream): Pro
   });
   if (end !== undefined && end.seq <= stream.cursor) return end;
   if (end === undefined && stream.after === null) {
-    throw new Problem("session_archived", "The session is archived: nothing more will happen in it.", "Read its events with GET /v1/sessions/{id}/events.");
+    throw new Problem(
+      "session_archived",
+      "The session is archived: nothing more will happen in it.",
+      "Read its events with GET /v1/sessions/{id}/events.",
+    );
   }
   return null;
 }
@@ -150,7 +155,7 @@ async function* frames(
   stream: Stream,
   end: StoredEvent | null,
 ): AsyncGenerator<Uint8Array> {
-  yield encodeOpening();
+  yield encodeOpening(stream.cursor);
   if (end !== null) {
     yield encodeFrame(end.type, writeEvent(end), end.seq);
     return;
@@ -208,21 +213,26 @@ function admitPreview(stream: Stream, frame: PreviewFrame): boolean {
 }
 
 function readable(stream: Stream, source: AsyncGenerator<Uint8Array>, log: Logger): ReadableStream<Uint8Array> {
+  let cancelled = false;
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
+        let next: IteratorResult<Uint8Array, unknown> = { done: true, value: undefined };
         try {
-          const { done, value } = await source.next();
-          if (value instanceof Uint8Array) controller.enqueue(value);
-          if (done !== true) return;
+          next = await source.next();
         } catch (error) {
           // The headers have left: closing tells the client to come back.
           log.error({ session: stream.sessionId, error }, "event stream failed");
         }
+        if (cancelled) return;
+        if (next.done !== true) return controller.enqueue(next.value);
         stream.close();
         controller.close();
       },
-      cancel: () => stream.close(),
+      cancel() {
+        cancelled = true;
+        stream.close();
+      },
     },
     new ByteLengthQueuingStrategy({ highWaterMark: bufferedBytes }),
   );

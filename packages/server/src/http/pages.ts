@@ -9,7 +9,10 @@ import type { ListPage, ListPosition, ListQuery } from "../agents/list.ts";
 import { Problem } from "../errors.ts";
 
 const position = z.strictObject({
-  createdAt: z.string().regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/).pipe(z.iso.datetime()),
+  createdAt: z
+    .string()
+    .regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/)
+    .pipe(z.iso.datetime()),
   id: z.string().min(1).max(128),
 });
 
@@ -73,7 +76,11 @@ export function readListQuery(scope: CursorScope, parameters: ListParameters): L
   const cursor = parameters.page === undefined ? null : decodeCursor(scope, parameters.page, rowCursor);
   const order = parameters.order ?? cursor?.order ?? "desc";
   if (cursor !== null && cursor.order !== order) {
-    throw new Problem("invalid_cursor", `page: the cursor belongs to the order ${cursor.order}.`, "Keep the order from page to page.");
+    throw new Problem(
+      "invalid_cursor",
+      `page: the cursor belongs to the order ${cursor.order}.`,
+      "Keep the order from page to page.",
+    );
   }
   return {
     limit: parameters.limit ?? defaultPageSize,

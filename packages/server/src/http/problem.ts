@@ -58,7 +58,8 @@ export function formatPath(path: readonly PropertyKey[]): string {
  * with the fewest. A string that was sent where only an object would do is thus told of both.
  */
 function closestBranch(branches: readonly (readonly Issue[])[]): readonly Issue[] | null {
-  const depth = (issues: readonly Issue[]) => Math.max(...issues.map((issue) => issue.path.length + (issue.code === "unrecognized_keys" ? 1 : 0)));
+  const depth = (issues: readonly Issue[]) =>
+    Math.max(...issues.map((issue) => issue.path.length + (issue.code === "unrecognized_keys" ? 1 : 0)));
   const candidates = branches.filter((issues) => issues.length > 0 && depth(issues) > 0);
   candidates.sort((a, b) => depth(b) - depth(a) || a.length - b.length);
   return candidates[0] ?? null;
@@ -75,12 +76,16 @@ function describeIssue(issue: Issue, prefix: readonly PropertyKey[]): string[] {
     if (branch !== null) return branch.flatMap((inner) => describeIssue(inner, path));
     const expected = issue.errors.flat().flatMap((inner) => (inner.code === "invalid_type" ? [inner.expected] : []));
     if (expected.length > 0) return [`${at}: expected ${[...new Set(expected)].join(" or ")}`];
-    return [`${at}: ${"discriminator" in issue ? `${issue.discriminator} is missing or not a known value` : "not a known form"}`];
+    return [
+      `${at}: ${"discriminator" in issue ? `${issue.discriminator} is missing or not a known value` : "not a known form"}`,
+    ];
   }
   if ((issue.code === "invalid_key" || issue.code === "invalid_element") && issue.issues.length > 0) {
     return issue.issues.flatMap((inner) => describeIssue(inner, path));
   }
-  return [`${at}: ${issue.message.replace(/^Invalid input: /, "").replace(/, received undefined$/, ", but it is missing")}`];
+  return [
+    `${at}: ${issue.message.replace(/^Invalid input: /, "").replace(/, received undefined$/, ", but it is missing")}`,
+  ];
 }
 
 /**

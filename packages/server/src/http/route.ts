@@ -42,6 +42,8 @@ export interface Route<Query extends z.ZodType, Body extends z.ZodType, Answer e
   readonly path: `/${string}`;
   readonly summary: string;
   readonly tag: string;
+  /** Needs a key with the scope `admin`. */
+  readonly admin?: boolean;
   readonly query?: Query;
   /** Without it, a body is neither needed nor read. */
   readonly body?: Body;
@@ -57,6 +59,13 @@ function pathParameters(path: string): string[] {
   return [...path.matchAll(/\{(\w+)\}/g)].flatMap((match) => match[1] ?? []);
 }
 
+/** Bodies are described by name; `openapi.ts` adds what the names mean. */
+function named(schema: z.ZodType): { $ref: string } {
+  const id = schema.meta()?.id;
+  if (id === undefined) throw new Error("the schema of a body needs an id in its meta data");
+  return { $ref: `#/components/schemas/${id}` };
+}
+
 function describeRoute(route: Route<z.ZodType, z.ZodType, z.ZodType>): RouteConfig {
   const names = pathParameters(route.path);
   const query = route.query instanceof z.ZodObject ? route.query : undefined;
@@ -70,11 +79,13 @@ function describeRoute(route: Route<z.ZodType, z.ZodType, z.ZodType>): RouteConf
     request: {
       ...(names.length > 0 ? { params: z.object(Object.fromEntries(names.map((name) => [name, z.string()]))) } : {}),
       ...(query === undefined ? {} : { query }),
-      ...(body === undefined ? {} : { body: { required: true, content: { "application/json": { schema: body } } } }),
+      ...(body === undefined
+        ? {}
+        : { body: { required: true, content: { "application/json": { schema: named(body) } } } }),
     },
     responses: {
-      200: { description: "Done.", content: { [route.stream ?? "application/json"]: { schema: route.answer } } },
-      default: { description: "What went wrong.", content: { "application/json": { schema: errorAnswer } } },
+      200: { description: "Done.", content: { [route.stream ?? "application/json"]: { schema: named(route.answer) } } },
+      default: { description: "What went wrong.", content: { "application/json": { schema: named(errorAnswer) } } },
     },
   };
 }
@@ -103,6 +114,7 @@ export function addRoute<
   app.on(route.method.toUpperCase(), route.path.replaceAll(/\{(\w+)\}/g, ":$1"), async (c) => {
     const request = c.req.raw;
     const principal = await authenticateRequest(request.headers, authenticate);
+    if (route.admin === true) requireAdmin(principal);
     const query = readQuery(new URL(request.url).searchParams, route.query ?? noQuery);
     checkDeclaredLength(request.headers);
     const body = route.body === undefined ? undefined : await readBody(request, route.body);
@@ -119,10 +131,19 @@ export function addRoute<
   });
 }
 
+function requireAdmin(principal: Principal): void {
+  if (principal.scopes.includes("admin")) return;
+  throw new Problem("forbidden", "This key may not change agents and environments.", "Use a key with the scope admin.");
+}
+
 /** An identifier that no object can have is refused like one that none has. */
 function readParameter(value: string | undefined): string {
   if (value !== undefined && value.length <= maximumIdLength && !/[^\x21-\x7e]/.test(value)) return value;
-  throw new Problem("not_found", "Nothing has the identifier in this path.", "Identifiers look like agent_01… or sesn_01….");
+  throw new Problem(
+    "not_found",
+    "Nothing has the identifier in this path.",
+    "Identifiers look like agent_01… or sesn_01….",
+  );
 }
 
 /** Behind @hono/node-server the environment holds node's own response; elsewhere there is no connection to end. */

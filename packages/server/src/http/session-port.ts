@@ -3,11 +3,7 @@
  * @module
  */
 import type { SupportedUserEvent } from "@exoloop/protocol/events";
-import type {
-  SessionAgent,
-  SessionAgentReference,
-  SessionAgentUpdate,
-} from "@exoloop/protocol/sessions";
+import type { SessionAgent, SessionAgentReference, SessionAgentUpdate } from "@exoloop/protocol/sessions";
 import type { SandboxFigures } from "@exoloop/protocol/sandboxes";
 import type { SessionStatus } from "../db/tables.ts";
 import type { ListPage, ListQuery, TimeRange } from "../agents/list.ts";
@@ -111,16 +107,8 @@ export interface SessionService {
   archive(principal: Principal, sessionId: string): Promise<SessionRow>;
   delete(principal: Principal, sessionId: string): Promise<void>;
   /** Admits all or none. */
-  send(
-    principal: Principal,
-    sessionId: string,
-    events: readonly UserEventInput[],
-  ): Promise<readonly StoredEvent[]>;
-  events(
-    principal: Principal,
-    sessionId: string,
-    query: EventQuery,
-  ): Promise<readonly StoredEvent[]>;
+  send(principal: Principal, sessionId: string, events: readonly UserEventInput[]): Promise<readonly StoredEvent[]>;
+  events(principal: Principal, sessionId: string, query: EventQuery): Promise<readonly StoredEvent[]>;
   /** `seq` is the log's last number, public or not. */
   head(
     principal: Principal,

@@ -12,9 +12,12 @@ export function encodeFrame(type: string, data: object, seq?: number): Uint8Arra
   return encoder.encode(`event: ${type}\n${id}data: ${JSON.stringify(data)}\n\n`);
 }
 
-/** The first bytes: they make the headers leave at once, and tell clients how long to wait before they come back. */
-export function encodeOpening(): Uint8Array {
-  return encoder.encode("retry: 1000\n: open\n\n");
+/**
+ * The first bytes: they make the headers leave at once, tell clients how long to wait before they come back, and tell
+ * where this stream begins, so that one that breaks before its first event loses nothing. Without data it is no event.
+ */
+export function encodeOpening(seq: number): Uint8Array {
+  return encoder.encode(`retry: 1000\nid: ${seq}\n\n`);
 }
 
 export function encodePing(): Uint8Array {

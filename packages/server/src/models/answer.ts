@@ -5,9 +5,8 @@ import { parseToolArguments } from "./tool-arguments.ts";
 
 const longestAnswer = 16 * 1024 * 1024;
 
-interface Draft {
+interface BlockDraft {
   readonly type: "text" | "thinking";
-  readonly streamId: string;
   text: string;
   providerData: ProviderData | undefined;
 }
@@ -18,93 +17,126 @@ interface CallDraft {
   part: AssistantPart | null;
 }
 
-/**
- * Parts keep the order in which they began. Each text or thought in `content()` has had exactly one `text_start` or
- * `thinking_start`, in that order: a text begins with its first character, so that empty ones never exist.
- */
-export function createAnswer() {
-  const drafts: (Draft | CallDraft)[] = [];
-  const opened = new Map<string, Draft>();
-  let length = 0;
-
-  const open = (type: Draft["type"], streamId: string, metadata: SharedV4ProviderMetadata | undefined) => {
-    opened.set(`${type} ${streamId}`, { type, streamId, text: "", providerData: metadata });
-  };
-  const begin = (draft: Draft): ModelStreamPart[] => {
-    if (drafts.includes(draft)) return [];
-    drafts.push(draft);
-    return [{ type: draft.type === "text" ? "text_start" : "thinking_start" }];
-  };
-  const add = (type: Draft["type"], id: string, delta: string, metadata?: SharedV4ProviderMetadata) => {
-    const draft = opened.get(`${type} ${id}`);
-    if (draft === undefined) return [];
-    draft.providerData = mergeData(draft.providerData, metadata);
-    if (delta === "") return [];
-    length = bounded(length + delta.length);
-    draft.text += delta;
-    return type === "text" ? [...begin(draft), { type: "text_delta", text: delta } as const] : [];
-  };
-  const close = (type: Draft["type"], id: string, metadata?: SharedV4ProviderMetadata): ModelStreamPart[] => {
-    const draft = opened.get(`${type} ${id}`);
-    if (draft === undefined) return [];
-    draft.providerData = mergeData(draft.providerData, metadata);
-    opened.delete(`${type} ${id}`);
-    if (!drafts.includes(draft)) return [];
-    return [{ type: type === "text" ? "text_end" : "thinking_end" }];
-  };
-  const openCall = (callId: string, toolName: string): ModelStreamPart[] => {
-    if (findCall(drafts, callId) !== undefined) return [];
-    drafts.push({ type: "tool_call", callId, part: null });
-    return [{ type: "tool_call_start", toolName }];
-  };
-
-  return {
-    take(part: LanguageModelV4StreamPart): readonly ModelStreamPart[] {
-      switch (part.type) {
-        case "text-start":
-          open("text", part.id, part.providerMetadata);
-          return [];
-        case "text-delta":
-          return add("text", part.id, part.delta, part.providerMetadata);
-        case "text-end":
-          return close("text", part.id, part.providerMetadata);
-        case "reasoning-start": {
-          open("thinking", part.id, part.providerMetadata);
-          const draft = opened.get(`thinking ${part.id}`);
-          return draft === undefined ? [] : begin(draft);
-        }
-        case "reasoning-delta":
-          return add("thinking", part.id, part.delta, part.providerMetadata);
-        case "reasoning-end":
-          return close("thinking", part.id, part.providerMetadata);
-        case "tool-input-start":
-          return openCall(part.id, part.toolName);
-        case "tool-call": {
-          const { toolCallId: callId, toolName } = part;
-          const started = openCall(callId, toolName);
-          length = bounded(length + part.input.length);
-          const draft = findCall(drafts, callId);
-          const parsed = parseToolArguments(part.input);
-          if (draft !== undefined) {
-            draft.part = { type: "tool_call", callId, toolName, ...parsed, ...dataOf(part.providerMetadata) };
-          }
-          return started;
-        }
-        default:
-          return [];
-      }
-    },
-    content(): readonly AssistantPart[] {
-      return drafts.flatMap((draft): AssistantPart[] => {
-        if (draft.type === "tool_call") return draft.part === null ? [] : [draft.part];
-        return [{ type: draft.type, text: draft.text, ...dataOf(draft.providerData) }];
-      });
-    },
-  };
+/** An answer in the making. Its parts keep the order in which they began. */
+export interface Answer {
+  readonly drafts: (BlockDraft | CallDraft)[];
+  /** Blocks that have begun and not ended, by the provider's identifiers. */
+  readonly open: Map<string, BlockDraft>;
+  /** Characters so far. */
+  length: number;
 }
 
-function findCall(drafts: readonly (Draft | CallDraft)[], callId: string): CallDraft | undefined {
-  return drafts.find((draft): draft is CallDraft => draft.type === "tool_call" && draft.callId === callId);
+export function createAnswer(): Answer {
+  return { drafts: [], open: new Map(), length: 0 };
+}
+
+/**
+ * Adds a part, and returns what is to be told of it. Each text or thought in {@link answerContent} has had exactly one
+ * `text_start` or `thinking_start`, in the same order: a text begins with its first character, so none is empty.
+ */
+export function addPart(answer: Answer, part: LanguageModelV4StreamPart): readonly ModelStreamPart[] {
+  switch (part.type) {
+    case "text-start":
+      openBlock(answer, "text", part.id, part.providerMetadata);
+      return [];
+    case "text-delta":
+      return extendText(answer, part.id, part.delta, part.providerMetadata);
+    case "text-end":
+      return closeBlock(answer, "text", part.id, part.providerMetadata) ? [{ type: "text_end" }] : [];
+    case "reasoning-start":
+      answer.drafts.push(openBlock(answer, "thinking", part.id, part.providerMetadata));
+      return [{ type: "thinking_start" }];
+    case "reasoning-delta":
+      extendBlock(answer, "thinking", part.id, part.delta, part.providerMetadata);
+      return [];
+    case "reasoning-end":
+      return closeBlock(answer, "thinking", part.id, part.providerMetadata) ? [{ type: "thinking_end" }] : [];
+    case "tool-input-start":
+      return openCall(answer, part.id, part.toolName).told;
+    case "tool-call": {
+      const { toolCallId: callId, toolName, input } = part;
+      const { draft, told } = openCall(answer, callId, toolName);
+      lengthen(answer, input.length);
+      draft.part = {
+        type: "tool_call",
+        callId,
+        toolName,
+        ...parseToolArguments(input),
+        ...dataOf(part.providerMetadata),
+      };
+      return told;
+    }
+    default:
+      return [];
+  }
+}
+
+/** What has arrived. Calls whose arguments have not are left out. */
+export function answerContent({ drafts }: Answer): readonly AssistantPart[] {
+  return drafts.flatMap((draft): AssistantPart[] => {
+    if (draft.type === "tool_call") return draft.part === null ? [] : [draft.part];
+    return [{ type: draft.type, text: draft.text, ...dataOf(draft.providerData) }];
+  });
+}
+
+function openBlock(
+  answer: Answer,
+  type: BlockDraft["type"],
+  id: string,
+  providerData?: SharedV4ProviderMetadata,
+): BlockDraft {
+  const draft: BlockDraft = { type, text: "", providerData };
+  answer.open.set(`${type} ${id}`, draft);
+  return draft;
+}
+
+function extendText(
+  answer: Answer,
+  id: string,
+  delta: string,
+  metadata?: SharedV4ProviderMetadata,
+): readonly ModelStreamPart[] {
+  const draft = extendBlock(answer, "text", id, delta, metadata);
+  if (draft === undefined || delta === "") return [];
+  const told = { type: "text_delta", text: delta } as const;
+  if (draft.text.length > delta.length) return [told];
+  answer.drafts.push(draft);
+  return [{ type: "text_start" }, told];
+}
+
+function extendBlock(
+  answer: Answer,
+  type: BlockDraft["type"],
+  id: string,
+  delta: string,
+  metadata?: SharedV4ProviderMetadata,
+) {
+  const draft = answer.open.get(`${type} ${id}`);
+  if (draft === undefined) return undefined;
+  draft.providerData = mergeData(draft.providerData, metadata);
+  lengthen(answer, delta.length);
+  draft.text += delta;
+  return draft;
+}
+
+/** Whether this was a block that has been told of. */
+function closeBlock(
+  answer: Answer,
+  type: BlockDraft["type"],
+  id: string,
+  metadata?: SharedV4ProviderMetadata,
+): boolean {
+  const draft = extendBlock(answer, type, id, "", metadata);
+  answer.open.delete(`${type} ${id}`);
+  return draft !== undefined && answer.drafts.includes(draft);
+}
+
+function openCall(answer: Answer, callId: string, toolName: string) {
+  const known = answer.drafts.find((draft) => draft.type === "tool_call" && draft.callId === callId);
+  if (known?.type === "tool_call") return { draft: known, told: [] };
+  const draft: CallDraft = { type: "tool_call", callId, part: null };
+  answer.drafts.push(draft);
+  return { draft, told: [{ type: "tool_call_start", toolName } as const] };
 }
 
 /** A part's data arrives in pieces, at its start, with deltas and at its end; later pieces win. */
@@ -118,7 +150,7 @@ function dataOf(providerData: ProviderData | undefined): { readonly providerData
   return providerData === undefined ? {} : { providerData };
 }
 
-function bounded(length: number): number {
-  if (length > longestAnswer) throw new ModelError("rejected", "The model's answer is longer than 16 MiB.");
-  return length;
+function lengthen(answer: Answer, by: number): void {
+  answer.length += by;
+  if (answer.length > longestAnswer) throw new ModelError("rejected", "The model's answer is longer than 16 MiB.");
 }

@@ -53,7 +53,8 @@ export function toModelError(error: unknown, source: ModelSource): ModelError {
 
 function failureKind({ status, codes, text, connection }: Failure): ModelErrorKind {
   const says = (pattern: RegExp) => codes.some((code) => pattern.test(code));
-  const overflow = says(/context_length|context_size|request_too_large/) || (isRefusal(status) && overflowText.test(text));
+  const overflow =
+    says(/context_length|context_size|request_too_large/) || (isRefusal(status) && overflowText.test(text));
   if (overflow || status === 413) return "context_overflow";
   if (says(/insufficient_quota|billing/)) return "rejected";
   if (status === 401 || status === 403 || says(/authentication|permission|invalid_api_key/)) return "unauthenticated";
@@ -70,7 +71,8 @@ function isRefusal(status: number | undefined): boolean {
   return status === undefined || status === 400 || status === 422 || status === 500;
 }
 
-const overflowText = /prompt is too long|input is too long|context (?:length|window|size)|exceeds? the (?:model's )?context/i;
+const overflowText =
+  /prompt is too long|input is too long|context (?:length|window|size)|exceeds? the (?:model's )?context/i;
 
 function describeFailure(kind: ModelErrorKind, { status, codes, connection }: Failure, source: ModelSource): string {
   const facts = [status === undefined ? null : `HTTP ${status}`, codes[0] ?? null, connection ?? null];
@@ -103,7 +105,9 @@ function readFailure(error: unknown): Failure {
   const codes = reports.flatMap((report) => [report.code, report.type]).flatMap(asCode);
   const numeric = reports.map((report) => Number(report.code)).find((code) => code >= 400 && code <= 599);
   const status = call === null ? (asStatus(frame.statusCode) ?? numeric) : call.statusCode;
-  const text = [...reports.map((report) => report.message), call?.responseBody].filter((part) => typeof part === "string");
+  const text = [...reports.map((report) => report.message), call?.responseBody].filter(
+    (part) => typeof part === "string",
+  );
   return {
     status,
     codes: [...new Set(codes)],

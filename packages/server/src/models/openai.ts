@@ -42,7 +42,10 @@ export function createOpenAIModels(settings: OpenAISettings): ModelProvider {
         },
       };
       const source = { label: "OpenAI", keyVariable: "OPENAI_API_KEY", modelId };
-      return streamStep(chat ? openai.chat(modelId) : openai.responses(modelId), call, request, { source, idleTimeoutMs });
+      return streamStep(chat ? openai.chat(modelId) : openai.responses(modelId), call, request, {
+        source,
+        idleTimeoutMs,
+      });
     },
   };
 }

@@ -6,7 +6,14 @@ import type {
   LanguageModelV4ToolResultOutput,
   SharedV4ProviderOptions,
 } from "@ai-sdk/provider";
-import type { AssistantPart, ModelRequest, ProviderData, ToolDefinition, TranscriptContent, TranscriptMessage } from "./model.ts";
+import type {
+  AssistantPart,
+  ModelRequest,
+  ProviderData,
+  ToolDefinition,
+  TranscriptContent,
+  TranscriptMessage,
+} from "./model.ts";
 import { isJsonObject } from "./tool-arguments.ts";
 
 export interface PromptOptions {
@@ -27,7 +34,9 @@ export const defaultPromptOptions: PromptOptions = { imagesInResults: false, cal
 export function toPrompt(request: ModelRequest, options: PromptOptions): LanguageModelV4Prompt {
   const { cacheBreakpoint } = options;
   const marked = cacheBreakpoint === undefined ? {} : { providerOptions: cacheBreakpoint };
-  const lastGiven = request.messages.flatMap((message, index) => (message.role === "assistant" ? [] : [index])).slice(-2);
+  const lastGiven = request.messages
+    .flatMap((message, index) => (message.role === "assistant" ? [] : [index]))
+    .slice(-2);
   const messages = request.messages.flatMap((message, index): LanguageModelV4Message[] => {
     const converted = toMessage(message, options);
     if (converted.content.length === 0) return [];
@@ -41,7 +50,10 @@ export function toFunctionTools(tools: readonly ToolDefinition[]): LanguageModel
   return tools.map(({ name, description, inputSchema }) => ({ type: "function", name, description, inputSchema }));
 }
 
-function toMessage(message: TranscriptMessage, options: PromptOptions): Exclude<LanguageModelV4Message, { role: "system" }> {
+function toMessage(
+  message: TranscriptMessage,
+  options: PromptOptions,
+): Exclude<LanguageModelV4Message, { role: "system" }> {
   switch (message.role) {
     case "user":
       return { role: "user", content: message.content.flatMap(toUserPart) };
@@ -75,7 +87,9 @@ function toAssistantPart(part: AssistantPart, options: PromptOptions): Assistant
     case "tool_call": {
       const { callId, toolName, input } = part;
       // What was no JSON object cannot be sent back as one; the result that follows tells the model about it.
-      return [{ type: "tool-call", toolCallId: options.callId(callId), toolName, input: input ?? {}, ...providerOptions }];
+      return [
+        { type: "tool-call", toolCallId: options.callId(callId), toolName, input: input ?? {}, ...providerOptions },
+      ];
     }
   }
 }
@@ -89,7 +103,9 @@ function toOutput(
   if (inline) {
     return { type: "content", value: content.map((part) => (part.type === "text" ? part : toImage(part))) };
   }
-  const value = content.map((part) => (part.type === "text" ? part.text : "[an image that this model cannot be shown]"));
+  const value = content.map((part) =>
+    part.type === "text" ? part.text : "[an image that this model cannot be shown]",
+  );
   return { type: isError ? "error-text" : "text", value: value.join("\n") };
 }
 

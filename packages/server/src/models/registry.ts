@@ -75,7 +75,10 @@ function notConfigured(model: string, providers: readonly ModelProvider[]): Mode
   const name = JSON.stringify(model.slice(0, 200));
   const family = parseModelName(model)?.family;
   if (family !== undefined && family !== "scripted") {
-    return new ModelError("not_configured", `The model ${name} needs ${requiredVariables[family]}: set it for the server.`);
+    return new ModelError(
+      "not_configured",
+      `The model ${name} needs ${requiredVariables[family]}: set it for the server.`,
+    );
   }
   const known = providers.flatMap((provider) => provider.list()).slice(0, 8);
   const examples = known.map(({ id }) => id).join(", ");

@@ -23,7 +23,9 @@ const step = z.strictObject({
     .array(z.strictObject({ name: z.string().min(1).max(128), input: z.record(z.string(), z.json()) }))
     .max(64)
     .optional(),
-  usage: z.strictObject({ input: tokens, output: tokens, cacheRead: tokens.default(0), cacheWrite: tokens.default(0) }).optional(),
+  usage: z
+    .strictObject({ input: tokens, output: tokens, cacheRead: tokens.default(0), cacheWrite: tokens.default(0) })
+    .optional(),
   /** Before the first part. */
   delayMs: milliseconds(600_000).optional(),
   /** Between pieces of text. */

@@ -12,6 +12,7 @@ import {
   type ModelProvider,
   type ModelRequest,
   type ModelStreamPart,
+  type ModelUsage,
 } from "./model.ts";
 import { parseModelName } from "./model-name.ts";
 import { type Brain, type Fault, findScript, type Step } from "./script.ts";
@@ -86,8 +87,18 @@ async function* playStep(step: Step, request: ModelRequest, fault: Fault | null)
     if (fault?.kind === "disconnect") throw new ModelError("unavailable", "The script says: the connection is cut.");
     yield* playCalls(step, fault, content);
   }
-  const usage = step.usage === undefined ? estimateUsage(request, content) : { cacheRead: 0, cacheWrite: 0, ...step.usage, estimated: false };
-  yield { type: "finish", content, usage, finishReason: finishReason(fault, content) };
+  yield {
+    type: "finish",
+    content,
+    usage: stepUsage(step, request, content),
+    finishReason: finishReason(fault, content),
+  };
+}
+
+function stepUsage({ usage }: Step, request: ModelRequest, content: readonly AssistantPart[]): ModelUsage {
+  if (usage === undefined) return estimateUsage(request, content);
+  const { input, output, cacheRead = 0, cacheWrite = 0 } = usage;
+  return { input, output, cacheRead, cacheWrite, estimated: false };
 }
 
 function* playThinking(step: Step, content: AssistantPart[]): Generator<ModelStreamPart> {
@@ -118,7 +129,7 @@ function* playCalls(step: Step, fault: Fault | null, content: AssistantPart[]): 
   for (const { name, input } of step.toolCalls ?? []) {
     yield { type: "tool_call_start", toolName: name };
     const written = JSON.stringify(input);
-    const text = fault?.kind === "malformed_arguments" ? `${written.slice(0, -1)},` : written;
+    const text = fault?.kind === "malformed_arguments" ? malform(written) : written;
     content.push({ type: "tool_call", callId: `call_${randomUUID()}`, toolName: name, ...parseToolArguments(text) });
   }
 }
@@ -126,6 +137,11 @@ function* playCalls(step: Step, fault: Fault | null, content: AssistantPart[]): 
 function finishReason(fault: Fault | null, content: readonly AssistantPart[]): FinishReason {
   if (fault?.kind === "length" || fault?.kind === "refusal") return fault.kind;
   return content.some((part) => part.type === "tool_call") ? "tool_calls" : "stop";
+}
+
+/** What a model's arguments look like when it loses the thread: cut before the end. */
+export function malform(json: string): string {
+  return `${json.slice(0, -1)},`;
 }
 
 function halfOf(text: string): string {
@@ -147,7 +163,9 @@ function createFaultCounter() {
     take(fault: Fault | undefined, { model, system, messages }: ModelRequest): Fault | null {
       if (fault === undefined) return null;
       if (["malformed_arguments", "length", "refusal"].includes(fault.kind)) return fault;
-      const key = createHash("sha256").update(JSON.stringify([model, system, messages])).digest("base64");
+      const key = createHash("sha256")
+        .update(JSON.stringify([model, system, messages]))
+        .digest("base64");
       const failed = failures.get(key) ?? 0;
       failures.delete(key);
       if (failed >= (fault.times ?? 1)) return null;

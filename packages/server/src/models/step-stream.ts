@@ -5,7 +5,7 @@
  * @module
  */
 import type { LanguageModelV4, LanguageModelV4CallOptions, LanguageModelV4StreamPart } from "@ai-sdk/provider";
-import { createAnswer } from "./answer.ts";
+import { addPart, answerContent, createAnswer } from "./answer.ts";
 import { type ModelSource, toModelError } from "./model-failure.ts";
 import { ModelError, type ModelRequest, type ModelStreamPart } from "./model.ts";
 import { readUsage } from "./usage.ts";
@@ -34,11 +34,11 @@ export async function* streamStep(
       const { done, value } = await guard.wait(reader.read());
       if (done) throw new ModelError("unavailable", `${options.source.label} ended its answer before it was complete.`);
       if (value.type === "finish") {
-        yield finishStep(value, answer.content(), request, options.source);
+        yield finishStep(value, answerContent(answer), request, options.source);
         return;
       }
       if (value.type === "error") throw toModelError(value.error, options.source);
-      yield* answer.take(value);
+      yield* addPart(answer, value);
     }
   } catch (error) {
     throw guard.failure() ?? toModelError(error, options.source);

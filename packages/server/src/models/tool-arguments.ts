@@ -24,7 +24,9 @@ export function parseToolArguments(text: string): ToolArguments {
 }
 
 export function isJsonObject(value: unknown): value is JSONObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value) && Object.values(value).every(isJsonValue);
+  return (
+    typeof value === "object" && value !== null && !Array.isArray(value) && Object.values(value).every(isJsonValue)
+  );
 }
 
 function isJsonValue(value: unknown): value is JSONValue {

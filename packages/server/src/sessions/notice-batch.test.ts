@@ -6,17 +6,32 @@ const appended = (sessionId: string, seq: number): Notice => ({ type: "appended"
 const delta = (sessionId: string, text: string): Notice => ({
   type: "frame",
   sessionId,
-  frame: { type: "event_delta", event_id: "sevt_1", delta: { type: "content_delta", index: 0, content: { type: "text", text } } },
+  frame: {
+    type: "event_delta",
+    event_id: "sevt_1",
+    delta: { type: "content_delta", index: 0, content: { type: "text", text } },
+  },
 });
 function textOf(notices: readonly Notice[]): string {
-  return notices.map((notice) => (notice.type === "frame" && notice.frame.type === "event_delta" ? notice.frame.delta.content.text : "")).join("");
+  return notices
+    .map((notice) =>
+      notice.type === "frame" && notice.frame.type === "event_delta" ? notice.frame.delta.content.text : "",
+    )
+    .join("");
 }
 let counter = 0;
 const mark = () => String((counter += 1));
 
 test("appended notices of a session become the highest, unless something of it lies between", () => {
   const batch: Notice[] = [];
-  for (const notice of [appended("a", 1), appended("b", 7), appended("a", 3), appended("a", 2), delta("a", "x"), appended("a", 4)]) {
+  for (const notice of [
+    appended("a", 1),
+    appended("b", 7),
+    appended("a", 3),
+    appended("a", 2),
+    delta("a", "x"),
+    appended("a", 4),
+  ]) {
     addToBatch(batch, notice);
   }
   expect(batch).toEqual([appended("a", 3), appended("b", 7), delta("a", "x"), appended("a", 4)]);
@@ -50,7 +65,10 @@ test("a notice that cannot be split is refused, the others are sent", () => {
   expect(payloads.flatMap(unpackPayload)).toEqual([appended("a", 1)]);
 });
 
-test.each(["", "no json", "{}", "[1,2]", '["m",{"type":"appended","sessionId":1,"seq":1},{"type":"x","sessionId":"a"}]'])(
-  "a payload that is not ours holds no notices: %s",
-  (payload) => expect(unpackPayload(payload)).toEqual([]),
-);
+test.each([
+  "",
+  "no json",
+  "{}",
+  "[1,2]",
+  '["m",{"type":"appended","sessionId":1,"seq":1},{"type":"x","sessionId":"a"}]',
+])("a payload that is not ours holds no notices: %s", (payload) => expect(unpackPayload(payload)).toEqual([]));

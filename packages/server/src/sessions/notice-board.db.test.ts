@@ -33,7 +33,11 @@ async function until(condition: () => boolean): Promise<void> {
 const delta = (text: string): Notice => ({
   type: "frame",
   sessionId: "a",
-  frame: { type: "event_delta", event_id: "sevt_1", delta: { type: "content_delta", index: 0, content: { type: "text", text } } },
+  frame: {
+    type: "event_delta",
+    event_id: "sevt_1",
+    delta: { type: "content_delta", index: 0, content: { type: "text", text } },
+  },
 });
 const terminate = () =>
   sql<{ ended: boolean }>`select pg_terminate_backend(pid) as ended from pg_stat_activity
@@ -44,7 +48,10 @@ test("a notice reaches the subscribers of both processes once, in order, and nob
   const seen = [record(here, "a"), record(there, "a")];
   const others = record(there, "b");
   // Equal texts: Postgres would drop a repeated payload.
-  const sent: Notice[] = [...Array.from({ length: 100 }, () => delta("same")), { type: "appended", sessionId: "a", seq: 5 }];
+  const sent: Notice[] = [
+    ...Array.from({ length: 100 }, () => delta("same")),
+    { type: "appended", sessionId: "a", seq: 5 },
+  ];
   for (const notice of sent) here.publish(notice);
   await until(() => seen.every((notices) => notices.length >= sent.length));
   for (const notices of seen) expect(notices).toEqual(sent);
@@ -58,7 +65,9 @@ test("a long delta arrives in pieces, whole", async () => {
   board.publish(delta(text));
   board.publish({ type: "deleted", sessionId: "a" });
   await until(() => seen.at(-1)?.type === "deleted");
-  const pieces = seen.map((notice) => (notice.type === "frame" && notice.frame.type === "event_delta" ? notice.frame.delta.content.text : ""));
+  const pieces = seen.map((notice) =>
+    notice.type === "frame" && notice.frame.type === "event_delta" ? notice.frame.delta.content.text : "",
+  );
   expect(pieces.join("")).toBe(text);
   expect(pieces.length).toBeGreaterThan(10);
 });

@@ -5,7 +5,7 @@
  * @module
  */
 import { randomUUID } from "node:crypto";
-import { maximumPayloadBytes, openNotifyChannel } from "../db/notify-channel.ts";
+import { maximumPayloadBytes, type NotifyChannel, openNotifyChannel } from "../db/notify-channel.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { addToBatch, lookSequence, packBatch, unpackPayload } from "./notice-batch.ts";
 import type { Notice, NoticeBoard } from "./notices.ts";
@@ -25,8 +25,9 @@ export interface ClosableNoticeBoard extends NoticeBoard {
 /** Postgres cuts longer names silently. */
 const channelName = "exoloop_notices";
 const fullBatch = 32;
-/** Above this, while the connection is down, frames are dropped; above twice this, everything. */
-const maximumQueued = 5000;
+/** Beyond these many waiting notices, frames, and then all notices, are dropped. */
+const maximumQueuedFrames = 5000;
+const maximumQueued = 10_000;
 
 /**
  * After a lost connection every subscriber gets an `appended` notice of seq 0: "look", something may have been missed.
@@ -38,12 +39,6 @@ const maximumQueued = 5000;
 export async function createNoticeBoard(options: NoticeBoardOptions): Promise<ClosableNoticeBoard> {
   const { log } = options;
   const listeners = createListeners(log);
-  const origin = randomUUID().slice(0, 8);
-  let counter = 0;
-  let batch: Notice[] = [];
-  let timer: NodeJS.Timeout | undefined;
-  let flushing: Promise<void> | undefined;
-
   const channel = await openNotifyChannel({
     connectionString: options.connectionString,
     channel: channelName,
@@ -54,21 +49,36 @@ export async function createNoticeBoard(options: NoticeBoardOptions): Promise<Cl
     },
     onReconnected: () => {
       listeners.tellAllToLook();
-      void flush();
+      void outbox.flush();
     },
   });
-  const flush = async (): Promise<void> => {
-    clearTimeout(timer);
-    timer = undefined;
-    if (flushing !== undefined) return flushing;
-    flushing = sendBatches().finally(() => (flushing = undefined));
-    return flushing;
+  const outbox = createOutbox(channel, options.batchMilliseconds ?? 4, log);
+  return {
+    publish: outbox.add,
+    subscribe: listeners.subscribe,
+    async close() {
+      await outbox.flush();
+      // What was published during the last send.
+      await outbox.flush();
+      await channel.close();
+    },
   };
+}
+
+/** Collects notices for a few milliseconds and sends them in order, one batch at a time. */
+function createOutbox(channel: NotifyChannel, batchMilliseconds: number, log: Logger) {
+  const origin = randomUUID().slice(0, 8);
+  let counter = 0;
+  let batch: Notice[] = [];
+  let timer: NodeJS.Timeout | undefined;
+  let flushing: Promise<void> | undefined;
+  const mark = () => `${origin}:${(counter += 1).toString(36)}`;
+
   const sendBatches = async (): Promise<void> => {
     while (batch.length > 0 && channel.connected) {
       const notices = batch;
       batch = [];
-      const { payloads, refused } = packBatch(notices, maximumPayloadBytes, () => `${origin}:${(counter += 1).toString(36)}`);
+      const { payloads, refused } = packBatch(notices, maximumPayloadBytes, mark);
       if (refused.length > 0) log.warn({ count: refused.length }, "a notice is too long to be sent");
       if (payloads.length > 0 && !(await channel.send(payloads))) {
         // Perhaps sent, perhaps not: an `appended` notice may come twice, a piece of a message may not.
@@ -77,19 +87,22 @@ export async function createNoticeBoard(options: NoticeBoardOptions): Promise<Cl
       }
     }
   };
+  const flush = (): Promise<void> => {
+    clearTimeout(timer);
+    timer = undefined;
+    flushing ??= sendBatches().finally(() => (flushing = undefined));
+    return flushing;
+  };
+  const isFull = (notice: Notice): boolean =>
+    batch.length >= (notice.type === "frame" ? maximumQueuedFrames : maximumQueued);
   return {
-    publish(notice) {
-      if (!channel.connected && batch.length >= maximumQueued && (notice.type === "frame" || batch.length >= 2 * maximumQueued)) return;
+    flush,
+    add(notice: Notice): void {
+      // Only while the connection is down: everybody is told to look when it is back.
+      if (isFull(notice)) return;
       addToBatch(batch, notice);
       if (batch.length >= fullBatch) void flush();
-      else timer ??= setTimeout(() => void flush(), options.batchMilliseconds ?? 4);
-    },
-    subscribe: listeners.subscribe,
-    async close() {
-      await flush();
-      // What was published during the last send.
-      await flush();
-      await channel.close();
+      else timer ??= setTimeout(() => void flush(), batchMilliseconds);
     },
   };
 }
@@ -100,7 +113,7 @@ function createListeners(log: Logger) {
   const bySession = new Map<string, Set<Listener>>();
   const deliver = (notice: Notice): void => {
     // A copy: a listener may end its own subscription, or begin another.
-    for (const listener of [...(bySession.get(notice.sessionId) ?? [])]) {
+    for (const listener of Array.from(bySession.get(notice.sessionId) ?? [])) {
       try {
         listener(notice);
       } catch (error) {
@@ -111,7 +124,7 @@ function createListeners(log: Logger) {
   return {
     deliver,
     tellAllToLook(): void {
-      for (const sessionId of [...bySession.keys()]) deliver({ type: "appended", sessionId, seq: lookSequence });
+      for (const sessionId of Array.from(bySession.keys())) deliver({ type: "appended", sessionId, seq: lookSequence });
     },
     subscribe(sessionId: string, listener: Listener): () => void {
       // Its own identity, so that one function may subscribe twice.

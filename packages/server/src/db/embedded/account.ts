@@ -30,7 +30,11 @@ export function firstBarrier(path: string, account: Account): string | null {
   for (let current = path; ; current = dirname(current)) {
     const status = statSync(current);
     const executable =
-      status.uid === account.uid ? status.mode & 0o100 : status.gid === account.gid ? status.mode & 0o010 : status.mode & 0o001;
+      status.uid === account.uid
+        ? status.mode & 0o100
+        : status.gid === account.gid
+          ? status.mode & 0o010
+          : status.mode & 0o001;
     if (executable === 0) return current;
     if (current === dirname(current)) return null;
   }

@@ -87,7 +87,9 @@ function initialisationError(data: string, complaint: string, error: Error | und
   }
   const lines = complaint.split("\n").filter((line) => /error|fatal|cannot|could not/i.test(line));
   const reason = (lines[0] ?? error?.message ?? "initdb gave no reason").trim();
-  return new StartupError(`The embedded Postgres could not be initialised (${reason}): mend that, or set DATABASE_URL.`);
+  return new StartupError(
+    `The embedded Postgres could not be initialised (${reason}): mend that, or set DATABASE_URL.`,
+  );
 }
 
 /** Writes a directory that was made with --no-sync to disk, in the background: for minutes-long durability, not for now. */

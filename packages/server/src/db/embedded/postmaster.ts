@@ -56,7 +56,8 @@ export function findPostmaster(data: string): FoundPostmaster | null {
 
 /** Removes a postmaster.pid that names a process of somebody else; Postgres would take it for a running server. */
 export function removeStalePostmasterFile(data: string): void {
-  if (readPostmasterFile(data) !== null && findPostmaster(data) === null) rmSync(join(data, "postmaster.pid"), { force: true });
+  if (readPostmasterFile(data) !== null && findPostmaster(data) === null)
+    rmSync(join(data, "postmaster.pid"), { force: true });
 }
 
 function readPostmasterFile(data: string): string[] | null {
@@ -133,7 +134,9 @@ export function judgeFailure(log: string, data: string): StartupError | null {
     );
   }
   const line = /^.*(?:FATAL|PANIC): +(.*)$/m.exec(log)?.[1] ?? log.trim().split("\n").at(-1) ?? "it gave no reason";
-  return new StartupError(`The embedded Postgres did not start (${line.trim()}): its log is beside ${data}; or set DATABASE_URL.`);
+  return new StartupError(
+    `The embedded Postgres did not start (${line.trim()}): its log is beside ${data}; or set DATABASE_URL.`,
+  );
 }
 
 /** A port on the loopback address that is free now. */
@@ -143,7 +146,9 @@ export function freePort(): Promise<number> {
     server.once("error", reject);
     server.listen(0, "127.0.0.1", () => {
       const address = server.address();
-      server.close(() => (typeof address === "object" && address !== null ? resolve(address.port) : reject(new Error("no port"))));
+      server.close(() =>
+        typeof address === "object" && address !== null ? resolve(address.port) : reject(new Error("no port")),
+      );
     });
   });
 }
@@ -152,7 +157,7 @@ export function freePort(): Promise<number> {
 export async function shutDown(server: ProcessIdentity, milliseconds: number): Promise<boolean> {
   if (!isRunning(server)) return true;
   process.kill(server.pid, "SIGINT");
-  for (const deadline = Date.now() + milliseconds; Date.now() < deadline; ) {
+  for (const deadline = Date.now() + milliseconds; Date.now() < deadline;) {
     if (!isRunning(server)) return true;
     await sleep(10);
   }

@@ -60,7 +60,10 @@ function bootIdentifier(): string {
 
 function readProcessStatus(pid: number, column: string): string | null {
   try {
-    const output = execFileSync("ps", ["-o", column, "-p", String(pid)], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
+    const output = execFileSync("ps", ["-o", column, "-p", String(pid)], {
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "ignore"],
+    });
     return output.trim() === "" ? null : output.trim();
   } catch {
     return null;

@@ -79,7 +79,9 @@ function parseHolder(text: string): ProcessIdentity | null {
   try {
     const value: unknown = JSON.parse(text);
     if (typeof value !== "object" || value === null || !("pid" in value) || !("start" in value)) return null;
-    return typeof value.pid === "number" && typeof value.start === "string" ? { pid: value.pid, start: value.start } : null;
+    return typeof value.pid === "number" && typeof value.start === "string"
+      ? { pid: value.pid, start: value.start }
+      : null;
   } catch {
     return null;
   }

@@ -20,7 +20,14 @@ import { type Account, databaseAccount, firstBarrier } from "./account.ts";
 import { type Binaries, findBinaries } from "./binaries.ts";
 import { answers, type Connection, connectionUrl, readConnection, writeConnection } from "./connection-file.ts";
 import { ensureData, readPassword, syncData } from "./data-directory.ts";
-import { findPostmaster, freePort, judgeFailure, removeStalePostmasterFile, shutDown, startPostmaster } from "./postmaster.ts";
+import {
+  findPostmaster,
+  freePort,
+  judgeFailure,
+  removeStalePostmasterFile,
+  shutDown,
+  startPostmaster,
+} from "./postmaster.ts";
 import { tryStartLock } from "./start-lock.ts";
 
 export interface EmbeddedPostgresOptions {
@@ -71,7 +78,9 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
       }
     }
     if (performance.now() - startedAt > patienceMilliseconds * 2) {
-      throw new StartupError(`Another process has been starting the embedded Postgres in ${directory} for too long: end it, or set DATABASE_URL.`);
+      throw new StartupError(
+        `Another process has been starting the embedded Postgres in ${directory} for too long: end it, or set DATABASE_URL.`,
+      );
     }
     await sleep(20);
   }
@@ -89,7 +98,9 @@ function prepareDirectory(directory: string, account: Account): void {
     if (account !== null) chmodSync(directory, 0o711);
   } catch (error) {
     const reason = error instanceof Error && "code" in error ? String(error.code) : "unknown";
-    throw new StartupError(`The directory ${directory} cannot be made (${reason}): point EXOLOOP_HOME to one that can, or set DATABASE_URL.`);
+    throw new StartupError(
+      `The directory ${directory} cannot be made (${reason}): point EXOLOOP_HOME to one that can, or set DATABASE_URL.`,
+    );
   }
   const barrier = firstBarrier(directory, account);
   if (barrier !== null) {
@@ -100,7 +111,10 @@ function prepareDirectory(directory: string, account: Account): void {
 }
 
 /** Under the start lock. */
-async function start(directory: string, account: Account): Promise<{ connection: Connection; how: "started" | "initialised" }> {
+async function start(
+  directory: string,
+  account: Account,
+): Promise<{ connection: Connection; how: "started" | "initialised" }> {
   removeLeftovers(directory);
   const binaries = findBinaries(directory, account);
   const data = join(directory, `data-${binaries.major}`);
@@ -131,7 +145,9 @@ async function bringUp(directory: string, data: string, binaries: Binaries, acco
     writeConnection(directory, connection);
     if (await answers(connection)) return connection;
   }
-  throw new StartupError(`The embedded Postgres in ${directory} did not become ready within a minute: read its log there, or set DATABASE_URL.`);
+  throw new StartupError(
+    `The embedded Postgres in ${directory} did not become ready within a minute: read its log there, or set DATABASE_URL.`,
+  );
 }
 
 /** What a caller that died while initialising has left behind. */
@@ -153,7 +169,9 @@ export async function stopEmbeddedPostgres(options: { readonly directory: string
     const found = findPostmaster(join(directory, name));
     if (found === null) continue;
     if (await shutDown(found.server, 30_000)) return { stopped: true };
-    throw new StartupError(`The embedded Postgres (process ${found.server.pid}) does not stop: end it with \`kill -QUIT ${found.server.pid}\`.`);
+    throw new StartupError(
+      `The embedded Postgres (process ${found.server.pid}) does not stop: end it with \`kill -QUIT ${found.server.pid}\`.`,
+    );
   }
   return { stopped: false };
 }

@@ -12,7 +12,15 @@ const tag = "Agents";
 export function addAgentRoutes(context: RouteContext, agents: AgentRepository): void {
   addRoute(
     context,
-    { method: "post", path: "/v1/agents", summary: "Create an agent", tag, body: createAgentRequest, answer: agent },
+    {
+      method: "post",
+      admin: true,
+      path: "/v1/agents",
+      summary: "Create an agent",
+      tag,
+      body: createAgentRequest,
+      answer: agent,
+    },
     ({ principal, body }) => agents.create(principal.organizationId, body),
   );
   addRoute(
@@ -43,13 +51,13 @@ export function addAgentRoutes(context: RouteContext, agents: AgentRepository): 
       query: z.strictObject({ version: count }),
       answer: agent,
     },
-    ({ principal, query, parameter }) =>
-      agents.get(principal.organizationId, parameter("agent_id"), query.version),
+    ({ principal, query, parameter }) => agents.get(principal.organizationId, parameter("agent_id"), query.version),
   );
   addRoute(
     context,
     {
       method: "post",
+      admin: true,
       path: "/v1/agents/{agent_id}",
       summary: "Update an agent: adds a version",
       tag,
@@ -60,7 +68,14 @@ export function addAgentRoutes(context: RouteContext, agents: AgentRepository): 
   );
   addRoute(
     context,
-    { method: "post", path: "/v1/agents/{agent_id}/archive", summary: "Archive an agent", tag, answer: agent },
+    {
+      method: "post",
+      admin: true,
+      path: "/v1/agents/{agent_id}/archive",
+      summary: "Archive an agent",
+      tag,
+      answer: agent,
+    },
     ({ principal, parameter }) => agents.archive(principal.organizationId, parameter("agent_id")),
   );
   addVersionsRoute(context, agents);

@@ -20,6 +20,7 @@ export function addEnvironmentRoutes(context: RouteContext, environments: Enviro
     context,
     {
       method: "post",
+      admin: true,
       path: "/v1/environments",
       summary: "Create an environment",
       tag,
@@ -55,6 +56,7 @@ export function addEnvironmentRoutes(context: RouteContext, environments: Enviro
     context,
     {
       method: "post",
+      admin: true,
       path: item,
       summary: "Update an environment",
       tag,
@@ -66,12 +68,19 @@ export function addEnvironmentRoutes(context: RouteContext, environments: Enviro
   );
   addRoute(
     context,
-    { method: "post", path: `${item}/archive`, summary: "Archive an environment", tag, answer: environment },
+    {
+      method: "post",
+      admin: true,
+      path: `${item}/archive`,
+      summary: "Archive an environment",
+      tag,
+      answer: environment,
+    },
     ({ principal, parameter }) => environments.archive(principal.organizationId, parameter("environment_id")),
   );
   addRoute(
     context,
-    { method: "delete", path: item, summary: "Delete an environment", tag, answer: environmentDeletion },
+    { method: "delete", admin: true, path: item, summary: "Delete an environment", tag, answer: environmentDeletion },
     async ({ principal, parameter }) => {
       const id = parameter("environment_id");
       await environments.delete(principal.organizationId, id);

@@ -29,6 +29,9 @@ const streamParameters = z.strictObject({
   after_seq: z.coerce.number<string>().int().min(0).optional(),
 });
 
+/** The data of one frame. */
+const streamData = z.union([sessionEvent, preview]).meta({ id: "StreamData" });
+
 export function addEventRoutes(context: RouteContext, sessions: SessionService, streams: EventStreams): void {
   addRoute(
     context,
@@ -52,7 +55,7 @@ export function addEventRoutes(context: RouteContext, sessions: SessionService, 
       summary: "Follow a session's events",
       tag,
       query: streamParameters,
-      answer: z.union([sessionEvent, preview]),
+      answer: streamData,
       stream: "text/event-stream",
     },
     (call) => streamEvents(streams, call),
@@ -66,7 +69,11 @@ async function listEvents(sessions: SessionService, call: Call<z.output<typeof l
   const cursor = query.page === undefined ? null : decodeCursor(scope, query.page, numberCursor);
   const direction = query.order ?? cursor?.order ?? "asc";
   if (cursor !== null && cursor.order !== direction) {
-    throw new Problem("invalid_cursor", `page: the cursor belongs to the order ${cursor.order}.`, "Keep the order from page to page.");
+    throw new Problem(
+      "invalid_cursor",
+      `page: the cursor belongs to the order ${cursor.order}.`,
+      "Keep the order from page to page.",
+    );
   }
   const size = query.limit ?? defaultPageSize;
   const stored = await sessions.events(principal, sessionId, {
@@ -90,7 +97,11 @@ function readAfter(headers: Headers, query: number | undefined): number | null {
   const header = headers.get("last-event-id");
   if (header === null || header === "") return query ?? null;
   if (/^\d{1,15}$/.test(header)) return Number(header);
-  throw new Problem("invalid_cursor", "Last-Event-ID: not the id of an event of a stream.", "Send the last id: line of the stream, or leave it out.");
+  throw new Problem(
+    "invalid_cursor",
+    "Last-Event-ID: not the id of an event of a stream.",
+    "Send the last id: line of the stream, or leave it out.",
+  );
 }
 
 async function streamEvents(

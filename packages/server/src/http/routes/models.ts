@@ -17,7 +17,10 @@ const parameters = z.strictObject({
   limit,
   after_id: cursor,
   before_id: cursor,
-  "lifecycle[]": z.array(z.enum(["active", "deprecated", "retired"])).max(3).optional(),
+  "lifecycle[]": z
+    .array(z.enum(["active", "deprecated", "retired"]))
+    .max(3)
+    .optional(),
 });
 
 function writeModel(entry: ModelEntry): Model {
@@ -41,7 +44,11 @@ function writeModel(entry: ModelEntry): Model {
 function indexOfModel(models: readonly ModelEntry[], id: string): number {
   const index = models.findIndex((entry) => entry.id === id);
   if (index !== -1) return index;
-  throw new Problem("invalid_cursor", `No model has the id ${JSON.stringify(id)}.`, "List models without after_id and before_id.");
+  throw new Problem(
+    "invalid_cursor",
+    `No model has the id ${JSON.stringify(id)}.`,
+    "List models without after_id and before_id.",
+  );
 }
 
 export function addModelRoutes(context: RouteContext, models: () => readonly ModelEntry[]): void {

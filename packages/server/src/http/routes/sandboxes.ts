@@ -1,5 +1,11 @@
 /** /v1/x: sandboxes, and commands that a person runs in one. @module */
-import { type CommandResult, commandResult, runCommandRequest, type Sandbox, sandboxList } from "@exoloop/protocol/sandboxes";
+import {
+  type CommandResult,
+  commandResult,
+  runCommandRequest,
+  type Sandbox,
+  sandboxList,
+} from "@exoloop/protocol/sandboxes";
 import { type RouteContext, addRoute } from "../route.ts";
 import type { Principal } from "../session-port.ts";
 

@@ -34,7 +34,14 @@ const listParameters = z.strictObject({
 export function addSessionRoutes(context: RouteContext, sessions: SessionService): void {
   addRoute(
     context,
-    { method: "post", path: "/v1/sessions", summary: "Create a session", tag, body: createSessionRequest, answer: session },
+    {
+      method: "post",
+      path: "/v1/sessions",
+      summary: "Create a session",
+      tag,
+      body: createSessionRequest,
+      answer: session,
+    },
     async ({ principal, body }) => writeSession(await sessions.create(principal, admitSession(body))),
   );
   addListRoute(context, sessions);

@@ -11,7 +11,8 @@ import { argument, nameArguments, readToolHistory, type ToolOutcome } from "./to
 const skillPath = "/skills/repair/SKILL.md";
 const inspectCommand = "git log --oneline -n 5 && git status --short && node --test";
 const checkCommand = "sh ./check.sh";
-const surviveCommand = "git status --short && git diff --stat";
+const surviveCommand = "git status --short && git diff --stat && git log --oneline -n 1";
+const commitSubject = "Round the result of";
 const mostCalls = 40;
 
 /** What the answers so far say. Later answers overrule earlier ones. */
@@ -54,7 +55,8 @@ function nextStep(conversation: Conversation, found: Findings): Step {
     return call("read", input, "I read the skill for repairs first.");
   }
   if (found.uncertain) {
-    const text = "The sandbox was lost while my command ran, and nobody knows how far it came. I look at what survived.";
+    const text =
+      "The sandbox was lost while my command ran, and nobody knows how far it came. I look at what survived.";
     return bash(surviveCommand, text);
   }
   if (before === null) return bash(inspectCommand, "Now the history, the state of the work tree, and the tests.");
@@ -62,11 +64,22 @@ function nextStep(conversation: Conversation, found: Findings): Step {
   if (before.failed === 0) return say(`All ${before.passed} tests pass: there is nothing to repair.`);
   if (name === null) return say("A test fails, but its name does not say which function it is about. I stop here.");
   if (location === null) {
-    const input = nameArguments(conversation, "grep", [[["pattern"], `function ${name}`], [["path"], "/workspace"]]);
-    return call("grep", input, `${before.failed} of ${before.passed + before.failed} tests fails: “${before.failures[0]}”. Where is ${name}?`);
+    const input = nameArguments(conversation, "grep", [
+      [["pattern"], `function ${name}`],
+      [["path"], "/workspace"],
+    ]);
+    return call(
+      "grep",
+      input,
+      `${before.failed} of ${before.passed + before.failed} tests failed: “${before.failures[0]}”. Where is ${name}?`,
+    );
   }
   if (found.source === null) {
-    return call("read", nameArguments(conversation, "read", [[["file_path", "path"], location]]), `It is in ${location}.`);
+    return call(
+      "read",
+      nameArguments(conversation, "read", [[["file_path", "path"], location]]),
+      `It is in ${location}.`,
+    );
   }
   if (repair === null) return say(`I have read ${location} and do not see what is wrong with ${name}. I stop here.`);
   if (!found.edited) {
@@ -75,7 +88,11 @@ function nextStep(conversation: Conversation, found: Findings): Step {
       [["old_string", "old_str"], repair.oldText],
       [["new_string", "new_str"], repair.newText],
     ]);
-    return call("edit", input, `${describeDifference(before)} ${name} cuts the fraction of a cent off; it has to round.`);
+    return call(
+      "edit",
+      input,
+      `${describeDifference(before)} ${name} cuts the fraction of a cent off; it has to round.`,
+    );
   }
   return finishingStep(conversation, found, before, name);
 }
@@ -84,14 +101,19 @@ function nextStep(conversation: Conversation, found: Findings): Step {
 function finishingStep(conversation: Conversation, found: Findings, before: TestReport, name: string): Step {
   const { after } = found;
   if (after === null) {
-    const again = found.replaced > 0 ? "The edit survived. I run the whole check again." : "Now the project's own check.";
+    const again =
+      found.replaced > 0 ? "The edit survived. I run the whole check again." : "Now the project's own check.";
     return bash(checkCommand, again);
   }
-  if (after.failed > 0) return say(`After the edit ${after.failed} tests still fail. I leave it uncommitted for a person.`);
+  if (after.failed > 0)
+    return say(`After the edit tests still fail, ${after.failed} of ${after.passed + after.failed}. I leave it uncommitted for a person.`);
   if (found.commit === null) return bash(commitCommand(name), `All ${after.passed} tests pass. I commit the repair.`);
   const notePath = `/memory/org/repair-${name}.md`;
   if (!found.noteWritten) {
-    const input = nameArguments(conversation, "write", [[["file_path", "path"], notePath], [["content"], noteText(found, name)]]);
+    const input = nameArguments(conversation, "write", [
+      [["file_path", "path"], notePath],
+      [["content"], noteText(found, name)],
+    ]);
     return call("write", input, "Others here should know: I leave a note in the organization's memory.");
   }
   if (!found.noteSeen) return bash(`cat "$MEMORY/org/repair-${name}.md"`, "Commands see the same file:");
@@ -103,17 +125,24 @@ function learn(found: Findings, outcome: ToolOutcome): Findings {
     case "bash":
       return learnFromCommand(found, outcome);
     case "read":
-      if (argument(outcome, "file_path", "path") === skillPath) return { ...found, skill: outcome.isError ? "missing" : "read" };
+      if (argument(outcome, "file_path", "path") === skillPath)
+        return { ...found, skill: outcome.isError ? "missing" : "read" };
       if (outcome.isError) return { ...found, problem: `I could not read the file: ${quote(outcome.text)}` };
       return { ...found, source: outcome.text, repair: findRepair(found, outcome.text) };
     case "grep": {
       const location = outcome.isError ? null : findLocation(outcome.text);
-      return location === null ? { ...found, problem: `I did not find the function: ${quote(outcome.text)}` } : { ...found, location };
+      return location === null
+        ? { ...found, problem: `I did not find the function: ${quote(outcome.text)}` }
+        : { ...found, location };
     }
     case "edit":
-      return outcome.isError ? { ...found, problem: `The edit failed: ${quote(outcome.text)}` } : { ...found, edited: true };
+      return outcome.isError
+        ? { ...found, problem: `The edit failed: ${quote(outcome.text)}` }
+        : { ...found, edited: true };
     case "write":
-      return outcome.isError ? { ...found, problem: `I could not write the note: ${quote(outcome.text)}` } : { ...found, noteWritten: true };
+      return outcome.isError
+        ? { ...found, problem: `I could not write the note: ${quote(outcome.text)}` }
+        : { ...found, noteWritten: true };
     default:
       return found;
   }
@@ -132,17 +161,26 @@ function learnFromCommand(found: Findings, outcome: ToolOutcome): Findings {
     return command === checkCommand ? { ...next, after: report } : { ...next, before: report };
   }
   if (command.startsWith("cat ")) return { ...next, noteSeen: true };
-  const commit = /^([0-9a-f]{7,40}) /m.exec(outcome.text)?.[1] ?? null;
+  const commit = findCommit(outcome.text);
   return commit === null ? { ...next, problem: `The commit failed: ${quote(outcome.text)}` } : { ...next, commit };
 }
 
 /** The look at the workspace may itself come from a new sandbox, and still tells what is there. */
 function learnWhatSurvived(found: Findings, { text }: ToolOutcome): Findings {
   const uncertain = /interrupted|outcome (?:is )?unknown/i.test(text);
-  if (uncertain || !found.edited || found.commit !== null) return { ...found, uncertain };
+  const commit = findCommit(text);
+  if (uncertain || !found.edited || commit !== null) return { ...found, uncertain, commit };
   const file = found.location?.split("/").at(-1) ?? "";
   const survived = file !== "" && withoutNotices(text).includes(file);
-  return survived ? { ...found, uncertain } : { ...found, uncertain, edited: false, source: null, repair: null };
+  return survived
+    ? { ...found, uncertain }
+    : { ...found, uncertain, edited: false, source: null, repair: null, after: null };
+}
+
+/** The commit of ours among lines of `git log --oneline`. */
+function findCommit(text: string): string | null {
+  const lines = [...text.matchAll(/^([0-9a-f]{7,40}) (.*)$/gm)];
+  return lines.find((line) => line[2]?.startsWith(commitSubject))?.[1] ?? null;
 }
 
 function isUncertain({ text }: ToolOutcome): boolean {
@@ -183,12 +221,14 @@ function findRepair({ before }: Findings, numbered: string): Repair | null {
 /** Safe to run again: where the commit exists already it only shows it. */
 function commitCommand(name: string): string {
   const identity = "-c user.name='Repair agent' -c user.email=agent@example.invalid";
-  const commit = `git ${identity} commit --quiet -m 'Round the result of ${name} to whole cents'`;
+  const commit = `git ${identity} commit --quiet -m '${commitSubject} ${name} to whole cents'`;
   return `git add -A && { git diff --cached --quiet || ${commit}; } && git log --oneline -n 1`;
 }
 
 function describeDifference({ difference }: TestReport): string {
-  return difference === null ? "" : `The test got ${difference.actual} and wanted ${difference.expected}: one cent short.`;
+  return difference === null
+    ? ""
+    : `The test got ${difference.actual} and wanted ${difference.expected}: one cent short.`;
 }
 
 function noteText({ location, repair, commit }: Findings, name: string): string {

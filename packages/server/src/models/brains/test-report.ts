@@ -14,7 +14,9 @@ export function readTestReport(output: string): TestReport | null {
   const passed = summaryCount(output, "pass");
   const failed = summaryCount(output, "fail");
   if (passed === null || failed === null) return null;
-  const names = [...output.matchAll(/^\s*(?:✖|not ok \d+ -) (.+?)(?: \([\d.]+ms\))?\s*$/gm)].flatMap((match) => match[1] ?? []);
+  const names = [...output.matchAll(/^\s*(?:✖|not ok \d+ -) (.+?)(?: \([\d.]+ms\))?\s*$/gm)].flatMap(
+    (match) => match[1] ?? [],
+  );
   const numbers = /(-?\d+(?:\.\d+)?) !== (-?\d+(?:\.\d+)?)/.exec(output);
   return {
     passed,

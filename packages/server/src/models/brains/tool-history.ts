@@ -16,7 +16,9 @@ export function readToolHistory({ messages }: Conversation): readonly ToolOutcom
   const task = messages.slice(done + 1);
   const calls = task.flatMap((message) => (message.role === "assistant" ? message.content : []));
   const results = new Map(
-    task.flatMap((message) => (message.role === "tool" ? message.results : [])).map((result) => [result.callId, result]),
+    task
+      .flatMap((message) => (message.role === "tool" ? message.results : []))
+      .map((result) => [result.callId, result]),
   );
   return calls.flatMap((call): ToolOutcome[] => {
     const result = call.type === "tool_call" ? results.get(call.callId) : undefined;

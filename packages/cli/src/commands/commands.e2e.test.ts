@@ -1,0 +1,171 @@
+/** The commands as child processes against a server that `exoloop up` started, with the scripted model. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtemp, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { createClient } from "@exoloop/client/client";
+import { stopEmbeddedPostgres } from "@exoloop/server/db/embedded/supervisor";
+import { afterAll, beforeAll, expect, test } from "vitest";
+
+const main = fileURLToPath(new URL("../main.ts", import.meta.url));
+
+interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+interface Running {
+  readonly child: ChildProcess;
+  readonly ended: Promise<Ended>;
+  /** Resolves when standard output or standard error holds what is looked for. */
+  shows(what: RegExp): Promise<string>;
+}
+
+let home: string;
+let server: Running;
+let started: { url: string; api_key: string };
+
+function start(arguments_: readonly string[], environment: Record<string, string> = {}): Running {
+  const child = spawn(process.execPath, [main, ...arguments_], {
+    env: { PATH: process.env["PATH"] ?? "", EXOLOOP_HOME: home, ...environment },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let stdout = "";
+  let stderr = "";
+  const waiting = new Set<() => void>();
+  const take = () => waiting.forEach((look) => look());
+  child.stdout.on("data", (chunk: Buffer) => {
+    stdout += chunk.toString();
+    take();
+  });
+  child.stderr.on("data", (chunk: Buffer) => {
+    stderr += chunk.toString();
+    take();
+  });
+  const ended = new Promise<Ended>((resolve) => child.on("close", (code) => resolve({ code, stdout, stderr })));
+  const shows = (what: RegExp) =>
+    new Promise<string>((resolve, reject) => {
+      const look = () => {
+        const found = what.exec(stdout) ?? what.exec(stderr);
+        if (found === null) return;
+        waiting.delete(look);
+        resolve(found[1] ?? found[0]);
+      };
+      waiting.add(look);
+      look();
+      void ended.then(() => reject(new Error(`ended without ${what}: ${stdout}${stderr}`)));
+    });
+  return { child, ended, shows };
+}
+
+const exoloop = (arguments_: readonly string[], environment?: Record<string, string>) =>
+  start(arguments_, environment).ended;
+
+/** A task that tells the scripted model what to do. */
+const script = (steps: readonly object[]) => `Do this:\n\`\`\`script\n${JSON.stringify(steps)}\n\`\`\``;
+
+beforeAll(async () => {
+  home = await mkdtemp(join(tmpdir(), "exoloop-commands-"));
+  server = start(["up", "--port", "0", "--sandbox", "none", "--json"], {
+    EXOLOOP_LOG_LEVEL: "error",
+  });
+  started = JSON.parse(await server.shows(/^(\{.*\})$/m)) as typeof started;
+}, 60_000);
+
+afterAll(async () => {
+  server.child.kill("SIGTERM");
+  const { code } = await server.ended;
+  await stopEmbeddedPostgres({ directory: join(home, "postgres") });
+  await rm(home, { recursive: true, force: true });
+  expect(code).toBe(0);
+}, 60_000);
+
+test("up leaves credentials that only their owner reads", async () => {
+  expect(started.api_key).not.toBe("");
+  expect((await stat(join(home, "credentials.json"))).mode & 0o777).toBe(0o600);
+});
+
+test("run shows the answer on standard output and the session on standard error", async () => {
+  const ended = await exoloop(["run", script([{ text: "All is \u001b[31mwell." }])]);
+  expect(ended).toMatchObject({ code: 0, stderr: expect.stringMatching(/^session sesn_\w+\n/) });
+  expect(ended.stdout).toContain("● All is \\x1b[31mwell.");
+});
+
+test("run --json gives one event a line, from the message to the idle", async () => {
+  const ended = await exoloop(["run", "--json", script([{ text: "ok" }])]);
+  const types = ended.stdout
+    .trim()
+    .split("\n")
+    .map((line) => (JSON.parse(line) as { type: string }).type);
+  expect(types[0]).toBe("user.message");
+  expect(types).toContain("agent.message");
+  expect(types.at(-1)).toBe("session.status_idle");
+  expect(types.filter((type) => type.startsWith("event_"))).toEqual([]);
+});
+
+test("sessions list and show agree", async () => {
+  const listed = await exoloop(["sessions", "list", "--json"]);
+  const { data } = JSON.parse(listed.stdout) as { data: { id: string; status: string }[] };
+  expect(data.length).toBeGreaterThanOrEqual(2);
+  const table = await exoloop(["sessions", "list"]);
+  for (const { id } of data) expect(table.stdout).toContain(id);
+  const shown = await exoloop(["sessions", "show", data[0]?.id ?? ""]);
+  expect(shown).toMatchObject({ code: 0, stdout: expect.stringContaining("● ok") });
+  const completed = await exoloop(["complete", "--", "sessions", "attach", "sesn_"]);
+  expect(completed.stdout).toContain(data[0]?.id);
+});
+
+test("Ctrl-C detaches with 130 and the session goes on until it is stopped", { timeout: 30_000 }, async () => {
+  const running = start(["run", script([{ text: "slow", delayMs: 60_000 }])]);
+  const id = await running.shows(/session (sesn_\w+)/);
+  await running.shows(/Do this/);
+  running.child.kill("SIGINT");
+  const ended = await running.ended;
+  expect(ended.code).toBe(130);
+  expect(ended.stderr).toContain(`exoloop sessions attach ${id}`);
+  const client = createClient({ baseUrl: started.url, apiKey: started.api_key });
+  expect((await client.sessions.retrieve(id)).status).toBe("running");
+  expect(await exoloop(["sessions", "stop", id])).toMatchObject({ code: 0, stdout: "" });
+  const attached = start(["sessions", "attach", id, "--json"]);
+  await attached.shows(/session\.status_idle/);
+  attached.child.kill("SIGINT");
+  expect((await attached.ended).code).toBe(130);
+});
+
+test("a call that needs approval ends with 5 and says how to answer", async () => {
+  const client = createClient({ baseUrl: started.url, apiKey: started.api_key });
+  const ask = { enabled: true, permission_policy: { type: "always_ask" as const } };
+  await client.agents.create({
+    name: "asks",
+    model: "scripted",
+    tools: [{ type: "agent_toolset_20260401", default_config: ask }],
+  });
+  const task = script([{ toolCalls: [{ name: "bash", input: { command: "ls" } }] }, { text: "Done." }]);
+  const ended = await exoloop(["run", "--agent", "asks", task]);
+  expect(ended.code).toBe(5);
+  expect(ended.stdout).toMatch(/waits for approval: sevt_\w+/);
+  expect(ended.stderr).toContain("/allow");
+});
+
+test("a model that does not exist fails with 1 and says so", async () => {
+  const ended = await exoloop(["run", "--model", "claude-none", "hello"]);
+  expect(ended.code).toBe(1);
+  expect(`${ended.stdout}${ended.stderr}`).toContain("claude-none");
+});
+
+test("a wrong key is 3, an unknown session or agent is 4", async () => {
+  expect((await exoloop(["sessions", "list"], { EXOLOOP_API_KEY: "wrong" })).code).toBe(3);
+  expect((await exoloop(["sessions", "show", "sesn_01ARZ3NDEKTSV4RRFFQ69G5FAV"])).code).toBe(4);
+  expect((await exoloop(["run", "--agent", "nobody", "x"])).code).toBe(4);
+});
+
+test("a port that is taken is one sentence", { timeout: 60_000 }, async () => {
+  const ended = await exoloop(["up", "--port", new URL(started.url).port, "--sandbox", "none"], {
+    EXOLOOP_LOG_LEVEL: "error",
+  });
+  expect(ended.code).toBe(1);
+  expect(ended.stderr).toContain(new URL(started.url).port);
+  expect(ended.stderr).not.toMatch(/\n\s+at /);
+});

@@ -1,0 +1,86 @@
+/** The client package as the commands see it. @module */
+import { type Client, createClient, eachItem } from "@exoloop/client/client";
+import type { SendableEvent } from "@exoloop/protocol/events";
+import { previewTypes } from "@exoloop/protocol/previews";
+import type { Session } from "@exoloop/protocol/sessions";
+import { type Api, type Named, type NewSession, userMessage } from "./api.ts";
+import { CommandError } from "./exit-codes.ts";
+import type { Credentials } from "./home.ts";
+import type { StreamedEvent } from "./render/transcript.ts";
+
+/** Sends nothing before the first call. */
+export function connectTo(connection: Credentials): Api {
+  const client = createClient({ baseUrl: connection.url, apiKey: connection.apiKey });
+  return { ...catalogueMethods(client), ...sessionMethods(client) };
+}
+
+const pageSize = 100;
+
+async function collect<Item>(items: AsyncIterable<Item>): Promise<Item[]> {
+  const collected: Item[] = [];
+  for await (const item of items) collected.push(item);
+  return collected;
+}
+
+function catalogueMethods(client: Client) {
+  return {
+    agents: (): Promise<Named[]> => collect(eachItem((page) => client.agents.list({ ...page, limit: pageSize }))),
+    environments: (): Promise<Named[]> =>
+      collect(eachItem((page) => client.environments.list({ ...page, limit: pageSize }))),
+    createAgent: ({ name, model, system }: Parameters<Api["createAgent"]>[0]): Promise<Named> =>
+      client.agents.create({
+        name,
+        model,
+        system,
+        tools: [
+          {
+            type: "agent_toolset_20260401",
+            default_config: { enabled: true, permission_policy: { type: "always_allow" } },
+          },
+        ],
+      }),
+    createEnvironment: (name: string): Promise<Named> => client.environments.create({ name }),
+    async defaultModel(): Promise<string> {
+      const [first] = (await client.models.list({ limit: 1 })).data;
+      if (first === undefined) throw new CommandError("The server offers no model: name one with --model.");
+      return first.id;
+    },
+  };
+}
+
+function sessionMethods(client: Client) {
+  return {
+    createSession: ({ agentId, model, environmentId, title, message }: NewSession): Promise<Session> =>
+      client.sessions.create({
+        agent: model === undefined ? agentId : { type: "agent_with_overrides", id: agentId, model },
+        environment_id: environmentId,
+        title,
+        ...(message === undefined ? {} : { initial_events: [userMessage(message)] }),
+      }),
+    session: (id: string) => client.sessions.retrieve(id),
+    async sessions({ limit, status }: Parameters<Api["sessions"]>[0]): Promise<readonly Session[]> {
+      return (
+        await client.sessions.list({
+          limit,
+          ...(status === undefined ? {} : { statuses: [status] }),
+        })
+      ).data;
+    },
+    async send(sessionId: string, events: readonly SendableEvent[]): Promise<void> {
+      await client.events.send(sessionId, events);
+    },
+    history: (sessionId: string): AsyncIterable<StreamedEvent> =>
+      eachItem((page) => client.events.list(sessionId, { ...page, limit: 1000 })),
+    follow: (sessionId: string, signal: AbortSignal, onReconnect?: () => void): AsyncIterable<StreamedEvent> =>
+      client.events.stream(sessionId, {
+        afterSeq: 0,
+        previews: previewTypes,
+        signal,
+        ...(onReconnect === undefined ? {} : { onReconnect }),
+      }),
+    runCommand: (sessionId: string, command: string) => client.commands.run(sessionId, { command }),
+    async archiveSession(sessionId: string): Promise<void> {
+      await client.sessions.archive(sessionId);
+    },
+  };
+}

@@ -1,0 +1,156 @@
+/**
+ * The client: the API as functions, typed by the protocol. Runs wherever there is `fetch`: Node, browsers, workers.
+ * @example
+ *   const client = createClient({ baseUrl: "http://127.0.0.1:4848", apiKey });
+ *   const session = await client.sessions.create({ agent: agent.id, environment_id: environment.id });
+ *   for await (const item of client.events.stream(session.id, { afterSeq: 0 })) console.log(item.type);
+ * @module
+ */
+import type { Agent, CreateAgentRequest, UpdateAgentRequest } from "@exoloop/protocol/agents";
+import type { CreateEnvironmentRequest, Environment, UpdateEnvironmentRequest } from "@exoloop/protocol/environments";
+import type { SendableEvent } from "@exoloop/protocol/events";
+import type { Model, ModelPage } from "@exoloop/protocol/models";
+import type { BidirectionalPage, Page } from "@exoloop/protocol/pages";
+import type { CommandResult, RunCommandRequest, Sandbox } from "@exoloop/protocol/sandboxes";
+import type { SentEvents, SessionEvent } from "@exoloop/protocol/session-events";
+import type { CreateSessionRequest, Session, SessionStatus, UpdateSessionRequest } from "@exoloop/protocol/sessions";
+import { type StreamItem, type StreamOptions, streamEvents } from "./event-stream.ts";
+import { type ClientOptions, type Query, type Transport, createTransport, segment } from "./transport.ts";
+
+export { ApiError } from "./api-error.ts";
+export type { StreamItem, StreamOptions } from "./event-stream.ts";
+export type { ClientOptions } from "./transport.ts";
+
+export interface PageParameters {
+  readonly limit?: number;
+  /** `next_page` of the page before. */
+  readonly page?: string;
+}
+
+export interface ListParameters extends PageParameters {
+  readonly include_archived?: boolean;
+}
+
+export interface ListSessionsParameters extends ListParameters {
+  readonly order?: "asc" | "desc";
+  readonly agent_id?: string;
+  readonly agent_version?: number;
+  readonly statuses?: readonly SessionStatus[];
+}
+
+export interface ListEventsParameters extends PageParameters {
+  readonly order?: "asc" | "desc";
+  readonly types?: readonly SessionEvent["type"][];
+}
+
+interface CallOptions {
+  readonly signal?: AbortSignal;
+}
+
+export type Client = ReturnType<typeof createClient>;
+
+/** Every method rejects with ApiError when the server refuses. */
+export function createClient(options: ClientOptions) {
+  const transport = createTransport(options);
+  return {
+    agents: agentMethods(transport),
+    environments: environmentMethods(transport),
+    sessions: sessionMethods(transport),
+    events: eventMethods(transport),
+    models: {
+      list: (parameters: { limit?: number; after_id?: string; before_id?: string } = {}) =>
+        transport.request<ModelPage>("GET", "/v1/models", { query: parameters }),
+      retrieve: (id: string) => transport.request<Model>("GET", `/v1/models/${segment(id)}`),
+    },
+    commands: {
+      /** Runs a command in the session's sandbox, besides what the agent does. */
+      run: (sessionId: string, request: RunCommandRequest, call: CallOptions = {}) =>
+        transport.request<CommandResult>("POST", `/v1/x/sessions/${segment(sessionId)}/commands`, {
+          body: request,
+          ...call,
+        }),
+    },
+    sandboxes: {
+      list: () => transport.request<{ data: Sandbox[] }>("GET", "/v1/x/sandboxes"),
+    },
+  };
+}
+
+/**
+ * All items of a list, page after page.
+ * @example for await (const agent of eachItem((page) => client.agents.list({ page }))) …
+ */
+export async function* eachItem<Item>(
+  readPage: (parameters: { page?: string }) => Promise<Page<Item>>,
+): AsyncGenerator<Item, void> {
+  let page: Page<Item> | null = null;
+  do {
+    page = await readPage(page?.next_page ? { page: page.next_page } : {});
+    yield* page.data;
+  } while (page.next_page !== null);
+}
+
+function asQuery(parameters: object): Query {
+  return { ...parameters };
+}
+
+function agentMethods(transport: Transport) {
+  const path = (id: string) => `/v1/agents/${segment(id)}`;
+  return {
+    create: (request: CreateAgentRequest) => transport.request<Agent>("POST", "/v1/agents", { body: request }),
+    retrieve: (id: string, parameters: { version?: number } = {}) =>
+      transport.request<Agent>("GET", path(id), { query: parameters }),
+    update: (id: string, request: UpdateAgentRequest) => transport.request<Agent>("POST", path(id), { body: request }),
+    list: (parameters: ListParameters = {}) =>
+      transport.request<Page<Agent>>("GET", "/v1/agents", { query: asQuery(parameters) }),
+    archive: (id: string) => transport.request<Agent>("POST", `${path(id)}/archive`),
+    /** Newest first. */
+    versions: (id: string, parameters: PageParameters = {}) =>
+      transport.request<Page<Agent>>("GET", `${path(id)}/versions`, { query: asQuery(parameters) }),
+  };
+}
+
+function environmentMethods(transport: Transport) {
+  const path = (id: string) => `/v1/environments/${segment(id)}`;
+  return {
+    create: (request: CreateEnvironmentRequest) =>
+      transport.request<Environment>("POST", "/v1/environments", { body: request }),
+    retrieve: (id: string) => transport.request<Environment>("GET", path(id)),
+    update: (id: string, request: UpdateEnvironmentRequest) =>
+      transport.request<Environment>("POST", path(id), { body: request }),
+    list: (parameters: ListParameters = {}) =>
+      transport.request<Page<Environment>>("GET", "/v1/environments", { query: asQuery(parameters) }),
+    archive: (id: string) => transport.request<Environment>("POST", `${path(id)}/archive`),
+    delete: (id: string) => transport.request<{ id: string; type: "environment_deleted" }>("DELETE", path(id)),
+  };
+}
+
+function sessionMethods(transport: Transport) {
+  const path = (id: string) => `/v1/sessions/${segment(id)}`;
+  return {
+    create: (request: CreateSessionRequest) => transport.request<Session>("POST", "/v1/sessions", { body: request }),
+    retrieve: (id: string) => transport.request<Session>("GET", path(id)),
+    update: (id: string, request: UpdateSessionRequest) =>
+      transport.request<Session>("POST", path(id), { body: request }),
+    /** Newest first, unless `order` says otherwise. */
+    list: (parameters: ListSessionsParameters = {}) =>
+      transport.request<BidirectionalPage<Session>>("GET", "/v1/sessions", { query: asQuery(parameters) }),
+    archive: (id: string) => transport.request<Session>("POST", `${path(id)}/archive`),
+    delete: (id: string) => transport.request<{ id: string; type: "session_deleted" }>("DELETE", path(id)),
+  };
+}
+
+function eventMethods(transport: Transport) {
+  const path = (sessionId: string) => `/v1/sessions/${segment(sessionId)}/events`;
+  return {
+    /** All of them are stored, or none. */
+    send: (sessionId: string, events: readonly SendableEvent[]) =>
+      transport.request<SentEvents>("POST", path(sessionId), { body: { events } }),
+    /** Oldest first, unless `order` says otherwise. */
+    list: (sessionId: string, parameters: ListEventsParameters = {}) =>
+      transport.request<Page<SessionEvent>>("GET", path(sessionId), { query: asQuery(parameters) }),
+    /** Follows the session over lost connections: each durable event exactly once. */
+    stream: (sessionId: string, options: StreamOptions = {}): AsyncGenerator<StreamItem, void> =>
+      streamEvents(transport, sessionId, options),
+  };
+}

@@ -1,0 +1,152 @@
+/** Where a host daemon keeps things, and what it gives every sandbox. @module */
+import { createHash } from "node:crypto";
+import {
+  accessSync,
+  chmodSync,
+  constants,
+  copyFileSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { delimiter, dirname, join } from "node:path";
+import { SandboxUnavailableError } from "@exoloop/sandbox/errors";
+import { type CgroupHost, type SuspendKind, discoverCgroups } from "./cgroups.ts";
+import { buildGuest } from "./guest-build.ts";
+import { assembleFilter } from "./seccomp.ts";
+
+export type HostMode = "auto" | "weak";
+
+export interface HostConfiguration {
+  readonly directory: string;
+  readonly sandboxesDirectory: string;
+  readonly mode: HostMode;
+  /** Root gives every sandbox a user id of its own. */
+  readonly ownUserIds: boolean;
+  readonly cgroups: CgroupHost;
+  readonly tools: HostTools;
+  /** Path of bubblewrap; null in weak mode. */
+  readonly launcher: string | null;
+}
+
+export interface HostTools {
+  readonly supervisor: string;
+  readonly nodeDirectory: string;
+  readonly etc: string;
+  readonly filter: string;
+  /** Parent of all of these. */
+  readonly directory: string;
+}
+
+export const bubblewrapRemedy = "apt-get install bubblewrap";
+
+/** The first executable of that name on a PATH-like list. */
+export function findProgram(name: string, searchPath: string = process.env["PATH"] ?? ""): string | null {
+  for (const directory of searchPath.split(delimiter).filter(Boolean)) {
+    const path = join(directory, name);
+    try {
+      accessSync(path, constants.X_OK);
+      return path;
+    } catch {
+      continue;
+    }
+  }
+  return null;
+}
+
+function canOthersEnter(path: string): boolean {
+  for (let at = path; ; at = dirname(at)) {
+    if ((statSync(at).mode & 0o001) === 0) return false;
+    if (dirname(at) === at) return true;
+  }
+}
+
+export function hashName(directory: string): string {
+  return createHash("sha256").update(realpathSync(directory)).digest("hex").slice(0, 12);
+}
+
+/**
+ * Where the sandboxes' files are: in the daemon's directory, unless the sandboxes' users may not pass through one of
+ * its parents (root's home, say); then below /var/lib/exoloop, under a name derived from it.
+ */
+function placeSandboxes(directory: string, ownUserIds: boolean): string {
+  if (!ownUserIds) return directory;
+  chmodSync(directory, 0o711);
+  return canOthersEnter(realpathSync(directory)) ? directory : join("/var/lib/exoloop/hosts", hashName(directory));
+}
+
+function install(source: string, target: string, mode: number): void {
+  if (existsSync(target)) return;
+  const temporary = `${target}.${process.pid}`;
+  rmSync(temporary, { force: true });
+  copyFileSync(source, temporary, constants.COPYFILE_FICLONE);
+  chmodSync(temporary, mode);
+  renameSync(temporary, target);
+}
+
+/** Linked where that is possible: the program is larger than everything else together. */
+function installNode(target: string): void {
+  const readable = (statSync(process.execPath).mode & 0o005) === 0o005;
+  if (existsSync(target)) return;
+  try {
+    if (!readable) throw new Error("not readable for others");
+    linkSync(process.execPath, target);
+  } catch {
+    install(process.execPath, target, 0o755);
+  }
+}
+
+const etcFiles: Readonly<Record<string, string>> = {
+  passwd: "root:x:0:0:root:/:/usr/sbin/nologin\nagent:x:1000:1000:agent:/home/agent:/bin/bash\n",
+  group: "root:x:0:\nagent:x:1000:\n",
+  hosts: "127.0.0.1 localhost sandbox\n::1 localhost\n",
+  "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
+  "resolv.conf": "",
+  "ld.so.cache": "",
+};
+
+function prepareTools(parent: string, mode: HostMode): HostTools {
+  const guest = buildGuest();
+  const directory = join(parent, "tools");
+  const nodeDirectory = join(directory, `node-${process.version}`);
+  const etc = join(directory, "etc");
+  for (const made of [nodeDirectory, join(etc, "ssl", "certs"), join(etc, "alternatives")]) {
+    mkdirSync(made, { recursive: true, mode: 0o755 });
+  }
+  for (const [name, content] of Object.entries(etcFiles)) writeFileSync(join(etc, name), content, { mode: 0o644 });
+  installNode(join(nodeDirectory, "node"));
+  const supervisor = join(directory, `supervisor-${guest.sourceHash.slice(0, 16)}`);
+  install(guest.path, supervisor, 0o755);
+  const filter = join(directory, `${mode}.bpf`);
+  writeFileSync(filter, assembleFilter(process.arch, mode === "auto"), { mode: 0o644 });
+  return { supervisor, nodeDirectory, etc, filter, directory };
+}
+
+/** @throws SandboxUnavailableError naming what is missing. */
+export function configureHost(directory: string, mode: HostMode, suspend?: SuspendKind): HostConfiguration {
+  if (process.platform !== "linux") {
+    throw new SandboxUnavailableError("the local sandbox needs Linux", "Use another sandbox provider on this machine.");
+  }
+  const launcher = mode === "auto" ? findProgram("bwrap") : null;
+  if (mode === "auto" && launcher === null) {
+    throw new SandboxUnavailableError("bubblewrap is not installed", `Install it: ${bubblewrapRemedy}`);
+  }
+  const ownUserIds = process.getuid?.() === 0;
+  const root = placeSandboxes(directory, ownUserIds);
+  const sandboxesDirectory = join(root, "sandboxes");
+  mkdirSync(sandboxesDirectory, { recursive: true, mode: 0o711 });
+  return {
+    directory,
+    sandboxesDirectory,
+    mode,
+    ownUserIds,
+    cgroups: discoverCgroups(`exoloop-${hashName(directory)}`, suspend),
+    tools: prepareTools(root, mode),
+    launcher,
+  };
+}

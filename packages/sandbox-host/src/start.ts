@@ -1,0 +1,154 @@
+/** Starts the sandbox host daemon, or finds the one that runs. @module */
+import { spawn } from "node:child_process";
+import { existsSync, mkdirSync, openSync, closeSync } from "node:fs";
+import { join } from "node:path";
+import { SandboxUnavailableError } from "@exoloop/sandbox/errors";
+import { createHostClient } from "@exoloop/sandbox/providers/local/host-client";
+import type { HostFacts } from "@exoloop/sandbox/providers/local/host-messages";
+import type { SuspendKind } from "./cgroups.ts";
+import type { HostMode } from "./configuration.ts";
+
+const startPatienceMs = 30_000;
+const stopPatienceMs = 15_000;
+
+export interface StartSandboxHostOptions {
+  /** Absolute. The daemon's socket is `host.sock` in it. */
+  readonly directory: string;
+  /** `weak` confines by user id, Landlock and seccomp only; it is never chosen by itself. */
+  readonly mode: HostMode;
+  /** The unprivileged user of the server, which may connect besides the daemon's own. */
+  readonly ownerUid?: number;
+  /** Forces a way of suspending; the best one that works by default. */
+  readonly suspend?: SuspendKind;
+}
+
+export interface SandboxHost {
+  readonly socketPath: string;
+  readonly pid: number;
+  /** Where each sandbox has a directory named by its id. */
+  readonly sandboxesDirectory: string;
+  /** Ends the daemon and, unless told otherwise, destroys its sandboxes. */
+  stop(options?: { readonly keepSandboxes?: boolean }): Promise<void>;
+}
+
+const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error instanceof Error && "code" in error && error.code === "EPERM";
+  }
+}
+
+/** Null when none answers. */
+async function findRunning(socketPath: string): Promise<HostFacts | null> {
+  if (!existsSync(socketPath)) return null;
+  const client = createHostClient({ socketPath, patienceMs: 0 });
+  try {
+    return await client.call("hello", {});
+  } catch {
+    return null;
+  } finally {
+    client.close();
+  }
+}
+
+interface FirstLine {
+  readonly ready: boolean;
+  readonly message: string;
+  readonly remedy: string;
+}
+
+function parseFirstLine(line: string): FirstLine {
+  try {
+    const value: unknown = JSON.parse(line);
+    if (typeof value === "object" && value !== null && "ready" in value) {
+      const message = "message" in value ? String(value.message) : "";
+      const remedy = "remedy" in value ? String(value.remedy) : "";
+      return { ready: value.ready === true, message, remedy };
+    }
+  } catch {
+    return { ready: false, message: line.slice(0, 300), remedy: "" };
+  }
+  return { ready: false, message: "the sandbox host ended without a word", remedy: "" };
+}
+
+/** Resolves with the daemon's first line. Its further words go to `host.log`. */
+async function spawnDaemon(options: StartSandboxHostOptions): Promise<FirstLine> {
+  mkdirSync(options.directory, { recursive: true, mode: 0o711 });
+  const log = openSync(join(options.directory, "host.log"), "w", 0o600);
+  const child = spawn(
+    process.execPath,
+    [
+      join(import.meta.dirname, "main.ts"),
+      ...["--directory", options.directory, "--sandbox", options.mode],
+      ...(options.suspend === undefined ? [] : ["--suspend", options.suspend]),
+      ...(options.ownerUid === undefined ? [] : ["--owner-uid", String(options.ownerUid)]),
+    ],
+    { detached: true, stdio: ["ignore", "pipe", log], cwd: "/" },
+  );
+  closeSync(log);
+  child.unref();
+  const { stdout } = child;
+  const line = await new Promise<string>((resolve) => {
+    let text = "";
+    const timer = setTimeout(() => resolve("the sandbox host did not start in time"), startPatienceMs);
+    const finish = (): void => {
+      clearTimeout(timer);
+      resolve(text.split("\n")[0] ?? "");
+    };
+    child.once("error", (error) => {
+      text = error.message;
+      finish();
+    });
+    stdout?.on("data", (bytes: Buffer) => {
+      text += bytes.toString("utf8");
+      if (text.includes("\n")) finish();
+    });
+    stdout?.once("end", finish);
+  });
+  stdout?.destroy();
+  return parseFirstLine(line);
+}
+
+function toHost(socketPath: string, facts: HostFacts): SandboxHost {
+  return {
+    socketPath,
+    pid: facts.pid,
+    sandboxesDirectory: facts.sandboxesDirectory,
+    async stop(options) {
+      const client = createHostClient({ socketPath, patienceMs: 0 });
+      await client.call("shutdown", { keepSandboxes: options?.keepSandboxes === true }).catch(() => null);
+      client.close();
+      const deadline = performance.now() + stopPatienceMs;
+      while (isAlive(facts.pid) && performance.now() < deadline) await pause(5);
+    },
+  };
+}
+
+/**
+ * @throws SandboxUnavailableError what is missing on this machine, with the remedy.
+ * @example
+ * const host = await startSandboxHost({ directory: "/var/lib/exoloop", mode: "auto" });
+ */
+export async function startSandboxHost(options: StartSandboxHostOptions): Promise<SandboxHost> {
+  const socketPath = join(options.directory, "host.sock");
+  let facts = await findRunning(socketPath);
+  if (facts === null) {
+    const line = await spawnDaemon(options);
+    facts = await findRunning(socketPath);
+    /* Somebody else may be starting it at this moment. */
+    for (let wait = 0; facts === null && line.message.includes("already runs") && wait < startPatienceMs; wait += 50) {
+      await pause(50);
+      facts = await findRunning(socketPath);
+    }
+    if (facts === null) throw new SandboxUnavailableError(line.message, line.remedy || "Run `exoloop doctor`.");
+  }
+  if (facts.mode !== options.mode) {
+    const text = `a sandbox host in mode ${facts.mode} already runs on ${options.directory}`;
+    throw new SandboxUnavailableError(text, "Stop it first, or choose another directory.");
+  }
+  return toHost(socketPath, facts);
+}

@@ -1,0 +1,62 @@
+/** The daemon's own connection to a supervisor. Its end is the sandbox's end. @module */
+import { type FrameConnection, connectFrames } from "@exoloop/sandbox/providers/local/connection";
+import { frameTypes } from "@exoloop/sandbox/providers/local/frames";
+
+/** A supervisor that does not answer for so long is taken for dead. It is never stopped and does nothing slow here. */
+const answerPatienceMs = 10_000;
+
+export interface SupervisorLink {
+  readonly closed: boolean;
+  onClose(listener: () => void): void;
+  status(): Promise<{ readonly suspended: boolean; readonly running: readonly string[] }>;
+  /** Only where no cgroup can stop the workload. */
+  suspend(): Promise<void>;
+  resume(): Promise<void>;
+  /** Kills everything below the supervisor, and the supervisor. */
+  shutdown(): Promise<void>;
+  close(): void;
+}
+
+/** @throws when nobody listens there or no hello comes. */
+export async function connectSupervisor(socketPath: string): Promise<FrameConnection> {
+  const connection = await connectFrames(socketPath);
+  const timer = setTimeout(() => connection.close(), answerPatienceMs);
+  const hello = await connection.read();
+  clearTimeout(timer);
+  if (hello?.type === frameTypes.hello) return connection;
+  connection.close();
+  throw new Error("the supervisor did not say hello");
+}
+
+export async function openSupervisorLink(socketPath: string): Promise<SupervisorLink> {
+  const connection = await connectSupervisor(socketPath);
+  let last: Promise<unknown> = Promise.resolve();
+  const exchange = async (type: number): Promise<Buffer> => {
+    await connection.write(type);
+    const timer = setTimeout(() => connection.close(), answerPatienceMs);
+    const frame = await connection.read();
+    clearTimeout(timer);
+    if (frame === null) throw new Error("the supervisor does not answer");
+    return frame.payload;
+  };
+  const ask = (type: number): Promise<Buffer> => {
+    const answer = last.then(() => exchange(type));
+    last = answer.catch(() => {});
+    return answer;
+  };
+  return {
+    get closed() {
+      return connection.closed;
+    },
+    onClose: (listener) => connection.onClose(listener),
+    async status() {
+      const payload = await ask(frameTypes.status);
+      const running = payload.subarray(1).toString("utf8").split("\0").filter(Boolean);
+      return { suspended: payload[0] === 1, running };
+    },
+    suspend: async () => void (await ask(frameTypes.suspend)),
+    resume: async () => void (await ask(frameTypes.resume)),
+    shutdown: async () => void (await ask(frameTypes.shutdown).catch(() => {})),
+    close: () => connection.close(),
+  };
+}

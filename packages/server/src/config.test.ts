@@ -1,0 +1,81 @@
+import { inspect } from "node:util";
+import { expect, test } from "vitest";
+import { defaultHome, readConfig, Secret } from "./config.ts";
+import { StartupError } from "./errors.ts";
+
+test("without variables everything has a default", () => {
+  expect(readConfig({ PATH: "/bin", EXOLOOP_PORT: " " })).toEqual({
+    home: defaultHome(),
+    host: "127.0.0.1",
+    port: 4600,
+    databaseUrl: null,
+    sandbox: "auto",
+    concurrency: 16,
+    logLevel: "info",
+    anthropic: { apiKey: null, baseUrl: null },
+    openai: { apiKey: null, baseUrl: null },
+    defaultModel: null,
+  });
+});
+
+test("variables replace the defaults", () => {
+  const config = readConfig({
+    EXOLOOP_HOME: "/srv/exoloop/",
+    EXOLOOP_PORT: "0",
+    EXOLOOP_SANDBOX: "weak",
+    EXOLOOP_LOG_LEVEL: "debug",
+    DATABASE_URL: "postgres://u:p@h/d?sslmode=require",
+    OPENAI_BASE_URL: "http://127.0.0.1:8000/v1/",
+    EXOLOOP_DEFAULT_MODEL: "scripted",
+  });
+  expect(config).toMatchObject({
+    home: "/srv/exoloop",
+    port: 0,
+    sandbox: "weak",
+    logLevel: "debug",
+    defaultModel: "scripted",
+  });
+  expect(config.databaseUrl?.reveal()).toBe("postgres://u:p@h/d?sslmode=require");
+  expect(config.openai.baseUrl).toBe("http://127.0.0.1:8000/v1");
+});
+
+test("all problems are told at once, each with its variable, and none with a secret", () => {
+  const broken = () =>
+    readConfig({
+      EXOLOOP_HOME: "relative/home",
+      EXOLOOP_HOST: "http://x",
+      EXOLOOP_PORT: "70000",
+      EXOLOOP_SANDBOX: "strong",
+      EXOLOOP_CONCURRENCY: "-1",
+      EXOLOOP_LOG_LEVEL: "loud",
+      DATABASE_URL: "mysql://user:hunter2@host/x",
+      ANTHROPIC_API_KEY: "hunter3 with a space",
+      ANTHROPIC_BASE_URL: "api.example.com",
+      EXOLOOP_PROT: "1",
+    });
+  const error = (() => {
+    try {
+      broken();
+    } catch (thrown) {
+      return thrown;
+    }
+    return null;
+  })();
+  expect(error).toBeInstanceOf(StartupError);
+  const message = error instanceof Error ? error.message : "";
+  for (const name of ["HOME", "HOST", "PORT", "SANDBOX", "CONCURRENCY", "LOG_LEVEL"])
+    expect(message).toContain(`EXOLOOP_${name} is "`);
+  for (const name of ["DATABASE_URL", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"]) expect(message).toContain(`${name} `);
+  expect(message).toContain("EXOLOOP_PROT is not known: did you mean EXOLOOP_PORT?");
+  expect(message).not.toMatch(/hunter/);
+  expect(message.split("\n")).toHaveLength(11);
+});
+
+test("a secret shows itself only when asked", () => {
+  const config = readConfig({ OPENAI_API_KEY: "sk-hidden", DATABASE_URL: "postgres://u:hidden@h/d" });
+  expect(inspect(config, { depth: 9, showHidden: true })).not.toContain("hidden");
+  expect(JSON.stringify(config)).not.toContain("hidden");
+  expect(`${config.openai.apiKey}`).toBe("[secret]");
+  expect({ ...new Secret("hidden") }).toEqual({});
+  expect(config.openai.apiKey?.reveal()).toBe("sk-hidden");
+});

@@ -1,0 +1,201 @@
+/**
+ * Configuration: environment variables, read once, all problems told at once. Secrets are wrapped, so that printing or
+ * logging a configuration never shows one.
+ * @module
+ */
+import { homedir } from "node:os";
+import { isAbsolute, join, resolve } from "node:path";
+import { inspect } from "node:util";
+import { StartupError } from "./errors.ts";
+import { type LogLevel, logLevels } from "./telemetry/logger.ts";
+
+/** A text that is only had by asking for it. */
+export class Secret {
+  readonly #value: string;
+  constructor(value: string) {
+    this.#value = value;
+  }
+  reveal(): string {
+    return this.#value;
+  }
+  toString(): string {
+    return "[secret]";
+  }
+  toJSON(): string {
+    return "[secret]";
+  }
+  [inspect.custom](): string {
+    return "[secret]";
+  }
+}
+
+export const sandboxChoices = ["auto", "weak", "none"] as const;
+export type SandboxChoice = (typeof sandboxChoices)[number];
+
+export interface ProviderConfig {
+  readonly apiKey: Secret | null;
+  /** Without a trailing slash. */
+  readonly baseUrl: string | null;
+}
+
+export interface Config {
+  /** Everything this machine keeps: the embedded database, blobs, sandboxes. */
+  readonly home: string;
+  readonly host: string;
+  readonly port: number;
+  /** Null: the embedded Postgres under `home`. */
+  readonly databaseUrl: Secret | null;
+  readonly sandbox: SandboxChoice;
+  /** Turns at a time in this process. */
+  readonly concurrency: number;
+  readonly logLevel: LogLevel;
+  readonly anthropic: ProviderConfig;
+  readonly openai: ProviderConfig;
+  readonly defaultModel: string | null;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Every variable of ours; others that begin with EXOLOOP_ are mistakes. */
+const ownVariables = [
+  "EXOLOOP_HOME",
+  "EXOLOOP_HOST",
+  "EXOLOOP_PORT",
+  "EXOLOOP_SANDBOX",
+  "EXOLOOP_CONCURRENCY",
+  "EXOLOOP_LOG_LEVEL",
+  "EXOLOOP_DEFAULT_MODEL",
+  // Read by the command line, which talks to a server.
+  "EXOLOOP_URL",
+  "EXOLOOP_API_KEY",
+];
+
+/**
+ * Reads the configuration. An empty variable counts as not set.
+ * @throws StartupError with one line for each problem, each naming its variable.
+ * @example const config = readConfig(process.env);
+ */
+export function readConfig(environment: Environment): Config {
+  const problems: string[] = unknownVariables(environment);
+  const read = createReader(environment, problems);
+  const config: Config = {
+    home: read.directory("EXOLOOP_HOME", defaultHome()),
+    host: read.host("EXOLOOP_HOST", "127.0.0.1"),
+    port: read.integer("EXOLOOP_PORT", 4600, 0, 65_535),
+    databaseUrl: read.databaseUrl("DATABASE_URL"),
+    sandbox: read.choice("EXOLOOP_SANDBOX", sandboxChoices, "auto"),
+    concurrency: read.integer("EXOLOOP_CONCURRENCY", 16, 0, 1000),
+    logLevel: read.choice("EXOLOOP_LOG_LEVEL", logLevels, "info"),
+    anthropic: { apiKey: read.secret("ANTHROPIC_API_KEY"), baseUrl: read.webAddress("ANTHROPIC_BASE_URL") },
+    openai: { apiKey: read.secret("OPENAI_API_KEY"), baseUrl: read.webAddress("OPENAI_BASE_URL") },
+    defaultModel: read.text("EXOLOOP_DEFAULT_MODEL"),
+  };
+  if (problems.length > 0)
+    throw new StartupError(
+      `The configuration cannot be used:\n${problems.map((problem) => `  ${problem}`).join("\n")}`,
+    );
+  return config;
+}
+
+/**
+ * Root's own home is closed to everybody else (mode 0700), and the embedded Postgres and the sandboxes run as other
+ * users: they could not enter a directory in it.
+ */
+export function defaultHome(): string {
+  return process.getuid?.() === 0 ? "/var/lib/exoloop" : join(homedir(), ".exoloop");
+}
+
+/** Reads one variable at a time; a problem is added to the list, and the default stands in until all are told. */
+function createReader(environment: Environment, problems: string[]) {
+  const text = (name: string): string | null => {
+    const value = environment[name]?.trim();
+    return value === undefined || value === "" ? null : value;
+  };
+  return {
+    text,
+    secret: (name: string) => readSecret(name, text(name), problems),
+    integer(name: string, standard: number, least: number, most: number): number {
+      const value = text(name);
+      if (value === null) return standard;
+      const number = /^\d{1,9}$/.test(value) ? Number(value) : Number.NaN;
+      if (number >= least && number <= most) return number;
+      problems.push(`${name} is ${quote(value)}: it must be a whole number from ${least} to ${most}.`);
+      return standard;
+    },
+    choice<Choice extends string>(name: string, choices: readonly Choice[], standard: Choice): Choice {
+      const value = text(name);
+      const found = value === null ? standard : choices.find((choice) => choice === value);
+      if (found !== undefined) return found;
+      problems.push(`${name} is ${quote(value ?? "")}: it must be one of ${choices.join(", ")}.`);
+      return standard;
+    },
+    host(name: string, standard: string): string {
+      const value = text(name);
+      if (value === null || /^[a-z0-9.:%-]{1,253}$/i.test(value)) return value ?? standard;
+      problems.push(`${name} is ${quote(value)}: it must be a host name or an address, without scheme and port.`);
+      return standard;
+    },
+    directory(name: string, standard: string): string {
+      const value = text(name);
+      if (value !== null && !isAbsolute(value)) {
+        problems.push(`${name} is ${quote(value)}: it must be an absolute path.`);
+        return standard;
+      }
+      return resolve(value ?? standard);
+    },
+    databaseUrl(name: string): Secret | null {
+      const value = text(name);
+      // No URL parser: `postgres://user:password@/name?host=/run/postgresql` is valid for the driver alone.
+      if (value === null || /^postgres(ql)?:\/\/\S+$/.test(value)) return value === null ? null : new Secret(value);
+      problems.push(`${name} is not an address like postgres://user:password@host:5432/name.`);
+      return null;
+    },
+    webAddress(name: string): string | null {
+      const value = text(name);
+      if (value === null) return null;
+      if (/^https?:$/.test(URL.parse(value)?.protocol ?? "")) return value.replace(/\/+$/, "");
+      // Not shown: an address may hold a password.
+      problems.push(`${name} is not an address like https://api.example.com/v1.`);
+      return null;
+    },
+  };
+}
+
+function readSecret(name: string, value: string | null, problems: string[]): Secret | null {
+  if (value !== null && /[^\x21-\x7e]/.test(value)) {
+    problems.push(`${name} contains a space or a character outside ASCII: check how it was copied.`);
+  }
+  return value === null ? null : new Secret(value);
+}
+
+function quote(value: string): string {
+  return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
+}
+
+function unknownVariables(environment: Environment): string[] {
+  return Object.keys(environment)
+    .filter((name) => name.startsWith("EXOLOOP_") && !ownVariables.includes(name))
+    .sort()
+    .map((name) => `${name} is not known: did you mean ${nearest(name, ownVariables)}?`);
+}
+
+function nearest(name: string, candidates: readonly string[]): string {
+  const [best] = candidates
+    .map((candidate) => ({ candidate, distance: editDistance(name, candidate) }))
+    .sort((left, right) => left.distance - right.distance);
+  return best?.candidate ?? "";
+}
+
+/** Levenshtein distance: insertions, deletions and replacements that turn one text into the other. */
+function editDistance(from: string, to: string): number {
+  let previous = Array.from({ length: to.length + 1 }, (_, index) => index);
+  for (let row = 1; row <= from.length; row += 1) {
+    const current = [row];
+    for (let column = 1; column <= to.length; column += 1) {
+      const replaced = (previous[column - 1] ?? 0) + (from[row - 1] === to[column - 1] ? 0 : 1);
+      current.push(Math.min(replaced, (previous[column] ?? 0) + 1, (current[column - 1] ?? 0) + 1));
+    }
+    previous = current;
+  }
+  return previous[to.length] ?? 0;
+}

@@ -1,0 +1,123 @@
+/**
+ * Finding stored files by name and by content.
+ *
+ * Grep narrows by the trigram index where the pattern has literals, then matches lines here, so that the dialect is the
+ * same as in the workspace; a model's pattern never reaches Postgres. The planner does not count the cost of reading
+ * large values and would rather scan, so the query forbids it the scan: the search text has no other index.
+ * @module
+ */
+import { type Kysely, sql, type Transaction } from "kysely";
+import type { Tables } from "../../db/tables.ts";
+import { compileGlob } from "../glob-pattern.ts";
+import { isWithin, relativePath } from "../path.ts";
+import { compileSearchPattern, matchingLines, type SearchPattern } from "../search-pattern.ts";
+import type { FileMatch, GrepMatch, GrepRequest } from "../store.ts";
+
+/** Files read at once; one batch holds at most this many texts of a mebibyte. */
+const batchFiles = 64;
+
+export interface SearchScope {
+  readonly organizationId: string;
+  readonly mount: string;
+}
+
+/** `path` may be a directory in the mount, the mount itself, or a directory above it. */
+export async function globStored(
+  database: Kysely<Tables>,
+  scope: SearchScope,
+  path: string,
+  pattern: string,
+  maximum: number,
+): Promise<readonly FileMatch[]> {
+  const matches = compileGlob(pattern);
+  const rows = await database
+    .selectFrom("file_entries")
+    .select(["path", "updated_at"])
+    .where("organization_id", "=", scope.organizationId)
+    .where("mount", "=", scope.mount)
+    .where("kind", "=", "file")
+    .where(below(scope, path))
+    .orderBy("updated_at", "desc")
+    .orderBy("path")
+    .execute();
+  const found: FileMatch[] = [];
+  for (const row of rows) {
+    if (found.length >= maximum) break;
+    if (matches(relativePath(path, row.path))) found.push({ path: row.path, modifiedAt: row.updated_at.getTime() });
+  }
+  return found;
+}
+
+/** Matches in path order. */
+export async function grepStored(database: Kysely<Tables>, scope: SearchScope, request: GrepRequest): Promise<readonly GrepMatch[]> {
+  const pattern = compileSearchPattern(request.pattern, request.ignoreCase);
+  const wanted = request.glob === undefined ? () => true : compileGlob(request.glob, { anyDepth: true });
+  const candidates = await database.transaction().execute((transaction) => findCandidates(transaction, scope, request.path, pattern));
+  const selected = candidates.filter((candidate) => {
+    return candidate.path === request.path || wanted(relativePath(request.path, candidate.path));
+  });
+  const found: GrepMatch[] = [];
+  for (let start = 0; start < selected.length; start += batchFiles) {
+    for (const { path, body } of await readTexts(database, selected.slice(start, start + batchFiles))) {
+      for (const match of matchingLines(body, pattern)) {
+        found.push({ path, ...match });
+        if (found.length >= request.maximumMatches) return found;
+      }
+      // A megabyte takes milliseconds: other requests of this process run in between.
+      if (body.length > 100_000) await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+  return found;
+}
+
+interface Candidate {
+  readonly id: number;
+  readonly path: string;
+}
+
+async function findCandidates(
+  transaction: Transaction<Tables>,
+  scope: SearchScope,
+  path: string,
+  pattern: SearchPattern,
+): Promise<readonly Candidate[]> {
+  if (pattern.literals.length > 0) {
+    await sql`set local enable_seqscan = off`.execute(transaction);
+  }
+  const { rows } = await candidateQuery(scope, path, pattern).execute(transaction);
+  return rows;
+}
+
+/** Exported for the test that looks at its plan. */
+export function candidateQuery(scope: SearchScope, path: string, pattern: SearchPattern) {
+  const like = sql.raw(pattern.ignoreCase ? "ilike" : "like");
+  const conditions = pattern.literals.map((literal) => sql`and body ${like} ${`%${literal.replace(/[\\%_]/g, "\\$&")}%`}`);
+  const narrowed =
+    conditions.length === 0
+      ? sql``
+      : sql`and id in (
+          with candidates as materialized (
+            select entry_id from file_texts where organization_id = ${scope.organizationId} ${sql.join(conditions, sql` `)}
+          ) select entry_id from candidates)`;
+  const start = below(scope, path);
+  return sql<Candidate>`
+    select id, path from file_entries
+    where organization_id = ${scope.organizationId} and mount = ${scope.mount} and kind = 'file' and ${start} ${narrowed}
+    order by path`;
+}
+
+async function readTexts(database: Kysely<Tables>, candidates: readonly Candidate[]) {
+  return database
+    .selectFrom("file_texts")
+    .innerJoin("file_entries", "file_entries.id", "file_texts.entry_id")
+    .select(["file_entries.path", "file_texts.body"])
+    .where("file_texts.entry_id", "in", candidates.map((candidate) => candidate.id))
+    .orderBy("file_entries.path")
+    .execute();
+}
+
+function below(scope: SearchScope, path: string) {
+  if (isWithin(path, scope.mount)) return sql<boolean>`true`;
+  // Everything below a directory sorts between its path with a slash and its path with the next character.
+  return sql<boolean>`(path = ${path} or (path > ${`${path}/`} and path < ${`${path}0`}))`;
+}

@@ -1,0 +1,79 @@
+/**
+ * Files in Postgres, for a whole organization: opened as a store for one session, and asked for what changed by the
+ * projection into sandboxes.
+ * @module
+ */
+import type { Kysely } from "kysely";
+import type { Tables } from "../../db/tables.ts";
+import type { StoredMount } from "../mounts.ts";
+import type { FileStore } from "../store.ts";
+import { type CommitDecision, commitFiles, type CommitRequest, type Committed, type CommitView } from "./commit.ts";
+import { filesAtRevision, findHeads, listHeads, mountRevision, type PastFile, readContents, type StoredFile } from "./rows.ts";
+import { createSessionStore, markKnown } from "./session-store.ts";
+import { importSkill, type SkillFile } from "./skills.ts";
+
+/** A path that changed; `head` is null where it was deleted. */
+export interface StoredChange {
+  readonly path: string;
+  readonly head: StoredFile | null;
+}
+
+export interface StoredFiles {
+  /** The store as one session sees it. `sessionId` is null for the API. */
+  open(owner: { readonly organizationId: string; readonly sessionId: string | null }, mount: StoredMount): FileStore;
+  /** Grows by one with every commit of the mount; zero for a mount that nobody has written to. */
+  revision(organizationId: string, mount: string): Promise<number>;
+  /** Each path that changed after the revision, once, as it is now. */
+  changesSince(organizationId: string, mount: string, revision: number): Promise<readonly StoredChange[]>;
+  /** Every file of the mount, in path order. */
+  manifest(organizationId: string, mount: string): Promise<readonly StoredFile[]>;
+  /** The mount as it was: the last version of each path up to the revision. */
+  atRevision(organizationId: string, mount: string, revision: number): Promise<readonly PastFile[]>;
+  /** Contents by hash. The caller bounds their number and size. */
+  contents(organizationId: string, hashes: readonly string[]): Promise<ReadonlyMap<string, Uint8Array>>;
+  commit<Result>(
+    request: CommitRequest,
+    decide: (view: CommitView) => Promise<CommitDecision<Result>> | CommitDecision<Result>,
+  ): Promise<Committed<Result>>;
+  /** The session has these versions before its eyes: it may overwrite them. */
+  markKnown(organizationId: string, sessionId: string, versions: ReadonlyMap<string, number>): Promise<void>;
+  /**
+   * Makes `/skills/<name>` hold exactly these files, in one commit; the same files again change nothing.
+   * @throws FileError `invalid_path`, `too_large`, `path_conflict`
+   */
+  importSkill(organizationId: string, name: string, files: readonly SkillFile[]): Promise<{ readonly revision: number }>;
+}
+
+/** @example const files = createStoredFiles(database); await files.importSkill(organizationId, "review", [...]) */
+export function createStoredFiles(database: Kysely<Tables>): StoredFiles {
+  return {
+    open: (owner, mount) => createSessionStore(database, owner, mount),
+    revision: (organizationId, mount) => mountRevision(database, organizationId, mount),
+    changesSince: (organizationId, mount, revision) => changesSince(database, organizationId, mount, revision),
+    manifest: (organizationId, mount) => listHeads(database, organizationId, mount),
+    atRevision: (organizationId, mount, revision) => filesAtRevision(database, organizationId, mount, revision),
+    contents: (organizationId, hashes) => readContents(database, organizationId, hashes),
+    commit: (request, decide) => commitFiles(database, request, decide),
+    markKnown: (organizationId, sessionId, versions) => markKnown(database, { organizationId, sessionId }, versions),
+    importSkill: (organizationId, name, files) => importSkill(database, organizationId, name, files),
+  };
+}
+
+async function changesSince(
+  database: Kysely<Tables>,
+  organizationId: string,
+  mount: string,
+  revision: number,
+): Promise<readonly StoredChange[]> {
+  const rows = await database
+    .selectFrom("file_versions")
+    .select("path")
+    .distinct()
+    .where("organization_id", "=", organizationId)
+    .where("mount", "=", mount)
+    .where("revision", ">", revision)
+    .execute();
+  const paths = rows.map((row) => row.path);
+  const heads = await findHeads(database, organizationId, paths);
+  return paths.map((path) => ({ path, head: heads.get(path) ?? null }));
+}

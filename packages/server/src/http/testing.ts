@@ -1,0 +1,74 @@
+/** The app with real repositories, a real session log and a real notice board, for tests. Only the engine is missing. @module */
+import { randomUUID } from "node:crypto";
+import { createAgentRepository } from "../agents/agents.ts";
+import { createEnvironmentRepository } from "../agents/environments.ts";
+import { createTestDatabase, type TestDatabase } from "../db/testing.ts";
+import type { Engine } from "../engine/engine.ts";
+import { authenticate, createApiKey } from "../orgs/api-keys.ts";
+import { type ClosableNoticeBoard, createNoticeBoard } from "../sessions/notice-board.ts";
+import { createSessionService } from "../sessions/service.ts";
+import { type HttpApp, createApp } from "./app.ts";
+import { type Listener, listen } from "./listen.ts";
+import type { Principal, SessionService } from "./session-port.ts";
+
+const silent = () => undefined;
+export const silentLog = { debug: silent, info: silent, warn: silent, error: silent };
+
+export interface TestServer {
+  readonly http: HttpApp;
+  readonly listener: Listener;
+  readonly test: TestDatabase;
+  readonly notices: ClosableNoticeBoard;
+  readonly sessions: SessionService;
+  /** A key of an organization of its own, and who it stands for. */
+  newOrganization(scopes?: readonly ("admin" | "sessions")[]): Promise<{ apiKey: string; principal: Principal }>;
+  /** Sessions that were woken, in order. */
+  readonly woken: string[];
+  stop(): Promise<void>;
+}
+
+export async function startTestServer(options: { readonly pingMilliseconds?: number } = {}): Promise<TestServer> {
+  const test = await createTestDatabase();
+  const { database } = test;
+  const notices = await createNoticeBoard({ connectionString: test.url, log: silentLog });
+  const woken: string[] = [];
+  const engine: Engine = {
+    start: () => Promise.resolve(),
+    wake: (sessionId) => Promise.resolve(void woken.push(sessionId)),
+    wakeAt: () => Promise.resolve(),
+    stop: () => Promise.resolve(),
+  };
+  const sessions = createSessionService({ database, engine, notices, releaseSandbox: () => Promise.resolve() });
+  const http = createApp({
+    sessions,
+    agents: createAgentRepository(database),
+    environments: createEnvironmentRepository(database),
+    authenticate: (apiKey) => authenticate(database, apiKey),
+    notices,
+    health: { ready: async () => void (await database.selectFrom("organizations").select("id").limit(1).execute()) },
+    log: silentLog,
+    ...options,
+  });
+  const listener = await listen(http, "127.0.0.1", 0);
+  return {
+    http,
+    listener,
+    test,
+    notices,
+    sessions,
+    woken,
+    async newOrganization(scopes = ["admin"]) {
+      const id = `org_${randomUUID()}`;
+      await database.insertInto("organizations").values({ id, name: "Test" }).execute();
+      const { apiKey } = await createApiKey(database, { organizationId: id, name: "test", scopes });
+      const principal = await authenticate(database, apiKey);
+      if (principal === null) throw new Error("the new key does not work");
+      return { apiKey, principal };
+    },
+    async stop() {
+      await listener.stop(1_000);
+      await notices.close();
+      await test.drop();
+    },
+  };
+}

@@ -1,0 +1,192 @@
+/** The composition root: the only file that names concrete implementations. @module */
+import { join } from "node:path";
+import { createId } from "@exoloop/protocol/ids";
+import type { SandboxProvider } from "@exoloop/sandbox/contract";
+import { createLocalProvider } from "@exoloop/sandbox/providers/local/provider";
+import { createUnavailableProvider } from "@exoloop/sandbox/providers/unavailable";
+import { createAgentRepository } from "./agents/agents.ts";
+import { createEnvironmentRepository } from "./agents/environments.ts";
+import type { Config } from "./config.ts";
+import { type Database, openDatabase } from "./db/database.ts";
+import { migrate } from "./db/migrate.ts";
+import type { Engine } from "./engine/engine.ts";
+import { createPgBossEngine } from "./engine/pg-boss-engine.ts";
+import { createSessionFiles, type SessionFiles } from "./files/session-files.ts";
+import { createApp } from "./http/app.ts";
+import { listen } from "./http/listen.ts";
+import { driveTurn, type DriverDependencies } from "./loop/driver.ts";
+import { createModels, defaultModel } from "./models/registry.ts";
+import { createAuthenticator } from "./orgs/api-keys.ts";
+import { createFirstOrganization } from "./orgs/organizations.ts";
+import { createDirectoryBlobStore } from "./sandboxes/blobs.ts";
+import { createCommandRunner } from "./sandboxes/command-runner.ts";
+import { createPersonCommands } from "./sandboxes/person-commands.ts";
+import { listSandboxes } from "./sandboxes/summary.ts";
+import type { SandboxOwner } from "./sandboxes/workspace.ts";
+import { createWorkspaces, type Workspaces } from "./sandboxes/workspaces.ts";
+import { createNoticeBoard } from "./sessions/notice-board.ts";
+import type { NoticeBoard } from "./sessions/notices.ts";
+import { createSessionService } from "./sessions/service.ts";
+import type { Logger } from "./telemetry/logger.ts";
+import { builtInTools } from "./tools/built-in.ts";
+import { createToolRegistry } from "./tools/registry.ts";
+
+export interface RunningServer {
+  readonly url: string;
+  readonly firstAdminKey: string | null;
+  readonly model: string;
+  importSkill(name: string, files: Readonly<Record<string, string>>): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** Where the launcher has put what the server uses. */
+export interface Places {
+  readonly databaseUrl: string;
+  /** The sandbox host's socket; null where no sandbox can be had. */
+  readonly sandboxSocket: string | null;
+}
+
+const stopGraceMs = 5_000;
+
+/** Starts HTTP and worker in this process. */
+export async function startServer(config: Config, places: Places, log: Logger): Promise<RunningServer> {
+  const { databaseUrl } = places;
+  await migrate(databaseUrl);
+  const database = await openDatabase(databaseUrl, {
+    maximumConnections: config.concurrency + 10,
+    applicationName: "exoloop server",
+  });
+  const first = await createFirstOrganization(database);
+  const notices = await createNoticeBoard({ connectionString: databaseUrl, log });
+  const engine = createPgBossEngine({ connectionString: databaseUrl, database, concurrency: config.concurrency, log });
+  const sandboxes = await openSandboxes(config, places, database, notices, log);
+  const dependencies = driverDependencies({ config, database, engine, notices, sandboxes, log });
+  await engine.start(({ sessionId }) => driveTurn(dependencies, sessionId));
+  const http = createHttp({ database, engine, notices, sandboxes, models: dependencies.models, log });
+  const listener = await listen(http, config.host, config.port);
+  return {
+    url: listener.url,
+    firstAdminKey: first.apiKey,
+    model: config.defaultModel ?? (await defaultModel(modelsConfig(config))),
+    importSkill: (name, files) => sandboxes.files.importSkill(first.organizationId, name, files),
+    async stop() {
+      await listener.stop(stopGraceMs);
+      await engine.stop(stopGraceMs);
+      await sandboxes.workspaces.settle();
+      await sandboxes.provider.close();
+      await notices.close();
+      await database.destroy();
+    },
+  };
+}
+
+interface Sandboxes {
+  readonly provider: SandboxProvider;
+  readonly workspaces: Workspaces;
+  readonly files: SessionFiles;
+  readonly commandsOf: (owner: SandboxOwner) => ReturnType<typeof createCommandRunner>;
+}
+
+async function openSandboxes(
+  config: Config,
+  places: Places,
+  database: Database,
+  notices: NoticeBoard,
+  log: Logger,
+): Promise<Sandboxes> {
+  const provider =
+    places.sandboxSocket === null
+      ? createUnavailableProvider("This server runs without sandboxes.", "Start it with EXOLOOP_SANDBOX=auto.")
+      : await createLocalProvider({ socketPath: places.sandboxSocket });
+  const lease = {
+    database,
+    provider,
+    notices,
+    blobs: createDirectoryBlobStore(join(config.home, "blobs")),
+    resources: { memoryBytes: 2 * 1024 ** 3, processes: 512, diskBytes: 4 * 1024 ** 3 },
+  };
+  const workspaces = createWorkspaces({ ...lease, log });
+  const files = createSessionFiles({ database, workspaces });
+  return {
+    provider,
+    workspaces,
+    files,
+    commandsOf: (owner) =>
+      createCommandRunner({ ...lease, workspaces, projection: files.projectionOf(owner) }, owner),
+  };
+}
+
+interface Parts {
+  readonly config: Config;
+  readonly database: Database;
+  readonly engine: Engine;
+  readonly notices: NoticeBoard;
+  readonly sandboxes: Sandboxes;
+  readonly log: Logger;
+}
+
+function modelsConfig(config: Config) {
+  return {
+    anthropicApiKey: config.anthropic.apiKey?.reveal(),
+    anthropicBaseUrl: config.anthropic.baseUrl ?? undefined,
+    openaiApiKey: config.openai.apiKey?.reveal(),
+    openaiBaseUrl: config.openai.baseUrl ?? undefined,
+  };
+}
+
+function driverDependencies({ config, database, engine, notices, sandboxes, log }: Parts): DriverDependencies {
+  return {
+    database,
+    engine,
+    notices,
+    log,
+    models: createModels(modelsConfig(config)),
+    tools: createToolRegistry(builtInTools),
+    toolContext: (claim, call, options) => ({
+      toolUseId: call.toolUseId,
+      actor: {
+        organizationId: claim.organizationId,
+        sessionId: claim.sessionId,
+        toolUseId: call.toolUseId,
+        via: "tool",
+      },
+      files: sandboxes.files.routerOf(claim),
+      commands: sandboxes.commandsOf(claim),
+      ...options,
+    }),
+  };
+}
+
+function createHttp(
+  parts: Pick<Parts, "database" | "engine" | "notices" | "sandboxes" | "log"> & Pick<DriverDependencies, "models">,
+) {
+  const { database, engine, notices, sandboxes, log, models } = parts;
+  const sessions = createSessionService({
+    database,
+    engine,
+    notices,
+    releaseSandbox: (owner) =>
+      sandboxes.workspaces
+        .release(owner)
+        .catch((error: unknown) => log.error({ session: owner.sessionId, error }, "sandbox not destroyed")),
+  });
+  return createApp({
+    sessions,
+    agents: createAgentRepository(database),
+    environments: createEnvironmentRepository(database),
+    authenticate: createAuthenticator(database),
+    notices,
+    health: { ready: () => askDatabase(database) },
+    models: () => models.list(),
+    commands: createPersonCommands({ sessions, commandsOf: sandboxes.commandsOf, newId: () => createId("event") }),
+    sandboxes: {
+      list: async (principal) =>
+        (await listSandboxes(database, principal.organizationId, 200)).map((figures) => ({ type: "sandbox", ...figures })),
+    },
+    log,
+  });
+}
+
+async function askDatabase(database: Database): Promise<void> {
+  await database.selectFrom("organizations").select("id").limit(1).execute();
+}

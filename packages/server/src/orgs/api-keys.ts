@@ -1,0 +1,123 @@
+/**
+ * API keys: shown once, stored as a hash, limited by scopes. A key is 160 random bits, so one round of SHA-256 protects
+ * it as well as a slow hash would, and a lookup by hash takes the same time for every wrong key.
+ * @module
+ */
+import { createHash, randomBytes } from "node:crypto";
+import { createId } from "@exoloop/protocol/ids";
+import { type Kysely, sql } from "kysely";
+import type { Tables } from "../db/tables.ts";
+
+/** `admin` may do everything in its organization; `sessions` may use agents and run sessions. */
+export const apiKeyScopes = ["admin", "sessions"] as const;
+export type ApiKeyScope = (typeof apiKeyScopes)[number];
+
+/** Who is calling. */
+export interface Principal {
+  readonly organizationId: string;
+  readonly apiKeyId: string;
+  readonly scopes: readonly string[];
+}
+
+const keyPrefix = "exo_";
+const keyPattern = /^exo_[0-9a-hjkmnp-tv-z]{32}$/;
+const alphabet = "0123456789abcdefghjkmnpqrstvwxyz";
+
+/**
+ * Makes a key. `apiKey` is the only copy of it there will ever be.
+ * @example const { apiKey } = await createApiKey(database, { organizationId, name: "CI", scopes: ["sessions"] });
+ */
+export async function createApiKey(
+  database: Kysely<Tables>,
+  request: { readonly organizationId: string; readonly name: string; readonly scopes: readonly ApiKeyScope[] },
+): Promise<{ readonly id: string; readonly apiKey: string }> {
+  const id = createId("apiKey");
+  const apiKey = generateKey();
+  await database
+    .insertInto("api_keys")
+    .values({
+      id,
+      organization_id: request.organizationId,
+      name: request.name,
+      key_hash: hashKey(apiKey),
+      scopes: [...request.scopes],
+    })
+    .execute();
+  return { id, apiKey };
+}
+
+/** Ends a key for good; false when the organization has no such key that is still valid. */
+export async function revokeApiKey(database: Kysely<Tables>, organizationId: string, id: string): Promise<boolean> {
+  const result = await database
+    .updateTable("api_keys")
+    .set({ revoked_at: sql<Date>`now()` })
+    .where("id", "=", id)
+    .where("organization_id", "=", organizationId)
+    .where("revoked_at", "is", null)
+    .executeTakeFirst();
+  return result.numUpdatedRows > 0n;
+}
+
+/**
+ * Whose key this is; null when it is unknown or revoked. Notes when the key was last used, at most once a minute. For
+ * every request use `createAuthenticator`.
+ */
+export async function authenticate(database: Kysely<Tables>, apiKey: string): Promise<Principal | null> {
+  if (!keyPattern.test(apiKey)) return null;
+  const { rows } = await sql<{ id: string; organization_id: string; scopes: string[] }>`
+    with found as (
+      select id, organization_id, scopes, last_used_at from api_keys
+      where key_hash = ${hashKey(apiKey)} and revoked_at is null
+    ), used as (
+      update api_keys set last_used_at = now() from found
+      where api_keys.id = found.id and (found.last_used_at is null or found.last_used_at < now() - interval '1 minute')
+    )
+    select id, organization_id, scopes from found`.execute(database);
+  const row = rows[0];
+  return row === undefined ? null : { organizationId: row.organization_id, apiKeyId: row.id, scopes: row.scopes };
+}
+
+export interface AuthenticatorOptions {
+  /** How long an answer is remembered, and so how long a revoked key may still work. */
+  readonly rememberMilliseconds?: number;
+  /** A stranger's keys must not fill the memory. */
+  readonly maximumRemembered?: number;
+}
+
+/** `authenticate` with a short memory: a busy client costs one query every few seconds. */
+export function createAuthenticator(
+  database: Kysely<Tables>,
+  options: AuthenticatorOptions = {},
+): (apiKey: string) => Promise<Principal | null> {
+  const rememberMilliseconds = options.rememberMilliseconds ?? 5000;
+  const maximumRemembered = options.maximumRemembered ?? 1000;
+  // By hash, so that no key lies in memory longer than its request.
+  const remembered = new Map<string, { readonly until: number; readonly answer: Promise<Principal | null> }>();
+  return (apiKey) => {
+    if (!keyPattern.test(apiKey)) return Promise.resolve(null);
+    const hash = hashKey(apiKey).toString("base64");
+    const known = remembered.get(hash);
+    if (known !== undefined && known.until > Date.now()) return known.answer;
+    remembered.delete(hash);
+    const answer = authenticate(database, apiKey);
+    remembered.set(hash, { until: Date.now() + rememberMilliseconds, answer });
+    // A map keeps the order of insertion: the first is the oldest.
+    const oldest = remembered.keys().next();
+    if (remembered.size > maximumRemembered && oldest.done !== true) remembered.delete(oldest.value);
+    // An outage is not an answer.
+    answer.catch(() => remembered.delete(hash));
+    return answer;
+  };
+}
+
+function generateKey(): string {
+  let key = keyPrefix;
+  let bits = 0n;
+  for (const byte of randomBytes(20)) bits = (bits << 8n) | BigInt(byte);
+  for (let position = 155n; position >= 0n; position -= 5n) key += alphabet.charAt(Number((bits >> position) & 31n));
+  return key;
+}
+
+function hashKey(apiKey: string): Buffer {
+  return createHash("sha256").update(apiKey).digest();
+}

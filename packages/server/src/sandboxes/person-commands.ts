@@ -1,0 +1,37 @@
+/** Commands that a person runs in a session's sandbox, beside those of the agent and one at a time with them. @module */
+import type { CommandResult } from "@exoloop/protocol/sandboxes";
+import { SandboxUnavailableError } from "@exoloop/sandbox/errors";
+import { Problem } from "../errors.ts";
+import type { CommandPort } from "../http/routes/sandboxes.ts";
+import type { SessionService } from "../http/session-port.ts";
+import type { CommandRunner } from "../tools/tool.ts";
+import type { SandboxOwner } from "./workspace.ts";
+
+export function createPersonCommands(dependencies: {
+  readonly sessions: Pick<SessionService, "head">;
+  readonly commandsOf: (owner: SandboxOwner) => CommandRunner;
+  readonly newId: () => string;
+}): CommandPort {
+  return {
+    async run(principal, sessionId, request): Promise<CommandResult> {
+      const head = await dependencies.sessions.head(principal, sessionId);
+      if (head.archived) {
+        throw new Problem("session_archived", "The session is archived and has no sandbox.", "Create a new session.");
+      }
+      const outcome = await dependencies
+        .commandsOf({ sessionId, organizationId: principal.organizationId })
+        .run({
+          commandId: dependencies.newId(),
+          command: request.command,
+          timeoutMs: request.timeoutMs,
+          abortSignal: request.signal,
+          reattach: false,
+        })
+        .catch((error: unknown) => {
+          if (!(error instanceof SandboxUnavailableError)) throw error;
+          throw new Problem("sandbox_unavailable", error.message, error.remedy);
+        });
+      return { ...outcome, notices: [...outcome.notices] };
+    },
+  };
+}
