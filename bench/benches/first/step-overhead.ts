@@ -56,7 +56,7 @@ export async function measureStepOverhead(directory: string, rounds: number): Pr
     notices,
     log,
     models: instantModel(rounds),
-    tools: { definitions: [nothing.definition], find: () => nothing, run: (tool, input, context) => tool.run(input, context) },
+    tools: { definitions: [nothing.definition], find: () => nothing, run: (tool, input, context) => tool.run(input ?? {}, context) },
     toolContext: (claim, call, options) => ({
       toolUseId: call.toolUseId,
       actor: { organizationId: claim.organizationId, sessionId: claim.sessionId, toolUseId: call.toolUseId, via: "tool" },

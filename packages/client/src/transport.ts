@@ -9,7 +9,7 @@ export interface ClientOptions {
   readonly fetch?: typeof fetch;
 }
 
-export type QueryValue = string | number | boolean | Date | readonly string[] | null | undefined;
+type QueryValue = string | number | boolean | Date | readonly string[] | null | undefined;
 export type Query = Readonly<Record<string, QueryValue>>;
 
 export interface RequestOptions {

@@ -21,7 +21,7 @@ export const modelInput = z.union([
 ]);
 export type ModelInput = z.infer<typeof modelInput>;
 
-export const modelChoice = z.object({
+const modelChoice = z.object({
   id: modelId,
   effort: z.exactOptional(effort),
   inference_geo: z.exactOptional(z.string()),
@@ -36,14 +36,14 @@ export const skillInput = z.strictObject({
   version: z.exactOptional(z.string().min(1).max(128).nullable()),
 });
 export type SkillInput = z.infer<typeof skillInput>;
-export const skillChoice = z.object({
+const skillChoice = z.object({
   type: z.enum(["anthropic", "custom"]),
   skill_id: skillId,
   version: z.string(),
 });
 export type SkillChoice = z.infer<typeof skillChoice>;
 
-export const executionIdentity = z.discriminatedUnion("type", [
+const executionIdentity = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("service_account") }),
   z.strictObject({ type: z.literal("aws_role"), role_arn: z.string().min(1).max(2048) }),
 ]);

@@ -16,12 +16,12 @@ const plainTextSource = z.strictObject({
   data: z.string(),
 });
 
-export const imageBlock = z.strictObject({
+const imageBlock = z.strictObject({
   type: z.literal("image"),
   source: z.discriminatedUnion("type", [base64Source, urlSource, fileSource]),
 });
 
-export const documentBlock = z.strictObject({
+const documentBlock = z.strictObject({
   type: z.literal("document"),
   source: z.discriminatedUnion("type", [base64Source, plainTextSource, urlSource, fileSource]),
   context: z.exactOptional(z.string().nullable()),
@@ -30,7 +30,7 @@ export const documentBlock = z.strictObject({
 
 export const redactedBlock = z.strictObject({ type: z.literal("redacted") });
 
-export const searchResultBlock = z.strictObject({
+const searchResultBlock = z.strictObject({
   type: z.literal("search_result"),
   source: z.string(),
   title: z.string(),
@@ -39,10 +39,10 @@ export const searchResultBlock = z.strictObject({
 });
 
 export const messageBlock = z.discriminatedUnion("type", [textBlock, imageBlock, documentBlock, redactedBlock]);
-export type MessageBlock = z.infer<typeof messageBlock>;
+type MessageBlock = z.infer<typeof messageBlock>;
 
 export const resultBlock = z.discriminatedUnion("type", [textBlock, imageBlock, documentBlock, searchResultBlock]);
-export type ResultBlock = z.infer<typeof resultBlock>;
+type ResultBlock = z.infer<typeof resultBlock>;
 
 /** The blocks that a model can be shown without fetching anything: text, images in the request, text documents. */
 export type InlineBlock =

@@ -62,7 +62,7 @@ const networking = z.discriminatedUnion("type", [
 ]);
 export type Networking = z.infer<typeof networking>;
 
-export const environmentConfigInput = z.discriminatedUnion("type", [
+const environmentConfigInput = z.discriminatedUnion("type", [
   z.strictObject({
     type: z.literal("cloud"),
     networking: z.exactOptional(networkingInput.nullable()),

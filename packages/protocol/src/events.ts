@@ -7,17 +7,17 @@ const messageContent = z.array(messageBlock).min(1).max(100);
 const resultContent = z.exactOptional(z.array(resultBlock).max(100));
 const resultError = z.exactOptional(z.boolean().nullable());
 
-export const userMessage = z.strictObject({
+const userMessage = z.strictObject({
   type: z.literal("user.message"),
   content: messageContent,
 });
 
-export const userInterrupt = z.strictObject({
+const userInterrupt = z.strictObject({
   type: z.literal("user.interrupt"),
   session_thread_id: z.exactOptional(z.string().min(1).max(128).nullable()),
 });
 
-export const userToolConfirmation = z
+const userToolConfirmation = z
   .strictObject({
     type: z.literal("user.tool_confirmation"),
     tool_use_id: toolUseId,
@@ -29,21 +29,21 @@ export const userToolConfirmation = z
     path: ["deny_message"],
   });
 
-export const userCustomToolResult = z.strictObject({
+const userCustomToolResult = z.strictObject({
   type: z.literal("user.custom_tool_result"),
   custom_tool_use_id: toolUseId,
   content: resultContent,
   is_error: resultError,
 });
 
-export const userToolResult = z.strictObject({
+const userToolResult = z.strictObject({
   type: z.literal("user.tool_result"),
   tool_use_id: toolUseId,
   content: resultContent,
   is_error: resultError,
 });
 
-export const userDefineOutcome = z.strictObject({
+const userDefineOutcome = z.strictObject({
   type: z.literal("user.define_outcome"),
   description: z.string().min(1),
   rubric: z.discriminatedUnion("type", [
@@ -53,7 +53,7 @@ export const userDefineOutcome = z.strictObject({
   max_iterations: z.exactOptional(z.int().min(1).max(20).nullable()),
 });
 
-export const systemMessage = z.strictObject({
+const systemMessage = z.strictObject({
   type: z.literal("system.message"),
   content: z
     .array(z.strictObject({ type: z.literal("text"), text: z.string() }))
@@ -74,12 +74,11 @@ export const sendableEvent = z
   .meta({ id: "SendableEvent" });
 export type SendableEvent = z.infer<typeof sendableEvent>;
 
-export const maximumEventsPerRequest = 50;
+const maximumEventsPerRequest = 50;
 
 export const sendEventsRequest = z
   .strictObject({ events: z.array(sendableEvent).min(1).max(maximumEventsPerRequest) })
   .meta({ id: "SendEventsRequest" });
-export type SendEventsRequest = z.infer<typeof sendEventsRequest>;
 
 /** The events that this server acts on, with content that needs no fetching. */
 export type SupportedUserEvent =

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { timestamp } from "./values.ts";
 
-export const sandboxState = z.enum(["none", "creating", "awake", "suspended", "snapshotted", "gone"]);
+const sandboxState = z.enum(["none", "creating", "awake", "suspended", "snapshotted", "gone"]);
 export type SandboxState = z.infer<typeof sandboxState>;
 
 export const sandboxFigures = z.object({
@@ -27,7 +27,7 @@ export type Sandbox = z.infer<typeof sandbox>;
 
 export const sandboxList = z.object({ data: z.array(sandbox) }).meta({ id: "SandboxList" });
 
-export const maximumCommandMilliseconds = 600_000;
+const maximumCommandMilliseconds = 600_000;
 
 export const runCommandRequest = z
   .strictObject({
@@ -38,7 +38,7 @@ export const runCommandRequest = z
 export type RunCommandRequest = z.infer<typeof runCommandRequest>;
 
 /** How a command ended; `unknown` when its sandbox was lost, and never invented. */
-export const commandExit = z.discriminatedUnion("type", [
+const commandExit = z.discriminatedUnion("type", [
   z.object({ type: z.literal("exited"), code: z.int() }),
   z.object({ type: z.literal("signalled"), signal: z.int() }),
   z.object({ type: z.literal("timed_out") }),

@@ -141,11 +141,6 @@ export const sessionEvent = z
   .meta({ id: "SessionEvent" });
 export type SessionEvent = z.infer<typeof sessionEvent>;
 
-/** The types that `types[]` may ask for. */
-export const sessionEventTypes: ReadonlySet<string> = new Set(
-  [...userEvents, ...agentEvents, ...lifeEvents].map((event) => event.shape.type.value),
-);
-
 export const eventPage = pageOf(sessionEvent).meta({ id: "EventPage" });
 export const sentEvents = z
   .object({ data: z.array(z.discriminatedUnion("type", userEvents)) })

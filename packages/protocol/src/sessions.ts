@@ -19,7 +19,7 @@ const mcpServers = z.array(mcpServer).max(20);
 const version = z.int().min(1);
 
 /** An agent's identifier alone means its latest version. */
-export const sessionAgentReference = z.union([
+const sessionAgentReference = z.union([
   reference,
   z.discriminatedUnion("type", [
     z.strictObject({ type: z.literal("agent"), id: reference, version: z.exactOptional(version) }),
@@ -57,7 +57,7 @@ export const createSessionRequest = z
   .meta({ id: "CreateSessionRequest" });
 export type CreateSessionRequest = z.infer<typeof createSessionRequest>;
 
-export const sessionAgentUpdate = z.strictObject({
+const sessionAgentUpdate = z.strictObject({
   tools: z.exactOptional(tools),
   mcp_servers: z.exactOptional(mcpServers),
 });

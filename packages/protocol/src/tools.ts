@@ -1,7 +1,7 @@
 /** Tools of an agent: as they are sent, and as they are answered, with every default resolved. @module */
 import { z } from "zod";
 
-export const permissionPolicy = z.discriminatedUnion("type", [
+const permissionPolicy = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("always_allow") }),
   z.strictObject({ type: z.literal("always_ask") }),
   z.strictObject({ type: z.literal("auto") }),
@@ -16,7 +16,6 @@ const settings = {
 const resolvedSettings = { enabled: z.boolean(), permission_policy: permissionPolicy };
 
 export const builtInToolNames = ["bash", "edit", "read", "write", "glob", "grep", "web_fetch", "web_search"] as const;
-export type BuiltInToolName = (typeof builtInToolNames)[number];
 
 const domain = z.string().min(1).max(253);
 const domains = z.array(domain).min(1).max(64);

@@ -19,11 +19,9 @@ function hasFewPairs(pairs: object): boolean {
 export const metadata = z
   .record(metadataKey, metadataValue)
   .refine(hasFewPairs, `at most ${maximumMetadataPairs} pairs are allowed`);
-export type Metadata = z.infer<typeof metadata>;
 
 /** A string sets the key, null deletes it, an absent key stays. */
 export const metadataPatch = z.record(metadataKey, metadataValue.nullable());
-export type MetadataPatch = z.infer<typeof metadataPatch>;
 
 /**
  * Applies a patch. The result may exceed the limit of pairs: the caller checks it against `metadata`.

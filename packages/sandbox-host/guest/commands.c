@@ -1,56 +1,25 @@
 /*
- * Commands. Each has its own session and a thread that moves its output into a log of chunks (u8 stream, u32 length,
- * bytes) in order of arrival. The log keeps the first LOG_BYTES_PER_COMMAND; what follows is counted and dropped, so
- * that neither a loud command nor a slow reader can exhaust memory or block the other.
+ * The table of commands, and the requests about them. A command is found by its identifier as long as the sandbox
+ * lives, running or not, so that whoever lost a connection can join it again at the byte where it was.
  */
 #define _GNU_SOURCE
-#include "supervisor.h"
+#include "commands.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { CHUNK_HEADER_BYTES = 5, STDOUT = 0, STDERR = 1, DRAIN_READS = 64 };
+enum { EXIT_REPLY_BYTES = 13 };
 
-struct command {
-  char *identifier;
-  pid_t pid;
-  int output[2]; /* read ends; -1 after end of file */
-  int input;     /* write end; -1 when there is none */
-  int wake;      /* eventfd: the process ended, or a deadline changed */
-  int direct;    /* socket that gets the output instead of the log; -1 */
-  bool maintenance, exited, finished, timed_out;
-  bool released; /* no thread uses it any more */
-  int wait_status;
-  int64_t deadline, kill_deadline; /* monotonic ms; 0: none */
-  char *log;
-  size_t log_length, log_capacity;
-  uint64_t dropped;
-  int watchers[MAXIMUM_CONNECTIONS]; /* eventfds of attached connections */
-  int watcher_count;
-};
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards everything below and every command */
-static struct command *command_table[MAXIMUM_COMMANDS];
-static int command_count;
-static size_t log_bytes_total;
-static bool suspended;
-static int work_descriptors[MAXIMUM_FDS], work_descriptor_count;
-
-void set_work_descriptors(const int *descriptors, int count) {
-  memcpy(work_descriptors, descriptors, sizeof(int) * (size_t)count);
-  work_descriptor_count = count;
-}
+pthread_mutex_t command_lock = PTHREAD_MUTEX_INITIALIZER;
+struct command *command_table[MAXIMUM_COMMANDS];
+int command_count;
 
 static struct command *find_command(const char *identifier) {
   for (int i = command_count - 1; i >= 0; i--) {
@@ -74,11 +43,13 @@ static void release_command(struct command *command) {
 static void *serve_command(void *argument) {
   run_command(argument);
   release_command(argument);
+  prepare_candidate(); /* now, and not while a command starts: it would have to wait for the kernel */
   return NULL;
 }
 
 void record_exit(pid_t pid, int status) {
   pthread_mutex_lock(&command_lock);
+  forget_candidate(pid);
   for (int i = command_count - 1; i >= 0; i--) {
     struct command *command = command_table[i];
     if (command->pid != pid || command->exited) continue;
@@ -104,43 +75,34 @@ static void forget_oldest(void) {
   }
 }
 
-/* With the lock held. NULL with errno: no command was started. */
-static struct command *start_command(const char *identifier, const char *directory, char **arguments, char **variables,
-                                     uint8_t flags, uint32_t timeout_ms) {
-  int ours[3] = {-1, -1, -1}, theirs[3] = {-1, -1, -1};
+/* With the lock held. NULL: no command was started. */
+static struct command *start_command(const char *identifier, const char *directory, const char *text,
+                                     struct reader *overrides, uint8_t flags, uint32_t timeout_ms) {
+  struct candidate candidate;
   if (command_count == MAXIMUM_COMMANDS) forget_oldest();
   struct command *command = command_count < MAXIMUM_COMMANDS ? calloc(1, sizeof *command) : NULL;
   if (command == NULL) return NULL;
+  command->maintenance = flags & SPAWN_MAINTENANCE;
+  command->direct = -1;
   command->identifier = strdup(identifier);
   command->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  command->direct = -1;
-  command->maintenance = flags & SPAWN_MAINTENANCE;
-  bool ready = command->identifier != NULL && command->wake >= 0 && open_pipes(ours, theirs, flags & SPAWN_STDIN);
-  command->pid = ready ? fork() : -1;
-  if (command->pid == 0) become_command(command->maintenance, theirs, directory, arguments, variables);
-  int reason = errno;
-  for (int fd = 0; fd < 3; fd++) {
-    if (theirs[fd] >= 0) close(theirs[fd]);
-  }
-  if (command->pid < 0) {
-    for (int fd = 0; fd < 3; fd++) {
-      if (ours[fd] >= 0) close(ours[fd]);
-    }
+  bool ready = command->identifier != NULL && command->wake >= 0;
+  if (!ready || !take_candidate(command->maintenance, &candidate)) {
     if (command->wake >= 0) close(command->wake);
     free(command->identifier);
     free(command);
-    errno = reason;
     return NULL;
   }
-  command->input = ours[0];
-  command->output[0] = ours[1];
-  command->output[1] = ours[2];
+  bool sent = send_order(&candidate, flags & SPAWN_STDIN, directory, text, overrides);
+  if (!sent) kill(candidate.pid, SIGKILL); /* its end is reported like any other */
+  command->pid = candidate.pid;
+  command->input = candidate.pipes[0];
+  command->output[0] = candidate.pipes[1];
+  command->output[1] = candidate.pipes[2];
   if (timeout_ms > 0) command->deadline = now_ms() + timeout_ms;
   command_table[command_count++] = command;
   return command;
 }
-
-enum { EXIT_REPLY_BYTES = 13 };
 
 static void describe_exit(const struct command *command, char *next) {
   int status = command->wait_status;
@@ -214,19 +176,15 @@ bool handle_spawn(struct connection *connection, struct reader *reader) {
   uint32_t timeout_ms = (uint32_t)read_number(reader, 4);
   const char *identifier = read_string(reader), *directory = read_string(reader), *text = read_string(reader);
   char mapped[PATH_MAX];
-  if (!reader->valid || *identifier == '\0') return false;
-  char *arguments[] = {"bash", "--norc", "--noprofile", "-c", (char *)text, NULL};
-  char **variables = merge_environment(reader);
-  if (variables == NULL || !reader->valid || !map_path(directory, mapped, sizeof mapped)) {
-    free(variables);
+  bool terminated = reader->next == reader->end || reader->end[-1] == '\0';
+  if (!reader->valid || !terminated || *identifier == '\0' || !map_path(directory, mapped, sizeof mapped)) {
     return send_error(connection->socket, ERROR_FAILED, "malformed command");
   }
   pthread_mutex_lock(&command_lock);
   struct command *command = find_command(identifier);
   bool fresh = command == NULL;
   bool crowded = fresh && count_running() >= MAXIMUM_RUNNING_COMMANDS;
-  if (fresh && !crowded) command = start_command(identifier, mapped, arguments, variables, flags, timeout_ms);
-  free(variables);
+  if (fresh && !crowded) command = start_command(identifier, mapped, text, reader, flags, timeout_ms);
   if (command == NULL) {
     pthread_mutex_unlock(&command_lock);
     return send_error(connection->socket, ERROR_FAILED, crowded ? "too many commands are running" : "cannot start a process");
@@ -288,7 +246,7 @@ bool handle_status(struct connection *connection) {
   if (reply == NULL) return false;
   size_t length = 1;
   pthread_mutex_lock(&command_lock);
-  reply[0] = (char)suspended;
+  reply[0] = (char)is_suspended();
   for (int i = 0; i < command_count; i++) {
     size_t size = strlen(command_table[i]->identifier) + 1;
     if (command_table[i]->finished || command_table[i]->maintenance || length + size > MAXIMUM_FRAME_BYTES / 2) continue;
@@ -305,7 +263,7 @@ bool handle_suspend(struct connection *connection, bool suspend) {
   pid_t excluded[MAXIMUM_RUNNING_COMMANDS];
   int count = 0;
   pthread_mutex_lock(&command_lock);
-  suspended = suspend;
+  set_suspended(suspend);
   for (int i = 0; i < command_count && count < MAXIMUM_RUNNING_COMMANDS; i++) {
     if (command_table[i]->maintenance && !command_table[i]->exited) excluded[count++] = command_table[i]->pid;
   }

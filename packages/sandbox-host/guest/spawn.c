@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 enum { SHEET_BYTES = 2 * MAXIMUM_FRAME_BYTES };
@@ -55,13 +56,35 @@ static _Noreturn void follow_order(char *sheet) {
   refuse(errno == E2BIG ? "exoloop: the command or its environment is too long\n" : "exoloop: no shell\n");
 }
 
+/*
+ * Everything but the standard streams, the entrances and `order`, which is moved behind them. What else the supervisor
+ * has open must not be held open here: peers wait for its end.
+ */
+static int close_inherited(int order) {
+  int last = 2;
+  for (int i = 0; i < work_descriptor_count; i++) last = work_descriptors[i] > last ? work_descriptors[i] : last;
+  for (int fd = 3; fd <= last; fd++) {
+    bool entrance = false;
+    for (int i = 0; i < work_descriptor_count; i++) entrance = entrance || work_descriptors[i] == fd;
+    if (!entrance && fd != order) close(fd);
+  }
+  dup2(order, last + 1);
+  if (syscall(SYS_close_range, last + 2, ~0U, 0) != 0) {
+    for (int fd = last + 2; fd < 8192; fd++) close(fd);
+  }
+  fcntl(last + 1, F_SETFD, FD_CLOEXEC);
+  return last + 1;
+}
+
 /* In the forked child of a process with threads: async-signal-safe calls only, so no malloc. */
 static _Noreturn void become_candidate(bool maintenance, const int *ends, int order, char *sheet) {
   setsid();
-  for (int i = 0; !maintenance && i < work_descriptor_count; i++) {
-    if (write(work_descriptors[i], "0", 1) != 1) _exit(125);
-  }
   for (int fd = 0; fd < 3; fd++) dup2(ends[fd], fd);
+  order = close_inherited(order);
+  for (int i = 0; i < work_descriptor_count; i++) {
+    if (!maintenance && write(work_descriptors[i], "0", 1) != 1) _exit(125);
+    close(work_descriptors[i]);
+  }
   signal(SIGPIPE, SIG_DFL);
   signal(SIGXFSZ, SIG_DFL);
   sigset_t none;
@@ -100,10 +123,7 @@ static bool start_candidate(bool maintenance, struct candidate *candidate) {
   char *sheet = mmap(NULL, SHEET_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (sheet == MAP_FAILED) return false;
   pid_t pid = open_pipes(ours, theirs) ? fork() : -1;
-  if (pid == 0) {
-    close(ours[3]); /* or our own copy would keep the order pipe open when the supervisor ends */
-    become_candidate(maintenance, theirs, theirs[3], sheet);
-  }
+  if (pid == 0) become_candidate(maintenance, theirs, theirs[3], sheet);
   close_all(theirs, 4);
   if (pid < 0) {
     close_all(ours, 4);

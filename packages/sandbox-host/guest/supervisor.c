@@ -1,5 +1,5 @@
 #define _GNU_SOURCE
-#include "supervisor.h"
+#include "commands.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -124,6 +124,11 @@ static void confine(struct options *options) {
   if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) fail("dumpable");
 }
 
+static void *prepare_first_candidate(void *ignored) {
+  prepare_candidate();
+  return ignored;
+}
+
 int main(int count, char **arguments) {
   struct options options = {.listener = -1, .seccomp = -1};
   if (count == 3 && strcmp(arguments[1], "--probe") == 0) return printf("%ld\n", landlock_version()) < 0;
@@ -140,6 +145,7 @@ int main(int count, char **arguments) {
   sigprocmask(SIG_BLOCK, &child_signal, NULL); /* before any thread: they inherit it */
   int children = signalfd(-1, &child_signal, SFD_CLOEXEC | SFD_NONBLOCK);
   if (children < 0 || fcntl(options.listener, F_SETFD, FD_CLOEXEC) != 0) fail("--listen");
+  start_thread(prepare_first_candidate, NULL);
   for (;;) {
     struct pollfd polled[2] = {{options.listener, POLLIN, 0}, {children, POLLIN, 0}};
     if (poll(polled, 2, -1) < 0 && errno != EINTR) fail("poll");

@@ -99,8 +99,10 @@ export function discoverCgroups(name: string, only?: SuspendKind): CgroupHost {
   const pidsGroup = makeGroup(findMount("cgroup", "pids"), "pids", name);
   const limits = { unifiedLimits: false, memoryGroup, pidsGroup };
   const v2 = only === undefined || only === "cgroup-v2" ? makeGroup(findMount("cgroup2", null), "", name) : null;
-  if (v2 !== null && canFreezeV2(v2)) return { ...limits, kind: "cgroup-v2", group: v2, unifiedLimits: enableControllers(v2) };
-  const v1 = only === undefined || only === "cgroup-v1" ? makeGroup(findMount("cgroup", "freezer"), "freezer", name) : null;
+  if (v2 !== null && canFreezeV2(v2))
+    return { ...limits, kind: "cgroup-v2", group: v2, unifiedLimits: enableControllers(v2) };
+  const v1 =
+    only === undefined || only === "cgroup-v1" ? makeGroup(findMount("cgroup", "freezer"), "freezer", name) : null;
   if (v1 !== null) return { ...limits, kind: "cgroup-v1", group: v1 };
   return { ...limits, kind: "signal", group: null };
 }
@@ -144,12 +146,15 @@ export function createCgroups(host: CgroupHost, id: string, limits: Limits): San
   };
 }
 
-/** Descriptors of `cgroup.procs`: whoever holds one may enter, whatever its user. The caller closes them. */
+/**
+ * Descriptors of `cgroup.procs`: whoever holds one may enter, whatever its user. The one that may be stopped comes last.
+ * The caller closes them.
+ */
 export function openEntrances(cgroups: SandboxCgroups): { readonly join: number[]; readonly work: number[] } {
   const entrance = (group: string): number => openSync(join(group, "cgroup.procs"), "w");
   const { parent } = cgroups;
   if (parent === null) return { join: [], work: cgroups.limits.map(entrance) };
-  return { join: [entrance(join(parent, "init"))], work: [join(parent, "work"), ...cgroups.limits].map(entrance) };
+  return { join: [entrance(join(parent, "init"))], work: [...cgroups.limits, join(parent, "work")].map(entrance) };
 }
 
 export function closeAll(descriptors: readonly number[]): void {
@@ -235,7 +240,11 @@ export function listGroupIds(host: CgroupHost): string[] {
 
 export function cgroupsOf(host: CgroupHost, id: string): SandboxCgroups {
   const limits = [host.memoryGroup, host.pidsGroup].filter((group) => group !== null).map((group) => join(group, id));
-  return { kind: host.kind, parent: host.group === null ? null : join(host.group, id), limits: host.unifiedLimits ? [] : limits };
+  return {
+    kind: host.kind,
+    parent: host.group === null ? null : join(host.group, id),
+    limits: host.unifiedLimits ? [] : limits,
+  };
 }
 
 /** Removes our own directories, when nothing is left in them. */

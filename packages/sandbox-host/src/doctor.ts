@@ -66,7 +66,12 @@ async function checkNamespaces(launcher: string | null): Promise<Finding> {
     await execute(launcher, trial, { timeout: launchPatienceMs, env: {}, cwd: "/", ...identity });
     return { ...base, state: "ok", detail: "a process was started in namespaces of its own" };
   } catch (error) {
-    return { ...base, state: "missing", detail: `a sandbox cannot be started: ${describe(error)}`, remedy: namespaceRemedy };
+    return {
+      ...base,
+      state: "missing",
+      detail: `a sandbox cannot be started: ${describe(error)}`,
+      remedy: namespaceRemedy,
+    };
   }
 }
 
@@ -105,16 +110,27 @@ function checkSeccomp(): Finding {
   const known = process.arch === "x64" || process.arch === "arm64";
   if (/^Seccomp:/m.test(status) && known) return { ...base, state: "ok", detail: `available on ${process.arch}` };
   const detail = known ? "the kernel has no seccomp" : `there is no filter for ${process.arch}`;
-  return { ...base, state: "missing", detail, remedy: "Use x86-64 or arm64 with seccomp, or another sandbox provider." };
+  return {
+    ...base,
+    state: "missing",
+    detail,
+    remedy: "Use x86-64 or arm64 with seccomp, or another sandbox provider.",
+  };
 }
 
 /** Asks the kernel by way of the supervisor, which knows the call. */
 function checkLandlock(supervisor: string | null): Finding {
   const base = { id: "landlock", title: "Landlock (used by --sandbox weak)" };
-  const probe = supervisor === null ? null : spawnSync(supervisor, ["--probe", "landlock"], { timeout: launchPatienceMs });
+  const probe =
+    supervisor === null ? null : spawnSync(supervisor, ["--probe", "landlock"], { timeout: launchPatienceMs });
   const abi = Number(probe?.stdout?.toString().trim() || "0");
   if (abi >= 1) return { ...base, state: "ok", detail: `ABI ${abi}` };
-  return { ...base, state: "degraded", detail: "the kernel has no Landlock", remedy: "Boot with lsm=landlock,… if you need weak mode." };
+  return {
+    ...base,
+    state: "degraded",
+    detail: "the kernel has no Landlock",
+    remedy: "Boot with lsm=landlock,… if you need weak mode.",
+  };
 }
 
 function checkSupervisor(): { readonly finding: Finding; readonly path: string | null } {

@@ -26,7 +26,11 @@ function sources(): string[] {
 /** SHA-256 over names and contents of the guest's sources. */
 export function hashGuestSources(): string {
   const hash = createHash("sha256");
-  for (const name of sources()) hash.update(`${name}\0`).update(readFileSync(join(guestDirectory, name))).update("\0");
+  for (const name of sources())
+    hash
+      .update(`${name}\0`)
+      .update(readFileSync(join(guestDirectory, name)))
+      .update("\0");
   return hash.digest("hex");
 }
 
@@ -43,7 +47,10 @@ export function findPrebuilt(platform: string, sourceHash: string): string | nul
 export function compileGuest(compiler: string, target: string, extraFlags: readonly string[] = []): void {
   const files = sources().filter((name) => name.endsWith(".c"));
   const inputs = files.map((name) => join(guestDirectory, name));
-  execFileSync(compiler, [...flags, "-o", target, ...inputs, ...extraFlags], { stdio: "pipe", timeout: compilerPatienceMs });
+  execFileSync(compiler, [...flags, "-o", target, ...inputs, ...extraFlags], {
+    stdio: "pipe",
+    timeout: compilerPatienceMs,
+  });
 }
 
 /**

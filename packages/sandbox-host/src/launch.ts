@@ -72,7 +72,14 @@ function bubblewrapArguments(configuration: HostConfiguration, directories: Sand
     ...sizedTemporary("/tmp", "1777", temporaryBytes),
     ...sizedTemporary("/home/agent", "0700", homeBytes),
     ...["--ro-bind", tools.etc, "/etc", "--ro-bind-try", "/etc/ssl/certs", "/etc/ssl/certs"],
-    ...["--ro-bind-try", "/etc/alternatives", "/etc/alternatives", "--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache"],
+    ...[
+      "--ro-bind-try",
+      "/etc/alternatives",
+      "/etc/alternatives",
+      "--ro-bind-try",
+      "/etc/ld.so.cache",
+      "/etc/ld.so.cache",
+    ],
     ...["--ro-bind", tools.nodeDirectory, "/opt/exoloop/bin", "--ro-bind", tools.supervisor, guestSupervisor],
     ...["--bind", directories.workspace, "/workspace", "--bind", directories.skills, "/skills"],
     ...["--bind", directories.memory, "/memory", "--chdir", "/workspace", "--remount-ro", "/"],
@@ -184,4 +191,3 @@ function readLog(path: string): string {
     return "";
   }
 }
-

@@ -42,7 +42,8 @@ function readArguments(): Arguments {
   const owner = values["owner-uid"];
   if (directory === undefined || !directory.startsWith("/")) throw new Error("--directory needs an absolute path");
   if (sandbox !== "auto" && sandbox !== "weak") throw new Error("--sandbox is auto or weak");
-  if (values.suspend !== undefined && suspend === undefined) throw new Error(`--suspend is one of ${suspendKinds.join(", ")}`);
+  if (values.suspend !== undefined && suspend === undefined)
+    throw new Error(`--suspend is one of ${suspendKinds.join(", ")}`);
   if (owner !== undefined && !/^\d{1,10}$/.test(owner)) throw new Error("--owner-uid is a number");
   return {
     directory,

@@ -54,7 +54,8 @@ function checkEnvironment(number: number, value: unknown): Record<string, string
   let bytes = 0;
   for (const [name, text] of Object.entries(value)) {
     if (!variableName.test(name)) throw new InvalidRequestError(number, "an environment variable has a malformed name");
-    if (typeof text !== "string" || text.includes("\0")) throw new InvalidRequestError(number, `environment ${name} is not text`);
+    if (typeof text !== "string" || text.includes("\0"))
+      throw new InvalidRequestError(number, `environment ${name} is not text`);
     bytes += Buffer.byteLength(name) + Buffer.byteLength(text) + 2;
     environment[name] = text;
   }

@@ -75,7 +75,11 @@ export async function testWalls(configuration: HostConfiguration, registry: Sand
     await registry.resume(selfTestId);
     const { supervisorPid } = registry.stateOf(selfTestId);
     const channels = createChannels(
-      { openChannel: (id) => connectSupervisor(registry.socketOf(id)), call: () => Promise.reject(new Error()), close() {} },
+      {
+        openChannel: (id) => connectSupervisor(registry.socketOf(id)),
+        call: () => Promise.reject(new Error()),
+        close() {},
+      },
       selfTestId,
     );
     const { exit, stdout, stderr } = await runCommand(channels, { command: probe, timeoutMs: patienceMs });

@@ -21,7 +21,8 @@ export interface HostServerOptions {
 
 function describeFailure(error: unknown): HostFailure {
   const message = error instanceof Error ? error.message : String(error);
-  if (error instanceof SandboxGoneError) return { code: "gone", message: message.replace(/^sandbox \S+ is gone: /, "") };
+  if (error instanceof SandboxGoneError)
+    return { code: "gone", message: message.replace(/^sandbox \S+ is gone: /, "") };
   if (error instanceof SandboxUnavailableError) return { code: "unavailable", message, remedy: error.remedy };
   if (error instanceof InvalidRequestError) return { code: "invalid", message };
   return { code: "failed", message };
@@ -83,7 +84,11 @@ function joinSockets(left: Socket, right: Socket): void {
   }
 }
 
-async function openChannel(options: HostServerOptions, connection: FrameConnection, request: HostRequest): Promise<void> {
+async function openChannel(
+  options: HostServerOptions,
+  connection: FrameConnection,
+  request: HostRequest,
+): Promise<void> {
   const supervisor = await connectToSupervisor(options.registry, idOf(request));
   await reply(connection, { number: request.number, ok: true, result: null });
   const { socket, rest } = connection.detach();
@@ -109,7 +114,8 @@ async function handle(options: HostServerOptions, connection: FrameConnection, r
 async function serve(options: HostServerOptions, connection: FrameConnection): Promise<void> {
   for (let frame = await connection.read(); frame !== null; frame = await connection.read()) {
     try {
-      if (frame.type !== frameTypes.hostRequest) throw new InvalidRequestError(0, `a frame of type ${frame.type} is no request`);
+      if (frame.type !== frameTypes.hostRequest)
+        throw new InvalidRequestError(0, `a frame of type ${frame.type} is no request`);
       const request = parseHostRequest(frame.payload);
       if (request.method === "channel") return await openChannel(options, connection, request);
       void handle(options, connection, request);

@@ -63,7 +63,8 @@ export function writeState(path: string, state: SandboxState): void {
 const kinds: readonly string[] = ["cgroup-v2", "cgroup-v1", "signal"] satisfies SuspendKind[];
 
 function isCgroups(value: unknown): value is SandboxCgroups {
-  if (typeof value !== "object" || value === null || !("kind" in value && "parent" in value && "limits" in value)) return false;
+  if (typeof value !== "object" || value === null || !("kind" in value && "parent" in value && "limits" in value))
+    return false;
   const { kind, parent, limits } = value;
   const strings = Array.isArray(limits) && limits.every((limit) => typeof limit === "string");
   return typeof kind === "string" && kinds.includes(kind) && (parent === null || typeof parent === "string") && strings;
@@ -74,7 +75,9 @@ export function readState(path: string): SandboxState | null {
   try {
     const value: unknown = JSON.parse(readFileSync(path, "utf8"));
     if (typeof value !== "object" || value === null) return null;
-    if (!("id" in value && "userId" in value && "supervisorPid" in value && "launcherPid" in value && "cgroups" in value)) {
+    if (
+      !("id" in value && "userId" in value && "supervisorPid" in value && "launcherPid" in value && "cgroups" in value)
+    ) {
       return null;
     }
     const { id, userId, supervisorPid, launcherPid, cgroups } = value;

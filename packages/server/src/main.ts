@@ -11,6 +11,7 @@ import { type Database, openDatabase } from "./db/database.ts";
 import { migrate } from "./db/migrate.ts";
 import type { Engine } from "./engine/engine.ts";
 import { createPgBossEngine } from "./engine/pg-boss-engine.ts";
+import { createStoredFiles } from "./files/postgres/stored-files.ts";
 import { createSessionFiles, type SessionFiles } from "./files/session-files.ts";
 import { createApp } from "./http/app.ts";
 import { listen } from "./http/listen.ts";
@@ -106,7 +107,7 @@ async function openSandboxes(
     resources: { memoryBytes: 2 * 1024 ** 3, processes: 512, diskBytes: 4 * 1024 ** 3 },
   };
   const workspaces = createWorkspaces({ ...lease, log });
-  const files = createSessionFiles({ database, workspaces });
+  const files = createSessionFiles({ files: createStoredFiles(database), workspaces });
   return {
     provider,
     workspaces,

@@ -129,8 +129,15 @@ test("a stale version is a final conflict, and of two writers one wins", async (
   const writers = Array.from({ length: 8 }, (_, index) =>
     sdk.beta.agents.update(id, { name: `W${index}`, version: 2 }),
   );
-  const results = await Promise.allSettled(writers);
-  expect(results.filter((result) => result.status === "fulfilled")).toHaveLength(1);
+  const codes = await Promise.all(
+    writers.map((writer) =>
+      writer.then(
+        () => "won",
+        (error: unknown) => (error instanceof APIError ? error.errorCode : error),
+      ),
+    ),
+  );
+  expect(codes.sort()).toEqual([...Array.from({ length: 7 }, () => "version_conflict"), "won"]);
   expect((await sdk.beta.agents.retrieve(id)).version).toBe(3);
 });
 

@@ -58,7 +58,7 @@ function toAgent(row: AgentRow): Agent {
   };
 }
 
-export function agentNotFound(agentId: string): Problem {
+function agentNotFound(agentId: string): Problem {
   return new Problem("not_found", `No agent has the id ${JSON.stringify(agentId)}.`, "List them with GET /v1/agents.");
 }
 

@@ -82,27 +82,6 @@ async function readEnvironment(
   return toEnvironment(row);
 }
 
-/**
- * The environment of a new session, kept from being deleted or archived until the caller's transaction ends.
- * @throws Problem `not_found`, `environment_archived`
- */
-export async function readUsableEnvironment(
-  transaction: Kysely<Tables>,
-  organizationId: string,
-  environmentId: string,
-): Promise<Environment> {
-  const row = await selectEnvironment(transaction, organizationId, environmentId).forShare().executeTakeFirst();
-  if (row === undefined) throw environmentNotFound(environmentId);
-  if (row.archived_at !== null) {
-    throw new Problem(
-      "environment_archived",
-      "environment_id: the environment is archived and takes no new sessions.",
-      "Use another environment.",
-    );
-  }
-  return toEnvironment(row);
-}
-
 function refuseAccountScope(scope: "organization" | "account" | null | undefined): void {
   if (scope !== "account") return;
   throw new Problem("unsupported", "scope: only `organization` is supported by this server.", "Leave it out.");

@@ -167,6 +167,7 @@ export interface FileVersionTable {
   operation: "create" | "write" | "edit" | "merge" | "delete";
   base_version: number | null;
   sha256: string | null;
+  source_sha256: string | null;
   size_bytes: number;
   executable: boolean;
   replacements: Generated<number>;

@@ -15,7 +15,7 @@ export interface ArchivedFile {
 const blockBytes = 512;
 const encoder = new TextEncoder();
 
-/** @example const stream = ReadableStream.from(writeArchive(files)) */
+/** @example const bytes = Buffer.concat([...writeArchive(files)]) */
 export function* writeArchive(files: Iterable<ArchivedFile>): Generator<Uint8Array> {
   for (const { path, bytes, mode } of files) {
     const name = encoder.encode(path.slice(1));

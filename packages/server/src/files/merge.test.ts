@@ -11,6 +11,8 @@ describe("mergeTexts", () => {
     ["appended without a final line feed", "a", "a\nours", "a\ntheirs", "a\ntheirs\nours"],
     ["appended to a head without one", "a\n", "a\nours\n", "theirs", "theirs\nours\n"],
     ["appended to an emptied head", "a\n", "a\nours\n", "", "ours\n"],
+    ["both extended the last line", "a", "a ours", "a theirs", "a theirs ours"],
+    ["extended a line that was rewritten", "a", "a ours", "new", null],
     ["different lines", "1\n2\n3\n4\n5\n", "one\n2\n3\n4\n5\n", "1\n2\n3\n4\nfive\n", "one\n2\n3\n4\nfive\n"],
     ["the same line", "1\n2\n3\n", "1\nours\n3\n", "1\ntheirs\n3\n", null],
     ["no base", null, "ours\n", "theirs\n", null],

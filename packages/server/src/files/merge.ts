@@ -25,7 +25,7 @@ export function mergeTexts(base: string | null, ours: string, head: string): Mer
   if (ours === head || head === base) return { type: "merged", text: ours };
   if (base === null) return { type: "conflict" };
   if (ours === base) return { type: "merged", text: head };
-  if (base !== "" && ours.startsWith(base)) return { type: "merged", text: append(base, ours.slice(base.length), head) };
+  if (base !== "" && ours.startsWith(base) && appendsLines(base, ours, head)) return { type: "merged", text: append(base, ours.slice(base.length), head) };
   const [baseLines, ourLines, headLines] = [base.split("\n"), ours.split("\n"), head.split("\n")];
   if (pairs(baseLines, ourLines) + pairs(baseLines, headLines) > mostPairs) return { type: "conflict" };
   const regions = diff3Merge(ourLines, baseLines, headLines, { excludeFalseConflicts: true });
@@ -37,11 +37,15 @@ export function mergeTexts(base: string | null, ours: string, head: string): Mer
   return { type: "merged", text: lines.join("\n") };
 }
 
+/** An addition within the last line goes only where that line still begins the same. */
+function appendsLines(base: string, ours: string, head: string): boolean {
+  return base.endsWith("\n") || ours.startsWith("\n", base.length) || head.startsWith(base);
+}
+
 /** Each line stays a line of its own, whether or not the texts end with a line feed. */
 function append(base: string, added: string, head: string): string {
   const startsLine = base.endsWith("\n");
   if (startsLine) return `${head}${head === "" || head.endsWith("\n") ? "" : "\n"}${added}`;
-  // The last line itself was extended: that is a change of the line, unless a new line begins.
   if (!added.startsWith("\n")) return `${head}${added}`;
   return `${head}${head.endsWith("\n") ? added.slice(1) : added}`;
 }

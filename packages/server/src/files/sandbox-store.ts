@@ -3,7 +3,7 @@
  * none of them thaws the workload.
  *
  * Grep runs in two steps. A literal that every match must contain goes to `grep -F` inside the sandbox, by standard
- * input: the search root by an environment variable; no text of the model is in the command. What that leaves is read and matched
+ * input; the searched directory is the command's working directory: no text of the model is in the command. What that leaves is read and matched
  * here, line by line, so that /workspace, /memory and /skills speak one dialect and no sandbox needs a search program
  * of its own. Where the pattern has no literal every file is a candidate, within bounds that the error names.
  * @module
@@ -30,6 +30,9 @@ const mostSearchedBytes = 128 * 1024 * 1024;
 const searchTimeoutMs = 20_000;
 /** Files read at the same time. */
 const readersAtOnce = 8;
+
+/** Names of text files below the working directory that hold the literal of standard input. */
+const grepCommand = "exec grep -rlIZF -f - --exclude-dir=.git --exclude-dir=node_modules";
 
 /** Never searched unless the path itself lies within. */
 const skippedDirectories = [".git", "node_modules"];
@@ -127,8 +130,9 @@ async function findCandidates(session: Session, path: string, pattern: SearchPat
   const usable = literal !== undefined && !literal.includes("\n") && (!pattern.ignoreCase || /^[\x20-\x7e]+$/.test(literal));
   if (!usable) return (await listFiles(session, path)).filter((entry) => entry.size <= largestSearchedFile).map((entry) => entry.path).sort();
   const { exit, stdout } = await session.run({
-    command: `exec grep -rlIZF $FOLD --exclude-dir=.git --exclude-dir=node_modules -f - -- "$ROOT"`,
-    environment: { ROOT: path, FOLD: pattern.ignoreCase ? "-i" : "", LC_ALL: "C" },
+    command: `${grepCommand}${pattern.ignoreCase ? " -i" : ""} .`,
+    workingDirectory: path,
+    environment: { LC_ALL: "C" },
     stdin: new TextEncoder().encode(`${literal}\n`),
     timeoutMs: searchTimeoutMs,
     scope: "maintenance",
@@ -136,8 +140,8 @@ async function findCandidates(session: Session, path: string, pattern: SearchPat
   if (exit.type === "timed_out") throw new FileError("too_large", `Searching ${path} took more than ${searchTimeoutMs / 1000} seconds: name a smaller directory.`);
   // 1: nothing found; 2: some files could not be read, the others were.
   if (exit.type !== "exited" || exit.code > 2) throw new FileError("failed", `Searching ${path} failed.`);
-  const paths = stdout.split("\0").filter((found) => found !== "");
-  return paths.map((found) => (path === "/" ? found.replace(/^\/+/, "/") : found)).sort();
+  const names = stdout.split("\0").filter((name) => name !== "");
+  return names.map((name) => `${path === "/" ? "" : path}/${name.replace(/^\.\//, "")}`).sort();
 }
 
 /** Reads several files at once and keeps their order. */

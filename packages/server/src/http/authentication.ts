@@ -11,7 +11,7 @@ export interface Principal {
 export type Authenticate = (apiKey: string) => Promise<Principal | null>;
 
 /** The key a request carries. `Authorization` wins when both headers are there, as it names its scheme. */
-export function readApiKey(headers: Headers): string | null {
+function readApiKey(headers: Headers): string | null {
   const authorization = headers.get("authorization");
   if (authorization !== null) {
     const match = /^Bearer +([^\s]+)$/i.exec(authorization.trim());

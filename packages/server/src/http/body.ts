@@ -2,9 +2,9 @@
 import { Problem } from "../errors.ts";
 import { formatPath } from "./problem.ts";
 
-export const maximumBodyBytes = 1024 * 1024;
+const maximumBodyBytes = 1024 * 1024;
 /** Deeper values would exhaust the stack of whatever writes them out again. */
-export const maximumDepth = 64;
+const maximumDepth = 64;
 
 function tooLarge(): Problem {
   return new Problem("body_too_large", "The body is larger than 1 MiB.", "Send less, or put it into files.");

@@ -13,7 +13,7 @@ const info = {
  * The paths come from the routes. The named schemas come from zod itself, which tells a field that may be missing from
  * one that may be undefined.
  */
-export function describeApi(app: App): object {
+function describeApi(app: App): object {
   const document = app.getOpenAPI31Document({ openapi: "3.1.0", info, tags: [] });
   const { schemas } = z.toJSONSchema(z.globalRegistry, {
     uri: (id) => `#/components/schemas/${id}`,

@@ -16,7 +16,7 @@ const position = z.strictObject({
   id: z.string().min(1).max(128),
 });
 
-export const rowCursor = z.strictObject({
+const rowCursor = z.strictObject({
   direction: z.enum(["next", "previous"]),
   order: z.enum(["asc", "desc"]),
   position,

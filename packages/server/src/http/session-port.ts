@@ -43,14 +43,14 @@ export interface UpdateSessionInput {
   readonly agent?: SessionAgentUpdate;
 }
 
-export interface SessionUsageFigures {
+interface SessionUsageFigures {
   readonly inputTokens: number;
   readonly outputTokens: number;
   readonly cacheReadInputTokens: number;
   readonly cacheCreationInputTokens: number;
 }
 
-export interface SessionStatFigures {
+interface SessionStatFigures {
   /** Time spent running. */
   readonly activeSeconds: number;
   /** From creation to now, or to its end. */

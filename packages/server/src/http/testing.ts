@@ -6,6 +6,8 @@ import { createTestDatabase, type TestDatabase } from "../db/testing.ts";
 import type { Engine } from "../engine/engine.ts";
 import { authenticate, createApiKey } from "../orgs/api-keys.ts";
 import { type ClosableNoticeBoard, createNoticeBoard } from "../sessions/notice-board.ts";
+import { publicEvent, recordEvent } from "../sessions/event.ts";
+import { appendUnderLock } from "../sessions/log.ts";
 import { createSessionService } from "../sessions/service.ts";
 import { type HttpApp, createApp } from "./app.ts";
 import { type Listener, listen } from "./listen.ts";
@@ -71,4 +73,22 @@ export async function startTestServer(options: { readonly pingMilliseconds?: num
       await test.drop();
     },
   };
+}
+
+export const message = (text: string) => publicEvent("agent.message", { content: [{ type: "text", text }] });
+
+/** Appends as a driver would, with or without the notice, and with or without a record that nobody outside sees. */
+export async function appendMessage(
+  server: TestServer,
+  sessionId: string,
+  text: string,
+  options: { readonly notify?: boolean; readonly record?: boolean } = {},
+): Promise<number> {
+  const events = options.record === true ? [recordEvent("x.note", {}), message(text)] : [message(text)];
+  const stored = await server.test.database
+    .transaction()
+    .execute((transaction) => appendUnderLock(transaction, sessionId, events));
+  const seq = stored.at(-1)?.seq ?? 0;
+  if (options.notify !== false) server.notices.publish({ type: "appended", sessionId, seq });
+  return seq;
 }

@@ -2,14 +2,11 @@
 import type { Kysely } from "kysely";
 import type { Tables } from "../db/tables.ts";
 import { claimSession, ClaimLostError } from "../sessions/log.ts";
-import type { Logger } from "../telemetry/logger.ts";
 import type { AgentSnapshot } from "./context.ts";
 import { createLiveEffects, type LiveEffectsDependencies } from "./effects-live.ts";
 import { runTurn } from "./run.ts";
 
-export interface DriverDependencies extends LiveEffectsDependencies {
-  readonly log: Logger;
-}
+export type DriverDependencies = LiveEffectsDependencies;
 
 /**
  * Drives one turn of a session. A driver that was replaced stops without an error: the other one goes on. Any other

@@ -1,4 +1,5 @@
 /** Effects that act: Postgres, the model, the tools, the engine. @module */
+import { SandboxUnavailableError } from "@exoloop/sandbox/errors";
 import type { Kysely } from "kysely";
 import type { Tables } from "../db/tables.ts";
 import type { Engine } from "../engine/engine.ts";
@@ -9,6 +10,7 @@ import type { LogEvent } from "../sessions/event.ts";
 import { appendAsDriver, type Claim, readLog } from "../sessions/log.ts";
 import type { NoticeBoard } from "../sessions/notices.ts";
 import type { OpenCall } from "../sessions/state.ts";
+import type { Logger } from "../telemetry/logger.ts";
 import type { ToolContext, ToolResult } from "../tools/tool.ts";
 import type { ToolRegistry } from "../tools/registry.ts";
 import { type AgentSnapshot, describeRequest } from "./context.ts";
@@ -21,6 +23,7 @@ export interface LiveEffectsDependencies {
   readonly notices: NoticeBoard;
   readonly models: ModelProvider;
   readonly tools: ToolRegistry;
+  readonly log: Logger;
   /** What a tool call of this session works with. */
   readonly toolContext: (
     claim: Claim,
@@ -99,7 +102,14 @@ async function runTool(
   if (options.abortSignal.aborted && tool.replay !== "reattach") {
     return failure("The user interrupted before this call ran.");
   }
-  return dependencies.tools.run(tool, call.input, dependencies.toolContext(claim, call, options));
+  try {
+    return await dependencies.tools.run(tool, call.input, dependencies.toolContext(claim, call, options));
+  } catch (error) {
+    if (error instanceof SandboxUnavailableError) return failure(`${error.message} ${error.remedy}`);
+    // A fault of ours is told as such: rejecting would make the engine hand the same turn out again and again.
+    dependencies.log.error({ session: claim.sessionId, tool: call.toolName, error }, "tool failed");
+    return failure(`${call.toolName} failed because of a fault of the server; its outcome is unknown.`);
+  }
 }
 
 function failure(text: string): ToolResult {

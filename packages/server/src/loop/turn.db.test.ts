@@ -69,7 +69,7 @@ describe("a turn", () => {
       tools: {
         definitions: tools.map((tool) => tool.definition),
         find: (name) => tools.find((tool) => tool.definition.name === name),
-        run: (tool, input, context) => tool.run(input, context),
+        run: (tool, input, context) => tool.run(input ?? {}, context),
       },
       toolContext: (claim, call, options) => ({
         toolUseId: call.toolUseId,

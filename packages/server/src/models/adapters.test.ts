@@ -26,7 +26,6 @@ async function serve(script: readonly ServedStep[], idleTimeoutMs?: number) {
 const adapters = ["claude-sonnet-5-5", "openai/gpt-5.5", "openai-chat/gpt-5.5", "compatible/qwen3"];
 
 describe.each(adapters)("%s", (model) => {
-
   test("streams text and counts tokens, cached ones too", async () => {
     const text = "A sentence that is long enough to arrive in several pieces, one after the other.";
     const { models } = await serve([{ text, usage: { input: 100, output: 20, cacheRead: 60 } }]);

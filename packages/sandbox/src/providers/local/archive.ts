@@ -26,7 +26,11 @@ function describeFailure(work: string, exit: object, complaints: string): Error 
   return new SandboxUnavailableError(text, "Make room in the workspace, or start a new sandbox.");
 }
 
-async function start(channels: Channels, command: string, flags: number): Promise<{ channel: FrameConnection; commandId: string }> {
+async function start(
+  channels: Channels,
+  command: string,
+  flags: number,
+): Promise<{ channel: FrameConnection; commandId: string }> {
   const commandId = randomUUID();
   const channel = await channels.acquire();
   const payload = encodeSpawn({ command, workingDirectory: "/" }, commandId, flags | spawnFlags.maintenance);
@@ -38,7 +42,10 @@ async function start(channels: Channels, command: string, flags: number): Promis
 }
 
 /** Streams at the reader's pace. Errors, and never ends early, when the archive is not whole. */
-export async function packWorkspace(channels: Channels, finished: () => Promise<void>): Promise<ReadableStream<Uint8Array>> {
+export async function packWorkspace(
+  channels: Channels,
+  finished: () => Promise<void>,
+): Promise<ReadableStream<Uint8Array>> {
   const { channel } = await start(channels, pack, spawnFlags.direct);
   let complaints = "";
   const nextFrame = async (): Promise<Frame> => {

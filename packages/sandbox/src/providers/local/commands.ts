@@ -13,9 +13,11 @@ export const maximumCommandBytes = 131_071;
 
 /** The payload of a spawn request. @throws FrameError for NUL or a name that is none. */
 export function encodeSpawn(options: SpawnOptions, commandId: string, flags: number): Buffer[] {
-  if (commandId === "" || Buffer.byteLength(commandId) > 256) throw new FrameError("a command identifier has 1 to 256 bytes");
+  if (commandId === "" || Buffer.byteLength(commandId) > 256)
+    throw new FrameError("a command identifier has 1 to 256 bytes");
   const variables = Object.entries(options.environment ?? {}).map(([name, value]) => {
-    if (name === "" || name.includes("=")) throw new FrameError("an environment variable's name is empty or contains =");
+    if (name === "" || name.includes("="))
+      throw new FrameError("an environment variable's name is empty or contains =");
     return encodeString(`${name}=${value}`);
   });
   return [
@@ -92,7 +94,8 @@ async function follow(channel: FrameConnection, follower: Follower): Promise<Com
       follower.queue.push({ stream, bytes: frame.payload.subarray(1) });
       continue;
     }
-    if (frame.type !== frameTypes.exit) throw new ChannelLostError(`unexpected frame ${frame.type} in a command's output`);
+    if (frame.type !== frameTypes.exit)
+      throw new ChannelLostError(`unexpected frame ${frame.type} in a command's output`);
     const { exit, dropped } = parseExit(frame.payload);
     if (dropped > 0) {
       const note = `\n[output limit reached: ${dropped} further bytes were dropped]\n`;
@@ -133,7 +136,7 @@ async function followPersistently(
   first: FrameConnection,
   follower: Follower,
 ): Promise<CommandExit> {
-  for (let channel: FrameConnection | null = first; channel !== null; ) {
+  for (let channel: FrameConnection | null = first; channel !== null;) {
     try {
       const exit = await follow(channel, follower);
       channels.release(channel);
@@ -207,7 +210,11 @@ export async function spawnCommand(channels: Channels, options: SpawnOptions): P
   options.abortSignal?.throwIfAborted();
   const commandId = options.commandId ?? randomUUID();
   if (Buffer.byteLength(options.command) > maximumCommandBytes) {
-    throw new SandboxFileError("too_large", "command", `a command has at most ${maximumCommandBytes} bytes; write it to a file`);
+    throw new SandboxFileError(
+      "too_large",
+      "command",
+      `a command has at most ${maximumCommandBytes} bytes; write it to a file`,
+    );
   }
   const maintenance = options.scope === "maintenance" ? spawnFlags.maintenance : 0;
   const payload = encodeSpawn(options, commandId, maintenance | (options.stdin === undefined ? 0 : spawnFlags.stdin));

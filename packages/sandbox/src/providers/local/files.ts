@@ -26,7 +26,7 @@ function checkedPath(path: string): Buffer {
 
 /** Walks `u8 kind, u32 length, name` entries, each followed by `extra` bytes of numbers. */
 function* parseEntries(batch: Buffer, extra: number): Generator<{ kind: number; name: string; numbers: Buffer }> {
-  for (let at = 0; at < batch.length; ) {
+  for (let at = 0; at < batch.length;) {
     const length = at + 5 <= batch.length ? batch.readUInt32LE(at + 1) : batch.length;
     const end = at + 5 + length;
     if (end + extra > batch.length) throw new ChannelLostError("the sandbox sent a malformed listing");

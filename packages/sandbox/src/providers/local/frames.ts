@@ -55,7 +55,8 @@ export class FrameError extends Error {
 export function encodeFrame(type: number, ...parts: readonly Uint8Array[]): Buffer {
   let length = 1;
   for (const part of parts) length += part.length;
-  if (length > maximumFrameBytes) throw new FrameError(`a frame of ${length} bytes is longer than ${maximumFrameBytes}`);
+  if (length > maximumFrameBytes)
+    throw new FrameError(`a frame of ${length} bytes is longer than ${maximumFrameBytes}`);
   const header = Buffer.allocUnsafe(5);
   header.writeUInt32LE(length, 0);
   header.writeUInt8(type, 4);
@@ -101,7 +102,8 @@ export class FrameDecoder {
     if (length < 1 || length > maximumFrameBytes) throw new FrameError(`a frame may not have ${length} bytes`);
     if (this.#length < 4 + length) return null;
     const whole = this.#gather(4 + length);
-    this.#pending = whole.length > 4 + length ? [whole.subarray(4 + length), ...this.#pending.slice(1)] : this.#pending.slice(1);
+    this.#pending =
+      whole.length > 4 + length ? [whole.subarray(4 + length), ...this.#pending.slice(1)] : this.#pending.slice(1);
     this.#length -= 4 + length;
     return { type: whole.readUInt8(4), payload: whole.subarray(5, 4 + length) };
   }

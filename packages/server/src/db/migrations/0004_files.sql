@@ -65,6 +65,8 @@ create table file_versions (
   operation text not null check (operation in ('create', 'write', 'edit', 'merge', 'delete')),
   base_version integer,
   sha256 text,
+  -- What a session wrote before it was merged: finding it again, a second attempt knows that it is in.
+  source_sha256 text,
   size_bytes integer not null,
   executable boolean not null,
   -- How often an edit replaced its text.

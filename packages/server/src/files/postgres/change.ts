@@ -11,6 +11,8 @@ export type FileChange =
       readonly executable: boolean;
       readonly operation: "write" | "edit" | "merge";
       readonly replacements?: number;
+      /** Of a merge: hash of what this session wrote. */
+      readonly sourceSha256?: string;
     }
   | { readonly type: "delete"; readonly path: string };
 

@@ -85,6 +85,7 @@ export async function writeHistory(
       operation: put === null ? ("delete" as const) : head === undefined ? ("create" as const) : put.operation,
       base_version: head?.version ?? null,
       sha256: hashes.get(change.path) ?? null,
+      source_sha256: put?.sourceSha256 ?? null,
       size_bytes: put?.bytes.length ?? 0,
       executable: put?.executable ?? false,
       replacements: put?.replacements ?? 0,

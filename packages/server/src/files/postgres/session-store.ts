@@ -181,17 +181,23 @@ async function editStored(database: Kysely<Tables>, mount: StoredMount, path: st
     return { changes: [put], result: { version: null, bytes: bytes.length, replacements, base: head.version } };
   });
   const version = result.version ?? versions.get(path) ?? null;
-  if (version !== null && result.base !== null) await moveKnown(database, actor, path, result.base, version);
+  if (version !== null && result.base !== null) await moveKnown(database, actor.sessionId, path, result.base, version);
   return { created: false, version: version === null ? null : String(version), bytes: result.bytes, replacements: result.replacements };
 }
 
 /** An edit shows no new text to the session: it knows the result only if it knew what was edited. */
-async function moveKnown(database: Kysely<Tables>, actor: FileActor, path: string, base: number, version: number): Promise<void> {
-  if (actor.sessionId === null) return;
+export async function moveKnown(
+  database: Kysely<Tables>,
+  sessionId: string | null,
+  path: string,
+  base: number,
+  version: number,
+): Promise<void> {
+  if (sessionId === null) return;
   await database
     .updateTable("file_reads")
     .set({ version })
-    .where("session_id", "=", actor.sessionId)
+    .where("session_id", "=", sessionId)
     .where("path", "=", path)
     .where("version", "=", base)
     .execute();

@@ -8,8 +8,9 @@ import type { Tables } from "../../db/tables.ts";
 import type { StoredMount } from "../mounts.ts";
 import type { FileStore } from "../store.ts";
 import { type CommitDecision, commitFiles, type CommitRequest, type Committed, type CommitView } from "./commit.ts";
+import { createProjectionRecords, type ProjectionRecords } from "./projection-records.ts";
 import { filesAtRevision, findHeads, listHeads, mountRevision, type PastFile, readContents, type StoredFile } from "./rows.ts";
-import { createSessionStore, markKnown } from "./session-store.ts";
+import { createSessionStore, markKnown, moveKnown } from "./session-store.ts";
 import { importSkill, type SkillFile } from "./skills.ts";
 
 /** A path that changed; `head` is null where it was deleted. */
@@ -37,6 +38,10 @@ export interface StoredFiles {
   ): Promise<Committed<Result>>;
   /** The session has these versions before its eyes: it may overwrite them. */
   markKnown(organizationId: string, sessionId: string, versions: ReadonlyMap<string, number>): Promise<void>;
+  /** The session changed a file without seeing it: it knows the new version only if it knew the old one. */
+  moveKnown(sessionId: string, path: string, base: number, version: number): Promise<void>;
+  /** Which revisions a session's sandbox holds. */
+  readonly projections: ProjectionRecords;
   /**
    * Makes `/skills/<name>` hold exactly these files, in one commit; the same files again change nothing.
    * @throws FileError `invalid_path`, `too_large`, `path_conflict`
@@ -55,6 +60,8 @@ export function createStoredFiles(database: Kysely<Tables>): StoredFiles {
     contents: (organizationId, hashes) => readContents(database, organizationId, hashes),
     commit: (request, decide) => commitFiles(database, request, decide),
     markKnown: (organizationId, sessionId, versions) => markKnown(database, { organizationId, sessionId }, versions),
+    moveKnown: (sessionId, path, base, version) => moveKnown(database, sessionId, path, base, version),
+    projections: createProjectionRecords(database),
     importSkill: (organizationId, name, files) => importSkill(database, organizationId, name, files),
   };
 }

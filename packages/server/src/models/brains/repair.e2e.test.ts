@@ -61,7 +61,7 @@ async function callTool({ name, input }: BrainCall): Promise<ToolAnswer> {
   }
 }
 
-test("carries the scenario through, a lost sandbox included", async () => {
+test("carries the scenario through, a lost sandbox included", { timeout: 60_000 }, async () => {
   let lost = false;
   const { calls, conclusion } = await runBrain(repairBrain, async (call) => {
     if (lost || call.input.command !== "sh ./check.sh") return callTool(call);

@@ -106,7 +106,9 @@ function finishingStep(conversation: Conversation, found: Findings, before: Test
     return bash(checkCommand, again);
   }
   if (after.failed > 0)
-    return say(`After the edit tests still fail, ${after.failed} of ${after.passed + after.failed}. I leave it uncommitted for a person.`);
+    return say(
+      `After the edit tests still fail, ${after.failed} of ${after.passed + after.failed}. I leave it uncommitted for a person.`,
+    );
   if (found.commit === null) return bash(commitCommand(name), `All ${after.passed} tests pass. I commit the repair.`);
   const notePath = `/memory/org/repair-${name}.md`;
   if (!found.noteWritten) {

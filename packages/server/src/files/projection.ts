@@ -1,0 +1,284 @@
+/**
+ * Stored files as real files in a sandbox. Before a command, what changed since the revision that the sandbox holds is
+ * written into it; after it, what the command changed is committed by compare-and-swap, merged, or refused, and the
+ * model is told. The sandbox's workload stands still meanwhile.
+ *
+ * | crash                                    | what happens next                                                  |
+ * |------------------------------------------|--------------------------------------------------------------------|
+ * | while files are laid, before the record  | no command ran: everything is laid again                           |
+ * | after the record, in or after a command  | the changed copies are compared with the recorded revisions        |
+ * | after the commit, before the report      | copies equal to a committed version are known by their hash; one   |
+ * |                                          | that was merged is known by the hash of its source                 |
+ * @module
+ */
+import type { TreeEntry } from "@exoloop/sandbox/contract";
+import type { Workspace } from "../sandboxes/workspace.ts";
+import { holdsDeletions } from "./merge.ts";
+import { mountOf, type StoredMount, storedRoots } from "./mounts.ts";
+import { relativePath, workspaceDirectory } from "./path.ts";
+import type { SandboxKey } from "./postgres/projection-records.ts";
+import type { StoredFile } from "./postgres/rows.ts";
+import type { StoredFiles } from "./postgres/stored-files.ts";
+import { type Baseline, type BaselineCache, emptyBaseline, rebuildBaseline } from "./projection/baseline.ts";
+import { filesBelow, type Inspection, inspectReadOnly, inspectWritable, tellStrays } from "./projection/inspect.ts";
+import { type FileToLay, layFiles } from "./projection/lay.ts";
+import { describeSync, explain } from "./projection/report.ts";
+import { settleChanges, type Verdict } from "./projection/settle.ts";
+import { encodeText } from "./text.ts";
+
+export interface ProjectionDependencies {
+  readonly files: StoredFiles;
+  /** One per process, shared by all projections. */
+  readonly baselines: BaselineCache;
+  readonly organizationId: string;
+  readonly sessionId: string;
+  readonly mounts: readonly StoredMount[];
+}
+
+export interface FileProjection {
+  /** Brings the copies up to date. Costs two small queries when nothing has changed. */
+  before(workspace: Workspace): Promise<void>;
+  /** Saves what the command changed. The text tells the model; null when there is nothing to tell. */
+  after(workspace: Workspace, toolUseId: string): Promise<string | null>;
+}
+
+/** @example const projection = createProjection({ files, baselines, organizationId, sessionId, mounts: storedMounts }) */
+export function createProjection(dependencies: ProjectionDependencies): FileProjection {
+  return {
+    async before(workspace) {
+      const { baseline, recorded } = await findBaseline(dependencies, workspace);
+      if (baseline !== null && (await isCurrent(dependencies, baseline))) return;
+      await synchronise(dependencies, workspace, { baseline, recorded, toolUseId: null });
+    },
+    async after(workspace, toolUseId) {
+      const { baseline, recorded } = await findBaseline(dependencies, workspace);
+      return synchronise(dependencies, workspace, { baseline, recorded, toolUseId });
+    },
+  };
+}
+
+interface FoundBaseline {
+  /** Null when it is to be derived. */
+  readonly baseline: Baseline | null;
+  /** Null when no command has run in this sandbox yet. */
+  readonly recorded: ReadonlyMap<string, number> | null;
+}
+
+/** A baseline whose revisions are not those on record belongs to a time before another worker's. */
+async function findBaseline(dependencies: ProjectionDependencies, workspace: Workspace): Promise<FoundBaseline> {
+  const { files, baselines, mounts } = dependencies;
+  const key = keyOf(dependencies, workspace);
+  const recorded = await files.projections.find(key);
+  const cached = baselines.get(key);
+  const valid = cached !== undefined && recorded !== null && mounts.every((mount) => cached.revisions.get(mount.prefix) === recorded.get(mount.prefix));
+  return { baseline: valid ? cached : null, recorded };
+}
+
+function keyOf({ organizationId, sessionId }: ProjectionDependencies, { sandboxId, generation }: Workspace): SandboxKey {
+  return { organizationId, sessionId, sandboxId, generation };
+}
+
+async function isCurrent({ files, organizationId, mounts }: ProjectionDependencies, baseline: Baseline): Promise<boolean> {
+  const revisions = await Promise.all(mounts.map((mount) => files.revision(organizationId, mount.prefix)));
+  return mounts.every((mount, index) => baseline.revisions.get(mount.prefix) === revisions[index]);
+}
+
+async function scan({ session }: Workspace): Promise<readonly TreeEntry[]> {
+  const trees = await Promise.all(storedRoots.map((path) => session.listTree({ path })));
+  return trees.flat();
+}
+
+async function synchronise(
+  dependencies: ProjectionDependencies,
+  workspace: Workspace,
+  start: FoundBaseline & { readonly toolUseId: string | null },
+): Promise<string | null> {
+  const { baselines } = dependencies;
+  const key = keyOf(dependencies, workspace);
+  const entries = await scan(workspace);
+  const baseline = start.baseline ?? (await deriveBaseline(dependencies, workspace, start.recorded, entries));
+  // Until all is done the copies match no baseline: a failure in between makes the next use derive it again.
+  baselines.delete(key);
+  const lines = baseline.pending.splice(0);
+  const layer = createLayer(dependencies, workspace, baseline);
+  if (start.recorded !== null) {
+    tellStrays({ session: workspace.session, baseline, lines }, dependencies.mounts, entries);
+    for (const mount of dependencies.mounts) {
+      const inside = entries.filter((entry) => mountOf([mount], entry.path) !== undefined);
+      await capture({ dependencies, workspace, baseline, layer, lines, toolUseId: start.toolUseId }, mount, inside);
+    }
+  }
+  const before = new Map(baseline.revisions);
+  for (const mount of dependencies.mounts) await pull(dependencies, baseline, mount, layer);
+  await layer.lay();
+  const moved = start.recorded === null || dependencies.mounts.some((mount) => before.get(mount.prefix) !== baseline.revisions.get(mount.prefix));
+  if (moved) await dependencies.files.projections.save(key, baseline.revisions);
+  baselines.set(key, baseline);
+  if (start.toolUseId !== null) return describeSync(lines);
+  baseline.pending.push(...lines);
+  return null;
+}
+
+/** Where no command has run, whatever lies there is an unfinished projection: it is overwritten. */
+async function deriveBaseline(
+  { files, organizationId, mounts }: ProjectionDependencies,
+  { session }: Workspace,
+  recorded: FoundBaseline["recorded"],
+  entries: readonly TreeEntry[],
+): Promise<Baseline> {
+  if (recorded === null) return emptyBaseline();
+  return rebuildBaseline({ files, organizationId, mounts, revisions: recorded, session, entries });
+}
+
+interface Layer {
+  readonly wanted: Map<string, FileToLay>;
+  /** Copies that no newer head may overwrite now. */
+  readonly left: Set<string>;
+  add(mount: StoredMount, head: StoredFile): void;
+  removeCopy(path: string): Promise<void>;
+  lay(): Promise<void>;
+}
+
+function createLayer({ files, organizationId }: ProjectionDependencies, workspace: Workspace, baseline: Baseline): Layer {
+  const wanted = new Map<string, FileToLay>();
+  return {
+    wanted,
+    left: new Set(),
+    add: (mount, head) => void wanted.set(head.path, { head, readOnly: mount.access === "read_only" }),
+    async removeCopy(path) {
+      await workspace.session.deleteFile({ path });
+    },
+    async lay() {
+      if (wanted.size === 0) return;
+      await layFiles(workspace.session, files, organizationId, [...wanted.values()]);
+      const fingerprints = new Map((await scan(workspace)).map((entry) => [entry.path, entry.fingerprint]));
+      for (const { head } of wanted.values()) {
+        const { path, version, sha256, executable } = head;
+        baseline.files.set(path, { version, sha256, executable, fingerprint: fingerprints.get(path) ?? "" });
+      }
+    },
+  };
+}
+
+interface Capture {
+  readonly dependencies: ProjectionDependencies;
+  readonly workspace: Workspace;
+  readonly baseline: Baseline;
+  readonly layer: Layer;
+  readonly lines: string[];
+  readonly toolUseId: string | null;
+}
+
+async function capture(capturing: Capture, mount: StoredMount, entries: readonly TreeEntry[]): Promise<void> {
+  const { dependencies, workspace, baseline, lines, layer } = capturing;
+  const inspecting = { session: workspace.session, baseline, mount, lines };
+  const inspection = await (mount.access === "read_only" ? inspectReadOnly : inspectWritable)(inspecting, entries);
+  for (const path of inspection.left) layer.left.add(path);
+  const relay = [...inspection.relay];
+  const known = filesBelow(baseline, mount).size;
+  const held = holdsDeletions(inspection.gone.length, known);
+  if (held) {
+    lines.push(explain.held(inspection.gone.length, mount.prefix));
+    relay.push(...inspection.gone);
+  }
+  await commitChanges(capturing, mount, { ...inspection, gone: held ? [] : inspection.gone });
+  if (relay.length === 0) return;
+  const heads = await dependencies.files.manifest(dependencies.organizationId, mount.prefix);
+  const wanted = new Set(relay);
+  for (const head of heads) if (wanted.has(head.path)) layer.add(mount, head);
+}
+
+async function commitChanges(capturing: Capture, mount: StoredMount, inspection: Inspection): Promise<void> {
+  const { dependencies, baseline, toolUseId } = capturing;
+  const { organizationId, sessionId } = dependencies;
+  const deleted = inspection.gone.flatMap((path) => {
+    const base = baseline.files.get(path);
+    return base === undefined ? [] : [{ path, base }];
+  });
+  const paths = [...inspection.changed, ...deleted].map((change) => change.path);
+  if (paths.length === 0) return;
+  const actor = { organizationId, sessionId, toolUseId, via: "bash" as const };
+  const { result, versions } = await dependencies.files.commit({ mount, actor, paths }, (view) =>
+    settleChanges(view, { mount, actor, changed: inspection.changed, deleted }),
+  );
+  // Whoever deleted it: the copy is gone, and a later version is laid again.
+  for (const { path } of deleted) baseline.files.delete(path);
+  for (const verdict of result) await carryOut(capturing, mount, verdict, { inspection, versions });
+}
+
+interface Outcome {
+  readonly inspection: Inspection;
+  readonly versions: ReadonlyMap<string, number>;
+}
+
+async function carryOut(capturing: Capture, mount: StoredMount, verdict: Verdict, { inspection, versions }: Outcome): Promise<void> {
+  const { baseline, lines, layer, dependencies } = capturing;
+  const { path } = verdict;
+  const copy = inspection.changed.find((changed) => changed.path === path);
+  const version = versions.get(path) ?? 0;
+  const base = copy?.base?.version ?? null;
+  switch (verdict.type) {
+    case "saved":
+      if (copy === undefined) return;
+      baseline.files.set(path, { version, sha256: copy.sha256, executable: copy.executable, fingerprint: copy.fingerprint });
+      lines.push(verdict.hadVanished ? explain.restored(path, version) : explain.saved(path, base, version));
+      if (base === null) await dependencies.files.markKnown(dependencies.organizationId, dependencies.sessionId, new Map([[path, version]]));
+      else await dependencies.files.moveKnown(dependencies.sessionId, path, base, version);
+      return;
+    case "equal":
+      if (copy !== undefined) baseline.files.set(path, { ...verdict.head, fingerprint: copy.fingerprint });
+      return;
+    case "merged":
+      baseline.files.delete(path);
+      if (verdict.told) lines.push(explain.merged(path, base, version));
+      return;
+    case "conflict":
+      layer.add(mount, verdict.head);
+      lines.push(explain.conflict(path, base, verdict.head, await keepCopy(capturing, path, verdict.bytes)));
+      return;
+    case "deleted":
+      lines.push(explain.deleted(path));
+      return;
+    case "kept":
+      layer.add(mount, verdict.head);
+      lines.push(explain.keptAgainstDeletion(path, verdict.head));
+      return;
+  }
+}
+
+/** The loser's text beside the work. Null when the workspace takes no file: the history has it in any case. */
+async function keepCopy({ workspace, toolUseId }: Capture, path: string, content: Uint8Array): Promise<string | null> {
+  const directory = `${workspaceDirectory}/.conflicts`;
+  const copy = `${directory}/${toolUseId ?? "background"}/${relativePath("/memory", path)}`;
+  try {
+    await workspace.session.writeBinaryFile({ path: `${directory}/.gitignore`, content: encodeText("*\n") });
+    await workspace.session.writeBinaryFile({ path: copy, content });
+    return copy;
+  } catch {
+    return null;
+  }
+}
+
+/** What changed in Postgres since the sandbox's revision, by anybody, including this very capture. */
+async function pull({ files, organizationId }: ProjectionDependencies, baseline: Baseline, mount: StoredMount, layer: Layer): Promise<void> {
+  const held = baseline.revisions.get(mount.prefix);
+  // The revision is read first: what is committed in between is laid now and again next time.
+  const revision = await files.revision(organizationId, mount.prefix);
+  baseline.revisions.set(mount.prefix, revision);
+  if (held === revision) return;
+  const changes =
+    held === undefined
+      ? (await files.manifest(organizationId, mount.prefix)).map((head) => ({ path: head.path, head }))
+      : await files.changesSince(organizationId, mount.prefix, held);
+  for (const { path, head } of changes) {
+    if (layer.left.has(path)) continue;
+    const laid = baseline.files.get(path);
+    if (head === null) {
+      if (laid === undefined) continue;
+      await layer.removeCopy(path);
+      baseline.files.delete(path);
+    } else if (laid?.sha256 === head.sha256 && laid.executable === head.executable && laid.fingerprint !== "") {
+      baseline.files.set(path, { ...laid, version: head.version });
+    } else layer.add(mount, head);
+  }
+}

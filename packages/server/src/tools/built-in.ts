@@ -1,0 +1,10 @@
+/** The tools that every agent may have, in the order in which a model sees them. @module */
+import { bashTool } from "./bash.ts";
+import { editTool } from "./edit.ts";
+import { globTool } from "./glob.ts";
+import { grepTool } from "./grep.ts";
+import { readTool } from "./read.ts";
+import type { Tool } from "./tool.ts";
+import { writeTool } from "./write.ts";
+
+export const builtInTools: readonly Tool[] = [bashTool, readTool, writeTool, editTool, globTool, grepTool];

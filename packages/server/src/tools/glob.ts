@@ -1,0 +1,26 @@
+/** Finds files by name. @module */
+import { z } from "zod";
+import { resolvePath, workspaceDirectory } from "../files/path.ts";
+import { defineTool, textResult } from "./registry.ts";
+
+const mostMatches = 200;
+
+const schema = z.strictObject({
+  pattern: z.string().describe("Relative to path, such as **/*.ts or src/{a,b}/*.json."),
+  path: z.string().describe("The directory to search; /workspace unless given.").optional(),
+});
+
+export const globTool = defineTool({
+  name: "glob",
+  description: `Lists files whose path matches a pattern, newest first, at most ${mostMatches}. .git and node_modules are left out unless the path lies within them.`,
+  schema,
+  replay: "safe",
+  parallel: true,
+  async run({ pattern, path = workspaceDirectory }, { files }) {
+    const matches = await files.glob(resolvePath(path), pattern, mostMatches + 1);
+    if (matches.length === 0) return textResult("no matches");
+    const shown = matches.slice(0, mostMatches).map((match) => match.path);
+    if (matches.length > mostMatches) shown.push(`[only the newest ${mostMatches}: use a narrower pattern or path]`);
+    return textResult(shown.join("\n"));
+  },
+});

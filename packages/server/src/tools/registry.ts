@@ -1,0 +1,98 @@
+/** The tools of this server: what the model is shown, how its arguments are checked, and how a call runs. @module */
+import { z } from "zod";
+import { FileError } from "../files/store.ts";
+import type { ToolDefinition } from "../models/model.ts";
+import { boundResult } from "./bound-output.ts";
+import type { ReplayRule, Tool, ToolContext, ToolResult } from "./tool.ts";
+
+type Input = Readonly<Record<string, unknown>>;
+
+export interface ToolRegistry {
+  /** In the order in which the tools were given: a stable prefix of every model request. */
+  readonly definitions: readonly ToolDefinition[];
+  find(name: string): Tool | undefined;
+  /**
+   * Runs one call and bounds its output. What the model did wrong is an error result; rejects only for faults of ours.
+   * @param input Null when the model's arguments were no JSON object.
+   */
+  run(tool: Tool, input: Input | null, context: ToolContext): Promise<ToolResult>;
+}
+
+/** @throws Error when two tools have one name */
+export function createToolRegistry(tools: readonly Tool[]): ToolRegistry {
+  const byName = new Map(tools.map((tool) => [tool.definition.name, tool]));
+  if (byName.size !== tools.length) throw new Error("two tools have one name");
+  return {
+    definitions: tools.map((tool) => tool.definition),
+    find: (name) => byName.get(name),
+    async run(tool, input, context) {
+      const { name } = tool.definition;
+      const result = input === null ? errorResult(`${name}: the arguments are not a JSON object.`) : await tool.run(input, context);
+      return boundResult(result, name, context);
+    },
+  };
+}
+
+export interface ToolSpecification<Schema extends z.ZodType> {
+  readonly name: string;
+  readonly description: string;
+  /** An object; what the model is shown. */
+  readonly schema: Schema;
+  /** Names of parameters that models also use, each with the schema's own name. */
+  readonly aliases?: Readonly<Record<string, string>>;
+  /** Parameters that models send and that change nothing here. */
+  readonly ignored?: readonly string[];
+  readonly replay: ReplayRule;
+  readonly parallel: boolean;
+  run(input: z.output<Schema>, context: ToolContext): Promise<ToolResult>;
+}
+
+/** A tool whose arguments are checked against its schema, and whose file errors are told to the model. */
+export function defineTool<Schema extends z.ZodType>(specification: ToolSpecification<Schema>): Tool {
+  const { name, description, schema, aliases = {}, ignored = [], replay, parallel } = specification;
+  const { $schema: _dialect, ...inputSchema } = z.toJSONSchema(schema, { io: "input" });
+  return {
+    definition: { name, description, inputSchema },
+    replay,
+    parallel,
+    async run(input, context) {
+      const parsed = schema.safeParse(withoutAliases(input, aliases, ignored));
+      if (!parsed.success) return errorResult(describeIssues(name, parsed.error));
+      try {
+        return await specification.run(parsed.data, context);
+      } catch (error) {
+        if (error instanceof FileError) return errorResult(`${name}: ${error.message}`);
+        throw error;
+      }
+    },
+  };
+}
+
+/** Null counts as absent: some models fill every parameter. */
+function withoutAliases(input: Input, aliases: Readonly<Record<string, string>>, ignored: readonly string[]): Input {
+  const renamed: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(input)) {
+    if (value === null || ignored.includes(key)) continue;
+    const name = Object.hasOwn(aliases, key) ? (aliases[key] ?? key) : key;
+    if (name === key || !Object.hasOwn(input, name)) Object.defineProperty(renamed, name, { value, enumerable: true });
+  }
+  return renamed;
+}
+
+const mostIssues = 5;
+
+function describeIssues(name: string, error: z.ZodError): string {
+  const issues = error.issues.slice(0, mostIssues).map((issue) => {
+    const where = issue.path.map(String).join(".");
+    return where === "" ? issue.message : `${where}: ${issue.message}`;
+  });
+  return `${name}: nothing was done, because the arguments are wrong. ${issues.join("; ")}.`;
+}
+
+export function textResult(text: string, isError = false): ToolResult {
+  return { content: [{ type: "text", text }], isError };
+}
+
+export function errorResult(text: string): ToolResult {
+  return textResult(text, true);
+}
