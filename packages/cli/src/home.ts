@@ -1,15 +1,16 @@
 /** The directory of this machine's server and the credentials that it leaves for this machine's command line. @module */
 import { chmod, mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { CommandError } from "./exit-codes.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** `EXOLOOP_HOME`, else `~/.exoloop`. */
+/** `EXOLOOP_HOME`, else what the server takes: for root a directory that its unprivileged parts can enter too. */
 export function homeOf(environment: Environment): string {
-  const named = environment["EXOLOOP_HOME"];
-  return named === undefined || named === "" ? join(homedir(), ".exoloop") : named;
+  const named = environment["EXOLOOP_HOME"] ?? "";
+  if (named !== "") return resolve(named);
+  return process.getuid?.() === 0 ? "/var/lib/exoloop" : join(homedir(), ".exoloop");
 }
 
 export interface Credentials {

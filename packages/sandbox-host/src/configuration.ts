@@ -8,6 +8,7 @@ import {
   existsSync,
   linkSync,
   mkdirSync,
+  readFileSync,
   realpathSync,
   renameSync,
   rmSync,
@@ -19,15 +20,18 @@ import { SandboxUnavailableError } from "@exoloop/sandbox/errors";
 import { type CgroupHost, type SuspendKind, discoverCgroups } from "./cgroups.ts";
 import { buildGuest } from "./guest-build.ts";
 import { assembleFilter } from "./seccomp.ts";
+import { type UserIdRange, findUserIds } from "./user-ids.ts";
 
 export type HostMode = "auto" | "weak";
 
 export interface HostConfiguration {
   readonly directory: string;
   readonly sandboxesDirectory: string;
+  /** The sandboxes are not below `directory`: their users may not enter it. */
+  readonly relocated: boolean;
   readonly mode: HostMode;
-  /** Root gives every sandbox a user id of its own. */
-  readonly ownUserIds: boolean;
+  /** Root gives every sandbox a user id of its own, one of these. Null: they have the daemon's. */
+  readonly userIds: UserIdRange | null;
   readonly cgroups: CgroupHost;
   readonly tools: HostTools;
   /** Path of bubblewrap; null in weak mode. */
@@ -136,15 +140,16 @@ export function configureHost(directory: string, mode: HostMode, suspend?: Suspe
   if (mode === "auto" && launcher === null) {
     throw new SandboxUnavailableError("bubblewrap is not installed", `Install it: ${bubblewrapRemedy}`);
   }
-  const ownUserIds = process.getuid?.() === 0;
-  const root = placeSandboxes(directory, ownUserIds);
+  const userIds = findUserIds(readFileSync("/proc/self/uid_map", "utf8"), process.getuid?.() ?? 0);
+  const root = placeSandboxes(directory, userIds !== null);
   const sandboxesDirectory = join(root, "sandboxes");
   mkdirSync(sandboxesDirectory, { recursive: true, mode: 0o711 });
   return {
     directory,
     sandboxesDirectory,
     mode,
-    ownUserIds,
+    userIds,
+    relocated: root !== directory,
     cgroups: discoverCgroups(`exoloop-${hashName(directory)}`, suspend),
     tools: prepareTools(root, mode),
     launcher,

@@ -6,9 +6,9 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import { mkdirSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import type { SandboxCapabilities } from "@exoloop/sandbox/contract";
 import { SandboxUnavailableError } from "@exoloop/sandbox/errors";
@@ -67,7 +67,7 @@ function describeCapabilities(configuration: HostConfiguration): SandboxCapabili
   return {
     suspend: configuration.cgroups.kind,
     isolation: configuration.mode === "weak" ? "weak" : "namespaces",
-    ownUserId: configuration.ownUserIds,
+    ownUserId: configuration.userIds !== null,
     resourceLimits: hasResourceLimits(configuration.cgroups),
     consistentSnapshots: true,
     reattach: true,
@@ -98,6 +98,8 @@ async function run(): Promise<void> {
     rmSync(socketPath, { force: true });
     rmSync(processFile, { force: true });
     removeHostGroups(configuration.cgroups);
+    const empty = readdirSync(configuration.sandboxesDirectory).length === 0;
+    if (empty && configuration.relocated) rmSync(dirname(configuration.sandboxesDirectory), { recursive: true });
     process.exit(0);
   };
   await listenForRequests({

@@ -53,7 +53,7 @@ function judge(facts: ReadonlyMap<string, string>, configuration: HostConfigurat
     { name: "a system call filter", stands: facts.get("Seccomp") === "2", remedy: kernelRemedy },
     {
       name: "a user id of its own",
-      stands: !configuration.ownUserIds || (userId !== null && userId !== own && userId !== 0),
+      stands: configuration.userIds === null || (userId !== null && userId !== own && userId !== 0),
       remedy: "Run the sandbox host as root on the machine itself.",
     },
     { name: "no environment of the host", stands: facts.get("hostEnvironment") === "0", remedy: launcherRemedy },

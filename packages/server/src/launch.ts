@@ -3,15 +3,13 @@
  * privileges it has; the server, which reads hostile input, runs as a user of its own where the launcher is root.
  * @module
  */
-import { type ChildProcess, fork } from "node:child_process";
 import { chmod, chown, mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { startSandboxHost } from "@exoloop/sandbox-host/start";
 import { type Config, readConfig } from "./config.ts";
 import { startEmbeddedPostgres } from "./db/embedded/supervisor.ts";
-import { StartupError } from "./errors.ts";
-import type { ServerMessage, ServerReady, ServerStart } from "./server-process.ts";
+import { superviseServer } from "./server-child.ts";
+import type { ServerStart } from "./server-process.ts";
 import { createLogger, type Logger } from "./telemetry/logger.ts";
 
 /** No other process of the machine has this id; sandboxes have the ones above it. */
@@ -38,7 +36,7 @@ export interface RunningExoloop {
   readonly sandbox: { readonly provider: string; readonly directory: string } | null;
   /** Milliseconds of each step of the start. */
   readonly timings: Readonly<Record<string, number>>;
-  /** Process id of the server. */
+  /** Process id of the server as it is now: a server that dies is started again. */
   readonly serverPid: number;
   /** Stores a skill in the first organization. */
   importSkill(name: string, files: Readonly<Record<string, string>>): Promise<void>;
@@ -73,7 +71,7 @@ export async function startExoloop(options: LaunchOptions): Promise<RunningExolo
     timed("sandboxHost", ensureSandboxHost(config, userId)),
   ]);
   const start: ServerStart = { type: "start", databaseUrl, sandboxSocket: host?.socketPath ?? null };
-  const server = await timed("server", startServer(start, environment, userId)).catch(async (error: unknown) => {
+  const server = await timed("server", superviseServer({ start, environment, userId, log })).catch(async (error: unknown) => {
     await host?.stop();
     throw error;
   });
@@ -82,10 +80,12 @@ export async function startExoloop(options: LaunchOptions): Promise<RunningExolo
     home: config.home,
     sandbox: host === null ? null : { provider: "local", directory: join(config.home, "sandbox-host") },
     timings,
-    serverPid: server.child.pid ?? 0,
-    importSkill: (name, files) => request(server.child, { type: "import-skill", name, files }),
+    get serverPid() {
+      return server.pid;
+    },
+    importSkill: (name, files) => server.request({ type: "import-skill", name, files }),
     async stop() {
-      await stopServer(server.child);
+      await server.stop();
       await host?.stop();
     },
   };
@@ -110,55 +110,4 @@ async function ensureSandboxHost(config: Config, userId: number | undefined) {
   if (config.sandbox === "none") return null;
   const directory = join(config.home, "sandbox-host");
   return startSandboxHost({ directory, mode: config.sandbox, ...(userId === undefined ? {} : { ownerUid: userId }) });
-}
-
-interface StartedServer {
-  readonly child: ChildProcess;
-  readonly ready: ServerReady["value"];
-}
-
-const serverEntry = fileURLToPath(new URL("server-process.ts", import.meta.url));
-
-async function startServer(
-  start: ServerStart,
-  environment: NodeJS.ProcessEnv,
-  userId: number | undefined,
-): Promise<StartedServer> {
-  const child = fork(serverEntry, {
-    cwd: "/",
-    env: environment,
-    serialization: "advanced",
-    // Its own group: an interrupt typed at the terminal reaches the launcher, which then stops the server in order.
-    detached: true,
-    ...(userId === undefined ? {} : { uid: userId, gid: userId }),
-  });
-  child.send(start);
-  const ready = await new Promise<ServerReady["value"]>((resolve, reject) => {
-    child.once("exit", (code) => reject(new StartupError(`The server ended while it started (exit ${code}).`)));
-    child.once("error", reject);
-    child.once("message", (message: ServerMessage) => {
-      if (message.type === "ready") resolve(message.value);
-      else if (message.type === "failed") reject(new StartupError(message.message));
-    });
-  });
-  child.removeAllListeners("exit");
-  return { child, ready };
-}
-
-async function request(child: ChildProcess, message: object): Promise<void> {
-  const answer = new Promise<ServerMessage>((resolve) => child.once("message", resolve));
-  child.send(message);
-  const result = await answer;
-  if (result.type === "failed") throw new Error(result.message);
-}
-
-const stopGraceMs = 15_000;
-
-async function stopServer(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
-  child.kill("SIGTERM");
-  const timer = setTimeout(() => child.kill("SIGKILL"), stopGraceMs);
-  await exited;
-  clearTimeout(timer);
 }

@@ -11,8 +11,13 @@ import { type Database, openDatabase } from "./db/database.ts";
 import { migrate } from "./db/migrate.ts";
 import type { Engine } from "./engine/engine.ts";
 import { createPgBossEngine } from "./engine/pg-boss-engine.ts";
-import { createStoredFiles } from "./files/postgres/stored-files.ts";
-import { createSessionFiles, type SessionFiles } from "./files/session-files.ts";
+import { createStoredFiles, type StoredFiles } from "./files/postgres/stored-files.ts";
+import { storedMounts } from "./files/mounts.ts";
+import { createBaselineCache } from "./files/projection/baseline.ts";
+import { createProjection } from "./files/projection.ts";
+import { createSessionFiles } from "./files/session-files.ts";
+import type { FileStore } from "./files/store.ts";
+import { encodeText } from "./files/text.ts";
 import { createApp } from "./http/app.ts";
 import { listen } from "./http/listen.ts";
 import { driveTurn, type DriverDependencies } from "./loop/driver.ts";
@@ -31,6 +36,7 @@ import { createSessionService } from "./sessions/service.ts";
 import type { Logger } from "./telemetry/logger.ts";
 import { builtInTools } from "./tools/built-in.ts";
 import { createToolRegistry } from "./tools/registry.ts";
+import type { CommandRunner } from "./tools/tool.ts";
 
 export interface RunningServer {
   readonly url: string;
@@ -69,7 +75,10 @@ export async function startServer(config: Config, places: Places, log: Logger): 
     url: listener.url,
     firstAdminKey: first.apiKey,
     model: config.defaultModel ?? (await defaultModel(modelsConfig(config))),
-    importSkill: (name, files) => sandboxes.files.importSkill(first.organizationId, name, files),
+    async importSkill(name, contents) {
+      const files = Object.entries(contents).map(([path, text]) => ({ path, bytes: encodeText(text) }));
+      await sandboxes.files.importSkill(first.organizationId, name, files);
+    },
     async stop() {
       await listener.stop(stopGraceMs);
       await engine.stop(stopGraceMs);
@@ -84,8 +93,9 @@ export async function startServer(config: Config, places: Places, log: Logger): 
 interface Sandboxes {
   readonly provider: SandboxProvider;
   readonly workspaces: Workspaces;
-  readonly files: SessionFiles;
-  readonly commandsOf: (owner: SandboxOwner) => ReturnType<typeof createCommandRunner>;
+  readonly files: StoredFiles;
+  readonly filesOf: (owner: SandboxOwner) => FileStore;
+  readonly commandsOf: (owner: SandboxOwner) => CommandRunner;
 }
 
 async function openSandboxes(
@@ -107,13 +117,18 @@ async function openSandboxes(
     resources: { memoryBytes: 2 * 1024 ** 3, processes: 512, diskBytes: 4 * 1024 ** 3 },
   };
   const workspaces = createWorkspaces({ ...lease, log });
-  const files = createSessionFiles({ files: createStoredFiles(database), workspaces });
+  const files = createStoredFiles(database);
+  const baselines = createBaselineCache();
   return {
     provider,
     workspaces,
     files,
-    commandsOf: (owner) =>
-      createCommandRunner({ ...lease, workspaces, projection: files.projectionOf(owner) }, owner),
+    filesOf: (owner) =>
+      createSessionFiles({ files, ...owner, useWorkspace: (use, options) => workspaces.useFiles(owner, options, use) }),
+    commandsOf: (owner) => {
+      const projection = createProjection({ files, baselines, ...owner, mounts: storedMounts });
+      return createCommandRunner({ ...lease, workspaces, projection }, owner);
+    },
   };
 }
 
@@ -151,7 +166,7 @@ function driverDependencies({ config, database, engine, notices, sandboxes, log 
         toolUseId: call.toolUseId,
         via: "tool",
       },
-      files: sandboxes.files.routerOf(claim),
+      files: sandboxes.filesOf(claim),
       commands: sandboxes.commandsOf(claim),
       ...options,
     }),

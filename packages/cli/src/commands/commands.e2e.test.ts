@@ -29,7 +29,7 @@ let started: { url: string; api_key: string };
 
 function start(arguments_: readonly string[], environment: Record<string, string> = {}): Running {
   const child = spawn(process.execPath, [main, ...arguments_], {
-    env: { PATH: process.env["PATH"] ?? "", EXOLOOP_HOME: home, ...environment },
+    env: { PATH: process.env["PATH"] ?? "", HOME: home, EXOLOOP_HOME: home, ...environment },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let stdout = "";

@@ -1,6 +1,6 @@
 /** The demo, as a person starts it: one child process with a new home, a real database, sandbox and server. */
 import { spawn } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -10,13 +10,15 @@ const main = fileURLToPath(new URL("../main.ts", import.meta.url));
 let home: string;
 beforeAll(async () => {
   home = await mkdtemp(join(tmpdir(), "exoloop-demo-"));
+  // Where the tests run as root, the database's user has to pass through.
+  await chmod(home, 0o711);
 });
 afterAll(() => rm(home, { recursive: true, force: true, maxRetries: 5 }));
 
 /** Without a key of anybody, so that the script plays the model. */
 function runDemo(): Promise<{ code: number | null; stdout: string; stderr: string }> {
   const child = spawn(process.execPath, [main, "demo", "--json"], {
-    env: { PATH: process.env["PATH"] ?? "", EXOLOOP_HOME: home },
+    env: { PATH: process.env["PATH"] ?? "", HOME: home, EXOLOOP_HOME: home },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let stdout = "";

@@ -102,10 +102,10 @@ async function takeSandboxAway(
   const sandboxId = (await api.session(sessionId)).x_exoloop.sandbox?.sandbox_id;
   if (sandboxId === undefined || sandboxId === null)
     throw new Error("The session has no sandbox that could be taken away.");
+  narrator.remark("KILLED by the demo", "alarm");
   const startedAt = performance.now();
   const { processes, manifest } = await destroySandboxOnHost(sandboxDirectory, sandboxId, since);
   const took = formatMilliseconds(performance.now() - startedAt);
-  narrator.remark(`KILLED by the demo: SIGKILL × ${processes}`, "alarm");
-  narrator.remark(`and its directory deleted (${took})`, "alarm");
+  narrator.remark(`${processes} killed, directory deleted (${took})`, "alarm");
   return manifest;
 }

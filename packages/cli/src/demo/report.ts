@@ -27,7 +27,10 @@ export interface DemoReport {
     readonly generation: number;
   };
   readonly tokens: { readonly input: number; readonly output: number; readonly cacheRead: number };
-  /** Every file of the dead sandbox's workspace is in its replacement, byte for byte, and nothing else is. */
+  /**
+   * Every file of the dead sandbox's workspace is in its replacement, byte for byte, and nothing else is. Left out: what
+   * the killed command had just changed, and git's cache of inode numbers.
+   */
   readonly workspaceIntact: boolean;
   /** Text of the note that the agent left in /memory/org, read back; null when it left none. */
   readonly memoryNote: string | null;

@@ -48,7 +48,13 @@ test("a rescheduled session that runs again is still in its turn", () => {
 test("finds notes written by file tools and by commands, and nothing that could leave its quotes", () => {
   const notes = watchAll([
     call("1", "write", { file_path: "/memory/org/fix.md" }),
+    result("1"),
+    call("0", "write", { file_path: "/memory/org/refused.md" }),
+    result("0", true),
+    call("3", "read", { file_path: "/memory/org/others.md" }),
+    result("3"),
     call("2", "bash", { command: 'echo x >> "$MEMORY"/org/log.md; rm /memory/org/$(id)' }),
+    result("2"),
   ]).notes;
   expect(notes).toEqual(["/memory/org/fix.md", "/memory/org/log.md"]);
 });

@@ -11,7 +11,9 @@ export interface DemoWatch {
   readonly turns: number;
   /** Model calls and tool calls. */
   readonly steps: number;
-  /** Notes below /memory/org that the agent has written, oldest first. */
+  /** Calls that name a note below /memory/org and have no result yet. */
+  readonly openNotes: readonly { readonly call: string; readonly path: string }[];
+  /** Notes that calls which succeeded have named, oldest first. */
   readonly notes: readonly string[];
   /** Type of the reason for which it last stopped; null while it runs. */
   readonly stopped: string | null;
@@ -25,6 +27,7 @@ export const initialWatch: DemoWatch = {
   struckCall: null,
   turns: 0,
   steps: 0,
+  openNotes: [],
   notes: [],
   stopped: null,
   error: null,
@@ -66,7 +69,8 @@ function watchCall(watch: DemoWatch, event: StreamedEvent): DemoWatch {
   const input = isFields(event["input"]) ? event["input"] : {};
   const name = readString(event, "name");
   const id = readString(event, "id");
-  const noted = { ...watch, notes: [...watch.notes, ...notesOf(input)] };
+  const named = name === "read" ? [] : notesOf(input).map((path) => ({ call: id, path }));
+  const noted = { ...watch, openNotes: [...watch.openNotes, ...named] };
   if (name === "bash") return watch.edited && watch.struckCall === null ? { ...noted, struckCall: id } : noted;
   const changesWorkspace = (name === "edit" || name === "write") && isInWorkspace(readString(input, "file_path"));
   return changesWorkspace ? { ...noted, openEdits: [...watch.openEdits, id] } : noted;
@@ -78,11 +82,18 @@ function isInWorkspace(path: string): boolean {
 
 function watchResult(watch: DemoWatch, event: StreamedEvent): DemoWatch {
   const id = readString(event, "tool_use_id");
-  if (!watch.openEdits.includes(id)) return watch;
-  return {
+  const failed = event["is_error"] === true;
+  const notes = failed ? [] : watch.openNotes.filter((note) => note.call === id).map((note) => note.path);
+  const settled = {
     ...watch,
+    openNotes: watch.openNotes.filter((note) => note.call !== id),
+    notes: [...watch.notes, ...notes],
+  };
+  if (!watch.openEdits.includes(id)) return settled;
+  return {
+    ...settled,
     openEdits: watch.openEdits.filter((edit) => edit !== id),
-    edited: watch.edited || event["is_error"] !== true,
+    edited: watch.edited || !failed,
   };
 }
 

@@ -17,9 +17,10 @@ export interface Columns {
   addLeft(cell: Cell): void;
   /** Shows text in the left half of the open row that may still change. */
   previewLeft(cell: Cell): void;
-  /** `bar` separates the columns, from this row on. */
-  addRight(cell: Cell, bar: Cell): void;
-  setBar(bar: Cell): void;
+  /** `beside` separates the columns in this row. */
+  addRight(cell: Cell, beside: Cell): void;
+  /** Separates the columns from now on. */
+  setBar(next: Cell): void;
   /** Lines below the open row, e.g. what the user is typing. */
   setFooter(lines: readonly Line[]): void;
   /** Finishes the open row. */
@@ -37,7 +38,8 @@ interface Row {
 
 export function createColumns(screen: Screen): Columns {
   let footer: readonly Line[] = [];
-  let row: Row = { left: null, right: null, bar: { text: " " } };
+  let bar: Cell = { text: " " };
+  let row: Row = { left: null, right: null, bar };
   let preview: Cell | null = null;
   const leftWidth = () => screen.width - rightWidth;
 
@@ -49,7 +51,7 @@ export function createColumns(screen: Screen): Columns {
   const isOpen = () => row.left !== null || row.right !== null;
   const finish = () => {
     if (isOpen()) screen.write([lineOf(row.left)]);
-    row = { left: null, right: null, bar: row.bar };
+    row = { left: null, right: null, bar };
   };
   const draw = () => {
     const rows = isOpen() && row.left !== null ? [lineOf(row.left)] : [];
@@ -72,13 +74,15 @@ export function createColumns(screen: Screen): Columns {
       preview = cell;
       draw();
     },
-    addRight(cell, bar) {
+    addRight(cell, beside) {
       if (row.right !== null) finish();
-      row = { ...row, right: cell, bar };
+      row = { ...row, right: cell, bar: beside };
       draw();
     },
-    setBar(bar) {
-      row.bar = bar;
+    setBar(next) {
+      bar = next;
+      // What the lane says of a row stands beside the state that it speaks of.
+      if (row.right === null) row.bar = next;
       draw();
     },
     setFooter(lines) {

@@ -74,6 +74,14 @@ test("a wide terminal shows two columns, and no line is wider than the terminal"
   expect(lines.some((line) => line.includes("awake in 1.0 ms"))).toBe(true);
 });
 
+test("what the lane says stands beside the state that it speaks of", () => {
+  const { terminal, output } = terminalOf(true, 110);
+  const narrator = createNarrator({ terminal });
+  for (const status of ["awake", "suspended", "gone"]) narrator.tell(sandbox(status));
+  narrator.close();
+  expect(replay(output.read()).map((line) => line.trim().slice(0, 9))).toEqual(["┃ awake i", "┊ suspend", "╳ gone"]);
+});
+
 test("a narrow terminal tags the lane's lines", () => {
   const { terminal, output } = terminalOf(true, 60);
   const narrator = createNarrator({ terminal });

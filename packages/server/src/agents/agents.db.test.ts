@@ -1,5 +1,6 @@
 import Anthropic, { APIError } from "@anthropic-ai/sdk";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { sql } from "kysely";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { type TestServer, startTestServer } from "../http/testing.ts";
 
 let server: TestServer;
@@ -126,18 +127,22 @@ test("a stale version is a final conflict, and of two writers one wins", async (
     body: JSON.stringify({ name: "C", version: 1 }),
   });
   expect(conflict.headers.get("x-should-retry")).toBe("false");
-  const writers = Array.from({ length: 8 }, (_, index) =>
-    sdk.beta.agents.update(id, { name: `W${index}`, version: 2 }),
-  );
-  const codes = await Promise.all(
-    writers.map((writer) =>
+  const { database } = server.test;
+  // Both writers are in the middle of it before either can go on.
+  const writers = await database.transaction().execute(async (transaction) => {
+    await transaction.selectFrom("agents").select("id").where("id", "=", id).forUpdate().execute();
+    const started = ["X", "Y"].map((name) => sdk.beta.agents.update(id, { name, version: 2 }));
+    const waiting = sql<{ count: number }>`
+      select count(*)::int as count from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
+    await vi.waitUntil(async () => (await waiting.execute(database)).rows[0]?.count === 2, { timeout: 5_000 });
+    return started.map((writer) =>
       writer.then(
         () => "won",
         (error: unknown) => (error instanceof APIError ? error.errorCode : error),
       ),
-    ),
-  );
-  expect(codes.sort()).toEqual([...Array.from({ length: 7 }, () => "version_conflict"), "won"]);
+    );
+  });
+  expect(new Set(await Promise.all(writers))).toEqual(new Set(["version_conflict", "won"]));
   expect((await sdk.beta.agents.retrieve(id)).version).toBe(3);
 });
 

@@ -143,14 +143,15 @@ async function updateEnvironment(
         "Create a new one.",
       );
     }
-    const patch = Object.entries(request.metadata ?? {}).map(([key, value]) => [key, value === "" ? null : value]);
+    const patch: Record<string, string | null> = { ...request.metadata };
+    for (const [key, value] of Object.entries(patch)) if (value === "") patch[key] = null;
     const updated = await transaction
       .updateTable("environments")
       .set({
         name: request.name ?? current.name,
         description: request.description === undefined ? current.description : request.description,
         config: JSON.stringify(changedConfig(current.config, request.config)),
-        metadata: JSON.stringify(changedMetadata(current.metadata, Object.fromEntries(patch))),
+        metadata: JSON.stringify(changedMetadata(current.metadata, patch)),
         updated_at: sql<Date>`now()`,
       })
       .where("id", "=", environmentId)

@@ -28,7 +28,8 @@ export function* writeArchive(files: Iterable<ArchivedFile>): Generator<Uint8Arr
 function* entry(name: Uint8Array, type: "0" | "x", bytes: Uint8Array, mode: number): Generator<Uint8Array> {
   const header = new Uint8Array(blockBytes);
   const put = (offset: number, text: string) => header.set(encoder.encode(text), offset);
-  const number = (offset: number, digits: number, value: number) => put(offset, `${value.toString(8).padStart(digits, "0")}\0`);
+  const number = (offset: number, digits: number, value: number) =>
+    put(offset, `${value.toString(8).padStart(digits, "0")}\0`);
   header.set(name, 0);
   number(100, 7, mode);
   number(108, 7, 0);

@@ -21,7 +21,10 @@ export function compileGlob(pattern: string, options: { readonly anyDepth?: bool
     throw new FileError("failed", `A glob pattern has 1 to ${longestPattern} characters.`);
   }
   if (pattern.startsWith("/") || pattern.split("/").includes("..")) {
-    throw new FileError("failed", "A glob pattern is relative to `path` and cannot leave it: pass the directory in `path`.");
+    throw new FileError(
+      "failed",
+      "A glob pattern is relative to `path` and cannot leave it: pass the directory in `path`.",
+    );
   }
   const relative = pattern.startsWith("./") ? pattern.slice(2) : pattern;
   const anchored = options.anyDepth === true && !relative.includes("/") ? `**/${relative}` : relative;

@@ -25,7 +25,8 @@ export function mergeTexts(base: string | null, ours: string, head: string): Mer
   if (ours === head || head === base) return { type: "merged", text: ours };
   if (base === null) return { type: "conflict" };
   if (ours === base) return { type: "merged", text: head };
-  if (base !== "" && ours.startsWith(base) && appendsLines(base, ours, head)) return { type: "merged", text: append(base, ours.slice(base.length), head) };
+  if (base !== "" && ours.startsWith(base) && appendsLines(base, ours, head))
+    return { type: "merged", text: append(base, ours.slice(base.length), head) };
   const [baseLines, ourLines, headLines] = [base.split("\n"), ours.split("\n"), head.split("\n")];
   if (pairs(baseLines, ourLines) + pairs(baseLines, headLines) > mostPairs) return { type: "conflict" };
   const regions = diff3Merge(ourLines, baseLines, headLines, { excludeFalseConflicts: true });

@@ -13,7 +13,26 @@ function randomFrom(seed: number): () => number {
   };
 }
 
-const pieces = ["a", "B", "..", ".", "", "é", "e\u0301", "…", "日本", " ", "x y", "~", "*", "\\", "-", "a.md", "\u202e", "\t"];
+const pieces = [
+  "a",
+  "B",
+  "..",
+  ".",
+  "",
+  "é",
+  "e\u0301",
+  "…",
+  "日本",
+  " ",
+  "x y",
+  "~",
+  "*",
+  "\\",
+  "-",
+  "a.md",
+  "\u202e",
+  "\t",
+];
 
 function randomPath(random: () => number): string {
   const length = Math.floor(random() * 9);

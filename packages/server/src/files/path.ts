@@ -45,10 +45,12 @@ export function storedPath(path: string): string {
   if (Buffer.byteLength(composed) > longestStoredPath) throw invalid(path, `is longer than ${longestStoredPath} bytes`);
   const segments = composed.slice(1).split("/");
   if (segments.length > deepestStoredPath) throw invalid(path, `has more than ${deepestStoredPath} segments`);
-  if (/[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}]/u.test(composed)) throw invalid(path, "holds an invisible or control character");
+  if (/[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}]/u.test(composed))
+    throw invalid(path, "holds an invisible or control character");
   for (const segment of segments) {
     if (segment !== segment.trim()) throw invalid(path, "has a segment that begins or ends with a space");
-    if (Buffer.byteLength(segment) > longestSegment) throw invalid(path, `has a segment longer than ${longestSegment} bytes`);
+    if (Buffer.byteLength(segment) > longestSegment)
+      throw invalid(path, `has a segment longer than ${longestSegment} bytes`);
   }
   return composed;
 }

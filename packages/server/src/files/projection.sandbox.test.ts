@@ -37,14 +37,16 @@ beforeEach(async () => {
   sandbox = await createTestSandbox(host.provider);
   projection = newWorker();
 });
-afterEach(() => sandbox.destroy());
+afterEach(() => sandbox?.destroy());
 
 /** The projection as a worker that has just started makes it. */
 function newWorker(): FileProjection {
   return createProjection({ files, baselines: createBaselineCache(), organizationId, sessionId, mounts: storedMounts });
 }
-const run = (command: string, meanwhile?: () => Promise<unknown>) => runProjected(sandbox, projection, command, meanwhile);
-const save = (path: string, text: string) => other.store.write(path, encodeText(text), actorOf(organizationId, other.sessionId));
+const run = (command: string, meanwhile?: () => Promise<unknown>) =>
+  runProjected(sandbox, projection, command, meanwhile);
+const save = (path: string, text: string) =>
+  other.store.write(path, encodeText(text), actorOf(organizationId, other.sessionId));
 const saveOver = async (path: string, text: string) => {
   await other.store.read(path);
   return save(path, text);
@@ -61,18 +63,25 @@ describe("before a command", () => {
     await importReview();
     for (let index = 0; index < 30; index += 1) await save(`/memory/org/notes/${index}.md`, `note ${index}\n`);
     await save(`/memory/org/${"long-".repeat(30)}/${"name-".repeat(30)}.md`, "far away\n");
-    const first = await run("cat /skills/review/SKILL.md; /skills/review/run.sh; cat /memory/org/notes/*.md | wc -l; cat /memory/org/long*/*");
+    const first = await run(
+      "cat /skills/review/SKILL.md; /skills/review/run.sh; cat /memory/org/notes/*.md | wc -l; cat /memory/org/long*/*",
+    );
     expect(first).toMatchObject({ output: "how to review\nran\n30\nfar away\n", sync: null });
     await saveOver("/memory/org/notes/3.md", "changed\n");
     await other.store.remove("/memory/org/notes/4.md", actorOf(organizationId, other.sessionId));
-    expect(await run("cat /memory/org/notes/3.md; ls /memory/org/notes | wc -l")).toMatchObject({ output: "changed\n29\n", sync: null });
+    expect(await run("cat /memory/org/notes/3.md; ls /memory/org/notes | wc -l")).toMatchObject({
+      output: "changed\n29\n",
+      sync: null,
+    });
   });
 });
 
 describe("after a command", () => {
   it("new, changed, executable and deleted files are saved", async () => {
     await save("/memory/org/a.md", "a\n");
-    const made = await run("echo new > /memory/org/b.md; echo more >> /memory/org/a.md; printf '#!/bin/sh\\n' > /memory/org/c.sh; chmod +x /memory/org/c.sh");
+    const made = await run(
+      "echo new > /memory/org/b.md; echo more >> /memory/org/a.md; printf '#!/bin/sh\\n' > /memory/org/c.sh; chmod +x /memory/org/c.sh",
+    );
     expect(made.sync?.split("\n").sort()).toEqual([
       "</files_sync>",
       "<files_sync>",
@@ -94,7 +103,9 @@ describe("after a command", () => {
 
   it("an append merges with what another session appended meanwhile", async () => {
     await save("/memory/org/log.md", "start\n");
-    const report = await run("echo ours >> /memory/org/log.md", () => saveOver("/memory/org/log.md", "start\ntheirs\n"));
+    const report = await run("echo ours >> /memory/org/log.md", () =>
+      saveOver("/memory/org/log.md", "start\ntheirs\n"),
+    );
     expect(report.sync).toContain("merged /memory/org/log.md (v1→v3)");
     expect(await stored("/memory/org/log.md")).toBe("start\ntheirs\nours\n");
     expect((await run("cat /memory/org/log.md")).output).toBe("start\ntheirs\nours\n");
@@ -102,16 +113,24 @@ describe("after a command", () => {
 
   it("changes of different lines merge, of the same line do not", async () => {
     await save("/memory/org/plan.md", "1\n2\n3\n4\n5\n");
-    const merged = await run("sed -i s/1/one/ /memory/org/plan.md", () => saveOver("/memory/org/plan.md", "1\n2\n3\n4\nfive\n"));
+    const merged = await run("sed -i s/1/one/ /memory/org/plan.md", () =>
+      saveOver("/memory/org/plan.md", "1\n2\n3\n4\nfive\n"),
+    );
     expect(merged.sync).toContain("merged /memory/org/plan.md");
     expect(await stored("/memory/org/plan.md")).toBe("one\n2\n3\n4\nfive\n");
-    const lost = await run("sed -i s/3/ours/ /memory/org/plan.md", () => saveOver("/memory/org/plan.md", "one\n2\ntheirs\n4\nfive\n"));
+    const lost = await run("sed -i s/3/ours/ /memory/org/plan.md", () =>
+      saveOver("/memory/org/plan.md", "one\n2\ntheirs\n4\nfive\n"),
+    );
     expect(lost.sync).toContain("NOT SAVED /memory/org/plan.md: your command started from v3");
     expect(lost.sync).toContain(other.sessionId);
     const copy = /Your version is in (\S+)\./.exec(lost.sync ?? "")?.[1] ?? "";
     const after = await run(`cat /memory/org/plan.md; echo --; cat ${copy}`);
     expect(after.output).toBe("one\n2\ntheirs\n4\nfive\n--\none\n2\nours\n4\nfive\n");
-    const kept = await test.database.selectFrom("file_conflicts").select(["path", "base_version", "head_version"]).where("organization_id", "=", organizationId).execute();
+    const kept = await test.database
+      .selectFrom("file_conflicts")
+      .select(["path", "base_version", "head_version"])
+      .where("organization_id", "=", organizationId)
+      .execute();
     expect(kept).toEqual([{ path: "/memory/org/plan.md", base_version: 3, head_version: 4 }]);
   });
 
@@ -150,13 +169,49 @@ describe("after a command", () => {
       "not saved: /memory/org/link (symbolic link)",
       "not saved: /memory/stray.md (only /memory/org is kept)",
     ]);
-    expect(await run("cat /memory/org/a.md; cat /memory/org/dir/b.md; test -L /memory/org/dir || echo no link")).toMatchObject({ output: "a\nb\nno link\n", sync: null });
-    expect((await files.manifest(organizationId, memory.prefix)).map((head) => head.path)).toEqual(["/memory/org/a.md", "/memory/org/dir/b.md"]);
+    expect(
+      await run("cat /memory/org/a.md; cat /memory/org/dir/b.md; test -L /memory/org/dir || echo no link"),
+    ).toMatchObject({ output: "a\nb\nno link\n", sync: null });
+    expect((await files.manifest(organizationId, memory.prefix)).map((head) => head.path)).toEqual([
+      "/memory/org/a.md",
+      "/memory/org/dir/b.md",
+    ]);
+  });
+
+  it("one file that cannot be stored does not keep the others from it", async () => {
+    await save("/memory/org/notes/a.md", "a\n");
+    const report = await run(
+      "mkdir /memory/org/Notes; echo b > /memory/org/Notes/b.md; echo c > /memory/org/c.md; seq 600 | while read i; do echo $i > /memory/org/n$i.md; done",
+    );
+    expect(report.sync).toContain("more.");
+    expect((await files.manifest(organizationId, memory.prefix)).length).toBe(602);
+    expect(await stored("/memory/org/c.md")).toBe("c\n");
+    const again = await run("echo d > /memory/org/Notes/b.md; ls /memory/org | wc -l");
+    expect(again.output).toBe("603\n");
+    expect(again.sync).toContain("not saved: /memory/org/Notes/b.md (/memory/org/Notes differs only in case");
+  });
+
+  it("more entries than can be looked at are told, and can be removed again", async () => {
+    await save("/memory/org/a.md", "a\n");
+    await run("true");
+    const session: typeof sandbox.session = {
+      ...sandbox.session,
+      listTree: (options) => sandbox.session.listTree({ ...options, maximumEntries: 3 }),
+    };
+    const crowded = { ...workspaceOf(sandbox), session };
+    await sandbox.session.run({ command: "touch /memory/org/1 /memory/org/2 /memory/org/3", scope: "maintenance" });
+    expect(await projection.after(crowded, "sevt_crowded")).toContain("nothing under /memory could be looked at");
+    await projection.before(crowded);
+    expect((await run("rm /memory/org/[12]; echo ours >> /memory/org/a.md")).sync).toContain(
+      "saved /memory/org/a.md (v1→v2)",
+    );
   });
 
   it("/skills stays as it is", async () => {
     await importReview();
-    const report = await run("cd /skills/review; chmod u+w . *; echo evil > SKILL.md; rm run.sh; echo x > added.md; ln -s /etc/passwd link");
+    const report = await run(
+      "cd /skills/review; chmod u+w . *; echo evil > SKILL.md; rm run.sh; echo x > added.md; ln -s /etc/passwd link",
+    );
     expect(report.sync).toContain("not saved: /skills/review/SKILL.md (read-only");
     expect(await run("cat /skills/review/SKILL.md; /skills/review/run.sh; ls /skills/review")).toMatchObject({
       output: "how to review\nran\nSKILL.md\nrun.sh\n",
@@ -172,7 +227,10 @@ describe("another worker", () => {
     await save("/memory/org/quiet.md", "x\n");
     await projection.before(workspaceOf(sandbox));
     await sandbox.resume();
-    await sandbox.session.run({ command: "echo ours >> /memory/org/log.md; rm /memory/org/gone.md", workingDirectory: "/workspace" });
+    await sandbox.session.run({
+      command: "echo ours >> /memory/org/log.md; rm /memory/org/gone.md",
+      workingDirectory: "/workspace",
+    });
     await sandbox.suspend();
     await saveOver("/memory/org/log.md", "start\ntheirs\n");
     projection = newWorker();

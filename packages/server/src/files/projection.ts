@@ -12,19 +12,16 @@
  * @module
  */
 import type { TreeEntry } from "@exoloop/sandbox/contract";
+import { SandboxFileError } from "@exoloop/sandbox/errors";
 import type { Workspace } from "../sandboxes/workspace.ts";
-import { holdsDeletions } from "./merge.ts";
 import { mountOf, type StoredMount, storedRoots } from "./mounts.ts";
-import { relativePath, workspaceDirectory } from "./path.ts";
 import type { SandboxKey } from "./postgres/projection-records.ts";
-import type { StoredFile } from "./postgres/rows.ts";
 import type { StoredFiles } from "./postgres/stored-files.ts";
 import { type Baseline, type BaselineCache, emptyBaseline, rebuildBaseline } from "./projection/baseline.ts";
-import { filesBelow, type Inspection, inspectReadOnly, inspectWritable, tellStrays } from "./projection/inspect.ts";
+import { capture, type Layer } from "./projection/capture.ts";
+import { tellStrays } from "./projection/inspect.ts";
 import { type FileToLay, layFiles } from "./projection/lay.ts";
 import { describeSync, explain } from "./projection/report.ts";
-import { settleChanges, type Verdict } from "./projection/settle.ts";
-import { encodeText } from "./text.ts";
 
 export interface ProjectionDependencies {
   readonly files: StoredFiles;
@@ -48,11 +45,21 @@ export function createProjection(dependencies: ProjectionDependencies): FileProj
     async before(workspace) {
       const { baseline, recorded } = await findBaseline(dependencies, workspace);
       if (baseline !== null && (await isCurrent(dependencies, baseline))) return;
-      await synchronise(dependencies, workspace, { baseline, recorded, toolUseId: null });
+      try {
+        await synchronise(dependencies, workspace, { baseline, recorded, toolUseId: null });
+      } catch (error) {
+        // Only a command can put a full or overcrowded disk right. Its base stays the recorded one.
+        if (!(error instanceof SandboxFileError) || recorded === null) throw error;
+      }
     },
     async after(workspace, toolUseId) {
       const { baseline, recorded } = await findBaseline(dependencies, workspace);
-      return synchronise(dependencies, workspace, { baseline, recorded, toolUseId });
+      try {
+        return await synchronise(dependencies, workspace, { baseline, recorded, toolUseId });
+      } catch (error) {
+        if (!(error instanceof SandboxFileError)) throw error;
+        return describeSync([explain.unsynchronised(error.message)]);
+      }
     },
   };
 }
@@ -70,15 +77,24 @@ async function findBaseline(dependencies: ProjectionDependencies, workspace: Wor
   const key = keyOf(dependencies, workspace);
   const recorded = await files.projections.find(key);
   const cached = baselines.get(key);
-  const valid = cached !== undefined && recorded !== null && mounts.every((mount) => cached.revisions.get(mount.prefix) === recorded.get(mount.prefix));
+  const valid =
+    cached !== undefined &&
+    recorded !== null &&
+    mounts.every((mount) => cached.revisions.get(mount.prefix) === recorded.get(mount.prefix));
   return { baseline: valid ? cached : null, recorded };
 }
 
-function keyOf({ organizationId, sessionId }: ProjectionDependencies, { sandboxId, generation }: Workspace): SandboxKey {
+function keyOf(
+  { organizationId, sessionId }: ProjectionDependencies,
+  { sandboxId, generation }: Workspace,
+): SandboxKey {
   return { organizationId, sessionId, sandboxId, generation };
 }
 
-async function isCurrent({ files, organizationId, mounts }: ProjectionDependencies, baseline: Baseline): Promise<boolean> {
+async function isCurrent(
+  { files, organizationId, mounts }: ProjectionDependencies,
+  baseline: Baseline,
+): Promise<boolean> {
   const revisions = await Promise.all(mounts.map((mount) => files.revision(organizationId, mount.prefix)));
   return mounts.every((mount, index) => baseline.revisions.get(mount.prefix) === revisions[index]);
 }
@@ -111,7 +127,9 @@ async function synchronise(
   const before = new Map(baseline.revisions);
   for (const mount of dependencies.mounts) await pull(dependencies, baseline, mount, layer);
   await layer.lay();
-  const moved = start.recorded === null || dependencies.mounts.some((mount) => before.get(mount.prefix) !== baseline.revisions.get(mount.prefix));
+  const moved =
+    start.recorded === null ||
+    dependencies.mounts.some((mount) => before.get(mount.prefix) !== baseline.revisions.get(mount.prefix));
   if (moved) await dependencies.files.projections.save(key, baseline.revisions);
   baselines.set(key, baseline);
   if (start.toolUseId !== null) return describeSync(lines);
@@ -130,16 +148,11 @@ async function deriveBaseline(
   return rebuildBaseline({ files, organizationId, mounts, revisions: recorded, session, entries });
 }
 
-interface Layer {
-  readonly wanted: Map<string, FileToLay>;
-  /** Copies that no newer head may overwrite now. */
-  readonly left: Set<string>;
-  add(mount: StoredMount, head: StoredFile): void;
-  removeCopy(path: string): Promise<void>;
-  lay(): Promise<void>;
-}
-
-function createLayer({ files, organizationId }: ProjectionDependencies, workspace: Workspace, baseline: Baseline): Layer {
+function createLayer(
+  { files, organizationId }: ProjectionDependencies,
+  workspace: Workspace,
+  baseline: Baseline,
+): Layer {
   const wanted = new Map<string, FileToLay>();
   return {
     wanted,
@@ -160,107 +173,13 @@ function createLayer({ files, organizationId }: ProjectionDependencies, workspac
   };
 }
 
-interface Capture {
-  readonly dependencies: ProjectionDependencies;
-  readonly workspace: Workspace;
-  readonly baseline: Baseline;
-  readonly layer: Layer;
-  readonly lines: string[];
-  readonly toolUseId: string | null;
-}
-
-async function capture(capturing: Capture, mount: StoredMount, entries: readonly TreeEntry[]): Promise<void> {
-  const { dependencies, workspace, baseline, lines, layer } = capturing;
-  const inspecting = { session: workspace.session, baseline, mount, lines };
-  const inspection = await (mount.access === "read_only" ? inspectReadOnly : inspectWritable)(inspecting, entries);
-  for (const path of inspection.left) layer.left.add(path);
-  const relay = [...inspection.relay];
-  const known = filesBelow(baseline, mount).size;
-  const held = holdsDeletions(inspection.gone.length, known);
-  if (held) {
-    lines.push(explain.held(inspection.gone.length, mount.prefix));
-    relay.push(...inspection.gone);
-  }
-  await commitChanges(capturing, mount, { ...inspection, gone: held ? [] : inspection.gone });
-  if (relay.length === 0) return;
-  const heads = await dependencies.files.manifest(dependencies.organizationId, mount.prefix);
-  const wanted = new Set(relay);
-  for (const head of heads) if (wanted.has(head.path)) layer.add(mount, head);
-}
-
-async function commitChanges(capturing: Capture, mount: StoredMount, inspection: Inspection): Promise<void> {
-  const { dependencies, baseline, toolUseId } = capturing;
-  const { organizationId, sessionId } = dependencies;
-  const deleted = inspection.gone.flatMap((path) => {
-    const base = baseline.files.get(path);
-    return base === undefined ? [] : [{ path, base }];
-  });
-  const paths = [...inspection.changed, ...deleted].map((change) => change.path);
-  if (paths.length === 0) return;
-  const actor = { organizationId, sessionId, toolUseId, via: "bash" as const };
-  const { result, versions } = await dependencies.files.commit({ mount, actor, paths }, (view) =>
-    settleChanges(view, { mount, actor, changed: inspection.changed, deleted }),
-  );
-  // Whoever deleted it: the copy is gone, and a later version is laid again.
-  for (const { path } of deleted) baseline.files.delete(path);
-  for (const verdict of result) await carryOut(capturing, mount, verdict, { inspection, versions });
-}
-
-interface Outcome {
-  readonly inspection: Inspection;
-  readonly versions: ReadonlyMap<string, number>;
-}
-
-async function carryOut(capturing: Capture, mount: StoredMount, verdict: Verdict, { inspection, versions }: Outcome): Promise<void> {
-  const { baseline, lines, layer, dependencies } = capturing;
-  const { path } = verdict;
-  const copy = inspection.changed.find((changed) => changed.path === path);
-  const version = versions.get(path) ?? 0;
-  const base = copy?.base?.version ?? null;
-  switch (verdict.type) {
-    case "saved":
-      if (copy === undefined) return;
-      baseline.files.set(path, { version, sha256: copy.sha256, executable: copy.executable, fingerprint: copy.fingerprint });
-      lines.push(verdict.hadVanished ? explain.restored(path, version) : explain.saved(path, base, version));
-      if (base === null) await dependencies.files.markKnown(dependencies.organizationId, dependencies.sessionId, new Map([[path, version]]));
-      else await dependencies.files.moveKnown(dependencies.sessionId, path, base, version);
-      return;
-    case "equal":
-      if (copy !== undefined) baseline.files.set(path, { ...verdict.head, fingerprint: copy.fingerprint });
-      return;
-    case "merged":
-      baseline.files.delete(path);
-      if (verdict.told) lines.push(explain.merged(path, base, version));
-      return;
-    case "conflict":
-      layer.add(mount, verdict.head);
-      lines.push(explain.conflict(path, base, verdict.head, await keepCopy(capturing, path, verdict.bytes)));
-      return;
-    case "deleted":
-      lines.push(explain.deleted(path));
-      return;
-    case "kept":
-      layer.add(mount, verdict.head);
-      lines.push(explain.keptAgainstDeletion(path, verdict.head));
-      return;
-  }
-}
-
-/** The loser's text beside the work. Null when the workspace takes no file: the history has it in any case. */
-async function keepCopy({ workspace, toolUseId }: Capture, path: string, content: Uint8Array): Promise<string | null> {
-  const directory = `${workspaceDirectory}/.conflicts`;
-  const copy = `${directory}/${toolUseId ?? "background"}/${relativePath("/memory", path)}`;
-  try {
-    await workspace.session.writeBinaryFile({ path: `${directory}/.gitignore`, content: encodeText("*\n") });
-    await workspace.session.writeBinaryFile({ path: copy, content });
-    return copy;
-  } catch {
-    return null;
-  }
-}
-
 /** What changed in Postgres since the sandbox's revision, by anybody, including this very capture. */
-async function pull({ files, organizationId }: ProjectionDependencies, baseline: Baseline, mount: StoredMount, layer: Layer): Promise<void> {
+async function pull(
+  { files, organizationId }: ProjectionDependencies,
+  baseline: Baseline,
+  mount: StoredMount,
+  layer: Layer,
+): Promise<void> {
   const held = baseline.revisions.get(mount.prefix);
   // The revision is read first: what is committed in between is laid now and again next time.
   const revision = await files.revision(organizationId, mount.prefix);

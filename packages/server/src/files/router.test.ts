@@ -40,14 +40,22 @@ function storeOf(initial: Record<string, string>): FileStore {
 }
 
 const actor: FileActor = { organizationId: "org_1", sessionId: null, toolUseId: null, via: "tool" };
-const sandbox = storeOf({ "/workspace/a.ts": "needle", "/tmp/x": "needle", "/skills/review/SKILL.md": "a stale needle" });
+const sandbox = storeOf({
+  "/workspace/a.ts": "needle",
+  "/tmp/x": "needle",
+  "/skills/review/SKILL.md": "a stale needle",
+});
 const router = createRouter([
   { prefix: "/", store: sandbox, access: "read_write" },
   { prefix: "/memory", store: createReservedStore("Use /memory/org."), access: "read_write" },
   { prefix: "/memory/org", store: storeOf({ "/memory/org/b.md": "needle" }), access: "read_write" },
   { prefix: "/skills", store: storeOf({ "/skills/review/SKILL.md": "needle, current" }), access: "read_only" },
 ]);
-const code = (work: Promise<unknown>) => work.then(() => "none", (error: unknown) => (error instanceof FileError ? error.code : String(error)));
+const code = (work: Promise<unknown>) =>
+  work.then(
+    () => "none",
+    (error: unknown) => (error instanceof FileError ? error.code : String(error)),
+  );
 
 describe("router", () => {
   it("sends a path to the longest prefix", async () => {
@@ -70,7 +78,10 @@ describe("router", () => {
     const memory = await router.grep({ pattern: "needle", path: "/memory", ignoreCase: false, maximumMatches: 10 });
     expect(memory.map((match) => match.path)).toEqual(["/memory/org/b.md"]);
     expect(await router.grep({ pattern: "needle", path: "/", ignoreCase: false, maximumMatches: 2 })).toHaveLength(2);
-    expect((await router.glob("/", "**/*.md", 10)).map((match) => match.path)).toEqual(["/skills/review/SKILL.md", "/memory/org/b.md"]);
+    expect((await router.glob("/", "**/*.md", 10)).map((match) => match.path)).toEqual([
+      "/skills/review/SKILL.md",
+      "/memory/org/b.md",
+    ]);
     expect(await router.glob("/workspace", "**", 10)).toHaveLength(1);
   });
 });

@@ -24,7 +24,8 @@ export function createRouter(mounts: readonly Mount[]): FileStore {
   };
   const writable = (path: string): FileStore => {
     const owner = ownerOf(path);
-    if (owner.access === "read_only") throw new FileError("read_only", `${owner.prefix} is read-only, so ${path} was not changed.`);
+    if (owner.access === "read_only")
+      throw new FileError("read_only", `${owner.prefix} is read-only, so ${path} was not changed.`);
     return owner.store;
   };
   /** Those that may hold something at or below the directory, the one that holds the directory itself first. */
@@ -65,7 +66,8 @@ export function createRouter(mounts: readonly Mount[]): FileStore {
  * @param remedy One sentence: where to write instead.
  */
 export function createReservedStore(remedy: string): FileStore {
-  const refuse = (path: string) => Promise.reject(new FileError("read_only", `Nothing can be stored at ${path}. ${remedy}`));
+  const refuse = (path: string) =>
+    Promise.reject(new FileError("read_only", `Nothing can be stored at ${path}. ${remedy}`));
   return {
     read: (path) => Promise.reject(new FileError("not_found", `${path} does not exist. ${remedy}`)),
     write: refuse,

@@ -17,8 +17,14 @@ import { compileSearchPattern, matchingLines, type SearchPattern } from "./searc
 import { FileError, type FileStore, type GrepMatch, type GrepRequest } from "./store.ts";
 import { decodeText, replaceText } from "./text.ts";
 
-/** Runs a function with the session's sandbox, alone; creates the sandbox when there is none. Does not thaw it. */
-export type UseWorkspace = <Result>(use: (workspace: Workspace) => Promise<Result>) => Promise<Result>;
+/**
+ * Runs a function with the session's sandbox, alone; creates the sandbox when there is none. Does not thaw it.
+ * `mayChange`: a snapshot of the workspace follows.
+ */
+export type UseWorkspace = <Result>(
+  use: (workspace: Workspace) => Promise<Result>,
+  options: { readonly mayChange: boolean },
+) => Promise<Result>;
 
 /** Bytes. */
 const largestFile = 10 * 1024 * 1024;
@@ -38,9 +44,12 @@ const grepCommand = "exec grep -rlIZF -f - --exclude-dir=.git --exclude-dir=node
 const skippedDirectories = [".git", "node_modules"];
 
 export function createSandboxStore(useWorkspace: UseWorkspace): FileStore {
-  const translated = async <Result>(use: (workspace: Workspace) => Promise<Result>): Promise<Result> => {
+  const translated = async <Result>(
+    use: (workspace: Workspace) => Promise<Result>,
+    mayChange = false,
+  ): Promise<Result> => {
     try {
-      return await useWorkspace(use);
+      return await useWorkspace(use, { mayChange });
     } catch (error) {
       if (error instanceof SandboxFileError) throw fileError(error);
       throw error;
@@ -51,20 +60,21 @@ export function createSandboxStore(useWorkspace: UseWorkspace): FileStore {
     write: (path, bytes, _actor, expectedVersion) =>
       translated(async ({ session }) => {
         const present = await session.stat({ path });
-        if (present !== null && expectedVersion === null) throw new FileError("conflict", `${path} exists already. Nothing was written.`);
+        if (present !== null && expectedVersion === null)
+          throw new FileError("conflict", `${path} exists already. Nothing was written.`);
         await replaceFile(session, path, bytes, present?.mode);
         return { created: present === null, version: null, bytes: bytes.length };
-      }),
+      }, true),
     edit: (path, change) =>
       translated(async ({ session }) => {
         const { bytes, replacements } = replaceText(path, await readFile(session, path), change);
         await replaceFile(session, path, bytes, (await session.stat({ path }))?.mode);
         return { created: false, version: null, bytes: bytes.length, replacements };
-      }),
+      }, true),
     remove: (path) =>
       translated(async ({ session }) => {
         if (!(await session.deleteFile({ path }))) throw new FileError("not_found", `${path} does not exist.`);
-      }),
+      }, true),
     glob: (path, pattern, maximum) => translated(({ session }) => globTree(session, path, pattern, maximum)),
     grep: (request) => translated(({ session }) => grepTree(session, request)),
   };
@@ -78,7 +88,12 @@ async function readFile(session: Session, path: string): Promise<Uint8Array> {
   return bytes;
 }
 
-async function replaceFile(session: Session, path: string, content: Uint8Array, mode: number | undefined): Promise<void> {
+async function replaceFile(
+  session: Session,
+  path: string,
+  content: Uint8Array,
+  mode: number | undefined,
+): Promise<void> {
   await session.writeBinaryFile({ path, content, ...(mode === undefined ? {} : { mode }) });
 }
 
@@ -89,7 +104,10 @@ function fileError(error: SandboxFileError): FileError {
     case "no_permission":
       return new FileError(error.code, `${error.path}: ${error.message}.`);
     case "too_large":
-      return new FileError("too_large", `${error.path} is too large for this tool: ${error.message}. Use bash for a part of it.`);
+      return new FileError(
+        "too_large",
+        `${error.path} is too large for this tool: ${error.message}. Use bash for a part of it.`,
+      );
     default:
       return new FileError("failed", `${error.path}: ${error.message}.`);
   }
@@ -117,9 +135,14 @@ async function grepTree(session: Session, request: GrepRequest): Promise<readonl
   if (target === null) throw new FileError("not_found", `${request.path} does not exist.`);
   if (target.kind === "file") return matchFiles(session, [request.path], pattern, request.maximumMatches);
   const wanted = request.glob === undefined ? () => true : compileGlob(request.glob, { anyDepth: true });
-  const candidates = (await findCandidates(session, request.path, pattern)).filter((path) => wanted(relativePath(request.path, path)));
+  const candidates = (await findCandidates(session, request.path, pattern)).filter((path) =>
+    wanted(relativePath(request.path, path)),
+  );
   if (candidates.length > mostSearchedFiles) {
-    throw new FileError("too_large", `${candidates.length} files would have to be read, at most ${mostSearchedFiles} are: name a smaller directory, a glob, or a longer word in the pattern.`);
+    throw new FileError(
+      "too_large",
+      `${candidates.length} files would have to be read, at most ${mostSearchedFiles} are: name a smaller directory, a glob, or a longer word in the pattern.`,
+    );
   }
   return matchFiles(session, candidates, pattern, request.maximumMatches);
 }
@@ -127,8 +150,13 @@ async function grepTree(session: Session, request: GrepRequest): Promise<readonl
 async function findCandidates(session: Session, path: string, pattern: SearchPattern): Promise<string[]> {
   const literal = [...pattern.literals].sort((left, right) => right.length - left.length)[0];
   // Letters beyond ASCII are folded differently by different programs.
-  const usable = literal !== undefined && !literal.includes("\n") && (!pattern.ignoreCase || /^[\x20-\x7e]+$/.test(literal));
-  if (!usable) return (await listFiles(session, path)).filter((entry) => entry.size <= largestSearchedFile).map((entry) => entry.path).sort();
+  const usable =
+    literal !== undefined && !literal.includes("\n") && (!pattern.ignoreCase || /^[\x20-\x7e]+$/.test(literal));
+  if (!usable)
+    return (await listFiles(session, path))
+      .filter((entry) => entry.size <= largestSearchedFile)
+      .map((entry) => entry.path)
+      .sort();
   const { exit, stdout } = await session.run({
     command: `${grepCommand}${pattern.ignoreCase ? " -i" : ""} .`,
     workingDirectory: path,
@@ -137,7 +165,11 @@ async function findCandidates(session: Session, path: string, pattern: SearchPat
     timeoutMs: searchTimeoutMs,
     scope: "maintenance",
   });
-  if (exit.type === "timed_out") throw new FileError("too_large", `Searching ${path} took more than ${searchTimeoutMs / 1000} seconds: name a smaller directory.`);
+  if (exit.type === "timed_out")
+    throw new FileError(
+      "too_large",
+      `Searching ${path} took more than ${searchTimeoutMs / 1000} seconds: name a smaller directory.`,
+    );
   // 1: nothing found; 2: some files could not be read, the others were.
   if (exit.type !== "exited" || exit.code > 2) throw new FileError("failed", `Searching ${path} failed.`);
   const names = stdout.split("\0").filter((name) => name !== "");
@@ -145,7 +177,12 @@ async function findCandidates(session: Session, path: string, pattern: SearchPat
 }
 
 /** Reads several files at once and keeps their order. */
-async function matchFiles(session: Session, paths: readonly string[], pattern: SearchPattern, maximum: number): Promise<readonly GrepMatch[]> {
+async function matchFiles(
+  session: Session,
+  paths: readonly string[],
+  pattern: SearchPattern,
+  maximum: number,
+): Promise<readonly GrepMatch[]> {
   const found: GrepMatch[] = [];
   let bytesRead = 0;
   for (let start = 0; start < paths.length && found.length < maximum; start += readersAtOnce) {
@@ -162,7 +199,10 @@ async function matchFiles(session: Session, paths: readonly string[], pattern: S
       }
     }
     if (bytesRead > mostSearchedBytes) {
-      throw new FileError("too_large", `More than ${mostSearchedBytes / 1024 / 1024} MiB would have to be read: name a smaller directory, a glob, or a longer word in the pattern.`);
+      throw new FileError(
+        "too_large",
+        `More than ${mostSearchedBytes / 1024 / 1024} MiB would have to be read: name a smaller directory, a glob, or a longer word in the pattern.`,
+      );
     }
   }
   return found;

@@ -51,8 +51,37 @@ describe("requiredLiterals", () => {
   ])("%s", (pattern, expected) => expect(requiredLiterals(pattern)).toEqual(expected));
 
   it("never claims a literal that a match lacks", () => {
-    const parts = ["abc", "x", "d?", "e*", "f+", "(gh|i)", "(jkl)?", "[mn]", "\\.", ".", "[^a]", "o{2}", "\\w", "pqr", "|", "^", "$", "\\bst"];
-    const texts = ["abcxdefghjklmnop", "abc.x", "pqr stu", "xxabcpqr", "oo", "ghi", "abcabcpqrpqr.", "jklpqrabc x", "st abc"];
+    const parts = [
+      "abc",
+      "x",
+      "d?",
+      "e*",
+      "f+",
+      "(gh|i)",
+      "(jkl)?",
+      "[mn]",
+      "\\.",
+      ".",
+      "[^a]",
+      "o{2}",
+      "\\w",
+      "pqr",
+      "|",
+      "^",
+      "$",
+      "\\bst",
+    ];
+    const texts = [
+      "abcxdefghjklmnop",
+      "abc.x",
+      "pqr stu",
+      "xxabcpqr",
+      "oo",
+      "ghi",
+      "abcabcpqrpqr.",
+      "jklpqrabc x",
+      "st abc",
+    ];
     let seed = 5;
     const random = (limit: number) => {
       seed = (Math.imul(seed, 1_103_515_245) + 12_345) & 0x7fffffff;

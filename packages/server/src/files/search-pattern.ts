@@ -21,7 +21,8 @@ export interface SearchPattern {
 
 /** @throws FileError `invalid_path` never; `failed` when the pattern is not valid. */
 export function compileSearchPattern(pattern: string, ignoreCase: boolean): SearchPattern {
-  if (pattern.length > longestPattern) throw new FileError("failed", `The pattern is longer than ${longestPattern} characters.`);
+  if (pattern.length > longestPattern)
+    throw new FileError("failed", `The pattern is longer than ${longestPattern} characters.`);
   let compiled: RE2JS;
   try {
     compiled = RE2JS.compile(pattern, ignoreCase ? RE2JS.CASE_INSENSITIVE : 0);
@@ -42,9 +43,12 @@ export function compileSearchPattern(pattern: string, ignoreCase: boolean): Sear
  * The lines of a text that match. A carriage return before the line feed is no part of the line.
  * @example [...matchingLines("a\nb\n", compileSearchPattern("b", false))] // [{ line: 2, text: "b" }]
  */
-export function* matchingLines(text: string, pattern: SearchPattern): Generator<{ readonly line: number; readonly text: string }> {
+export function* matchingLines(
+  text: string,
+  pattern: SearchPattern,
+): Generator<{ readonly line: number; readonly text: string }> {
   let line = 0;
-  for (let start = 0; start < text.length; ) {
+  for (let start = 0; start < text.length;) {
     line += 1;
     const feed = text.indexOf("\n", start);
     const end = feed === -1 ? text.length : feed;
@@ -132,7 +136,9 @@ function skipClass(characters: readonly string[], start: number): number {
   for (; at < characters.length && characters[at] !== "]"; at += 1) {
     if (characters[at] === "\\") at += 1;
     else if (characters[at] === "[" && characters[at + 1] === ":") {
-      const close = characters.findIndex((character, index) => index > at + 1 && character === ":" && characters[index + 1] === "]");
+      const close = characters.findIndex(
+        (character, index) => index > at + 1 && character === ":" && characters[index + 1] === "]",
+      );
       if (close !== -1) at = close + 1;
     }
   }

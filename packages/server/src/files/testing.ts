@@ -56,7 +56,12 @@ export async function runProjected(
   const toolUseId = createId("event");
   await projection.before(workspace);
   await sandbox.resume();
-  const { exit, stdout, stderr } = await sandbox.session.run({ command, commandId: toolUseId, workingDirectory: "/workspace", timeoutMs: 20_000 });
+  const { exit, stdout, stderr } = await sandbox.session.run({
+    command,
+    commandId: toolUseId,
+    workingDirectory: "/workspace",
+    timeoutMs: 20_000,
+  });
   await sandbox.suspend();
   await meanwhile();
   return { exit, output: stdout + stderr, sync: await projection.after(workspace, toolUseId) };

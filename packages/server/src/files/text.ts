@@ -31,16 +31,26 @@ export function sha256Of(bytes: Uint8Array): string {
  * @throws FileError `binary`, `no_match`, `not_unique`
  * @example replaceText("/a", encodeText("a b"), { oldText: "b", newText: "c", all: false }).replacements // 1
  */
-export function replaceText(path: string, bytes: Uint8Array, change: TextChange): { readonly bytes: Uint8Array; readonly replacements: number } {
+export function replaceText(
+  path: string,
+  bytes: Uint8Array,
+  change: TextChange,
+): { readonly bytes: Uint8Array; readonly replacements: number } {
   const text = decodeText(bytes);
   if (text === null) throw new FileError("binary", `${path} is a binary file and cannot be edited as text.`);
   const pieces = change.oldText === "" ? [text] : text.split(change.oldText);
   const replacements = pieces.length - 1;
   if (replacements === 0) {
-    throw new FileError("no_match", `old_string was not found in ${path}. It must match exactly, with spaces and line ends: read the file and copy it.`);
+    throw new FileError(
+      "no_match",
+      `old_string was not found in ${path}. It must match exactly, with spaces and line ends: read the file and copy it.`,
+    );
   }
   if (replacements > 1 && !change.all) {
-    throw new FileError("not_unique", `old_string appears ${replacements} times in ${path}: add surrounding lines until it is unique, or set replace_all.`);
+    throw new FileError(
+      "not_unique",
+      `old_string appears ${replacements} times in ${path}: add surrounding lines until it is unique, or set replace_all.`,
+    );
   }
   return { bytes: encodeText(pieces.join(change.newText)), replacements };
 }

@@ -22,7 +22,7 @@ afterAll(() => server.stop());
 
 const newSession = async () => (await sdk.beta.sessions.create({ agent, environment_id: environment })).id;
 
-test("our client follows over cut connections and a restart of the server: every event once, in order", async () => {
+test("our client follows over cut connections, also one that was cut before its first event: every event once, in order", async () => {
   const sessionId = await newSession();
   let connections = 0;
   const cutting: typeof fetch = async (input, init) => {

@@ -7,6 +7,7 @@ import { appendUnderLock } from "../sessions/log.ts";
 import type { NoticeBoard, PreviewFrame } from "../sessions/notices.ts";
 import { createEventStreams, type StreamRequest } from "./event-stream.ts";
 import type { Principal } from "./session-port.ts";
+import { listen } from "./listen.ts";
 import { appendMessage, message, silentLog, startTestServer, type TestServer } from "./testing.ts";
 
 let server: TestServer;
@@ -270,4 +271,16 @@ test("a client that does not read is hung up on, and what waited for it is bound
     });
   });
   expect(subscribers()).toBe(0);
+});
+
+test("a server that stops ends its streams first, and does not wait for them", async () => {
+  const own = await listen(server.http, "127.0.0.1", 0);
+  const sessionId = await newSession();
+  const response = await fetch(`${own.url}/v1/sessions/${sessionId}/events/stream`, {
+    headers: { authorization: `Bearer ${apiKey}` },
+  });
+  const reading = readFrames(response);
+  // Longer than the test may take: only ended streams let it end.
+  await own.stop(60_000);
+  expect(await reading).toEqual([]);
 });

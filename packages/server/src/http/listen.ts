@@ -33,7 +33,10 @@ function startupError(error: unknown, host: string, port: number): unknown {
  */
 export async function listen(http: HttpApp, host: string, port: number): Promise<Listener> {
   // The headers of a request must arrive within a minute; an answer may take its time.
-  const server = createServer({ requestTimeout: 120_000, headersTimeout: 60_000 }, getRequestListener(http.app.fetch));
+  const answer = getRequestListener(http.app.fetch);
+  const server = createServer({ requestTimeout: 120_000, headersTimeout: 60_000 }, (incoming, outgoing) => {
+    void answer(incoming, outgoing);
+  });
   server.listen(port, host);
   try {
     await once(server, "listening");

@@ -21,15 +21,16 @@ function describeApi(app: App): object {
     io: "input",
     unrepresentable: "any",
   });
-  const named = Object.entries(schemas).map(([name, schema]) => {
+  const named: Record<string, object> = {};
+  for (const [name, schema] of Object.entries(schemas)) {
     const { $schema: _dialect, $id: _id, ...rest } = schema;
-    return [name, rest];
-  });
+    named[name] = rest;
+  }
   return {
     ...document,
     components: {
       ...document.components,
-      schemas: { ...document.components?.schemas, ...Object.fromEntries(named) },
+      schemas: { ...document.components?.schemas, ...named },
       securitySchemes: {
         bearer: { type: "http", scheme: "bearer" },
         apiKey: { type: "apiKey", in: "header", name: "x-api-key" },

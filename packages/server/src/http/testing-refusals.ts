@@ -1,4 +1,5 @@
 /** The app in front of ports that fail when they are called, for tests of what is refused before anything is reached. @module */
+import { errorAnswer } from "@exoloop/protocol/errors";
 import { expect, test } from "vitest";
 import type { AgentRepository } from "../agents/agents.ts";
 import type { EnvironmentRepository } from "../agents/environments.ts";
@@ -88,20 +89,12 @@ export function testRefusals(refusals: readonly Refusal[]): void {
   test.each(refusals)("%s: one error, and nothing is reached", async (_name, send, status, code, text) => {
     reached.length = 0;
     const response = await send();
-    const body: unknown = await response.json();
+    const answer = errorAnswer.strict().parse(await response.json());
     const requestId = response.headers.get("request-id");
     expect(requestId).toMatch(/^req_/);
-    expect(body).toEqual({
-      type: "error",
-      error: {
-        type: expect.any(String),
-        message: expect.stringMatching(text),
-        code,
-        hint: expect.toSatisfy((hint: unknown) => hint === null || typeof hint === "string"),
-        details: { error_code: code },
-      },
-      request_id: requestId,
-    });
+    expect(answer.request_id).toBe(requestId);
+    expect(answer.error).toMatchObject({ code, details: { error_code: code } });
+    expect(answer.error.message).toMatch(text);
     expect(response.status).toBe(status);
     expect(response.headers.get("content-type")).toBe("application/json");
     expect(reached).toEqual([]);

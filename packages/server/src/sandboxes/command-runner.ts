@@ -10,7 +10,7 @@ import type { CommandOutcome, CommandRunner } from "../tools/tool.ts";
 import { collectOutput, type CollectedOutput } from "./collect-output.ts";
 import { type Lease, type LeaseDependencies, publishStatus, type Replacement } from "./lease.ts";
 import type { SandboxOwner, Workspace } from "./workspace.ts";
-import type { Workspaces } from "./workspaces.ts";
+import { workspaceOf, type Workspaces } from "./workspaces.ts";
 
 /** Files that live elsewhere and are seen inside the sandbox. */
 export interface Projection {
@@ -48,10 +48,6 @@ export function createCommandRunner(dependencies: CommandRunnerDependencies, own
       return { ...attempt.outcome, notices: [...attempt.outcome.notices, notice] };
     },
   };
-}
-
-function workspaceOf(lease: Lease): Workspace {
-  return { sandboxId: lease.sandbox.reference.id, generation: lease.generation, session: lease.sandbox.session };
 }
 
 async function attemptCommand(

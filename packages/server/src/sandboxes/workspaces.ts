@@ -7,7 +7,7 @@ import { SandboxGoneError } from "@exoloop/sandbox/errors";
 import type { Logger } from "../telemetry/logger.ts";
 import { acquire, type Lease, type LeaseDependencies, type Replacement } from "./lease.ts";
 import { takeSnapshot } from "./snapshot.ts";
-import type { SandboxOwner } from "./workspace.ts";
+import type { SandboxOwner, Workspace } from "./workspace.ts";
 
 const longestSnapshotWaitMs = 1_000;
 
@@ -20,6 +20,12 @@ export interface Workspaces {
     owner: SandboxOwner,
     options: { readonly mayChange: boolean },
     use: (lease: Lease, replacement: Replacement | null) => Promise<Result>,
+  ): Promise<Result>;
+  /** The same for file operations alone. */
+  useFiles<Result>(
+    owner: SandboxOwner,
+    options: { readonly mayChange: boolean },
+    use: (workspace: Workspace) => Promise<Result>,
   ): Promise<Result>;
   /** Destroys the session's sandbox, also under a running command. Its last snapshot stays. */
   release(owner: SandboxOwner): Promise<void>;
@@ -56,7 +62,8 @@ export function createWorkspaces(dependencies: LeaseDependencies & { readonly lo
     }
   };
 
-  return {
+  const workspaces: Workspaces = {
+    useFiles: (owner, options, use) => workspaces.use(owner, options, (lease) => use(workspaceOf(lease))),
     async use(owner, options, use) {
       const slot = slots.get(owner.sessionId) ?? { tail: Promise.resolve(), snapshot: null };
       slots.set(owner.sessionId, slot);
@@ -83,6 +90,12 @@ export function createWorkspaces(dependencies: LeaseDependencies & { readonly lo
       await Promise.all([...slots.values()].flatMap((slot) => [slot.tail, slot.snapshot]));
     },
   };
+  return workspaces;
+}
+
+/** What a lease lets others do: use the sandbox, not end it. */
+export function workspaceOf(lease: Lease): Workspace {
+  return { sandboxId: lease.sandbox.reference.id, generation: lease.generation, session: lease.sandbox.session };
 }
 
 async function destroyCurrent({ database, provider }: LeaseDependencies, owner: SandboxOwner): Promise<void> {

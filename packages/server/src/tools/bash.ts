@@ -8,8 +8,17 @@ const longestTimeoutMs = 600_000;
 
 const schema = z.strictObject({
   command: z.string().max(200_000).describe("What to run, in the language of bash.").optional(),
-  timeout_ms: z.int().min(1).max(longestTimeoutMs).describe(`Milliseconds until the command is killed; ${defaultTimeoutMs} unless given.`).optional(),
-  description: z.string().max(1_000).describe("What the command does, in a few words, for people who watch.").optional(),
+  timeout_ms: z
+    .int()
+    .min(1)
+    .max(longestTimeoutMs)
+    .describe(`Milliseconds until the command is killed; ${defaultTimeoutMs} unless given.`)
+    .optional(),
+  description: z
+    .string()
+    .max(1_000)
+    .describe("What the command does, in a few words, for people who watch.")
+    .optional(),
   restart: z.boolean().describe("Accepted for compatibility: every command has a shell of its own.").optional(),
 });
 
@@ -27,7 +36,8 @@ export const bashTool = defineTool({
   parallel: false,
   async run({ command, timeout_ms, restart }, context) {
     if (command === undefined || command.trim() === "") {
-      if (restart === true) return textResult("There is nothing to restart: every command runs in a new shell in /workspace.");
+      if (restart === true)
+        return textResult("There is nothing to restart: every command runs in a new shell in /workspace.");
       return errorResult("bash: command is missing.");
     }
     const timeoutMs = timeout_ms ?? defaultTimeoutMs;

@@ -5,7 +5,9 @@ import { defineTool, errorResult, textResult } from "./registry.ts";
 
 const schema = z.strictObject({
   file_path: z.string().describe("Absolute, or relative to /workspace."),
-  old_string: z.string().describe("The text to replace, exactly as it is in the file; unique unless replace_all is set."),
+  old_string: z
+    .string()
+    .describe("The text to replace, exactly as it is in the file; unique unless replace_all is set."),
   new_string: z.string().describe("What takes its place."),
   replace_all: z.boolean().describe("Replace every occurrence.").optional(),
 });
@@ -25,6 +27,8 @@ export const editTool = defineTool({
     const path = resolvePath(file_path);
     const change = { oldText: old_string, newText: new_string, all: replace_all ?? false };
     const { replacements, version } = await files.edit(path, change, actor);
-    return textResult(`edited ${path}: ${replacements} replacement${replacements === 1 ? "" : "s"}${version === null ? "" : `, version ${version}`}`);
+    return textResult(
+      `edited ${path}: ${replacements} replacement${replacements === 1 ? "" : "s"}${version === null ? "" : `, version ${version}`}`,
+    );
   },
 });

@@ -12,8 +12,16 @@ const schema = z.strictObject({
   path: z.string().describe("The directory or file to search; /workspace unless given.").optional(),
   glob: z.string().describe("Only files that match, such as *.ts (at any depth) or src/**/*.json.").optional(),
   ignore_case: z.boolean().optional(),
-  output_mode: z.enum(["content", "files_with_matches", "count"]).describe("content unless given: path:line:text.").optional(),
-  head_limit: z.int().min(1).max(mostMatches).describe(`The most matching lines; ${defaultMatches} unless given.`).optional(),
+  output_mode: z
+    .enum(["content", "files_with_matches", "count"])
+    .describe("content unless given: path:line:text.")
+    .optional(),
+  head_limit: z
+    .int()
+    .min(1)
+    .max(mostMatches)
+    .describe(`The most matching lines; ${defaultMatches} unless given.`)
+    .optional(),
 });
 
 export const grepTool = defineTool({
@@ -38,7 +46,8 @@ export const grepTool = defineTool({
     if (matches.length === 0) return textResult("no matches");
     const lines = describeMatches(matches.slice(0, limit), output_mode);
     const shown = output_mode === "content" ? lines : lines.slice(0, head_limit ?? lines.length);
-    if (matches.length > limit) shown.push(`[only the first ${limit} matching lines were counted: narrow the pattern, path or glob]`);
+    if (matches.length > limit)
+      shown.push(`[only the first ${limit} matching lines were counted: narrow the pattern, path or glob]`);
     return textResult(shown.join("\n"));
   },
 });

@@ -14,7 +14,11 @@ const largestImage = 4 * 1024 * 1024;
 
 const schema = z.strictObject({
   file_path: z.string().describe("Absolute, or relative to /workspace."),
-  view_range: z.array(z.int().min(-1)).length(2).describe("First and last line, counted from 1; -1 as the last means the end.").optional(),
+  view_range: z
+    .array(z.int().min(-1))
+    .length(2)
+    .describe("First and last line, counted from 1; -1 as the last means the end.")
+    .optional(),
   offset: z.int().min(0).describe("First line, counted from 1.").optional(),
   limit: z.int().min(1).describe(`How many lines; ${defaultLines} unless given.`).optional(),
 });
@@ -36,7 +40,8 @@ export const readTool = defineTool({
     const image = imageType(bytes);
     if (image !== null) return imageResult(path, bytes, image);
     const text = decodeText(bytes);
-    if (text === null) return errorResult(`read: ${path} is a binary file of ${bytes.length} bytes. Use bash to look into it.`);
+    if (text === null)
+      return errorResult(`read: ${path} is a binary file of ${bytes.length} bytes. Use bash to look into it.`);
     if (text === "") return textResult(`[${path} is empty]`);
     return showLines(path, text, lineRange(view_range, offset, limit));
   },
@@ -48,7 +53,11 @@ interface LineRange {
   readonly last: number;
 }
 
-function lineRange(viewRange: readonly number[] | undefined, offset: number | undefined, limit: number | undefined): LineRange {
+function lineRange(
+  viewRange: readonly number[] | undefined,
+  offset: number | undefined,
+  limit: number | undefined,
+): LineRange {
   if (viewRange !== undefined) {
     const [first = 1, last = -1] = viewRange;
     return { first: Math.max(1, first), last: last === -1 ? Number.POSITIVE_INFINITY : last };
@@ -64,7 +73,10 @@ function showLines(path: string, text: string, { first, last }: LineRange): Tool
   if (last < first) return errorResult(`read: the range ends (${last}) before it begins (${first}).`);
   const end = Math.min(last, lines.length);
   const shown = lines.slice(first - 1, end).map((line, index) => {
-    const cut = line.length > longestLine ? `${line.slice(0, longestLine)}… [${line.length - longestLine} more characters]` : line;
+    const cut =
+      line.length > longestLine
+        ? `${line.slice(0, longestLine)}… [${line.length - longestLine} more characters]`
+        : line;
     return `${String(first + index).padStart(6)}\t${cut}`;
   });
   if (end < lines.length) shown.push(`[lines ${first} to ${end} of ${lines.length}; use view_range for the rest]`);
@@ -85,6 +97,9 @@ function imageType(bytes: Uint8Array): string | null {
 }
 
 function imageResult(path: string, bytes: Uint8Array, mediaType: string): ToolResult {
-  if (bytes.length > largestImage) return errorResult(`read: the picture ${path} has ${bytes.length} bytes, at most ${largestImage} are shown. Make it smaller first.`);
+  if (bytes.length > largestImage)
+    return errorResult(
+      `read: the picture ${path} has ${bytes.length} bytes, at most ${largestImage} are shown. Make it smaller first.`,
+    );
   return { content: [{ type: "image", mediaType, base64: Buffer.from(bytes).toString("base64") }], isError: false };
 }

@@ -27,7 +27,8 @@ export function createToolRegistry(tools: readonly Tool[]): ToolRegistry {
     find: (name) => byName.get(name),
     async run(tool, input, context) {
       const { name } = tool.definition;
-      const result = input === null ? errorResult(`${name}: the arguments are not a JSON object.`) : await tool.run(input, context);
+      const result =
+        input === null ? errorResult(`${name}: the arguments are not a JSON object.`) : await tool.run(input, context);
       return boundResult(result, name, context);
     },
   };

@@ -23,6 +23,8 @@ export const writeTool = defineTool({
   async run({ file_path, content }, { files, actor }) {
     const path = resolvePath(file_path);
     const { created, bytes, version } = await files.write(path, encodeText(content), actor);
-    return textResult(`${created ? "created" : "wrote"} ${path}: ${bytes} bytes${version === null ? "" : `, version ${version}`}`);
+    return textResult(
+      `${created ? "created" : "wrote"} ${path}: ${bytes} bytes${version === null ? "" : `, version ${version}`}`,
+    );
   },
 });

@@ -16,72 +16,95 @@ export interface FrameConnection {
   detach(): { readonly socket: Socket; readonly rest: Buffer };
 }
 
-export function frameConnection(socket: Socket): FrameConnection {
-  const decoder = new FrameDecoder();
-  const frames: Frame[] = [];
-  let queuedBytes = 0;
-  let closed = false;
-  let wakeReader: (() => void) | null = null;
-  const listeners: (() => void)[] = [];
-  const end = (): void => {
-    if (closed) return;
-    closed = true;
-    wakeReader?.();
-    for (const listener of listeners) listener();
-  };
-  const onData = (bytes: Buffer): void => {
+class SocketConnection implements FrameConnection {
+  readonly #socket: Socket;
+  readonly #decoder = new FrameDecoder();
+  readonly #frames: Frame[] = [];
+  readonly #listeners: (() => void)[] = [];
+  #queuedBytes = 0;
+  #closed = false;
+  #wakeReader: (() => void) | null = null;
+  readonly #onData = (bytes: Buffer): void => this.#receive(bytes);
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+    socket.on("data", this.#onData);
+    socket.on("end", () => socket.destroy());
+    socket.on("error", () => socket.destroy());
+    socket.on("close", () => this.#end());
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  async read(): Promise<Frame | null> {
+    while (this.#frames.length === 0) {
+      if (this.#closed) return null;
+      await new Promise<void>((resolve) => (this.#wakeReader = resolve));
+      this.#wakeReader = null;
+    }
+    const frame = this.#frames.shift() ?? null;
+    this.#queuedBytes -= frame?.payload.length ?? 0;
+    if (this.#queuedBytes <= highWaterBytes && this.#socket.isPaused()) this.#socket.resume();
+    return frame;
+  }
+
+  async write(type: number, ...parts: readonly Uint8Array[]): Promise<void> {
+    const bytes = encodeFrame(type, ...parts);
+    const socket = this.#socket;
+    if (this.#closed || !socket.writable || socket.write(bytes)) return;
+    await new Promise<void>((resolve) => {
+      const done = (): void => {
+        socket.off("drain", done);
+        socket.off("close", done);
+        resolve();
+      };
+      socket.on("drain", done);
+      socket.on("close", done);
+    });
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  onClose(listener: () => void): void {
+    if (this.#closed) listener();
+    else this.#listeners.push(listener);
+  }
+
+  detach(): { readonly socket: Socket; readonly rest: Buffer } {
+    this.#socket.off("data", this.#onData);
+    this.#socket.pause();
+    const unread = this.#frames.map((frame) => encodeFrame(frame.type, frame.payload));
+    return { socket: this.#socket, rest: Buffer.concat([...unread, this.#decoder.rest()]) };
+  }
+
+  #receive(bytes: Buffer): void {
     try {
-      for (const frame of decoder.push(bytes)) {
-        frames.push(frame);
-        queuedBytes += frame.payload.length;
+      for (const frame of this.#decoder.push(bytes)) {
+        this.#frames.push(frame);
+        this.#queuedBytes += frame.payload.length;
       }
     } catch {
-      socket.destroy();
+      this.#socket.destroy();
     }
-    if (queuedBytes > highWaterBytes) socket.pause();
-    if (frames.length > 0) wakeReader?.();
-  };
-  socket.on("data", onData);
-  socket.on("end", () => socket.destroy());
-  socket.on("error", () => socket.destroy());
-  socket.on("close", end);
-  return {
-    async read() {
-      while (frames.length === 0) {
-        if (closed) return null;
-        await new Promise<void>((resolve) => (wakeReader = resolve));
-        wakeReader = null;
-      }
-      const frame = frames.shift() ?? null;
-      queuedBytes -= frame?.payload.length ?? 0;
-      if (queuedBytes <= highWaterBytes && socket.isPaused()) socket.resume();
-      return frame;
-    },
-    async write(type, ...parts) {
-      const bytes = encodeFrame(type, ...parts);
-      if (closed || !socket.writable || socket.write(bytes)) return;
-      await new Promise<void>((resolve) => {
-        const done = (): void => {
-          socket.off("drain", done);
-          socket.off("close", done);
-          resolve();
-        };
-        socket.on("drain", done);
-        socket.on("close", done);
-      });
-    },
-    get closed() {
-      return closed;
-    },
-    close: () => void socket.destroy(),
-    onClose: (listener) => void (closed ? listener() : listeners.push(listener)),
-    detach() {
-      socket.off("data", onData);
-      socket.pause();
-      const unread = frames.map((frame) => encodeFrame(frame.type, frame.payload));
-      return { socket, rest: Buffer.concat([...unread, decoder.rest()]) };
-    },
-  };
+    if (this.#queuedBytes > highWaterBytes) this.#socket.pause();
+    if (this.#frames.length > 0) this.#wakeReader?.();
+  }
+
+  #end(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#wakeReader?.();
+    for (const listener of this.#listeners) listener();
+  }
+}
+
+/** Takes a connected socket over. */
+export function frameConnection(socket: Socket): FrameConnection {
+  return new SocketConnection(socket);
 }
 
 /** @throws the socket's error (ENOENT, ECONNREFUSED, EACCES …). */

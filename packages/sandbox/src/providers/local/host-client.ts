@@ -32,9 +32,13 @@ export function failureToError(failure: HostFailure, sandboxId: string): Error {
 }
 
 function parseReply(payload: Buffer): HostReply | null {
-  const value: unknown = JSON.parse(payload.toString("utf8"));
-  const isReply = typeof value === "object" && value !== null && "number" in value && "ok" in value;
-  return isReply ? (value as HostReply) : null;
+  try {
+    const value: unknown = JSON.parse(payload.toString("utf8"));
+    const isReply = typeof value === "object" && value !== null && "number" in value && "ok" in value;
+    return isReply ? (value as HostReply) : null;
+  } catch {
+    return null;
+  }
 }
 
 async function connectPatiently(options: HostClientOptions): Promise<FrameConnection> {
@@ -52,81 +56,95 @@ async function connectPatiently(options: HostClientOptions): Promise<FrameConnec
   }
 }
 
-export function createHostClient(options: HostClientOptions): HostClient {
-  let current: Promise<FrameConnection> | null = null;
-  let closing = false;
-  let lastNumber = 0;
-  const pending = new Map<number, Pending>();
+class ReconnectingClient implements HostClient {
+  readonly #options: HostClientOptions;
+  readonly #pending = new Map<number, Pending>();
+  #current: Promise<FrameConnection> | null = null;
+  #closing = false;
+  #lastNumber = 0;
 
-  async function receive(connection: FrameConnection): Promise<void> {
+  constructor(options: HostClientOptions) {
+    this.#options = options;
+  }
+
+  async call<M extends HostMethod>(
+    method: M,
+    parameters: HostMethods[M]["parameters"],
+  ): Promise<HostMethods[M]["result"]> {
+    for (let attempt = 0; ; attempt++) {
+      this.#assertOpen();
+      try {
+        return (await this.#callOnce(method, parameters)) as HostMethods[M]["result"];
+      } catch (error) {
+        if (!(error instanceof ConnectionLostError)) throw error;
+        if (attempt >= 3) throw new SandboxUnavailableError("the sandbox host keeps hanging up", "See its log.");
+      }
+    }
+  }
+
+  async openChannel(sandboxId: string): Promise<FrameConnection> {
+    for (let attempt = 0; ; attempt++) {
+      this.#assertOpen();
+      const connection = await connectPatiently(this.#options);
+      const request = { number: 1, method: "channel", parameters: { id: sandboxId } };
+      await connection.write(frameTypes.hostRequest, Buffer.from(JSON.stringify(request)));
+      const frame = await connection.read();
+      const reply = frame?.type === frameTypes.hostReply ? parseReply(frame.payload) : null;
+      const hello = reply?.ok === true ? await connection.read() : null;
+      if (hello?.type === frameTypes.hello) return connection;
+      connection.close();
+      if (reply?.ok === false) throw failureToError(reply.failure, sandboxId);
+      if (attempt >= 3) throw new SandboxGoneError(sandboxId, "its supervisor does not answer");
+    }
+  }
+
+  close(): void {
+    this.#closing = true;
+    void this.#current?.then((connection) => connection.close()).catch(() => {});
+  }
+
+  #assertOpen(): void {
+    if (this.#closing) throw new SandboxUnavailableError("the provider is closed", "Create a new provider.");
+  }
+
+  async #callOnce(method: HostMethod, parameters: object): Promise<unknown> {
+    this.#current ??= this.#open();
+    const connection = await this.#current;
+    if (connection.closed) throw new ConnectionLostError();
+    const number = ++this.#lastNumber;
+    const sandboxId = "id" in parameters ? String(parameters.id) : "";
+    const answer = new Promise((resolve, reject) => this.#pending.set(number, { sandboxId, resolve, reject }));
+    void connection.write(frameTypes.hostRequest, Buffer.from(JSON.stringify({ number, method, parameters })));
+    return answer;
+  }
+
+  async #open(): Promise<FrameConnection> {
+    try {
+      const connection = await connectPatiently(this.#options);
+      void this.#receive(connection);
+      return connection;
+    } catch (error) {
+      this.#current = null;
+      throw error;
+    }
+  }
+
+  async #receive(connection: FrameConnection): Promise<void> {
     for (let frame = await connection.read(); frame !== null; frame = await connection.read()) {
       const reply = frame.type === frameTypes.hostReply ? parseReply(frame.payload) : null;
       if (reply === null) break;
-      const waiting = pending.get(reply.number);
-      pending.delete(reply.number);
+      const waiting = this.#pending.get(reply.number);
+      this.#pending.delete(reply.number);
       if (reply.ok) waiting?.resolve(reply.result);
       else waiting?.reject(failureToError(reply.failure, waiting.sandboxId));
     }
     connection.close();
-    current = null;
-    for (const waiting of pending.values()) waiting.reject(new ConnectionLostError());
-    pending.clear();
+    this.#current = null;
+    for (const waiting of this.#pending.values()) waiting.reject(new ConnectionLostError());
+    this.#pending.clear();
   }
+}
 
-  async function open(): Promise<FrameConnection> {
-    const connection = await connectPatiently(options);
-    void receive(connection);
-    return connection;
-  }
-
-  async function callOnce(method: HostMethod, parameters: object): Promise<unknown> {
-    current ??= open().catch((error: unknown) => {
-      current = null;
-      throw error;
-    });
-    const connection = await current;
-    const number = ++lastNumber;
-    return new Promise((resolve, reject) => {
-      const sandboxId = "id" in parameters ? String(parameters.id) : "";
-      pending.set(number, { sandboxId, resolve, reject });
-      if (connection.closed) {
-        pending.delete(number);
-        reject(new ConnectionLostError());
-        return;
-      }
-      void connection.write(frameTypes.hostRequest, Buffer.from(JSON.stringify({ number, method, parameters })));
-    });
-  }
-
-  return {
-    async call<M extends HostMethod>(method: M, parameters: HostMethods[M]["parameters"]) {
-      for (let attempt = 0; ; attempt++) {
-        if (closing) throw new SandboxUnavailableError("the provider is closed", "Create a new provider.");
-        try {
-          return (await callOnce(method, parameters)) as HostMethods[M]["result"];
-        } catch (error) {
-          if (!(error instanceof ConnectionLostError) || attempt >= 3) throw error;
-        }
-      }
-    },
-    async openChannel(sandboxId) {
-      for (let attempt = 0; ; attempt++) {
-        if (closing) throw new SandboxUnavailableError("the provider is closed", "Create a new provider.");
-        const connection = await connectPatiently(options);
-        const request = { number: 0, method: "channel", parameters: { id: sandboxId } };
-        await connection.write(frameTypes.hostRequest, Buffer.from(JSON.stringify(request)));
-        const frame = await connection.read();
-        const reply = frame?.type === frameTypes.hostReply ? parseReply(frame.payload) : null;
-        const hello = reply?.ok === true ? await connection.read() : null;
-        if (hello?.type === frameTypes.hello) return connection;
-        connection.close();
-        if (reply?.ok === false) throw failureToError(reply.failure, sandboxId);
-        if (attempt >= 3) throw new SandboxGoneError(sandboxId, "its supervisor does not answer");
-      }
-    },
-    close() {
-      closing = true;
-      void current?.then((connection) => connection.close()).catch(() => {});
-    },
-  };
+export function createHostClient(options: HostClientOptions): HostClient {
+  return new ReconnectingClient(options);
 }

@@ -31,4 +31,3 @@ export interface PreparedPut {
   readonly sha256: string;
   readonly text: string | null;
 }
-

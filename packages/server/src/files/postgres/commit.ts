@@ -76,7 +76,8 @@ export async function commitFiles<Result>(
   decide: (view: CommitView) => Promise<CommitDecision<Result>> | CommitDecision<Result>,
 ): Promise<Committed<Result>> {
   const { mount, actor, paths } = request;
-  if (paths.length > mostChanges) throw new FileError("too_large", `More than ${mostChanges} files would change at once.`);
+  if (paths.length > mostChanges)
+    throw new FileError("too_large", `More than ${mostChanges} files would change at once.`);
   return database.transaction().execute(async (transaction) => {
     const { revision, files } = await lockMount(transaction, actor.organizationId, mount.prefix);
     const heads = await findHeads(transaction, actor.organizationId, paths);
@@ -112,7 +113,8 @@ function countDelta(change: FileChange, heads: CommitView["heads"]): number {
 function changesHead(change: FileChange, heads: CommitView["heads"], versions: Map<string, number>): boolean {
   const head = heads.get(change.path);
   if (change.type === "delete") return head !== undefined;
-  if (head === undefined || head.executable !== change.executable || head.sha256 !== sha256Of(change.bytes)) return true;
+  if (head === undefined || head.executable !== change.executable || head.sha256 !== sha256Of(change.bytes))
+    return true;
   versions.set(change.path, head.version);
   return false;
 }
@@ -164,10 +166,22 @@ async function applyChanges(transaction: Transaction<Tables>, commit: Commit, ch
     await pruneDirectories(transaction, organizationId, commit.mount.prefix, deleted);
   }
   const location = { organizationId, mount: commit.mount.prefix, revision: commit.revision };
-  await ensureDirectories(transaction, location, puts.map((put) => put.change.path));
-  const last = await lastVersions(transaction, organizationId, changes.map((change) => change.path));
+  await ensureDirectories(
+    transaction,
+    location,
+    puts.map((put) => put.change.path),
+  );
+  const last = await lastVersions(
+    transaction,
+    organizationId,
+    changes.map((change) => change.path),
+  );
   const versions = new Map(changes.map((change) => [change.path, (last.get(change.path) ?? 0) + 1]));
-  await insertBlobs(transaction, organizationId, puts.map((put) => ({ sha256: put.sha256, bytes: put.change.bytes })));
+  await insertBlobs(
+    transaction,
+    organizationId,
+    puts.map((put) => ({ sha256: put.sha256, bytes: put.change.bytes })),
+  );
   if (puts.length > 0) await writeHeads(transaction, commit, puts, versions);
   await writeHistory(transaction, commit, changes, puts, versions);
   return [...versions].filter(([path]) => !deleted.includes(path));
@@ -177,10 +191,16 @@ function prepare(change: PutChange, mount: StoredMount): PreparedPut {
   const text = decodeText(change.bytes);
   const maximum = text === null ? mount.maximumBinaryBytes : mount.maximumTextBytes;
   if (text === null && maximum === 0) {
-    throw new FileError("binary", `${change.path} is binary, and ${mount.prefix} takes text only. Keep it in /workspace.`);
+    throw new FileError(
+      "binary",
+      `${change.path} is binary, and ${mount.prefix} takes text only. Keep it in /workspace.`,
+    );
   }
   if (change.bytes.length > maximum) {
-    throw new FileError("too_large", `${change.path} has ${change.bytes.length} bytes; ${mount.prefix} takes at most ${maximum} per file.`);
+    throw new FileError(
+      "too_large",
+      `${change.path} has ${change.bytes.length} bytes; ${mount.prefix} takes at most ${maximum} per file.`,
+    );
   }
   return { change, sha256: sha256Of(change.bytes), text };
 }
@@ -214,7 +234,11 @@ async function insertBlobs(
 
 async function keepLost(transaction: Transaction<Tables>, actor: FileActor, lost: readonly LostText[]): Promise<void> {
   if (lost.length === 0) return;
-  await insertBlobs(transaction, actor.organizationId, lost.map(({ bytes }) => ({ sha256: sha256Of(bytes), bytes })));
+  await insertBlobs(
+    transaction,
+    actor.organizationId,
+    lost.map(({ bytes }) => ({ sha256: sha256Of(bytes), bytes })),
+  );
   await transaction
     .insertInto("file_conflicts")
     .values(

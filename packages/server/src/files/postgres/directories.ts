@@ -67,7 +67,10 @@ function claim(wanted: Map<string, Claim>, path: string, kind: Claim["kind"]): v
 
 function refuseOverlap(claimed: Claim, present: Claim): void {
   if (claimed.path !== present.path) {
-    throw new FileError("path_conflict", `${claimed.path} differs only in case from ${present.path}, which exists: use that name.`);
+    throw new FileError(
+      "path_conflict",
+      `${claimed.path} differs only in case from ${present.path}, which exists: use that name.`,
+    );
   }
   if (claimed.kind === present.kind) return;
   if (claimed.kind === "file") throw new FileError("is_directory", `${claimed.path} is a directory.`);

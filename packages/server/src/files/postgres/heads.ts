@@ -52,7 +52,9 @@ async function writeTexts(
 ): Promise<void> {
   const texts = puts.flatMap(({ change, text }) => {
     const entryId = entryIds.get(change.path);
-    return text === null || entryId === undefined ? [] : [{ entry_id: entryId, organization_id: organizationId, body: text }];
+    return text === null || entryId === undefined
+      ? []
+      : [{ entry_id: entryId, organization_id: organizationId, body: text }];
   });
   const binaries = puts.flatMap(({ change, text }) => (text === null ? [entryIds.get(change.path) ?? 0] : []));
   if (binaries.length > 0) await transaction.deleteFrom("file_texts").where("entry_id", "in", binaries).execute();
@@ -60,7 +62,9 @@ async function writeTexts(
   await transaction
     .insertInto("file_texts")
     .values(texts)
-    .onConflict((conflict) => conflict.column("entry_id").doUpdateSet((expression) => ({ body: expression.ref("excluded.body") })))
+    .onConflict((conflict) =>
+      conflict.column("entry_id").doUpdateSet((expression) => ({ body: expression.ref("excluded.body") })),
+    )
     .execute();
 }
 

@@ -21,7 +21,11 @@ export interface ProjectionRecords {
   find(key: SandboxKey): Promise<ReadonlyMap<string, number> | null>;
   save(key: SandboxKey, revisions: ReadonlyMap<string, number>): Promise<void>;
   /** Every version of these paths that has one of these contents. */
-  versionsOfContents(organizationId: string, paths: readonly string[], hashes: readonly string[]): Promise<readonly VersionOfContent[]>;
+  versionsOfContents(
+    organizationId: string,
+    paths: readonly string[],
+    hashes: readonly string[],
+  ): Promise<readonly VersionOfContent[]>;
 }
 
 export function createProjectionRecords(database: Kysely<Tables>): ProjectionRecords {

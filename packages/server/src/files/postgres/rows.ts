@@ -23,7 +23,16 @@ export interface PastFile {
   readonly executable: boolean;
 }
 
-const headColumns = ["path", "version", "revision", "sha256", "size_bytes", "executable", "session_id", "updated_at"] as const;
+const headColumns = [
+  "path",
+  "version",
+  "revision",
+  "sha256",
+  "size_bytes",
+  "executable",
+  "session_id",
+  "updated_at",
+] as const;
 
 interface HeadRow {
   readonly path: string;
@@ -39,10 +48,25 @@ interface HeadRow {
 function headOf(row: HeadRow): StoredFile[] {
   if (row.sha256 === null) return [];
   const { path, version, revision, sha256, executable } = row;
-  return [{ path, version, revision, sha256, size: row.size_bytes, executable, sessionId: row.session_id, updatedAt: row.updated_at }];
+  return [
+    {
+      path,
+      version,
+      revision,
+      sha256,
+      size: row.size_bytes,
+      executable,
+      sessionId: row.session_id,
+      updatedAt: row.updated_at,
+    },
+  ];
 }
 
-export async function findHeads(database: Kysely<Tables>, organizationId: string, paths: readonly string[]): Promise<Map<string, StoredFile>> {
+export async function findHeads(
+  database: Kysely<Tables>,
+  organizationId: string,
+  paths: readonly string[],
+): Promise<Map<string, StoredFile>> {
   if (paths.length === 0) return new Map();
   const rows = await database
     .selectFrom("file_entries")
@@ -55,7 +79,11 @@ export async function findHeads(database: Kysely<Tables>, organizationId: string
 }
 
 /** Every file of a mount, in path order. */
-export async function listHeads(database: Kysely<Tables>, organizationId: string, mount: string): Promise<StoredFile[]> {
+export async function listHeads(
+  database: Kysely<Tables>,
+  organizationId: string,
+  mount: string,
+): Promise<StoredFile[]> {
   const rows = await database
     .selectFrom("file_entries")
     .select(headColumns)

@@ -49,10 +49,16 @@ export async function globStored(
 }
 
 /** Matches in path order. */
-export async function grepStored(database: Kysely<Tables>, scope: SearchScope, request: GrepRequest): Promise<readonly GrepMatch[]> {
+export async function grepStored(
+  database: Kysely<Tables>,
+  scope: SearchScope,
+  request: GrepRequest,
+): Promise<readonly GrepMatch[]> {
   const pattern = compileSearchPattern(request.pattern, request.ignoreCase);
   const wanted = request.glob === undefined ? () => true : compileGlob(request.glob, { anyDepth: true });
-  const candidates = await database.transaction().execute((transaction) => findCandidates(transaction, scope, request.path, pattern));
+  const candidates = await database
+    .transaction()
+    .execute((transaction) => findCandidates(transaction, scope, request.path, pattern));
   const selected = candidates.filter((candidate) => {
     return candidate.path === request.path || wanted(relativePath(request.path, candidate.path));
   });
@@ -91,7 +97,9 @@ async function findCandidates(
 /** Exported for the test that looks at its plan. */
 export function candidateQuery(scope: SearchScope, path: string, pattern: SearchPattern) {
   const like = sql.raw(pattern.ignoreCase ? "ilike" : "like");
-  const conditions = pattern.literals.map((literal) => sql`and body ${like} ${`%${literal.replace(/[\\%_]/g, "\\$&")}%`}`);
+  const conditions = pattern.literals.map(
+    (literal) => sql`and body ${like} ${`%${literal.replace(/[\\%_]/g, "\\$&")}%`}`,
+  );
   const narrowed =
     conditions.length === 0
       ? sql``
@@ -111,7 +119,11 @@ async function readTexts(database: Kysely<Tables>, candidates: readonly Candidat
     .selectFrom("file_texts")
     .innerJoin("file_entries", "file_entries.id", "file_texts.entry_id")
     .select(["file_entries.path", "file_texts.body"])
-    .where("file_texts.entry_id", "in", candidates.map((candidate) => candidate.id))
+    .where(
+      "file_texts.entry_id",
+      "in",
+      candidates.map((candidate) => candidate.id),
+    )
     .orderBy("file_entries.path")
     .execute();
 }

@@ -24,7 +24,8 @@ export function createSessionStore(database: Kysely<Tables>, owner: SessionStore
   const key = (path: string) => keyOf(mount, path);
   return {
     read: async (path) => readStored(database, owner, key(path)),
-    write: async (path, bytes, actor, expectedVersion) => writeStored(database, mount, { path: key(path), bytes, actor, expectedVersion }),
+    write: async (path, bytes, actor, expectedVersion) =>
+      writeStored(database, mount, { path: key(path), bytes, actor, expectedVersion }),
     edit: async (path, change, actor) => editStored(database, mount, key(path), change, actor),
     remove: async (path, actor) => removeStored(database, mount, key(path), actor),
     glob: (path, pattern, maximum) => globStored(database, scope, path, pattern, maximum),
@@ -113,19 +114,33 @@ interface WriteOutcome {
 async function writeStored(database: Kysely<Tables>, mount: StoredMount, request: WriteRequest): Promise<WriteResult> {
   const { path, bytes, actor } = request;
   const sha256 = sha256Of(bytes);
-  const { result, versions } = await commitFiles<WriteOutcome>(database, { mount, actor, paths: [path] }, async (view) => {
-    const recorded = view.recorded.get(path);
-    if (recorded !== undefined && recorded.sha256 === sha256) {
-      return { changes: [], result: { created: recorded.operation === "create", version: recorded.version } };
-    }
-    const head = view.heads.get(path);
-    await refuseStaleWrite(view, request, head);
-    const change = { type: "put" as const, path, bytes, executable: head?.executable ?? false, operation: "write" as const };
-    return { changes: [change], result: { created: head === undefined, version: null } };
-  });
+  const { result, versions } = await commitFiles<WriteOutcome>(
+    database,
+    { mount, actor, paths: [path] },
+    async (view) => {
+      const recorded = view.recorded.get(path);
+      if (recorded !== undefined && recorded.sha256 === sha256) {
+        return { changes: [], result: { created: recorded.operation === "create", version: recorded.version } };
+      }
+      const head = view.heads.get(path);
+      await refuseStaleWrite(view, request, head);
+      const change = {
+        type: "put" as const,
+        path,
+        bytes,
+        executable: head?.executable ?? false,
+        operation: "write" as const,
+      };
+      return { changes: [change], result: { created: head === undefined, version: null } };
+    },
+  );
   const version = result.version ?? versions.get(path) ?? null;
   if (version !== null && actor.sessionId !== null) {
-    await markKnown(database, { organizationId: actor.organizationId, sessionId: actor.sessionId }, new Map([[path, version]]));
+    await markKnown(
+      database,
+      { organizationId: actor.organizationId, sessionId: actor.sessionId },
+      new Map([[path, version]]),
+    );
   }
   return { created: result.created, version: version === null ? null : String(version), bytes: bytes.length };
 }
@@ -141,8 +156,14 @@ async function refuseStaleWrite(view: CommitView, request: WriteRequest, head: S
   }
   const expected = expectedVersion === null ? null : Number(expectedVersion);
   if ((head?.version ?? null) === expected) return;
-  if (head === undefined) throw new FileError("conflict", `${path} was deleted since version ${expected}. Nothing was written.`);
-  throw new FileError("conflict", expected === null ? `${path} exists already (version ${head.version}). Nothing was written.` : changed(head, expected));
+  if (head === undefined)
+    throw new FileError("conflict", `${path} was deleted since version ${expected}. Nothing was written.`);
+  throw new FileError(
+    "conflict",
+    expected === null
+      ? `${path} exists already (version ${head.version}). Nothing was written.`
+      : changed(head, expected),
+  );
 }
 
 function unread(head: StoredFile): string {
@@ -166,23 +187,48 @@ interface EditOutcome {
   readonly base: number | null;
 }
 
-async function editStored(database: Kysely<Tables>, mount: StoredMount, path: string, change: TextChange, actor: FileActor) {
-  const { result, versions } = await commitFiles<EditOutcome>(database, { mount, actor, paths: [path] }, async (view) => {
-    const recorded = view.recorded.get(path);
-    if (recorded?.operation === "edit") {
-      return { changes: [], result: { version: recorded.version, bytes: recorded.size, replacements: recorded.replacements, base: null } };
-    }
-    const head = view.heads.get(path);
-    if (head === undefined) throw await missing(view.transaction, actor.organizationId, path);
-    const before = (await view.contents([head.sha256])).get(head.sha256);
-    if (before === undefined) throw new Error(`the content of ${path} version ${head.version} is missing`);
-    const { bytes, replacements } = replaceText(path, before, change);
-    const put = { type: "put" as const, path, bytes, executable: head.executable, operation: "edit" as const, replacements };
-    return { changes: [put], result: { version: null, bytes: bytes.length, replacements, base: head.version } };
-  });
+async function editStored(
+  database: Kysely<Tables>,
+  mount: StoredMount,
+  path: string,
+  change: TextChange,
+  actor: FileActor,
+) {
+  const { result, versions } = await commitFiles<EditOutcome>(
+    database,
+    { mount, actor, paths: [path] },
+    async (view) => {
+      const recorded = view.recorded.get(path);
+      if (recorded?.operation === "edit") {
+        return {
+          changes: [],
+          result: { version: recorded.version, bytes: recorded.size, replacements: recorded.replacements, base: null },
+        };
+      }
+      const head = view.heads.get(path);
+      if (head === undefined) throw await missing(view.transaction, actor.organizationId, path);
+      const before = (await view.contents([head.sha256])).get(head.sha256);
+      if (before === undefined) throw new Error(`the content of ${path} version ${head.version} is missing`);
+      const { bytes, replacements } = replaceText(path, before, change);
+      const put = {
+        type: "put" as const,
+        path,
+        bytes,
+        executable: head.executable,
+        operation: "edit" as const,
+        replacements,
+      };
+      return { changes: [put], result: { version: null, bytes: bytes.length, replacements, base: head.version } };
+    },
+  );
   const version = result.version ?? versions.get(path) ?? null;
   if (version !== null && result.base !== null) await moveKnown(database, actor.sessionId, path, result.base, version);
-  return { created: false, version: version === null ? null : String(version), bytes: result.bytes, replacements: result.replacements };
+  return {
+    created: false,
+    version: version === null ? null : String(version),
+    bytes: result.bytes,
+    replacements: result.replacements,
+  };
 }
 
 /** An edit shows no new text to the session: it knows the result only if it knew what was edited. */
@@ -203,7 +249,12 @@ export async function moveKnown(
     .execute();
 }
 
-async function removeStored(database: Kysely<Tables>, mount: StoredMount, path: string, actor: FileActor): Promise<void> {
+async function removeStored(
+  database: Kysely<Tables>,
+  mount: StoredMount,
+  path: string,
+  actor: FileActor,
+): Promise<void> {
   await commitFiles(database, { mount, actor, paths: [path] }, async (view) => {
     if (view.recorded.get(path)?.operation === "delete") return { changes: [], result: null };
     if (!view.heads.has(path)) throw await missing(view.transaction, actor.organizationId, path);

@@ -24,14 +24,20 @@ export async function importSkill(
   files: readonly SkillFile[],
 ): Promise<{ readonly revision: number }> {
   if (!/^[a-z0-9][a-z0-9-]{0,63}$/.test(name)) {
-    throw new FileError("invalid_path", `A skill's name has 1 to 64 small letters, digits and hyphens, unlike ${JSON.stringify(name.slice(0, 80))}.`);
+    throw new FileError(
+      "invalid_path",
+      `A skill's name has 1 to 64 small letters, digits and hyphens, unlike ${JSON.stringify(name.slice(0, 80))}.`,
+    );
   }
   const size = files.reduce((sum, file) => sum + file.bytes.length, 0);
-  if (size > largestSkill) throw new FileError("too_large", `The skill ${name} has ${size} bytes, at most ${largestSkill} are taken.`);
+  if (size > largestSkill)
+    throw new FileError("too_large", `The skill ${name} has ${size} bytes, at most ${largestSkill} are taken.`);
   const directory = `${skillsMount.prefix}/${name}`;
   const wanted = new Map(files.map((file) => [skillPath(directory, file.path), file]));
   if (!wanted.has(`${directory}/SKILL.md`)) throw new FileError("invalid_path", `The skill ${name} has no SKILL.md.`);
-  const present = (await listHeads(database, organizationId, skillsMount.prefix)).filter((head) => head.path.startsWith(`${directory}/`));
+  const present = (await listHeads(database, organizationId, skillsMount.prefix)).filter((head) =>
+    head.path.startsWith(`${directory}/`),
+  );
   const stale = present.map((head) => head.path).filter((path) => !wanted.has(path));
   const request = {
     mount: skillsMount,

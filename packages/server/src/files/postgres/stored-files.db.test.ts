@@ -28,10 +28,13 @@ beforeEach(async () => {
 
 const actor = () => actorOf(organizationId, sessionId);
 const otherSession = () => createTestSession(test.database, organizationId);
-const put = (path: string, text: string, version?: string | null) => store.write(path, encodeText(text), actor(), version);
+const put = (path: string, text: string, version?: string | null) =>
+  store.write(path, encodeText(text), actor(), version);
 const textOf = async (path: string) => decodeText((await store.read(path)).bytes);
-const grep = (pattern: string, options: { path?: string; ignoreCase?: boolean; glob?: string; maximumMatches?: number } = {}) =>
-  store.grep({ pattern, path: "/memory", ignoreCase: false, maximumMatches: 100, ...options });
+const grep = (
+  pattern: string,
+  options: { path?: string; ignoreCase?: boolean; glob?: string; maximumMatches?: number } = {},
+) => store.grep({ pattern, path: "/memory", ignoreCase: false, maximumMatches: 100, ...options });
 
 async function failure(work: Promise<unknown>): Promise<string> {
   return work.then(
@@ -82,7 +85,10 @@ describe("idempotence", () => {
     const first = await store.edit("/memory/org/a.md", change, edit);
     expect(await store.edit("/memory/org/a.md", change, edit)).toEqual(first);
     expect(await textOf("/memory/org/a.md")).toBe("aa b");
-    expect(await store.write("/memory/org/a.md", encodeText("a b"), call)).toMatchObject({ created: true, version: "1" });
+    expect(await store.write("/memory/org/a.md", encodeText("a b"), call)).toMatchObject({
+      created: true,
+      version: "1",
+    });
     expect(await textOf("/memory/org/a.md")).toBe("aa b");
     const removal = actor();
     await store.remove("/memory/org/a.md", removal);
@@ -135,7 +141,11 @@ describe("many writers", () => {
       const mine = files.open({ organizationId, sessionId: session }, memory);
       for (let round = 0; round < 10; round += 1) {
         const line = `writer ${writer} round ${round}`;
-        await mine.edit("/memory/org/log.md", { oldText: "end\n", newText: `${line}\nend\n`, all: false }, actorOf(organizationId, session));
+        await mine.edit(
+          "/memory/org/log.md",
+          { oldText: "end\n", newText: `${line}\nend\n`, all: false },
+          actorOf(organizationId, session),
+        );
       }
     });
     await Promise.all(writers);
@@ -143,7 +153,9 @@ describe("many writers", () => {
     expect(lines).toHaveLength(202);
     expect(new Set(lines).size).toBe(202);
     const { rows } = await sql<{ revision: number }>`
-      select revision from file_versions where organization_id = ${organizationId} order by revision`.execute(test.database);
+      select revision from file_versions where organization_id = ${organizationId} order by revision`.execute(
+      test.database,
+    );
     expect(rows.map((row) => row.revision)).toEqual(Array.from({ length: 202 }, (_, index) => index + 1));
   }, 60_000);
 
@@ -177,17 +189,25 @@ describe("search", () => {
   });
 
   it("lists names, newest first", async () => {
-    expect((await store.glob("/memory/org", "**/*.txt", 10)).map((match) => match.path)).toEqual(["/memory/org/deep/b.txt"]);
+    expect((await store.glob("/memory/org", "**/*.txt", 10)).map((match) => match.path)).toEqual([
+      "/memory/org/deep/b.txt",
+    ]);
     expect((await store.glob("/memory", "org/*.md", 10)).map((match) => match.path)).toEqual(["/memory/org/a.md"]);
-    expect(await store.glob("/", "memory/**", 1)).toEqual([expect.objectContaining({ path: "/memory/org/deep/b.txt" })]);
+    expect(await store.glob("/", "memory/**", 1)).toEqual([
+      expect.objectContaining({ path: "/memory/org/deep/b.txt" }),
+    ]);
     expect(await store.glob("/memory/org/dee", "**", 10)).toEqual([]);
   });
 
   it("uses the trigram index", async () => {
     await sql`insert into file_entries (organization_id, mount, path, folded_path, kind, version, revision, sha256)
-      select ${organizationId}, '/memory/org', '/memory/org/f' || n, '/memory/org/f' || n, 'file', 1, 1, '' from generate_series(1, 400) n`.execute(test.database);
+      select ${organizationId}, '/memory/org', '/memory/org/f' || n, '/memory/org/f' || n, 'file', 1, 1, '' from generate_series(1, 400) n`.execute(
+      test.database,
+    );
     await sql`insert into file_texts (entry_id, organization_id, body)
-      select id, organization_id, repeat(md5(path) || ' lorem ipsum ', 400) from file_entries where organization_id = ${organizationId} and path like '/memory/org/f%'`.execute(test.database);
+      select id, organization_id, repeat(md5(path) || ' lorem ipsum ', 400) from file_entries where organization_id = ${organizationId} and path like '/memory/org/f%'`.execute(
+      test.database,
+    );
     const plan = await test.database.transaction().execute(async (transaction) => {
       await sql`set local enable_seqscan = off`.execute(transaction);
       const scope = { organizationId, mount: memory.prefix };
@@ -228,7 +248,11 @@ describe("skills", () => {
   const file = (path: string, text: string, executable = false) => ({ path, bytes: encodeText(text), executable });
 
   it("are imported as a whole, once", async () => {
-    await files.importSkill(organizationId, "review", [file("SKILL.md", "how"), file("scripts/run.sh", "#!/bin/sh", true), file("old.md", "x")]);
+    await files.importSkill(organizationId, "review", [
+      file("SKILL.md", "how"),
+      file("scripts/run.sh", "#!/bin/sh", true),
+      file("old.md", "x"),
+    ]);
     const again = [file("SKILL.md", "how, better"), file("scripts/run.sh", "#!/bin/sh", true)];
     await files.importSkill(organizationId, "review", again);
     expect(await files.importSkill(organizationId, "review", again)).toEqual({ revision: 2 });
@@ -243,7 +267,9 @@ describe("skills", () => {
     const skill = file("SKILL.md", "how");
     expect(await failure(files.importSkill(organizationId, "Review", [skill]))).toBe("invalid_path");
     expect(await failure(files.importSkill(organizationId, "review", [skill, file("../x", "x")]))).toBe("invalid_path");
-    expect(await failure(files.importSkill(organizationId, "review", [skill, file("/etc/x", "x")]))).toBe("invalid_path");
+    expect(await failure(files.importSkill(organizationId, "review", [skill, file("/etc/x", "x")]))).toBe(
+      "invalid_path",
+    );
     expect(await failure(files.importSkill(organizationId, "review", []))).toBe("invalid_path");
     expect(await files.revision(organizationId, skillsMount.prefix)).toBe(0);
   });

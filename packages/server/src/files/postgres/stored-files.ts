@@ -9,7 +9,15 @@ import type { StoredMount } from "../mounts.ts";
 import type { FileStore } from "../store.ts";
 import { type CommitDecision, commitFiles, type CommitRequest, type Committed, type CommitView } from "./commit.ts";
 import { createProjectionRecords, type ProjectionRecords } from "./projection-records.ts";
-import { filesAtRevision, findHeads, listHeads, mountRevision, type PastFile, readContents, type StoredFile } from "./rows.ts";
+import {
+  filesAtRevision,
+  findHeads,
+  listHeads,
+  mountRevision,
+  type PastFile,
+  readContents,
+  type StoredFile,
+} from "./rows.ts";
 import { createSessionStore, markKnown, moveKnown } from "./session-store.ts";
 import { importSkill, type SkillFile } from "./skills.ts";
 
@@ -46,7 +54,11 @@ export interface StoredFiles {
    * Makes `/skills/<name>` hold exactly these files, in one commit; the same files again change nothing.
    * @throws FileError `invalid_path`, `too_large`, `path_conflict`
    */
-  importSkill(organizationId: string, name: string, files: readonly SkillFile[]): Promise<{ readonly revision: number }>;
+  importSkill(
+    organizationId: string,
+    name: string,
+    files: readonly SkillFile[],
+  ): Promise<{ readonly revision: number }>;
 }
 
 /** @example const files = createStoredFiles(database); await files.importSkill(organizationId, "review", [...]) */

@@ -13,10 +13,20 @@ export async function createTestOrganization(database: Kysely<Tables>): Promise<
 
 export async function createTestSession(database: Kysely<Tables>, organizationId: string): Promise<string> {
   const [agentId, environmentId, sessionId] = [createId("agent"), createId("environment"), createId("session")];
-  await database.insertInto("agents").values({ id: agentId, organization_id: organizationId, latest_version: 1 }).execute();
+  await database
+    .insertInto("agents")
+    .values({ id: agentId, organization_id: organizationId, latest_version: 1 })
+    .execute();
   await database
     .insertInto("environments")
-    .values({ id: environmentId, organization_id: organizationId, name: "test", description: null, config: "{}", metadata: "{}" })
+    .values({
+      id: environmentId,
+      organization_id: organizationId,
+      name: "test",
+      description: null,
+      config: "{}",
+      metadata: "{}",
+    })
     .execute();
   await database
     .insertInto("sessions")

@@ -85,10 +85,16 @@ export async function rebuildBaseline(request: RebuildRequest): Promise<Baseline
     if (sha256 !== null) baseline.files.set(path, { version, sha256, executable, fingerprint: "" });
   }
   const copies = await hashCopies(request);
-  const versions = await files.projections.versionsOfContents(organizationId, [...copies.keys()], [...new Set([...copies.values()].map((copy) => copy.sha256))]);
+  const versions = await files.projections.versionsOfContents(
+    organizationId,
+    [...copies.keys()],
+    [...new Set([...copies.values()].map((copy) => copy.sha256))],
+  );
   for (const [path, { sha256, entry }] of copies) {
     const floor = recorded.get(path)?.version ?? 0;
-    const known = versions.filter((version) => version.path === path && version.sha256 === sha256 && version.version >= floor);
+    const known = versions.filter(
+      (version) => version.path === path && version.sha256 === sha256 && version.version >= floor,
+    );
     const version = Math.max(...known.map((candidate) => candidate.version));
     if (!Number.isFinite(version)) continue;
     baseline.files.set(path, { version, sha256, executable: isExecutable(entry), fingerprint: entry.fingerprint });

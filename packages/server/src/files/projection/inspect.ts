@@ -21,6 +21,9 @@ export interface Inspection {
 
 type Session = Workspace["session"];
 
+/** Of changed copies that are held in memory at once. */
+const mostBytes = 64 * 1024 * 1024;
+
 interface Inspecting {
   readonly session: Session;
   readonly baseline: Baseline;
@@ -40,17 +43,27 @@ export async function inspectWritable(inspecting: Inspecting, entries: readonly 
   for (const { entry, hidden } of hiding) {
     await session.deleteFile({ path: entry.path });
     relay.push(...hidden);
-    lines.push(explain.refused(entry.path, `${entry.kind === "symlink" ? "symbolic link" : "special file"}; what was stored there is back`));
+    lines.push(
+      explain.refused(
+        entry.path,
+        `${entry.kind === "symlink" ? "symbolic link" : "special file"}; what was stored there is back`,
+      ),
+    );
   }
   for (const entry of odd) tellOnce(inspecting, entry, entry.kind === "symlink" ? "symbolic link" : "special file");
   const changed: ChangedCopy[] = [];
   const left = new Set<string>();
+  let bytes = 0;
+  let postponed = 0;
   for (const entry of touched) {
-    const copy = await inspectCopy(inspecting, entry);
+    const copy = bytes > mostBytes ? "postponed" : await inspectCopy(inspecting, entry);
     if (copy === "same") continue;
-    if (copy === "refused") left.add(entry.path);
+    if (copy === "postponed") postponed += 1;
+    if (typeof copy === "string") left.add(entry.path);
     else changed.push(copy);
+    bytes += typeof copy === "string" ? 0 : copy.bytes.length;
   }
+  if (postponed > 0) lines.push(explain.postponed(postponed));
   return { changed, gone, relay, left };
 }
 
@@ -62,7 +75,8 @@ async function inspectCopy(inspecting: Inspecting, entry: TreeEntry): Promise<Ch
   };
   const wrong = wrongName(entry.path);
   if (wrong !== null) return refuse(wrong);
-  if (entry.size > Math.max(mount.maximumTextBytes, mount.maximumBinaryBytes)) return refuse(`larger than ${mount.maximumTextBytes} bytes`);
+  if (entry.size > Math.max(mount.maximumTextBytes, mount.maximumBinaryBytes))
+    return refuse(`larger than ${mount.maximumTextBytes} bytes`);
   const bytes = await session.readBinaryFile({ path: entry.path });
   // Vanished between the scan and now: only a background process can do that, and the next scan sees it.
   if (bytes === null) return "same";
@@ -100,7 +114,9 @@ export async function inspectReadOnly(inspecting: Inspecting, entries: readonly 
   }
   for (const entry of touched) {
     if (laid.has(entry.path)) {
-      const bytes = await session.readBinaryFile({ path: entry.path, maximumBytes: mount.maximumBinaryBytes }).catch(() => null);
+      const bytes = await session
+        .readBinaryFile({ path: entry.path, maximumBytes: mount.maximumBinaryBytes })
+        .catch(() => null);
       const base = laid.get(entry.path);
       if (bytes !== null && base !== undefined && sha256Of(bytes) === base.sha256) {
         baseline.files.set(entry.path, { ...base, fingerprint: entry.fingerprint });
@@ -117,7 +133,11 @@ export async function inspectReadOnly(inspecting: Inspecting, entries: readonly 
 }
 
 /** Files below a stored root that belong to no mount. */
-export function tellStrays(inspecting: Omit<Inspecting, "mount">, mounts: readonly StoredMount[], entries: readonly TreeEntry[]): void {
+export function tellStrays(
+  inspecting: Omit<Inspecting, "mount">,
+  mounts: readonly StoredMount[],
+  entries: readonly TreeEntry[],
+): void {
   const kept = mounts.filter((mount) => mount.access === "read_write").map((mount) => mount.prefix);
   for (const entry of entries) {
     if (entry.kind === "directory" || mountOf(mounts, entry.path) !== undefined) continue;
@@ -125,7 +145,12 @@ export function tellStrays(inspecting: Omit<Inspecting, "mount">, mounts: readon
   }
 }
 
-function tellOnce({ baseline, lines }: Omit<Inspecting, "mount">, entry: TreeEntry, why: string): void {
+/** Not again until the copy changes. */
+export function tellOnce(
+  { baseline, lines }: Pick<Inspecting, "baseline" | "lines">,
+  entry: Pick<TreeEntry, "path" | "fingerprint">,
+  why: string,
+): void {
   const key = `${entry.path}\0${entry.fingerprint}`;
   if (baseline.told.has(key)) return;
   baseline.told.add(key);

@@ -3,6 +3,7 @@
  * stored; it is resolved inside the sandbox.
  * @module
  */
+import { SandboxFileError } from "@exoloop/sandbox/errors";
 import type { Workspace } from "../../sandboxes/workspace.ts";
 import { writeArchive } from "../archive.ts";
 import { isWithin, relativePath } from "../path.ts";
@@ -23,8 +24,13 @@ export interface FileToLay {
 
 type Session = Workspace["session"];
 
-/** @throws Error when the sandbox does not take them */
-export async function layFiles(session: Session, files: StoredFiles, organizationId: string, wanted: readonly FileToLay[]): Promise<void> {
+/** @throws SandboxFileError when the sandbox does not take them */
+export async function layFiles(
+  session: Session,
+  files: StoredFiles,
+  organizationId: string,
+  wanted: readonly FileToLay[],
+): Promise<void> {
   for (const batch of batches(wanted)) {
     const contents = await files.contents(organizationId, [...new Set(batch.map((file) => file.head.sha256))]);
     const laid = batch.map(({ head, readOnly }) => {
@@ -38,7 +44,12 @@ export async function layFiles(session: Session, files: StoredFiles, organizatio
     }
     for (const root of storedRoots) {
       const below = laid.filter((file) => isWithin(root, file.path));
-      if (below.length > 0) await unpack(session, root, below.map((file) => ({ ...file, path: `/${relativePath(root, file.path)}` })));
+      if (below.length > 0)
+        await unpack(
+          session,
+          root,
+          below.map((file) => ({ ...file, path: `/${relativePath(root, file.path)}` })),
+        );
     }
   }
 }
@@ -72,6 +83,6 @@ async function unpack(session: Session, root: string, files: Parameters<typeof w
     scope: "maintenance",
   });
   if (exit.type !== "exited" || exit.code !== 0) {
-    throw new Error(`files could not be laid into ${root}: ${JSON.stringify(exit)} ${stderr.slice(0, 500)}`);
+    throw new SandboxFileError("failed", root, `stored files could not be laid into ${root}: ${stderr.slice(0, 500)}`);
   }
 }

@@ -1,8 +1,9 @@
 /** What the model is told about files that a command changed. Pure. @module */
 import type { StoredFile } from "../postgres/rows.ts";
 
-/** Lines of one kind; the rest is counted. */
+/** Lines and characters; what exceeds them is counted. */
 const mostLines = 40;
+const mostCharacters = 6_000;
 
 export const explain = {
   saved: (path: string, base: number | null, version: number) =>
@@ -21,6 +22,10 @@ export const explain = {
     return `NOT SAVED ${path}: ${start}, but ${who} saved v${head.version} at ${head.updatedAt.toISOString()}. The file on disk is now v${head.version}. ${kept}. Read ${path}, then apply your change again with edit.`;
   },
   refused: (path: string, why: string) => `not saved: ${path} (${why})`,
+  postponed: (count: number) =>
+    `not saved yet: ${count} more files changed than are taken at once; they are looked at again after the next command.`,
+  unsynchronised: (why: string) =>
+    `NOT SAVED: nothing under /memory could be looked at (${why}). Put it right and run any command.`,
   held: (count: number, root: string) =>
     `held: ${count} deletions under ${root} were not carried out, and the files are back: that many at once look like an accident.`,
 };
@@ -28,7 +33,13 @@ export const explain = {
 /** Null when there is nothing to tell. */
 export function describeSync(lines: readonly string[]): string | null {
   if (lines.length === 0) return null;
-  const shown = lines.slice(0, mostLines);
-  if (lines.length > mostLines) shown.push(`… and ${lines.length - mostLines} more.`);
+  const shown: string[] = [];
+  let characters = 0;
+  for (const line of lines.slice(0, mostLines)) {
+    characters += line.length;
+    if (characters > mostCharacters) break;
+    shown.push(line);
+  }
+  if (shown.length < lines.length) shown.push(`… and ${lines.length - shown.length} more.`);
   return ["<files_sync>", ...shown, "</files_sync>"].join("\n");
 }

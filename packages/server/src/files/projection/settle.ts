@@ -42,11 +42,18 @@ export interface MountChanges {
 }
 
 /** Called with the mount locked. */
-export async function settleChanges(view: CommitView, { mount, actor, changed, deleted }: MountChanges): Promise<CommitDecision<readonly Verdict[]>> {
+export async function settleChanges(
+  view: CommitView,
+  { mount, actor, changed, deleted }: MountChanges,
+): Promise<CommitDecision<readonly Verdict[]>> {
   const changes: FileChange[] = [];
   const lost: LostText[] = [];
   const verdicts: Verdict[] = [];
-  const mergedBefore = await findMerged(view, actor, changed.map((copy) => copy.path));
+  const mergedBefore = await findMerged(
+    view,
+    actor,
+    changed.map((copy) => copy.path),
+  );
   for (const copy of changed) {
     const head = view.heads.get(copy.path);
     const put = { type: "put" as const, path: copy.path, bytes: copy.bytes, executable: copy.executable };
@@ -60,7 +67,12 @@ export async function settleChanges(view: CommitView, { mount, actor, changed, d
     } else {
       const merged = await mergeWithHead(view, mount, copy, head);
       if (merged === null) {
-        lost.push({ path: copy.path, bytes: copy.bytes, baseVersion: copy.base?.version ?? null, headVersion: head.version });
+        lost.push({
+          path: copy.path,
+          bytes: copy.bytes,
+          baseVersion: copy.base?.version ?? null,
+          headVersion: head.version,
+        });
         verdicts.push({ type: "conflict", path: copy.path, head, bytes: copy.bytes });
       } else {
         changes.push({ ...put, ...merged, operation: "merge", sourceSha256: copy.sha256 });

@@ -23,24 +23,7 @@ export function addAgentRoutes(context: RouteContext, agents: AgentRepository): 
     },
     ({ principal, body }) => agents.create(principal.organizationId, body),
   );
-  addRoute(
-    context,
-    {
-      method: "get",
-      path: "/v1/agents",
-      summary: "List agents",
-      tag,
-      query: z.strictObject({ limit, page, include_archived: flag, ...createdRange }),
-      answer: agentPage,
-    },
-    async ({ principal, query }) => {
-      const scope = { list: "agents", organizationId: principal.organizationId };
-      const listQuery = { ...readListQuery(scope, query), created: readRange(query) };
-      const list = await agents.list(principal.organizationId, listQuery);
-      const { data, next_page } = writePage(scope, listQuery, list, (row) => row);
-      return { data, next_page };
-    },
-  );
+  addListRoute(context, agents);
   addRoute(
     context,
     {
@@ -102,6 +85,27 @@ function addVersionsRoute(context: RouteContext, agents: AgentRepository): void 
       });
       const next = list.next === null ? null : encodeCursor(scope, { order: "desc", number: list.next });
       return { data: [...list.rows], next_page: next };
+    },
+  );
+}
+
+function addListRoute(context: RouteContext, agents: AgentRepository): void {
+  addRoute(
+    context,
+    {
+      method: "get",
+      path: "/v1/agents",
+      summary: "List agents",
+      tag,
+      query: z.strictObject({ limit, page, include_archived: flag, ...createdRange }),
+      answer: agentPage,
+    },
+    async ({ principal, query }) => {
+      const scope = { list: "agents", organizationId: principal.organizationId };
+      const listQuery = { ...readListQuery(scope, query), created: readRange(query) };
+      const list = await agents.list(principal.organizationId, listQuery);
+      const { data, next_page } = writePage(scope, listQuery, list, (row) => row);
+      return { data, next_page };
     },
   );
 }

@@ -29,24 +29,7 @@ export function addEnvironmentRoutes(context: RouteContext, environments: Enviro
     },
     ({ principal, body }) => environments.create(principal.organizationId, body),
   );
-  addRoute(
-    context,
-    {
-      method: "get",
-      path: "/v1/environments",
-      summary: "List environments",
-      tag,
-      query: z.strictObject({ limit, page, include_archived: flag }),
-      answer: environmentPage,
-    },
-    async ({ principal, query }) => {
-      const scope = { list: "environments", organizationId: principal.organizationId };
-      const listQuery = readListQuery(scope, query);
-      const list = await environments.list(principal.organizationId, listQuery);
-      const { data, next_page } = writePage(scope, listQuery, list, (row) => row);
-      return { data, next_page };
-    },
-  );
+  addListRoute(context, environments);
   addRoute(
     context,
     { method: "get", path: item, summary: "Retrieve an environment", tag, answer: environment },
@@ -85,6 +68,27 @@ export function addEnvironmentRoutes(context: RouteContext, environments: Enviro
       const id = parameter("environment_id");
       await environments.delete(principal.organizationId, id);
       return { id, type: "environment_deleted" as const };
+    },
+  );
+}
+
+function addListRoute(context: RouteContext, environments: EnvironmentRepository): void {
+  addRoute(
+    context,
+    {
+      method: "get",
+      path: "/v1/environments",
+      summary: "List environments",
+      tag,
+      query: z.strictObject({ limit, page, include_archived: flag }),
+      answer: environmentPage,
+    },
+    async ({ principal, query }) => {
+      const scope = { list: "environments", organizationId: principal.organizationId };
+      const listQuery = readListQuery(scope, query);
+      const list = await environments.list(principal.organizationId, listQuery);
+      const { data, next_page } = writePage(scope, listQuery, list, (row) => row);
+      return { data, next_page };
     },
   );
 }

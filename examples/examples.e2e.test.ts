@@ -1,0 +1,25 @@
+/** Every example runs as it stands, against a server of its own. */
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import { startTestServer, type TestServer } from "@exoloop/server/e2e/running";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+const run = promisify(execFile);
+
+describe("examples", () => {
+  let server: TestServer;
+  beforeAll(async () => {
+    server = await startTestServer();
+  }, 60_000);
+  afterAll(() => server.stop());
+
+  it.each([
+    ["first-session.ts", /agent: That is its kernel\./],
+    ["approval.ts", /approving sevt_…\nresult: .*approved.*\ndone/],
+    ["custom-tool.ts", /looking up \{"number":7\}\nagent: Your order is on its way\./],
+  ])("%s", async (file, expected) => {
+    const env = { ...process.env, EXOLOOP_URL: server.exoloop.url, EXOLOOP_API_KEY: server.apiKey };
+    const { stdout } = await run(process.execPath, [`${import.meta.dirname}/${file}`], { env, timeout: 30_000 });
+    expect(stdout).toMatch(expected);
+  });
+});

@@ -1,0 +1,51 @@
+/** Processes that die while a session runs. */
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createTestSession, scriptedMessage, startTestServer, type TestServer } from "./running.ts";
+
+describe("a session outlives", () => {
+  let server: TestServer;
+  beforeAll(async () => {
+    server = await startTestServer();
+  }, 60_000);
+  afterAll(() => server.stop());
+
+  const slow = [
+    { toolCalls: [{ name: "bash", input: { command: "echo begun >> count.txt; sleep 3; echo ended; cat count.txt" } }] },
+    { text: "Finished." },
+  ];
+
+  /** Events of a type; the server may be away for a while. */
+  async function waitFor(sessionId: string, type: string): Promise<{ readonly id: string; readonly content?: unknown }> {
+    for (let attempt = 0; attempt < 300; attempt += 1) {
+      try {
+        const page = await server.sdk.beta.sessions.events.list(sessionId, { types: [type as "agent.tool_result"], limit: 10 });
+        const [event] = page.data;
+        if (event !== undefined) return event;
+      } catch {
+        // The server is being started again.
+      }
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    throw new Error(`no ${type}`);
+  }
+
+  it("its server, killed while a command runs: the command is joined again, not run again", async () => {
+    const sessionId = await createTestSession(server.sdk);
+    await server.sdk.beta.sessions.events.send(sessionId, { events: [scriptedMessage(slow)] });
+    await waitFor(sessionId, "agent.tool_use");
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    const killed = server.exoloop.serverPid;
+    process.kill(killed, "SIGKILL");
+    const result = await waitFor(sessionId, "agent.tool_result");
+    expect(JSON.stringify(result.content)).toContain("ended\\nbegun");
+    expect(JSON.stringify(result.content)).not.toContain("begun\\nbegun");
+    expect(server.exoloop.serverPid).not.toBe(killed);
+    await waitFor(sessionId, "session.status_idle");
+  }, 60_000);
+
+  it("a server that is not root's", async () => {
+    if (process.getuid?.() !== 0) return;
+    const { statSync } = await import("node:fs");
+    expect(statSync(`/proc/${server.exoloop.serverPid}`).uid).not.toBe(0);
+  });
+});

@@ -1,0 +1,97 @@
+import { createId } from "@exoloop/protocol/ids";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { createTestDatabase, type TestDatabase } from "../db/testing.ts";
+import { createStoredFiles, type StoredFiles } from "../files/postgres/stored-files.ts";
+import { actorOf, createTestOrganization, createTestSession } from "../files/postgres/testing.ts";
+import { createSessionFiles } from "../files/session-files.ts";
+import { encodeText } from "../files/text.ts";
+import { builtInTools } from "./built-in.ts";
+import { createToolRegistry } from "./registry.ts";
+
+let test: TestDatabase;
+let files: StoredFiles;
+let organizationId: string;
+let sessionId: string;
+const registry = createToolRegistry(builtInTools);
+
+beforeAll(async () => {
+  test = await createTestDatabase();
+  files = createStoredFiles(test.database);
+}, 60_000);
+afterAll(() => test?.drop());
+beforeEach(async () => {
+  organizationId = await createTestOrganization(test.database);
+  sessionId = await createTestSession(test.database, organizationId);
+});
+
+/** No call here may need the sandbox. */
+async function call(name: string, input: Record<string, unknown>, toolUseId = createId("event")) {
+  const tool = registry.find(name);
+  if (tool === undefined) throw new Error(`no tool ${name}`);
+  const asleep = () => Promise.reject(new Error("the sandbox was woken"));
+  const result = await registry.run(tool, input, {
+    toolUseId,
+    actor: { ...actorOf(organizationId, sessionId), toolUseId },
+    files: createSessionFiles({ files, organizationId, sessionId, useWorkspace: asleep }),
+    commands: { run: asleep },
+    abortSignal: new AbortController().signal,
+    resumed: false,
+  });
+  return result.content.map((part) => (part.type === "text" ? part.text : part.mediaType)).join("\n");
+}
+
+describe("tools on stored files", () => {
+  it("write, read, edit, find, without the sandbox", async () => {
+    const file_path = "/memory/org/notes/a.md";
+    expect(await call("write", { file_path, content: "one\ntwo\nthree\n" })).toBe(
+      "created /memory/org/notes/a.md: 14 bytes, version 1",
+    );
+    expect(await call("edit", { file_path, old_string: "two", new_string: "2" })).toBe(
+      "edited /memory/org/notes/a.md: 1 replacement, version 2",
+    );
+    expect(await call("read", { file_path })).toBe("     1\tone\n     2\t2\n     3\tthree");
+    expect(await call("read", { file_path, view_range: [2, 2] })).toBe(
+      "     2\t2\n[lines 2 to 2 of 3; use view_range for the rest]",
+    );
+    expect(await call("read", { file_path, offset: 3, limit: 9 })).toBe("     3\tthree");
+    expect(await call("read", { file_path, view_range: [9, 12] })).toContain("has 3 lines");
+    expect(await call("grep", { pattern: "^t", path: "/memory" })).toBe("/memory/org/notes/a.md:3:three");
+    expect(await call("grep", { pattern: "e", path: "/memory", output_mode: "count" })).toBe(
+      "/memory/org/notes/a.md:2",
+    );
+    expect(await call("grep", { pattern: "e", path: "/memory", output_mode: "files_with_matches" })).toBe(file_path);
+    expect(await call("glob", { pattern: "**/*.md", path: "/memory" })).toBe(file_path);
+    expect(await call("glob", { pattern: "*.md", path: "/skills" })).toBe("no matches");
+  });
+
+  it("do not repeat a write that was carried out before", async () => {
+    const id = createId("event");
+    const input = { file_path: "/memory/org/a.md", content: "x" };
+    expect(await call("write", input, id)).toBe(await call("write", input, id));
+    expect(await files.revision(organizationId, "/memory/org")).toBe(1);
+  });
+
+  it("tell why nothing was written", async () => {
+    await files.importSkill(organizationId, "review", [{ path: "SKILL.md", bytes: encodeText("how\n") }]);
+    expect(await call("read", { file_path: "/skills/review/SKILL.md" })).toBe("     1\thow");
+    expect(await call("write", { file_path: "/skills/review/SKILL.md", content: "x" })).toContain(
+      "/skills is read-only",
+    );
+    expect(await call("write", { file_path: "/memory/a.md", content: "x" })).toContain(
+      "What is to be kept goes under /memory/org",
+    );
+    expect(await call("read", { file_path: "/memory/org/none.md" })).toBe("read: /memory/org/none.md does not exist.");
+    expect(await call("read", { file_path: "/skills/review" })).toBe("read: /skills/review is a directory.");
+  });
+
+  it("show pictures", async () => {
+    const png = new Uint8Array([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0, 0]);
+    await files.importSkill(organizationId, "review", [
+      { path: "SKILL.md", bytes: encodeText("how\n") },
+      { path: "a.png", bytes: png },
+      { path: "data.bin", bytes: new Uint8Array([1, 0, 2]) },
+    ]);
+    expect(await call("read", { file_path: "/skills/review/a.png" })).toBe("image/png");
+    expect(await call("read", { file_path: "/skills/review/data.bin" })).toContain("is a binary file of 3 bytes");
+  });
+});
