@@ -152,13 +152,13 @@ export default {
     ),
     forbid(
       "models-hide-the-sdk",
-      "The AI SDK stays inside models/. → Use models/model.ts.",
+      "The AI SDK stays inside the folder models. → Use models/model.ts.",
       { path: "^packages/", pathNot: `${server}models/` },
       { path: "node_modules/(ai|@ai-sdk/[^/]+)/" },
     ),
     forbid(
       "engine-hides-pg-boss",
-      "pg-boss stays inside engine/, so that another engine can replace it. → Use engine/engine.ts.",
+      "pg-boss stays inside engine/, so that another one can replace it. → Use engine/engine.ts.",
       { path: "^packages/", pathNot: `${server}engine/` },
       { path: "node_modules/pg-boss/" },
     ),

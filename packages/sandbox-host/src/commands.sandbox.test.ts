@@ -121,12 +121,17 @@ describe("re-attaching", () => {
       commandId: "survivor",
       command: "for i in $(seq 30); do echo line $i; sleep 0.05; done",
     });
-    const output = collect(process);
-    await until(async () => (await sandbox.status()).runningCommands.includes("survivor"), "it runs");
+    let output = "";
+    const reading = (async () => {
+      for await (const chunk of process.output) output += Buffer.from(chunk.bytes).toString();
+    })();
+    await until(() => output.includes("line 5"), "some of it has arrived");
+    expect((await sandbox.status()).runningCommands).toContain("survivor");
     await test.crash();
     await test.restart();
     const expected = Array.from({ length: 30 }, (_, index) => `line ${index + 1}\n`).join("");
-    expect(await output).toBe(expected);
+    await reading;
+    expect(output).toBe(expected);
     expect(await process.wait()).toEqual({ type: "exited", code: 0 });
     const again = await sandbox.session.attachCommand({ commandId: "survivor", byteOffset: 7 });
     expect(again && (await collect(again))).toBe(expected.slice(7));

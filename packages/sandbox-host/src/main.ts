@@ -84,22 +84,32 @@ function describeSandbox(mode: HostMode): string {
   );
 }
 
+/** What is of no use once no sandbox is left. */
+function tidy(configuration: HostConfiguration): void {
+  removeHostGroups(configuration.cgroups);
+  const empty = readdirSync(configuration.sandboxesDirectory).length === 0;
+  if (empty && configuration.relocated) rmSync(dirname(configuration.sandboxesDirectory), { recursive: true });
+}
+
 async function run(): Promise<void> {
   const { directory, mode, suspend, ownerUserId } = readArguments();
   mkdirSync(directory, { recursive: true, mode: 0o711 });
   await lockDirectory(directory);
   const configuration = configureHost(directory, mode, suspend);
   const registry = createSandboxRegistry(configuration);
-  await registry.adopt();
-  await testWalls(configuration, registry);
+  try {
+    await registry.adopt();
+    await testWalls(configuration, registry);
+  } catch (error) {
+    tidy(configuration);
+    throw error;
+  }
   const socketPath = join(directory, "host.sock");
   const processFile = join(directory, "host.pid");
   const end = (): void => {
     rmSync(socketPath, { force: true });
     rmSync(processFile, { force: true });
-    removeHostGroups(configuration.cgroups);
-    const empty = readdirSync(configuration.sandboxesDirectory).length === 0;
-    if (empty && configuration.relocated) rmSync(dirname(configuration.sandboxesDirectory), { recursive: true });
+    tidy(configuration);
     process.exit(0);
   };
   await listenForRequests({

@@ -95,7 +95,6 @@ class Registry implements SandboxRegistry {
     try {
       await running;
     } catch (error) {
-      /* A lease that no state file names is free again as soon as its directory is gone. */
       await this.#remove(id, stateFiles.readState(this.#directoriesOf(id).state));
       throw error;
     }
@@ -203,11 +202,13 @@ class Registry implements SandboxRegistry {
     const userId = userIds === null ? null : leaseUserId(userIds, directories.root);
     stateFiles.makeOwnedDirectories(directories, userId);
     const cgroups = cgroupFiles.createCgroups(host, id, request.resources);
+    const known = { id, userId: userId ?? process.getuid?.() ?? 0, cgroups };
+    stateFiles.writeState(directories.state, { ...known, supervisorPid: null, launcherPid: 0 });
     const launch = await launchSandbox(this.#configuration, directories, cgroups, userId, request);
     const link = await awaitLink(directories.socket, launch);
     const launcherPid = launch.child.pid ?? 0;
     const supervisorPid = findSupervisor(cgroups, launcherPid, launcher !== null);
-    const state = { id, userId: userId ?? process.getuid?.() ?? 0, supervisorPid, launcherPid, cgroups };
+    const state = { ...known, supervisorPid, launcherPid };
     stateFiles.writeState(directories.state, state);
     this.#enter(state, link);
     await this.#setSuspended(id, true);

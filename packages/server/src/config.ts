@@ -79,7 +79,7 @@ export function readConfig(environment: Environment): Config {
   const problems: string[] = unknownVariables(environment);
   const read = createReader(environment, problems);
   const config: Config = {
-    home: read.directory("EXOLOOP_HOME", defaultHome()),
+    home: read.directory("EXOLOOP_HOME", defaultHome),
     host: read.host("EXOLOOP_HOST", "127.0.0.1"),
     port: read.integer("EXOLOOP_PORT", 4600, 0, 65_535),
     databaseUrl: read.databaseUrl("DATABASE_URL"),
@@ -135,13 +135,13 @@ function createReader(environment: Environment, problems: string[]) {
       problems.push(`${name} is ${quote(value)}: it must be a host name or an address, without scheme and port.`);
       return standard;
     },
-    directory(name: string, standard: string): string {
+    directory(name: string, standard: () => string): string {
       const value = text(name);
       if (value !== null && !isAbsolute(value)) {
         problems.push(`${name} is ${quote(value)}: it must be an absolute path.`);
-        return standard;
+        return standard();
       }
-      return resolve(value ?? standard);
+      return resolve(value ?? standard());
     },
     databaseUrl(name: string): Secret | null {
       const value = text(name);

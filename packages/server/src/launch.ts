@@ -70,8 +70,10 @@ export async function startExoloop(options: LaunchOptions): Promise<RunningExolo
     timed("postgres", ensureDatabase(config, log)),
     timed("sandboxHost", ensureSandboxHost(config, userId)),
   ]);
+  // Told, not derived: the server may be another user, whose default home is another one.
+  const serverEnvironment = { ...environment, EXOLOOP_HOME: config.home };
   const start: ServerStart = { type: "start", databaseUrl, sandboxSocket: host?.socketPath ?? null };
-  const server = await timed("server", superviseServer({ start, environment, userId, log })).catch(async (error: unknown) => {
+  const server = await timed("server", superviseServer({ start, environment: serverEnvironment, userId, log })).catch(async (error: unknown) => {
     await host?.stop();
     throw error;
   });

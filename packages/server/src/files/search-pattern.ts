@@ -71,7 +71,7 @@ const shortestLiteral = 3;
  * the whole search for them. Exported for its test.
  */
 export function requiredLiterals(pattern: string): string[] {
-  const characters = [...pattern];
+  const characters = Array.from(pattern);
   const found: string[] = [];
   let current: string[] = [];
   const end = (dropLast: boolean) => {

@@ -2,7 +2,7 @@
 import { type SendableEvent, readSupportedEvent } from "@exoloop/protocol/events";
 import type { CreateSessionRequest, UpdateSessionRequest } from "@exoloop/protocol/sessions";
 import { Problem } from "../errors.ts";
-import type { CreateSessionInput, UpdateSessionInput, UserEventInput } from "./session-port.ts";
+import type { CreateSessionInput, UpdateSessionInput, UserEventInput } from "../sessions/port.ts";
 
 /**
  * All of them, or none.

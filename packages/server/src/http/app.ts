@@ -18,7 +18,7 @@ import { type HealthPort, addHealthRoutes } from "./routes/health.ts";
 import { type ModelEntry, addModelRoutes } from "./routes/models.ts";
 import { type CommandPort, type SandboxPort, addCommandRoute, addSandboxRoute } from "./routes/sandboxes.ts";
 import { addSessionRoutes } from "./routes/sessions.ts";
-import type { SessionService } from "./session-port.ts";
+import type { SessionService } from "../sessions/port.ts";
 
 export interface AppDependencies {
   readonly sessions: SessionService;

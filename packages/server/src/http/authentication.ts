@@ -1,11 +1,6 @@
 /** Who is calling: an API key, sent as a Bearer token or as `x-api-key`. @module */
 import { Problem } from "../errors.ts";
-
-export interface Principal {
-  readonly organizationId: string;
-  readonly apiKeyId: string;
-  readonly scopes: readonly string[];
-}
+import type { Principal } from "../orgs/principal.ts";
 
 /** Looks an API key up; null when it is unknown or revoked. */
 export type Authenticate = (apiKey: string) => Promise<Principal | null>;

@@ -1,7 +1,7 @@
 import Anthropic from "@anthropic-ai/sdk";
 import { createClient } from "@exoloop/client/client";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { Principal } from "./session-port.ts";
+import type { Principal } from "../sessions/port.ts";
 import { appendMessage, startTestServer, type TestServer } from "./testing.ts";
 
 let server: TestServer;

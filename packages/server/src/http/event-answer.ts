@@ -1,7 +1,7 @@
 /** Sessions and events as the API answers them. @module */
 import type { SessionEvent } from "@exoloop/protocol/session-events";
 import type { Session } from "@exoloop/protocol/sessions";
-import type { SessionRow, StoredEvent } from "./session-port.ts";
+import type { SessionRow, StoredEvent } from "../sessions/port.ts";
 
 /**
  * The event as stored: the log's writers are typed, so `data` is not judged again on every read.

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { appendUnderLock } from "../sessions/log.ts";
 import type { NoticeBoard, PreviewFrame } from "../sessions/notices.ts";
 import { createEventStreams, type StreamRequest } from "./event-stream.ts";
-import type { Principal } from "./session-port.ts";
+import type { Principal } from "../sessions/port.ts";
 import { listen } from "./listen.ts";
 import { appendMessage, message, silentLog, startTestServer, type TestServer } from "./testing.ts";
 

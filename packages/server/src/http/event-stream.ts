@@ -13,7 +13,7 @@ import { Problem } from "../errors.ts";
 import type { Notice, NoticeBoard, PreviewFrame } from "../sessions/notices.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { writeEvent } from "./event-answer.ts";
-import type { Principal, SessionService, StoredEvent } from "./session-port.ts";
+import type { Principal, SessionService, StoredEvent } from "../sessions/port.ts";
 import { encodeFrame, encodeOpening, encodePing } from "./sse.ts";
 import { type StreamInbox, type StreamItem, createStreamInbox } from "./stream-inbox.ts";
 

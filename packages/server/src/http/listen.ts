@@ -52,9 +52,11 @@ export async function listen(http: HttpApp, host: string, port: number): Promise
       const closed = once(server, "close");
       server.close();
       http.closeStreams();
-      server.closeIdleConnections();
+      // A connection whose last answer ends only now would be kept for a next request.
+      const sweep = setInterval(() => server.closeIdleConnections(), 20);
       const timer = setTimeout(() => server.closeAllConnections(), graceMs);
       await closed;
+      clearInterval(sweep);
       clearTimeout(timer);
     },
   };

@@ -5,7 +5,7 @@ import type { AgentRepository } from "../agents/agents.ts";
 import type { EnvironmentRepository } from "../agents/environments.ts";
 import { createApp } from "./app.ts";
 import { encodeCursor } from "./pages.ts";
-import type { SessionService } from "./session-port.ts";
+import type { SessionService } from "../sessions/port.ts";
 
 export const reached: string[] = [];
 function unreachable(name: string) {

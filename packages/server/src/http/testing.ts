@@ -11,7 +11,7 @@ import { appendUnderLock } from "../sessions/log.ts";
 import { createSessionService } from "../sessions/service.ts";
 import { type HttpApp, createApp } from "./app.ts";
 import { type Listener, listen } from "./listen.ts";
-import type { Principal, SessionService } from "./session-port.ts";
+import type { Principal, SessionService } from "../sessions/port.ts";
 
 const silent = () => undefined;
 export const silentLog = { debug: silent, info: silent, warn: silent, error: silent };

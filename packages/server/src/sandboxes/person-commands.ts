@@ -2,16 +2,25 @@
 import type { CommandResult } from "@exoloop/protocol/sandboxes";
 import { SandboxUnavailableError } from "@exoloop/sandbox/errors";
 import { Problem } from "../errors.ts";
-import type { CommandPort } from "../http/routes/sandboxes.ts";
-import type { SessionService } from "../http/session-port.ts";
+import type { Principal } from "../orgs/principal.ts";
+import type { SessionService } from "../sessions/port.ts";
 import type { CommandRunner } from "../tools/tool.ts";
 import type { SandboxOwner } from "./workspace.ts";
+
+export interface PersonCommands {
+  /** @throws Problem `not_found`, `session_archived`, `sandbox_unavailable` */
+  run(
+    principal: Principal,
+    sessionId: string,
+    request: { readonly command: string; readonly timeoutMs: number; readonly signal: AbortSignal },
+  ): Promise<CommandResult>;
+}
 
 export function createPersonCommands(dependencies: {
   readonly sessions: Pick<SessionService, "head">;
   readonly commandsOf: (owner: SandboxOwner) => CommandRunner;
   readonly newId: () => string;
-}): CommandPort {
+}): PersonCommands {
   return {
     async run(principal, sessionId, request): Promise<CommandResult> {
       const head = await dependencies.sessions.head(principal, sessionId);

@@ -2,7 +2,7 @@
 import type { Kysely, Selectable } from "kysely";
 import { listCondition, listPage, type ListPage, positionColumn, readOrder } from "../agents/list.ts";
 import type { SessionTable, Tables } from "../db/tables.ts";
-import type { ListSessionsQuery } from "../http/session-port.ts";
+import type { ListSessionsQuery } from "./port.ts";
 
 export async function listSessions(
   database: Kysely<Tables>,

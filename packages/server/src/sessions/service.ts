@@ -1,6 +1,7 @@
 /** Sessions, as the API asks for them. Each change is one transaction that also wakes what it must wake. @module */
 import { createId } from "@exoloop/protocol/ids";
 import type { Kysely, Selectable } from "kysely";
+import { changedMetadata } from "../agents/definition.ts";
 import { patchSessionAgent, resolveSessionAgent } from "../agents/resolve.ts";
 import type { SessionTable, Tables } from "../db/tables.ts";
 import type { Engine } from "../engine/engine.ts";
@@ -12,7 +13,7 @@ import type {
   SessionService,
   UpdateSessionInput,
   UserEventInput,
-} from "../http/session-port.ts";
+} from "./port.ts";
 import { readSandboxFigures } from "../sandboxes/summary.ts";
 import { publicEvent } from "./event.ts";
 import { noFigures, readFigures } from "./figures.ts";
@@ -50,7 +51,8 @@ export function createSessionService(dependencies: SessionServiceDependencies): 
       return service.get(principal, sessionId);
     },
     async archive(principal, sessionId) {
-      await archiveSession(dependencies, principal, sessionId);
+      const seq = await archiveSession(dependencies, principal, sessionId);
+      if (seq !== null) dependencies.notices.publish({ type: "appended", sessionId, seq });
       return service.get(principal, sessionId);
     },
     delete: (principal, sessionId) => deleteSession(dependencies, principal, sessionId),
@@ -149,6 +151,7 @@ async function requireEnvironment(database: Kysely<Tables>, organizationId: stri
     .select("archived_at")
     .where("id", "=", environmentId)
     .where("organization_id", "=", organizationId)
+    .forShare()
     .executeTakeFirst();
   if (row === undefined) {
     throw new Problem(
@@ -174,7 +177,7 @@ async function updateSession(
     const changed: Record<string, unknown> = {};
     if (patch.title !== undefined && patch.title !== row.title) changed["title"] = patch.title;
     if (patch.metadata !== undefined) {
-      const metadata = mergeMetadata(row.metadata, patch.metadata);
+      const metadata = changedMetadata(row.metadata, patch.metadata);
       if (JSON.stringify(metadata) !== JSON.stringify(row.metadata)) changed["metadata"] = metadata;
     }
     if (patch.agent !== undefined) {
@@ -199,22 +202,15 @@ async function updateSession(
   if (seq !== null) notices.publish({ type: "appended", sessionId, seq });
 }
 
-const maximumMetadataPairs = 16;
-
-function mergeMetadata(current: Record<string, string>, patch: Readonly<Record<string, string | null>>) {
-  const merged = Object.entries({ ...current, ...patch }).filter(([, value]) => value !== null);
-  if (merged.length > maximumMetadataPairs) {
-    throw new Problem("invalid_request", `metadata: at most ${maximumMetadataPairs} pairs.`, "Delete a key with null.");
-  }
-  return Object.fromEntries(merged);
-}
-
-/** The epoch is taken from a running driver: it writes nothing after this. */
+/**
+ * The epoch is taken from a running driver: it writes nothing after this. Answers the number of the event that says so,
+ * for the caller to announce; null when the session was archived before.
+ */
 async function archiveSession(
-  { database, notices, releaseSandbox }: SessionServiceDependencies,
+  { database, releaseSandbox }: SessionServiceDependencies,
   principal: Principal,
   sessionId: string,
-): Promise<void> {
+): Promise<number | null> {
   const seq = await database.transaction().execute(async (transaction) => {
     const row = await lockSession(transaction, principal.organizationId, sessionId);
     if (row.archived_at !== null) return null;
@@ -223,9 +219,8 @@ async function archiveSession(
     await transaction.updateTable("sessions").set({ archived_at: new Date() }).where("id", "=", sessionId).execute();
     return events.at(-1)?.seq ?? null;
   });
-  if (seq === null) return;
-  notices.publish({ type: "appended", sessionId, seq });
-  await releaseSandbox({ sessionId, organizationId: principal.organizationId });
+  if (seq !== null) await releaseSandbox({ sessionId, organizationId: principal.organizationId });
+  return seq;
 }
 
 async function deleteSession(
@@ -234,7 +229,7 @@ async function deleteSession(
   sessionId: string,
 ): Promise<void> {
   // Archived first: the driver loses its claim, and no command makes another sandbox after this one is destroyed. The
-  // row that names the sandbox goes with the session.
+  // row that names the sandbox goes with the session. Not announced: what streams show is the deletion.
   await archiveSession(dependencies, principal, sessionId);
   await dependencies.database.transaction().execute(async (transaction) => {
     await lockSession(transaction, principal.organizationId, sessionId);

@@ -11,7 +11,7 @@ import type { EventStreams } from "../event-stream.ts";
 import { type CursorScope, decodeCursor, encodeCursor, numberCursor } from "../pages.ts";
 import { createdRange, limit, order, page, readRange } from "../query.ts";
 import { type Call, type RouteContext, addRoute } from "../route.ts";
-import type { SessionService } from "../session-port.ts";
+import type { SessionService } from "../../sessions/port.ts";
 
 const tag = "Events";
 const path = "/v1/sessions/{session_id}/events";

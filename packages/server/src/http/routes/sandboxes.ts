@@ -7,7 +7,7 @@ import {
   sandboxList,
 } from "@exoloop/protocol/sandboxes";
 import { type RouteContext, addRoute } from "../route.ts";
-import type { Principal } from "../session-port.ts";
+import type { Principal } from "../../sessions/port.ts";
 
 export interface CommandPort {
   /**

@@ -13,7 +13,7 @@ import { writeSession } from "../event-answer.ts";
 import { readListQuery, writePage } from "../pages.ts";
 import { count, createdRange, flag, limit, order, page, readRange } from "../query.ts";
 import { type RouteContext, addRoute } from "../route.ts";
-import type { SessionService } from "../session-port.ts";
+import type { SessionService } from "../../sessions/port.ts";
 
 const tag = "Sessions";
 const item = "/v1/sessions/{session_id}";

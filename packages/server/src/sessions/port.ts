@@ -1,5 +1,5 @@
 /**
- * What the HTTP layer asks of sessions. `sessions/` implements it; HTTP and the loop meet only behind it.
+ * What the HTTP layer asks of sessions; `service.ts` answers it. HTTP and the loop meet only behind it.
  * @module
  */
 import type { SupportedUserEvent } from "@exoloop/protocol/events";
@@ -7,7 +7,7 @@ import type { SessionAgent, SessionAgentReference, SessionAgentUpdate } from "@e
 import type { SandboxFigures } from "@exoloop/protocol/sandboxes";
 import type { SessionStatus } from "../db/tables.ts";
 import type { ListPage, ListQuery, TimeRange } from "../agents/list.ts";
-import type { Principal } from "./authentication.ts";
+import type { Principal } from "../orgs/principal.ts";
 
 export type { Principal, SessionStatus };
 
