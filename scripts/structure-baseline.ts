@@ -101,8 +101,11 @@ function grownEntries(baseline: readonly BaselineEntry[], earlier: readonly Base
 export function earlierBaseline(root: string, current: string): BaselineEntry[] | null {
   for (const revision of ["HEAD", "HEAD^"]) {
     try {
-      const options = { cwd: root, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] } as const;
-      const text = execFileSync("git", ["show", `${revision}:${baselinePath}`], options);
+      const text = execFileSync("git", ["show", `${revision}:${baselinePath}`], {
+        cwd: root,
+        encoding: "utf8",
+        stdio: ["ignore", "pipe", "ignore"],
+      });
       if (text !== current) return parseBaseline(text);
     } catch {
       // Not a repository, a shallow clone, or a commit from before there was a baseline.

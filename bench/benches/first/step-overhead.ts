@@ -56,10 +56,19 @@ export async function measureStepOverhead(directory: string, rounds: number): Pr
     notices,
     log,
     models: instantModel(rounds),
-    tools: { definitions: [nothing.definition], find: () => nothing, run: (tool, input, context) => tool.run(input ?? {}, context) },
+    tools: {
+      definitions: [nothing.definition],
+      find: () => nothing,
+      run: (tool, input, context) => tool.run(input ?? {}, context),
+    },
     toolContext: (claim, call, options) => ({
       toolUseId: call.toolUseId,
-      actor: { organizationId: claim.organizationId, sessionId: claim.sessionId, toolUseId: call.toolUseId, via: "tool" },
+      actor: {
+        organizationId: claim.organizationId,
+        sessionId: claim.sessionId,
+        toolUseId: call.toolUseId,
+        via: "tool",
+      },
       files: unused,
       commands: unused,
       ...options,
@@ -97,7 +106,9 @@ async function finishedLog(read: () => Promise<Log>): Promise<Log> {
 
 /** From the start of one model call to the start of the next lie two steps. */
 function stepsOf(log: Log): number[] {
-  const starts = log.filter((event) => event.type === "span.model_request_start").map((event) => event.createdAt.getTime());
+  const starts = log
+    .filter((event) => event.type === "span.model_request_start")
+    .map((event) => event.createdAt.getTime());
   return starts.slice(1).map((time, index) => (time - (starts[index] ?? time)) / 2);
 }
 

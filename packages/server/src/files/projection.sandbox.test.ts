@@ -220,6 +220,30 @@ describe("after a command", () => {
   });
 });
 
+describe("many sandboxes", () => {
+  it("that append to one file lose nothing and repeat nothing", async () => {
+    await save("/memory/org/race.md", "start\n");
+    const runners = await Promise.all(
+      Array.from({ length: 4 }, async () => {
+        const owner = { organizationId, sessionId: await createTestSession(test.database, organizationId) };
+        const mine = createProjection({ files, baselines: createBaselineCache(), ...owner, mounts: storedMounts });
+        return { mine, box: await createTestSandbox(host.provider) };
+      }),
+    );
+    await Promise.all(
+      runners.map(async ({ mine, box }, runner) => {
+        for (let round = 0; round < 5; round += 1) {
+          await runProjected(box, mine, `echo ${runner} ${round} >> /memory/org/race.md`);
+        }
+        await box.destroy();
+      }),
+    );
+    const lines = (await stored("/memory/org/race.md"))?.trim().split("\n") ?? [];
+    expect(lines).toHaveLength(21);
+    expect(new Set(lines).size).toBe(21);
+  }, 30_000);
+});
+
 describe("another worker", () => {
   it("saves what a command changed before the first worker was lost", async () => {
     await save("/memory/org/log.md", "start\n");

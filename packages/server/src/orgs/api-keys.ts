@@ -7,17 +7,11 @@ import { createHash, randomBytes } from "node:crypto";
 import { createId } from "@exoloop/protocol/ids";
 import { type Kysely, sql } from "kysely";
 import type { Tables } from "../db/tables.ts";
+import type { Principal } from "./principal.ts";
 
 /** `admin` may do everything in its organization; `sessions` may use agents and run sessions. */
 export const apiKeyScopes = ["admin", "sessions"] as const;
 export type ApiKeyScope = (typeof apiKeyScopes)[number];
-
-/** Who is calling. */
-export interface Principal {
-  readonly organizationId: string;
-  readonly apiKeyId: string;
-  readonly scopes: readonly string[];
-}
 
 const keyPrefix = "exo_";
 const keyPattern = /^exo_[0-9a-hjkmnp-tv-z]{32}$/;

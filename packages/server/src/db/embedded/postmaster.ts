@@ -125,7 +125,7 @@ function readFrom(descriptor: number, from: number): string {
 /** The error for a postmaster that ended, or null when trying again may help. */
 export function judgeFailure(log: string, data: string): StartupError | null {
   // The children of a killed postmaster hold its shared memory until they have noticed.
-  
+  if (/shared memory block .* is still in use|lock file .* already exists/s.test(log)) return null;
   // Somebody was faster on the port that was free a moment ago.
   if (/could not bind|Address already in use|could not create any TCP\/IP sockets/.test(log)) return null;
   if (/No space left on device/.test(log)) {

@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import {
   chmodSync,
@@ -24,6 +24,7 @@ import { startEmbeddedPostgres, stopEmbeddedPostgres } from "./supervisor.ts";
 
 const log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 const asRoot = process.getuid?.() === 0;
+const children: ChildProcess[] = [];
 let parent: string;
 let directory: string;
 beforeEach(() => {
@@ -32,6 +33,8 @@ beforeEach(() => {
   directory = join(parent, "postgres");
 });
 afterEach(async () => {
+  // A survivor would hold the pipes of the test run open.
+  for (const child of children.splice(0)) child.kill("SIGKILL");
   await stopEmbeddedPostgres({ directory });
   rmSync(parent, { recursive: true, force: true });
 });
@@ -52,7 +55,12 @@ async function startElsewhere(): Promise<Started & { kill(): Promise<void> }> {
   const child = spawn(process.execPath, ["--input-type=module", "-e", program, directory], {
     stdio: ["ignore", "pipe", "inherit"],
   });
-  const [line] = (await once(child.stdout, "data")) as [Buffer];
+  children.push(child);
+  const ended = once(child, "exit").then(([code]) => {
+    throw new Error(`the starting process ended with ${String(code)} before the server answered`);
+  });
+  const [line] = (await Promise.race([once(child.stdout, "data"), ended])) as [Buffer];
+  ended.catch(() => undefined);
   return {
     ...(JSON.parse(line.toString()) as Started),
     async kill() {

@@ -1,0 +1,107 @@
+/**
+ * `npm run bench -- NAME [--json]`: measures, and exits with 1 when a row misses its goal. Without a name it lists the
+ * benches; an unknown name is exit code 2. Standard output carries the result alone, progress goes to standard error.
+ * @module
+ */
+import { execFileSync } from "node:child_process";
+import { chmodSync, globSync, mkdtempSync, rmSync } from "node:fs";
+import { cpus, loadavg, release, tmpdir, totalmem } from "node:os";
+import { basename, join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { parseArgs } from "node:util";
+import type { Bench, BenchContext, BenchResult, Machine } from "./bench.ts";
+import { describeResult } from "./table.ts";
+
+const usageError = 2;
+
+function isBench(value: unknown): value is Bench {
+  return (
+    typeof value === "object" && value !== null && "name" in value && "run" in value && typeof value.run === "function"
+  );
+}
+
+/** Every file of benches/ exports one as `bench`, named as the file. */
+async function loadBenches(): Promise<Map<string, Bench>> {
+  const directory = join(import.meta.dirname, "benches");
+  const benches = new Map<string, Bench>();
+  for (const file of globSync("*.ts", { cwd: directory }).sort()) {
+    const loaded: unknown = await import(pathToFileURL(join(directory, file)).href);
+    const bench: unknown = typeof loaded === "object" && loaded !== null && "bench" in loaded ? loaded.bench : null;
+    if (!isBench(bench) || bench.name !== basename(file, ".ts"))
+      throw new Error(`bench/benches/${file} exports no bench of its name`);
+    benches.set(bench.name, bench);
+  }
+  return benches;
+}
+
+function describeMachine(): Machine {
+  return {
+    cores: cpus().length,
+    processor: cpus()[0]?.model.trim() ?? "unknown",
+    memoryBytes: totalmem(),
+    kernel: release(),
+    node: process.versions.node,
+    load: loadavg()[0] ?? 0,
+  };
+}
+
+function readCommit(): string | null {
+  try {
+    const options = { cwd: import.meta.dirname, encoding: "utf8", stdio: "pipe" } as const;
+    return execFileSync("git", ["describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"], options).trim();
+  } catch {
+    return null;
+  }
+}
+
+async function measure(bench: Bench): Promise<BenchResult> {
+  const machine = describeMachine();
+  const directory = mkdtempSync(join(tmpdir(), "exoloop-bench-"));
+  // Postgres and sandboxes run as other users below it.
+  chmodSync(directory, 0o711);
+  const context: BenchContext = { directory, progress: (text) => void process.stderr.write(`${text}\n`) };
+  try {
+    const rows = await bench.run(context);
+    return { bench: bench.name, commit: readCommit(), machine, rows, ok: rows.every((row) => row.ok) };
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+function readArguments(): { readonly names: readonly string[]; readonly json: boolean } | null {
+  try {
+    const { positionals, values } = parseArgs({
+      allowPositionals: true,
+      options: { json: { type: "boolean", default: false } },
+    });
+    return { names: positionals, json: values.json };
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    return null;
+  }
+}
+
+async function main(): Promise<number> {
+  const given = readArguments();
+  if (given === null || given.names.length > 1) {
+    process.stderr.write("Usage: npm run bench -- NAME [--json]\n");
+    return usageError;
+  }
+  const benches = await loadBenches();
+  const [name] = given.names;
+  if (name === undefined) {
+    for (const { name: known, description } of benches.values())
+      process.stdout.write(`${known.padEnd(12)} ${description}\n`);
+    return 0;
+  }
+  const bench = benches.get(name);
+  if (bench === undefined) {
+    process.stderr.write(`There is no bench ${JSON.stringify(name)}: choose from ${[...benches.keys()].join(", ")}.\n`);
+    return usageError;
+  }
+  const result = await measure(bench);
+  process.stdout.write(given.json ? `${JSON.stringify(result)}\n` : `${describeResult(result).join("\n")}\n`);
+  return result.ok ? 0 : 1;
+}
+
+process.exitCode = await main();

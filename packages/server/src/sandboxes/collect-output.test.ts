@@ -1,0 +1,28 @@
+import type { CommandOutputChunk } from "@exoloop/sandbox/contract";
+import { describe, expect, it } from "vitest";
+import { collectOutput } from "./collect-output.ts";
+
+async function* chunksOf(...texts: string[]): AsyncGenerator<CommandOutputChunk> {
+  for (const text of texts) yield { stream: "stdout", bytes: Buffer.from(text) };
+}
+
+describe("collectOutput", () => {
+  it("keeps short output whole, also where a character is split over chunks", async () => {
+    async function* split(): AsyncGenerator<CommandOutputChunk> {
+      const bytes = Buffer.from("grüße");
+      yield { stream: "stdout", bytes: bytes.subarray(0, 3) };
+      yield { stream: "stderr", bytes: bytes.subarray(3) };
+    }
+    expect(await collectOutput(split())).toEqual({ text: "grüße", truncated: false });
+  });
+
+  it("keeps head and tail of long output and says what is missing", async () => {
+    const middle = Array.from({ length: 200 }, () => "m".repeat(10_000));
+    const collected = await collectOutput(chunksOf("FIRST", ...middle, "LAST"));
+    expect(collected.truncated).toBe(true);
+    expect(collected.text.startsWith("FIRST")).toBe(true);
+    expect(collected.text.endsWith("LAST")).toBe(true);
+    expect(collected.text).toMatch(/\[… \d+ bytes not kept …\]/);
+    expect(collected.text.length).toBeLessThan(1_100_000);
+  });
+});
