@@ -12,7 +12,7 @@ export interface Named {
   readonly name: string;
 }
 
-export interface NewAgent {
+interface NewAgent {
   readonly name: string;
   readonly model: string;
   readonly system: string;

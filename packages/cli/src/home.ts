@@ -80,7 +80,7 @@ export async function findConnection(environment: Environment, home: string): Pr
 }
 
 /** Where `exoloop up` listens unless told otherwise. */
-export const defaultUrl = "http://127.0.0.1:4600";
+const defaultUrl = "http://127.0.0.1:4600";
 
 function checkUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : null;

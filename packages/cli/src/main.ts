@@ -60,7 +60,7 @@ async function run(arguments_: readonly string[]): Promise<ExitCode> {
 }
 
 // A reader that goes away (`exoloop … | head`) ends the command quietly.
-process.stdout.on("error", (error) => {
+process.stdout.on("error", (error: Error) => {
   if ("code" in error && error.code === "EPIPE") process.exit(exitCodes.ok);
 });
 process.exitCode = await run(process.argv.slice(2));

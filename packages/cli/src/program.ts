@@ -1,6 +1,10 @@
 /** The command line's grammar. Commands are loaded when they run, so that help and completion are immediate. @module */
 import { Command, InvalidArgumentError, Option } from "commander";
 import { sessionStatuses, type SessionStatus } from "./session-statuses.ts";
+import type { DemoOptions } from "./commands/demo.ts";
+import type { DoctorOptions } from "./commands/doctor.ts";
+import type { RunOptions } from "./commands/run.ts";
+import type { UpOptions } from "./commands/up.ts";
 import type { CommandContext } from "./context.ts";
 import type { ExitCode } from "./exit-codes.ts";
 
@@ -61,7 +65,9 @@ function addServerCommands(program: Command, context: CommandContext, finish: Fi
     .addOption(sandbox(["auto", "weak", "none"]))
     .option("--home <directory>", "where everything is kept")
     .addOption(json())
-    .action(async (options) => finish(await (await import("./commands/up.ts")).startServer(context, options)));
+    .action(async (options: UpOptions) =>
+      finish(await (await import("./commands/up.ts")).startServer(context, options)),
+    );
   program
     .command("demo")
     .description("watch an agent repair a failing test while its sandbox is taken away")
@@ -69,12 +75,16 @@ function addServerCommands(program: Command, context: CommandContext, finish: Fi
     .addOption(sandbox(["auto", "weak"]))
     .option("--keep", "keep the server running afterwards, until Ctrl-C")
     .addOption(json())
-    .action(async (options) => finish(await (await import("./commands/demo.ts")).runDemo(context, options)));
+    .action(async (options: DemoOptions) =>
+      finish(await (await import("./commands/demo.ts")).runDemo(context, options)),
+    );
   program
     .command("doctor")
     .description("say what this machine can isolate, what is missing, and how to mend it")
     .addOption(json())
-    .action(async (options) => finish(await (await import("./commands/doctor.ts")).diagnoseMachine(context, options)));
+    .action(async (options: DoctorOptions) =>
+      finish(await (await import("./commands/doctor.ts")).diagnoseMachine(context, options)),
+    );
 }
 
 function addRun(program: Command, context: CommandContext, finish: Finish): void {
@@ -86,7 +96,7 @@ function addRun(program: Command, context: CommandContext, finish: Finish): void
     .option("--model <name>", "model to use instead of the agent's")
     .option("--env <id or name>", "environment to use instead of `default`")
     .addOption(json())
-    .action(async (task: string, options) =>
+    .action(async (task: string, options: RunOptions) =>
       finish(await (await import("./commands/run.ts")).runTask(context, task, options)),
     );
 }
@@ -107,7 +117,7 @@ function addSessions(program: Command, context: CommandContext, finish: Finish):
     .description("show a session and its transcript")
     .argument("<session>")
     .addOption(json())
-    .action(async (id: string, options) =>
+    .action(async (id: string, options: { json?: boolean }) =>
       finish(await (await import("./commands/sessions.ts")).showSession(context, id, options)),
     );
   sessions
@@ -115,7 +125,7 @@ function addSessions(program: Command, context: CommandContext, finish: Finish):
     .description("follow a session live and send it messages; Ctrl-C detaches")
     .argument("<session>")
     .addOption(json())
-    .action(async (id: string, options) =>
+    .action(async (id: string, options: { json?: boolean }) =>
       finish(await (await import("./commands/attach.ts")).attachSession(context, id, options)),
     );
   sessions
@@ -123,7 +133,7 @@ function addSessions(program: Command, context: CommandContext, finish: Finish):
     .description("interrupt what a session is doing")
     .argument("<session>")
     .addOption(json())
-    .action(async (id: string, options) =>
+    .action(async (id: string, options: { json?: boolean }) =>
       finish(await (await import("./commands/sessions.ts")).stopSession(context, id, options)),
     );
 }

@@ -54,7 +54,10 @@ export async function openTestHost(options: Partial<StartSandboxHostOptions> = {
   const directory = mkdtempSync(join(tmpdir(), "exoloop-host-"));
   chmodSync(directory, 0o711);
   const start = (): Promise<SandboxHost> => startSandboxHost({ mode: "auto", ...options, directory });
-  let host = await start();
+  let host = await start().catch((error: unknown) => {
+    rmSync(directory, { recursive: true, force: true });
+    throw error;
+  });
   const provider = await createLocalProvider({ socketPath: host.socketPath });
   return {
     directory,

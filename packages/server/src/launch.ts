@@ -33,6 +33,7 @@ export interface RunningExoloop {
   readonly firstAdminKey: string | null;
   /** The model of agents that name none, and of the demo. */
   readonly model: string;
+  /** `directory` holds one directory for each sandbox. */
   readonly sandbox: { readonly provider: string; readonly directory: string } | null;
   /** Milliseconds of each step of the start. */
   readonly timings: Readonly<Record<string, number>>;
@@ -80,7 +81,7 @@ export async function startExoloop(options: LaunchOptions): Promise<RunningExolo
   return {
     ...server.ready,
     home: config.home,
-    sandbox: host === null ? null : { provider: "local", directory: join(config.home, "sandbox-host") },
+    sandbox: host === null ? null : { provider: "local", directory: host.sandboxesDirectory },
     timings,
     get serverPid() {
       return server.pid;

@@ -103,7 +103,7 @@ function openTyping(
 
 /** The end of a long line stays in sight. */
 export function showTyped(text: string, columns: number): string {
-  const characters = [...escapeForTerminal(text)];
+  const characters = Array.from(escapeForTerminal(text));
   const room = columns - 4;
   const start = Math.max(0, characters.length - room);
   return `${start > 0 ? "…" : "›"} ${characters.slice(start).join("")}`;

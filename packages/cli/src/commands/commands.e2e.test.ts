@@ -76,10 +76,10 @@ beforeAll(async () => {
 
 afterAll(async () => {
   server.child.kill("SIGTERM");
-  const { code } = await server.ended;
+  const { code, stderr } = await server.ended;
   await stopEmbeddedPostgres({ directory: join(home, "postgres") });
   await rm(home, { recursive: true, force: true });
-  expect(code).toBe(0);
+  if (code !== 0) throw new Error(`exoloop up ended with ${code}: ${stderr}`);
 }, 60_000);
 
 test("up leaves credentials that only their owner reads", async () => {

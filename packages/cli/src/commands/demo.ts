@@ -1,6 +1,7 @@
 /** `exoloop demo`: everything, once, in a home of its own. @module */
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { RunningExoloop } from "@exoloop/server/launch";
 import { type CommandContext, writeJson, writeLine } from "../context.ts";
 import { runDemoOn } from "../demo/run-demo.ts";
 import { type DemoReport, describeReport, shortcomings } from "../demo/report.ts";
@@ -91,7 +92,7 @@ export function describeModel(model: string, environment: CommandContext["enviro
 }
 
 interface Performance {
-  readonly server: Awaited<ReturnType<typeof import("@exoloop/server/launch").startExoloop>>;
+  readonly server: RunningExoloop;
   readonly model: string;
   readonly stream: TerminalStream;
   readonly startedAt: number;

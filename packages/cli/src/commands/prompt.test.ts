@@ -13,7 +13,7 @@ function type(keys: readonly (readonly [string | undefined, Key])[]) {
   return { line, happened };
 }
 
-const letters = (text: string) => [...text].map((letter) => [letter, { name: letter }] as const);
+const letters = (text: string) => Array.from(text, (letter) => [letter, { name: letter }] as const);
 
 test("letters, backspace over a whole character, enter", () => {
   const typed = type([

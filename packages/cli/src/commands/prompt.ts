@@ -34,7 +34,7 @@ export function pressKey(line: string, text: string | undefined, key: Key, liste
       if (key.meta !== true || text === "\u001b") listener.onEscape();
       return line;
     case "backspace":
-      return [...line].slice(0, -1).join("");
+      return Array.from(line).slice(0, -1).join("");
     default:
       // oxlint-disable-next-line no-control-regex
       return text === undefined || /[\u0000-\u001f\u007f]/.test(text) ? line : (line + text).slice(0, maximumLength);

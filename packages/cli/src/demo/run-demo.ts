@@ -77,9 +77,9 @@ async function observe(
 ): Promise<Observer & { readonly before: TestVerdict }> {
   const { api, narrator, signal } = stage;
   const fault = new AbortController();
-  let cause: unknown = null;
+  const failures: Error[] = [];
   const onFault = (error: unknown) => {
-    cause ??= error;
+    failures.push(error instanceof Error ? error : new Error(String(error)));
     fault.abort();
   };
   const observer = createObserver({
@@ -95,7 +95,8 @@ async function observe(
     observer.observe(event);
     if (observer.watch.stopped !== null) break;
   }
-  if (cause !== null) throw cause;
+  const [failure] = failures;
+  if (failure !== undefined) throw failure;
   signal.throwIfAborted();
   if (observer.watch.stopped !== "end_turn") {
     const { error, stopped } = observer.watch;

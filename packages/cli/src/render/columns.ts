@@ -6,7 +6,7 @@
 import { cutLine, padLine } from "./measure.ts";
 import type { Line, Screen, Span } from "./screen.ts";
 
-export interface Cell {
+interface Cell {
   readonly text: string;
   readonly style?: (text: string) => string;
 }
@@ -43,20 +43,16 @@ export function createColumns(screen: Screen): Columns {
   let preview: Cell | null = null;
   const leftWidth = () => screen.width - rightWidth;
 
-  const lineOf = (left: Cell | null): Line => {
-    const width = leftWidth();
-    const text = span(left, padLine(cutLine(left?.text ?? "", width), width));
-    return row.right === null ? [text, row.bar] : [text, row.bar, { text: " " }, row.right];
-  };
+  const lineOf = (left: Cell | null) => joinCells(row, left, leftWidth());
   const isOpen = () => row.left !== null || row.right !== null;
   const finish = () => {
     if (isOpen()) screen.write([lineOf(row.left)]);
     row = { left: null, right: null, bar };
   };
   const draw = () => {
-    const rows = isOpen() && row.left !== null ? [lineOf(row.left)] : [];
-    const moving = row.left === null && (row.right !== null || preview !== null) ? [lineOf(preview)] : [];
-    screen.setLive([...rows, ...moving, ...footer]);
+    // Text that may still change has no row of its own yet.
+    const left = row.left ?? preview;
+    screen.setLive([...(left === null && row.right === null ? [] : [lineOf(left)]), ...footer]);
   };
 
   return {
@@ -96,6 +92,12 @@ export function createColumns(screen: Screen): Columns {
       screen.close();
     },
   };
+}
+
+/** `left` may be another text than the row's own: one that still changes. */
+function joinCells(row: Row, left: Cell | null, width: number): Line {
+  const text = span(left, padLine(cutLine(left?.text ?? "", width), width));
+  return row.right === null ? [text, row.bar] : [text, row.bar, { text: " " }, row.right];
 }
 
 function span(cell: Cell | null, text: string): Span {

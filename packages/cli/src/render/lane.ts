@@ -4,7 +4,7 @@
  * @module
  */
 
-export type SandboxStatus = "creating" | "waking" | "awake" | "suspended" | "snapshotted" | "replaced" | "gone";
+type SandboxStatus = "creating" | "waking" | "awake" | "suspended" | "snapshotted" | "replaced" | "gone";
 
 /** As the stream carries it under `x_exoloop.sandbox_status`. */
 export interface SandboxFrame {

@@ -30,7 +30,7 @@ export interface Narrator {
 }
 
 /** Terminals at least this wide show two columns. */
-export const twoColumnWidth = 100;
+const twoColumnWidth = 100;
 
 interface Surface {
   readonly leftWidth: number;

@@ -26,7 +26,7 @@ export interface Screen {
 }
 
 /** Colours are applied to the end of a line and never across one. */
-export function paintLine(line: Line, columns: number): string {
+function paintLine(line: Line, columns: number): string {
   let room = columns;
   let painted = "";
   for (const { text, style } of line) {

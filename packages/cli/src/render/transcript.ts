@@ -22,7 +22,7 @@ export function readString(fields: Readonly<Record<string, unknown>>, name: stri
 }
 
 /** Text of content blocks; other blocks are named in brackets. Not escaped. */
-export function contentText(content: unknown): string {
+function contentText(content: unknown): string {
   if (!Array.isArray(content)) return "";
   return content
     .filter(isFields)

@@ -21,7 +21,8 @@ let projection: FileProjection;
 let other: { store: FileStore; sessionId: string };
 
 beforeAll(async () => {
-  [test, host] = await Promise.all([createTestDatabase(), startTestHost()]);
+  test = await createTestDatabase();
+  host = await startTestHost();
   files = createStoredFiles(test.database);
 }, 90_000);
 afterAll(async () => {

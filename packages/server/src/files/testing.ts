@@ -16,14 +16,18 @@ export interface TestHost {
 
 export async function startTestHost(): Promise<TestHost> {
   const directory = await mkdtemp(join(tmpdir(), "exoloop-files-"));
-  const host = await startSandboxHost({ directory, mode: "auto" });
+  const remove = () => rm(directory, { recursive: true, force: true });
+  const host = await startSandboxHost({ directory, mode: "auto" }).catch(async (error: unknown) => {
+    await remove();
+    throw error;
+  });
   const provider = await createLocalProvider({ socketPath: host.socketPath });
   return {
     provider,
     async stop() {
       await provider.close();
       await host.stop();
-      await rm(directory, { recursive: true, force: true });
+      await remove();
     },
   };
 }

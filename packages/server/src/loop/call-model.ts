@@ -4,12 +4,27 @@ import type { AssistantPart, ModelUsage } from "../models/model.ts";
 import { ModelError } from "../models/model.ts";
 import { type LogEvent, type NewEvent, publicEvent } from "../sessions/event.ts";
 import type { SessionState } from "../sessions/state.ts";
+import type { TurnLimits } from "./decide.ts";
 import type { Effects, ModelOutcome } from "./effects.ts";
-import { emptyUsage } from "./perform.ts";
-import type { TurnLimits } from "./run.ts";
 
 const firstRetryDelayMs = 500;
 const longestRetryDelayMs = 60_000;
+
+const emptyUsage = {
+  input_tokens: 0,
+  output_tokens: 0,
+  cache_creation_input_tokens: 0,
+  cache_read_input_tokens: 0,
+};
+
+/** Nothing is known of what the model answered: the attempt counts as failed and is made again. */
+export function lostModelCall(startId: string, now: number) {
+  return publicEvent(
+    "span.model_request_end",
+    { model_request_start_id: startId, is_error: true, model_usage: emptyUsage },
+    { record: { failure: { kind: "unavailable", retryable: true, retry_at: now, message: "the worker was lost" } } },
+  );
+}
 
 export async function callModel(
   state: SessionState,

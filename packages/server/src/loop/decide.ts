@@ -28,13 +28,17 @@ export type Action =
   | { readonly type: "wait-until"; readonly until: number }
   | { readonly type: "wait"; readonly reason: StopReason };
 
-export interface DecideContext {
+export interface TurnLimits {
+  /** Model and tool calls of one turn; then it continues as another, so that a deploy never waits long. */
+  readonly maximumStepsInTurn: number;
+  readonly maximumModelAttempts: number;
+}
+
+export interface DecideContext extends TurnLimits {
   /** Milliseconds since the epoch. */
   readonly now: number;
   /** Model and tool calls that this turn has made. */
   readonly stepsInTurn: number;
-  readonly maximumStepsInTurn: number;
-  readonly maximumModelAttempts: number;
   /** Whether calls of this tool may run beside others. */
   readonly isParallel: (toolName: string) => boolean;
 }

@@ -1,9 +1,8 @@
 /** Performs one action: intent, effect, result. The only impure part of the loop, and all of it through `Effects`. @module */
-import type { Action, StopReason } from "./decide.ts";
+import type { Action, StopReason, TurnLimits } from "./decide.ts";
 import type { Effects } from "./effects.ts";
-import { callModel } from "./call-model.ts";
+import { callModel, lostModelCall } from "./call-model.ts";
 import { decideCalls, runTools, settleTools } from "./run-tools.ts";
-import type { TurnLimits } from "./run.ts";
 import type { LogEvent } from "../sessions/event.ts";
 import { publicEvent, recordEvent } from "../sessions/event.ts";
 import type { InboxEvent, SessionState } from "../sessions/state.ts";
@@ -49,22 +48,6 @@ async function consume(events: readonly InboxEvent[], state: SessionState, effec
   if (state.status === "running") return effects.append({ events: [consumed] });
   return effects.append({ events: [publicEvent("session.status_running", {}), consumed], status: "running" });
 }
-
-/** Nothing is known of what the model answered: the attempt counts as failed and is made again. */
-function lostModelCall(startId: string, now: number) {
-  return publicEvent(
-    "span.model_request_end",
-    { model_request_start_id: startId, is_error: true, model_usage: emptyUsage },
-    { record: { failure: { kind: "unavailable", retryable: true, retry_at: now, message: "the worker was lost" } } },
-  );
-}
-
-export const emptyUsage = {
-  input_tokens: 0,
-  output_tokens: 0,
-  cache_creation_input_tokens: 0,
-  cache_read_input_tokens: 0,
-};
 
 /** The wake is in the transaction of the event: a session that says "rescheduling" has one. */
 async function waitUntil(until: number, state: SessionState, effects: Effects): Promise<PerformOutcome> {

@@ -4,15 +4,9 @@
  */
 import { reduce, reduceLog } from "../sessions/reduce.ts";
 import type { SessionState } from "../sessions/state.ts";
-import { decide } from "./decide.ts";
+import { decide, type TurnLimits } from "./decide.ts";
 import type { Effects } from "./effects.ts";
 import { perform } from "./perform.ts";
-
-export interface TurnLimits {
-  /** Model and tool calls of one turn; then it continues as another, so that a deploy never waits long. */
-  readonly maximumStepsInTurn: number;
-  readonly maximumModelAttempts: number;
-}
 
 export const defaultLimits: TurnLimits = { maximumStepsInTurn: 40, maximumModelAttempts: 6 };
 
