@@ -1,13 +1,18 @@
 import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
+import { createCountReporter } from "./scripts/count-reporter.ts";
 
 /** What a test needs is in its name: x.test.ts nothing, x.db.test.ts Postgres, x.sandbox.test.ts and x.e2e.test.ts a machine. */
 const sources = "{packages/*/src,scripts,bench,examples}/**/";
 const needsDatabase = `${sources}*.{db,crash}.test.ts`;
 const needsMachine = `${sources}*.{sandbox,e2e}.test.ts`;
 
+/** Set by scripts/test.ts. */
+const countsFile = process.env["VITEST_COUNTS_FILE"];
+
 export default defineConfig({
   test: {
+    reporters: countsFile === undefined ? ["default"] : ["default", createCountReporter(countsFile)],
     // Each test starts from clean modules; a process apart, so that signals and user ids are real.
     pool: "forks",
     maxWorkers: Math.min(availableParallelism(), 4),

@@ -66,7 +66,7 @@ const broken: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     "packages/sandbox/src/providers/docker/provider.ts": `import { frame } from "../local/frames.ts"; frame();`,
     "packages/sandbox/src/providers/local/frames.ts": "export const frame = () => 1;",
   },
-  "models-hide-the-sdk": { [`${server}/loop/call-model.ts`]: `import { streamText } from "ai"; streamText;` },
+  "models-hide-the-sdk": { [`${server}/loop/call-model.ts`]: `import { APICallError } from "@ai-sdk/provider"; APICallError;` },
   "engine-hides-pg-boss": { [`${server}/sessions/inbox.ts`]: `import { PgBoss } from "pg-boss"; PgBoss;` },
   "no-tests-in-code": {
     [`${server}/launch.ts`]: `import "./launch.test.ts";`,
@@ -118,7 +118,7 @@ describe("the arrows check, on a repository with every fault", () => {
   it("has a fault for each of its rules", () => {
     const config = readFileSync(join(root, ".dependency-cruiser.mjs"), "utf8");
     const rules = [...config.matchAll(/forbid\(\s*"([^"]+)"/g)].map((match) => match[1]);
-    expect(Object.keys(broken).sort()).toEqual(rules.sort());
+    expect(new Set(Object.keys(broken))).toEqual(new Set(rules));
   });
 });
 

@@ -39,12 +39,12 @@ function findAddresses(): Finding[] {
   const packages = Object.entries(toObject(readObject("package-lock.json")["packages"]));
   return packages.flatMap(([name, entry]) => {
     const { resolved, link } = toObject(entry);
-    if (resolved === undefined || link === true) return [];
+    if (typeof resolved !== "string" || link === true) return [];
     return [
       {
         rule: "no-registry",
         where: "package-lock.json",
-        what: `${name} is fetched from ${String(resolved)}`,
+        what: `${name} is fetched from ${resolved}`,
         why: "Another registry must do as well; the checksum says whether it is the same package.",
         fix: "Keep omit-lockfile-registry-resolved in .npmrc, remove package-lock.json, and run npm install --package-lock-only",
       },

@@ -18,7 +18,7 @@ const emptyNames = new Set(["util", "utils", "helper", "helpers", "types", "inde
 export function inspectFile(path: string, text: string): StructureFinding[] {
   const lines = text.split("\n").length - (text.endsWith("\n") ? 1 : 0);
   const findings = [...inspectName(path), ...inspectLength(path, lines)];
-  if (/\.c$/.test(path)) return [...findings, ...inspectFunctions(path, listCFunctions(text))];
+  if (path.endsWith(".c")) return [...findings, ...inspectFunctions(path, listCFunctions(text))];
   if (/\.(ts|tsx|mjs)$/.test(path)) {
     return [...findings, ...inspectDocstring(path, text), ...inspectFunctions(path, listFunctions(path, text))];
   }

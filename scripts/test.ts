@@ -11,15 +11,17 @@ import { spawn } from "node:child_process";
 import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { countTests, type TestCounts } from "./test-counts.ts";
+import type { TestCounts } from "./count-reporter.ts";
 
 const root = join(import.meta.dirname, "..");
 const countsOption = "--counts=";
+/** Read by vitest.config.ts. */
+const countsVariable = "VITEST_COUNTS_FILE";
 
 async function runVitest(args: readonly string[], resultsPath: string): Promise<number> {
   const program = join(root, "node_modules/.bin/vitest");
-  const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${resultsPath}`];
-  const child = spawn(program, ["run", ...reporters, ...args], { cwd: root, stdio: "inherit" });
+  const env = { ...process.env, [countsVariable]: resultsPath };
+  const child = spawn(program, ["run", ...args], { cwd: root, stdio: "inherit", env });
   for (const signal of ["SIGTERM", "SIGHUP"] as const) process.on(signal, () => child.kill(signal));
   // Typed at a terminal it has reached vitest already.
   process.on("SIGINT", () => undefined);
@@ -35,7 +37,13 @@ async function runVitest(args: readonly string[], resultsPath: string): Promise<
 function readCounts(resultsPath: string): TestCounts {
   // Without results vitest itself has failed, and said why.
   if (!existsSync(resultsPath)) return { passed: 0, failed: 1, skipped: [] };
-  return countTests(JSON.parse(readFileSync(resultsPath, "utf8")));
+  const counts: unknown = JSON.parse(readFileSync(resultsPath, "utf8"));
+  if (!isCounts(counts)) throw new Error("the reporter's file has another form than expected");
+  return counts;
+}
+
+function isCounts(value: unknown): value is TestCounts {
+  return typeof value === "object" && value !== null && "passed" in value && "failed" in value && "skipped" in value;
 }
 
 async function main(): Promise<number> {

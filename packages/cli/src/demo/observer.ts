@@ -6,6 +6,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Api } from "../api.ts";
 import { escapeToLine } from "../render/escape.ts";
+import { CommandError } from "../exit-codes.ts";
 import { formatMilliseconds, readSandboxFrame } from "../render/lane.ts";
 import type { Narrator } from "../render/narrator.ts";
 import { readString, type StreamedEvent } from "../render/transcript.ts";
@@ -32,7 +33,7 @@ export interface ObserverDependencies {
   readonly api: Api;
   readonly narrator: Narrator;
   readonly sessionId: string;
-  /** Where the sandbox host keeps its sandboxes. */
+  /** Holds one directory for each sandbox of this machine. */
   readonly sandboxDirectory: string;
   /** Told at once; the demo cannot go on after one. */
   readonly onFault: (error: unknown) => void;
@@ -101,7 +102,7 @@ async function takeSandboxAway(
 ): Promise<HostManifest> {
   const sandboxId = (await api.session(sessionId)).x_exoloop.sandbox?.sandbox_id;
   if (sandboxId === undefined || sandboxId === null)
-    throw new Error("The session has no sandbox that could be taken away.");
+    throw new CommandError("The session has no sandbox that could be taken away.");
   narrator.remark("KILLED by the demo", "alarm");
   const startedAt = performance.now();
   const { processes, manifest } = await destroySandboxOnHost(sandboxDirectory, sandboxId, since);

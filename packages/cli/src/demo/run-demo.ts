@@ -16,7 +16,7 @@ export interface DemoStage {
   readonly api: Api;
   readonly narrator: Narrator;
   readonly model: string;
-  /** Where the sandbox host keeps its sandboxes. */
+  /** Holds one directory for each sandbox of this machine. */
   readonly sandboxDirectory: string;
   importSkill(name: string, files: readonly SeedFile[]): Promise<void>;
   /** The project's files, and the skill's. */

@@ -48,12 +48,12 @@ test(
         return running.wait();
       })();
       const outcome = ended.catch((error: unknown) => error);
-      const { manifest, processes } = await destroySandboxOnHost(directory, id, Number.POSITIVE_INFINITY);
+      const { manifest, processes } = await destroySandboxOnHost(host.sandboxesDirectory, id, Number.POSITIVE_INFINITY);
       expect(await outcome).toBeInstanceOf(SandboxGoneError);
       expect(processes).toBeGreaterThanOrEqual(2);
       expect(manifest.files.size).toBe(2);
       expect(differingPaths(manifest.files, parseManifest(seen.stdout))).toEqual([]);
-      expect(existsSync(join(directory, "sandboxes", id))).toBe(false);
+      expect(existsSync(join(host.sandboxesDirectory, id))).toBe(false);
       await expect(provider.attach({ provider: provider.id, id })).rejects.toBeInstanceOf(SandboxGoneError);
     } finally {
       await provider.close();

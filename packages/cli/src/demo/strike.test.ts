@@ -24,7 +24,7 @@ test("a sandbox's processes are those that name it and their descendants, never 
 test.runIf(process.platform === "linux")("kills what runs, deletes the directory, tells what was in it", async () => {
   const directory = await mkdtemp(join(tmpdir(), "exoloop-strike-"));
   const id = createId("sandbox");
-  const workspace = join(directory, "sandboxes", id, "workspace");
+  const workspace = join(directory, id, "workspace");
   await mkdir(workspace, { recursive: true });
   await writeFile(join(workspace, "file"), "content");
   const child = spawn("sh", ["-c", "sleep 300 & wait", join("sandboxes", id)], {
@@ -36,7 +36,7 @@ test.runIf(process.platform === "linux")("kills what runs, deletes the directory
     expect(await ended).toBe("SIGKILL");
     expect(strike.processes).toBeGreaterThanOrEqual(1);
     expect([...strike.manifest.files.keys()]).toEqual(["file"]);
-    expect(existsSync(join(directory, "sandboxes", id))).toBe(false);
+    expect(existsSync(join(directory, id))).toBe(false);
   } finally {
     child.kill("SIGKILL");
     await rm(directory, { recursive: true });

@@ -7,6 +7,7 @@ import { existsSync } from "node:fs";
 import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { isId } from "@exoloop/protocol/ids";
+import { CommandError } from "../exit-codes.ts";
 import { type HostManifest, readManifest } from "./manifest.ts";
 
 export interface Strike {
@@ -18,15 +19,15 @@ export interface Strike {
 
 /**
  * Kills every process of the sandbox and deletes its directory.
- * @param directory where the sandbox host of this machine keeps its files.
+ * @param directory holds one directory for each sandbox of this machine.
  * @param recentSince files that changed at or after this instant are marked in the manifest. Milliseconds since the epoch.
- * @throws Error when there is no such sandbox on this machine.
+ * @throws CommandError when there is no such sandbox on this machine.
  */
 export async function destroySandboxOnHost(directory: string, sandboxId: string, recentSince: number): Promise<Strike> {
-  if (!isId("sandbox", sandboxId)) throw new Error("This is not a sandbox's identifier.");
-  const home = join(directory, "sandboxes", sandboxId);
+  if (!isId("sandbox", sandboxId)) throw new CommandError("This is not a sandbox's identifier.");
+  const home = join(directory, sandboxId);
   const workspace = join(home, "workspace");
-  if (!existsSync(workspace)) throw new Error(`The sandbox ${sandboxId} has no directory on this machine.`);
+  if (!existsSync(workspace)) throw new CommandError(`The sandbox ${sandboxId} has no directory on this machine.`);
   const manifest = await readManifest(workspace, recentSince);
   const killed = await killProcessesOf(sandboxId);
   // A process that is being killed can still create a file while its directory is deleted.

@@ -32,6 +32,10 @@ const turns = "turns";
 const wakes = "wakes";
 const hour = 3600;
 
+/** A failed turn is tried again for days, a little later each time; a poisonous one must not spin. */
+const persistent = { retryLimit: 10_000, retryDelay: 1, retryBackoff: true, retryDelayMax: 30 };
+const small = { deleteAfterSeconds: 60, retentionSeconds: 365 * 24 * hour, expireInSeconds: 24 * hour };
+
 export type JobQueue = ReturnType<typeof createJobQueue>;
 
 export function createJobQueue(options: {
@@ -39,30 +43,12 @@ export function createJobQueue(options: {
   readonly database: Database;
   readonly log: Logger;
 }) {
-  const { database, log } = options;
-  const boss = new PgBoss({
-    connectionString: options.connectionString,
-    schema,
-    max: 4,
-    application_name: "exoloop jobs",
-    schedule: false,
-    registerInstance: false,
-    superviseIntervalSeconds: 60,
-    monitorIntervalSeconds: 60,
-    maintenanceIntervalSeconds: 300,
-    queueCacheIntervalSeconds: hour,
-    flowIntervalSeconds: hour,
-    bamIntervalSeconds: hour,
-  });
-  boss.on("error", (error) => log.warn({ error }, "the job queue met an error"));
-  boss.on("warning", (warning) => log.debug({ warning }, "the job queue warns"));
+  const { database } = options;
+  const boss = createBoss(options);
   return {
     /** Creates schema and queues when they are missing; safe in several processes at once. */
     async start(): Promise<void> {
       await boss.start();
-      // A failed turn is tried again for days, a little later each time; a poisonous one must not spin.
-      const persistent = { retryLimit: 10_000, retryDelay: 1, retryBackoff: true, retryDelayMax: 30 };
-      const small = { deleteAfterSeconds: 60, retentionSeconds: 365 * 24 * hour, expireInSeconds: 24 * hour };
       await boss.createQueue(turns, { policy: "stately", ...persistent, ...small });
       await boss.createQueue(wakes, { policy: "standard", ...persistent, ...small });
     },
@@ -106,6 +92,26 @@ export function createJobQueue(options: {
     look: (lostAfterMilliseconds: number, horizonMilliseconds: number): Promise<Outlook> =>
       look(database, lostAfterMilliseconds, horizonMilliseconds),
   };
+}
+
+function createBoss({ connectionString, log }: { readonly connectionString: string; readonly log: Logger }): PgBoss {
+  const boss = new PgBoss({
+    connectionString,
+    schema,
+    max: 4,
+    application_name: "exoloop jobs",
+    schedule: false,
+    registerInstance: false,
+    superviseIntervalSeconds: 60,
+    monitorIntervalSeconds: 60,
+    maintenanceIntervalSeconds: 300,
+    queueCacheIntervalSeconds: hour,
+    flowIntervalSeconds: hour,
+    bamIntervalSeconds: hour,
+  });
+  boss.on("error", (error) => log.warn({ error }, "the job queue met an error"));
+  boss.on("warning", (warning) => log.debug({ warning }, "the job queue warns"));
+  return boss;
 }
 
 /** Lets pg-boss run its statements inside a transaction of ours. */

@@ -11,16 +11,7 @@ import type { SandboxKey } from "../postgres/projection-records.ts";
 import type { PastFile } from "../postgres/rows.ts";
 import type { StoredFiles } from "../postgres/stored-files.ts";
 import { sha256Of } from "../text.ts";
-import { isExecutable } from "./compare.ts";
-
-/** A stored version, and the state of its copy on disk. */
-export interface LaidFile {
-  readonly version: number;
-  readonly sha256: string;
-  readonly executable: boolean;
-  /** Of the copy when it was known to equal the version; empty when it is missing or differs. */
-  readonly fingerprint: string;
-}
+import { isExecutable, type LaidFile } from "./laid-file.ts";
 
 export interface Baseline {
   readonly files: Map<string, LaidFile>;

@@ -1,7 +1,7 @@
 /** What a command did to the copies, seen by their fingerprints alone. Pure. @module */
 import type { TreeEntry } from "@exoloop/sandbox/contract";
 import { isWithin } from "../path.ts";
-import type { LaidFile } from "./baseline.ts";
+import type { LaidFile } from "./laid-file.ts";
 
 export interface TreeChanges {
   /** Regular files that are new, or whose fingerprint is another. Their content may still be the same. */
@@ -12,10 +12,6 @@ export interface TreeChanges {
   readonly hiding: readonly { readonly entry: TreeEntry; readonly hidden: readonly string[] }[];
   /** Other links, sockets and devices. */
   readonly odd: readonly TreeEntry[];
-}
-
-export function isExecutable(entry: Pick<TreeEntry, "mode">): boolean {
-  return (entry.mode & 0o100) !== 0;
 }
 
 /** @param laid Those below the same directory as the entries. */

@@ -5,8 +5,9 @@ import { isWithin, storedPath } from "../path.ts";
 import { mountOf, type StoredMount } from "../mounts.ts";
 import { FileError } from "../store.ts";
 import { decodeText, sha256Of } from "../text.ts";
-import type { Baseline, LaidFile } from "./baseline.ts";
-import { compareTree, isExecutable } from "./compare.ts";
+import type { Baseline } from "./baseline.ts";
+import { compareTree } from "./compare.ts";
+import { isExecutable, type LaidFile } from "./laid-file.ts";
 import { explain } from "./report.ts";
 import type { ChangedCopy } from "./settle.ts";
 

@@ -10,7 +10,7 @@ import type { CommitDecision, CommitView, LostText } from "../postgres/commit.ts
 import type { StoredFile } from "../postgres/rows.ts";
 import { decodeText, encodeText } from "../text.ts";
 import type { FileActor } from "../store.ts";
-import type { LaidFile } from "./baseline.ts";
+import type { LaidFile } from "./laid-file.ts";
 
 /** A copy whose content or mode differs from what was laid. Its text has been checked against the mount's limits. */
 export interface ChangedCopy {
