@@ -37,6 +37,7 @@ for await (const event of stream) {
       ],
     });
   }
-  if (event.type === "agent.message") console.log("agent:", event.content.map((part) => ("text" in part ? part.text : "")).join(""));
+  if (event.type === "agent.message")
+    console.log("agent:", event.content.map((part) => ("text" in part ? part.text : "")).join(""));
   if (event.type === "session.status_idle" && event.stop_reason.type === "end_turn") break;
 }

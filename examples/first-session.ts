@@ -26,7 +26,8 @@ await client.beta.sessions.events.send(session.id, {
 });
 
 for await (const event of stream) {
-  if (event.type === "agent.message") console.log("agent:", event.content.map((part) => ("text" in part ? part.text : "")).join(""));
+  if (event.type === "agent.message")
+    console.log("agent:", event.content.map((part) => ("text" in part ? part.text : "")).join(""));
   if (event.type === "agent.tool_use") console.log("runs:", JSON.stringify(event.input));
   if (event.type === "agent.tool_result") console.log("gets:", JSON.stringify(event.content));
   if (event.type === "session.status_idle") break;

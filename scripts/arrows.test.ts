@@ -66,7 +66,9 @@ const broken: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     "packages/sandbox/src/providers/docker/provider.ts": `import { frame } from "../local/frames.ts"; frame();`,
     "packages/sandbox/src/providers/local/frames.ts": "export const frame = () => 1;",
   },
-  "models-hide-the-sdk": { [`${server}/loop/call-model.ts`]: `import { APICallError } from "@ai-sdk/provider"; APICallError;` },
+  "models-hide-the-sdk": {
+    [`${server}/loop/call-model.ts`]: `import { APICallError } from "@ai-sdk/provider"; APICallError;`,
+  },
   "engine-hides-pg-boss": { [`${server}/sessions/inbox.ts`]: `import { PgBoss } from "pg-boss"; PgBoss;` },
   "no-tests-in-code": {
     [`${server}/launch.ts`]: `import "./launch.test.ts";`,

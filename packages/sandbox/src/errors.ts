@@ -10,7 +10,14 @@ export class SandboxGoneError extends Error {
   }
 }
 
-export type SandboxFileErrorCode = "is_directory" | "not_directory" | "not_regular" | "no_permission" | "too_large" | "no_space" | "failed";
+export type SandboxFileErrorCode =
+  | "is_directory"
+  | "not_directory"
+  | "not_regular"
+  | "no_permission"
+  | "too_large"
+  | "no_space"
+  | "failed";
 
 /** A file operation was refused inside the sandbox. */
 export class SandboxFileError extends Error {

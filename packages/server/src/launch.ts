@@ -74,10 +74,12 @@ export async function startExoloop(options: LaunchOptions): Promise<RunningExolo
   // Told, not derived: the server may be another user, whose default home is another one.
   const serverEnvironment = { ...environment, EXOLOOP_HOME: config.home };
   const start: ServerStart = { type: "start", databaseUrl, sandboxSocket: host?.socketPath ?? null };
-  const server = await timed("server", superviseServer({ start, environment: serverEnvironment, userId, log })).catch(async (error: unknown) => {
-    await host?.stop();
-    throw error;
-  });
+  const server = await timed("server", superviseServer({ start, environment: serverEnvironment, userId, log })).catch(
+    async (error: unknown) => {
+      await host?.stop();
+      throw error;
+    },
+  );
   return {
     ...server.ready,
     home: config.home,

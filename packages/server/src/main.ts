@@ -197,7 +197,10 @@ function createHttp(
     commands: createPersonCommands({ sessions, commandsOf: sandboxes.commandsOf, newId: () => createId("event") }),
     sandboxes: {
       list: async (principal) =>
-        (await listSandboxes(database, principal.organizationId, 200)).map((figures) => ({ type: "sandbox", ...figures })),
+        (await listSandboxes(database, principal.organizationId, 200)).map((figures) => ({
+          type: "sandbox",
+          ...figures,
+        })),
     },
     log,
   });

@@ -21,7 +21,10 @@ export type LauncherMessage =
   | { readonly type: "import-skill"; readonly name: string; readonly files: Readonly<Record<string, string>> };
 
 /** What the server answers: exactly one message for each of the launcher's. */
-export type ServerMessage = ServerReady | { readonly type: "done" } | { readonly type: "failed"; readonly message: string };
+export type ServerMessage =
+  | ServerReady
+  | { readonly type: "done" }
+  | { readonly type: "failed"; readonly message: string };
 
 const config = readConfig(process.env);
 const log = createLogger(config.logLevel);

@@ -10,15 +10,23 @@ describe("a session outlives", () => {
   afterAll(() => server.stop());
 
   const slow = [
-    { toolCalls: [{ name: "bash", input: { command: "echo begun >> count.txt; sleep 3; echo ended; cat count.txt" } }] },
+    {
+      toolCalls: [{ name: "bash", input: { command: "echo begun >> count.txt; sleep 3; echo ended; cat count.txt" } }],
+    },
     { text: "Finished." },
   ];
 
   /** Events of a type; the server may be away for a while. */
-  async function waitFor(sessionId: string, type: string): Promise<{ readonly id: string; readonly content?: unknown }> {
+  async function waitFor(
+    sessionId: string,
+    type: string,
+  ): Promise<{ readonly id: string; readonly content?: unknown }> {
     for (let attempt = 0; attempt < 300; attempt += 1) {
       try {
-        const page = await server.sdk.beta.sessions.events.list(sessionId, { types: [type as "agent.tool_result"], limit: 10 });
+        const page = await server.sdk.beta.sessions.events.list(sessionId, {
+          types: [type as "agent.tool_result"],
+          limit: 10,
+        });
         const [event] = page.data;
         if (event !== undefined) return event;
       } catch {

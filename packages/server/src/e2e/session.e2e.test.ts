@@ -18,7 +18,9 @@ const steps = [
     ],
   },
   { toolCalls: [{ name: "bash", input: { command: "sleep 0.3; echo slept" } }] },
-  { toolCalls: [{ name: "edit", input: { file_path: "/workspace/list.txt", old_string: "two", new_string: "three" } }] },
+  {
+    toolCalls: [{ name: "edit", input: { file_path: "/workspace/list.txt", old_string: "two", new_string: "three" } }],
+  },
   { toolCalls: [{ name: "write", input: { file_path: "/memory/org/list.md", content: "The list has two lines.\n" } }] },
   { toolCalls: [{ name: "bash", input: { command: "cat list.txt $MEMORY/org/list.md" } }] },
   { text: "All done.", chunkDelayMs: 5 },
@@ -82,7 +84,8 @@ describe("a session", () => {
     // A connection that is cut after a few frames, again and again.
     const cutting: typeof fetch = async (input, init) => {
       const response = await fetch(input, init);
-      if (!response.headers.get("content-type")?.startsWith("text/event-stream") || response.body === null) return response;
+      if (!response.headers.get("content-type")?.startsWith("text/event-stream") || response.body === null)
+        return response;
       connections += 1;
       let chunks = 0;
       const cut = new TransformStream<Uint8Array, Uint8Array>({
@@ -157,5 +160,7 @@ function expectTranscript(events: readonly SessionEvent[]): void {
   });
   const last = events.at(-1);
   expect(last?.type === "session.status_idle" && last.stop_reason.type).toBe("end_turn");
-  expect(events.filter((event) => event.type === "user.message").every((event) => event.processed_at !== null)).toBe(true);
+  expect(events.filter((event) => event.type === "user.message").every((event) => event.processed_at !== null)).toBe(
+    true,
+  );
 }

@@ -82,7 +82,11 @@ function resultEvents(
       return [
         end(true, emptyUsage, { failure: { kind, message, retryable, retry_at } }),
         publicEvent("session.error", {
-          error: { type: errorType(outcome.error), message, retry_status: { type: retrying ? "retrying" : "exhausted" } },
+          error: {
+            type: errorType(outcome.error),
+            message,
+            retry_status: { type: retrying ? "retrying" : "exhausted" },
+          },
         }),
       ];
     }

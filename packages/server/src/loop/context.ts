@@ -41,9 +41,7 @@ export function describeRequest(
 function offeredTools(tools: readonly AgentTool[], builtIn: readonly ToolDefinition[]): readonly ToolDefinition[] {
   const enabled = builtIn.filter((tool) => toolConfig(tools, tool.name)?.enabled === true);
   const custom = tools.flatMap((tool): ToolDefinition[] =>
-    tool.type === "custom"
-      ? [{ name: tool.name, description: tool.description, inputSchema: tool.input_schema }]
-      : [],
+    tool.type === "custom" ? [{ name: tool.name, description: tool.description, inputSchema: tool.input_schema }] : [],
   );
   return [...enabled, ...custom];
 }

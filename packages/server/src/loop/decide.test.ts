@@ -87,7 +87,10 @@ describe("decide", () => {
   });
 
   it("does not call again after it gave up, until the next message", () => {
-    const exhausted = publicEvent("session.status_idle", { stop_reason: { type: "retries_exhausted" }, stop_details: null });
+    const exhausted = publicEvent("session.status_idle", {
+      stop_reason: { type: "retries_exhausted" },
+      stop_details: null,
+    });
     const log = [...asked, modelStart("m1"), failedModel(false, 0), exhausted];
     expect(decide(after(...log), context).type).toBe("wait");
     expect(decide(after(...log, userMessage("u2", "again"), consumed("u2")), context)).toEqual({ type: "call-model" });

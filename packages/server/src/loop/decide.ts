@@ -52,7 +52,9 @@ export function decide(state: SessionState, context: DecideContext): Action {
   if (refused.length > 0) return { type: "settle-tools", calls: refused };
   const runnable = runnableCalls(state, context);
   if (runnable.length > 0) return tooLong(context) ?? { type: "run-tools", calls: runnable };
-  const waiting = state.calls.filter((call) => call.status === "awaiting_approval" || call.status === "awaiting_result");
+  const waiting = state.calls.filter(
+    (call) => call.status === "awaiting_approval" || call.status === "awaiting_result",
+  );
   if (waiting.length > 0) {
     return { type: "wait", reason: { type: "requires_action", event_ids: waiting.map((call) => call.toolUseId) } };
   }

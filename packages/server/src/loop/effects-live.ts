@@ -43,8 +43,7 @@ export function createLiveEffects(dependencies: LiveEffectsDependencies, claim: 
     describe: (state) => describeRequest(agent, tools.definitions, state),
     callModel: (request) => streamModel(models, notices, claim.sessionId, request),
     decideCall: (call) => decideCall(agent.tools, { toolName: call.toolName, readsOnly: readsOnly(call.toolName) }),
-    callDigest: (call) =>
-      callDigest({ toolName: call.toolName, input: call.input ?? {}, sessionId: claim.sessionId }),
+    callDigest: (call) => callDigest({ toolName: call.toolName, input: call.input ?? {}, sessionId: claim.sessionId }),
     runTool: (call, options) => runTool(dependencies, claim, call, options),
     interruptible: (seq, intent, effect) => interruptible(dependencies, claim, seq, intent, effect),
   };
@@ -97,7 +96,9 @@ async function runTool(
   const tool = dependencies.tools.find(call.toolName);
   if (tool === undefined) return failure(`There is no tool named ${call.toolName}.`);
   if (options.resumed && tool.replay === "never") {
-    return failure("Interrupted: the worker was lost while this call ran, and its outcome is unknown. Check before you repeat it.");
+    return failure(
+      "Interrupted: the worker was lost while this call ran, and its outcome is unknown. Check before you repeat it.",
+    );
   }
   if (options.abortSignal.aborted && tool.replay !== "reattach") {
     return failure("The user interrupted before this call ran.");

@@ -55,7 +55,10 @@ export interface Effects {
   callModel(request: ModelRequest): Promise<ModelOutcome>;
   decideCall(call: ToolCallPart): CallDecision;
   callDigest(call: ToolCallPart): string;
-  runTool(call: OpenCall, options: { readonly resumed: boolean; readonly abortSignal: AbortSignal }): Promise<ToolResult>;
+  runTool(
+    call: OpenCall,
+    options: { readonly resumed: boolean; readonly abortSignal: AbortSignal },
+  ): Promise<ToolResult>;
   /**
    * Runs `effect` with a signal that fires when an interrupt is admitted after `seq`. `intent` are the events just
    * appended: where they do not follow `seq` directly, an interrupt may lie between, and is looked for at once.

@@ -31,7 +31,8 @@ function decideOne(
   if (custom && refusal === null) {
     return { event: publicEvent("agent.custom_tool_use", { name: call.toolName, input }, { record }), audit };
   }
-  const evaluation = policy === "auto" ? { type: "auto", evaluated_permission: autoPermission(decision) } : { type: policy };
+  const evaluation =
+    policy === "auto" ? { type: "auto", evaluated_permission: autoPermission(decision) } : { type: policy };
   const data = { name: call.toolName, input, evaluated_permission: refusal === null ? decision : "deny", evaluation };
   return { event: publicEvent("agent.tool_use", data, { record }), audit };
 }

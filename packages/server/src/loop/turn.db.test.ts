@@ -73,7 +73,12 @@ describe("a turn", () => {
       },
       toolContext: (claim, call, options) => ({
         toolUseId: call.toolUseId,
-        actor: { organizationId: claim.organizationId, sessionId: claim.sessionId, toolUseId: call.toolUseId, via: "tool" },
+        actor: {
+          organizationId: claim.organizationId,
+          sessionId: claim.sessionId,
+          toolUseId: call.toolUseId,
+          via: "tool",
+        },
         files: unused("files"),
         commands: unused("commands"),
         ...options,
@@ -89,13 +94,16 @@ describe("a turn", () => {
   });
 
   const send = (session: TestSession, ...inputs: Input[]) =>
-    test.database.transaction().execute(async (transaction) => {
-      await lockSession(transaction, session.organizationId, session.sessionId);
-      return admit(transaction, engine, session.sessionId, inputs);
-    }).then((stored) => {
-      notices.publish({ type: "appended", sessionId: session.sessionId, seq: stored.at(-1)?.seq ?? 0 });
-      return stored;
-    });
+    test.database
+      .transaction()
+      .execute(async (transaction) => {
+        await lockSession(transaction, session.organizationId, session.sessionId);
+        return admit(transaction, engine, session.sessionId, inputs);
+      })
+      .then((stored) => {
+        notices.publish({ type: "appended", sessionId: session.sessionId, seq: stored.at(-1)?.seq ?? 0 });
+        return stored;
+      });
 
   const script = (steps: readonly object[]): Input => ({
     type: "user.message",
@@ -164,7 +172,12 @@ describe("a turn", () => {
     const session = await insertTestSession(test.database);
     const claim = await claimSession(test.database, session.sessionId);
     if (claim === null) throw new Error("no claim");
-    const calls = ["read", "bash", "write"].map((name) => ({ type: "tool_call", callId: `c_${name}`, toolName: name, input: {} }));
+    const calls = ["read", "bash", "write"].map((name) => ({
+      type: "tool_call",
+      callId: `c_${name}`,
+      toolName: name,
+      input: {},
+    }));
     const ids = calls.map(() => createId("event"));
     const message = publicEvent("user.message", { content: [{ type: "text", text: "go" }] });
     const start = publicEvent("span.model_request_start", {});
@@ -190,7 +203,9 @@ describe("a turn", () => {
     ran.length = 0;
     await driveTurn(dependencies, session.sessionId);
     const events = await readLog(test.database, session.sessionId, 0);
-    const results = events.filter((event) => event.type === "agent.tool_result").map((event) => JSON.stringify(event.data));
+    const results = events
+      .filter((event) => event.type === "agent.tool_result")
+      .map((event) => JSON.stringify(event.data));
     expect(results[0]).toContain("read resumed");
     expect(results[1]).toContain("bash resumed");
     expect(results[2]).toContain("outcome is unknown");
@@ -208,7 +223,9 @@ describe("a turn", () => {
       publicEvent("span.model_request_start", {}),
     ]);
     await driveTurn(dependencies, session.sessionId);
-    const ends = (await readLog(test.database, session.sessionId, 0)).filter((event) => event.type === "span.model_request_end");
+    const ends = (await readLog(test.database, session.sessionId, 0)).filter(
+      (event) => event.type === "span.model_request_end",
+    );
     expect(ends.map((event) => event.data?.["is_error"])).toEqual([true, false]);
   });
 
@@ -227,7 +244,10 @@ describe("a turn", () => {
 
   it("interrupts a running tool and goes on with the next message", async () => {
     const session = await insertTestSession(test.database);
-    await send(session, script([{ toolCalls: [{ name: "bash", input: { waitForAbort: true } }] }, { text: "Not reached." }]));
+    await send(
+      session,
+      script([{ toolCalls: [{ name: "bash", input: { waitForAbort: true } }] }, { text: "Not reached." }]),
+    );
     await eventually(session, (types) => types.includes("x.tool_started"));
     await send(session, { type: "user.interrupt" });
     const interrupted = await eventually(session, idleTimes(1));
@@ -241,18 +261,26 @@ describe("a turn", () => {
   it("runs no call with malformed arguments and tells the model why", async () => {
     const session = await insertTestSession(test.database);
     ran.length = 0;
-    const steps = [{ toolCalls: [{ name: "bash", input: {} }], fault: { kind: "malformed_arguments" } }, { text: "Sorry." }];
+    const steps = [
+      { toolCalls: [{ name: "bash", input: {} }], fault: { kind: "malformed_arguments" } },
+      { text: "Sorry." },
+    ];
     await send(session, script(steps));
     const events = await eventually(session, idleTimes(1));
     expect(ran).toEqual([]);
-    expect(JSON.stringify(events.find((event) => event.type === "agent.tool_result")?.data)).toContain("not a JSON object");
+    expect(JSON.stringify(events.find((event) => event.type === "agent.tool_result")?.data)).toContain(
+      "not a JSON object",
+    );
   });
 });
 
 function unused(name: string): never {
-  return new Proxy({}, {
-    get: () => {
-      throw new Error(`${name} is not used here`);
+  return new Proxy(
+    {},
+    {
+      get: () => {
+        throw new Error(`${name} is not used here`);
+      },
     },
-  }) as never;
+  ) as never;
 }

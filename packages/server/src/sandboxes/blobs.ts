@@ -72,7 +72,12 @@ async function writeCompressed(path: string, content: ReadableStream<Uint8Array>
       done(null, chunk);
     },
   });
-  await pipeline(Readable.fromWeb(content as NodeReadableStream<Uint8Array>), measure, createZstdCompress(), createWriteStream(path, { mode: 0o600 }));
+  await pipeline(
+    Readable.fromWeb(content as NodeReadableStream<Uint8Array>),
+    measure,
+    createZstdCompress(),
+    createWriteStream(path, { mode: 0o600 }),
+  );
   const file = await open(path, "r+");
   try {
     await file.datasync();

@@ -69,7 +69,10 @@ async function attemptCommand(
     if (!request.reattach) await dependencies.projection.before(workspaceOf(lease));
     const process = await startCommand(dependencies, lease, request);
     if (process === null) {
-      return { outcome: outcome(nothing, { type: "unknown", reason: "no trace of this command was found" }), lost: false };
+      return {
+        outcome: outcome(nothing, { type: "unknown", reason: "no trace of this command was found" }),
+        lost: false,
+      };
     }
     const abort = () => void process.kill().catch(() => undefined);
     request.abortSignal.addEventListener("abort", abort);
@@ -126,7 +129,6 @@ async function suspendAfter(dependencies: CommandRunnerDependencies, lease: Leas
     update sandboxes set state = 'suspended', awake_milliseconds = awake_milliseconds + ${awake}, updated_at = now()
     where session_id = ${lease.owner.sessionId}`.execute(dependencies.database);
 }
-
 
 /** Exported for its test. */
 export function replacedNotice(replacement: Replacement, lostCommand: string | null): string {

@@ -52,7 +52,12 @@ describe("a session's sandbox", () => {
     await rm(directory, { recursive: true, force: true });
   });
 
-  const run = (dependencies: CommandRunnerDependencies, owner: SandboxOwner, command: string, commandId = crypto.randomUUID()) =>
+  const run = (
+    dependencies: CommandRunnerDependencies,
+    owner: SandboxOwner,
+    command: string,
+    commandId = crypto.randomUUID(),
+  ) =>
     createCommandRunner(dependencies, owner).run({
       commandId,
       command,
@@ -135,13 +140,25 @@ describe("a session's sandbox", () => {
     const dependencies = worker();
     await run(dependencies, owner, "echo first > file.txt");
     await dependencies.workspaces.settle();
-    const before = await test.database.selectFrom("sandboxes").selectAll().where("session_id", "=", owner.sessionId).executeTakeFirstOrThrow();
-    await test.database.updateTable("sandboxes").set({ generation: 7 }).where("session_id", "=", owner.sessionId).execute();
+    const before = await test.database
+      .selectFrom("sandboxes")
+      .selectAll()
+      .where("session_id", "=", owner.sessionId)
+      .executeTakeFirstOrThrow();
+    await test.database
+      .updateTable("sandboxes")
+      .set({ generation: 7 })
+      .where("session_id", "=", owner.sessionId)
+      .execute();
     const { takeSnapshot } = await import("./snapshot.ts");
     const sandbox = await provider.attach({ provider: provider.id, id: await sandboxIdOf(owner) });
     await sandbox.session.writeBinaryFile({ path: "/workspace/file.txt", content: Buffer.from("stale") });
     await takeSnapshot(dependencies, { owner, sandbox, generation: 1 });
-    const after = await test.database.selectFrom("sandboxes").selectAll().where("session_id", "=", owner.sessionId).executeTakeFirstOrThrow();
+    const after = await test.database
+      .selectFrom("sandboxes")
+      .selectAll()
+      .where("session_id", "=", owner.sessionId)
+      .executeTakeFirstOrThrow();
     expect(after.snapshot_id).toBe(before.snapshot_id);
   });
 
@@ -150,7 +167,11 @@ describe("a session's sandbox", () => {
     const dependencies = worker();
     await run(dependencies, owner, "true");
     const id = await sandboxIdOf(owner);
-    await test.database.updateTable("sessions").set({ archived_at: new Date() }).where("id", "=", owner.sessionId).execute();
+    await test.database
+      .updateTable("sessions")
+      .set({ archived_at: new Date() })
+      .where("id", "=", owner.sessionId)
+      .execute();
     await dependencies.workspaces.release(owner);
     await expect(provider.attach({ provider: provider.id, id })).rejects.toThrow(SandboxGoneError);
     await expect(run(dependencies, owner, "true")).rejects.toThrow("has ended");
@@ -175,7 +196,11 @@ describe("a session's sandbox", () => {
   it("shows nothing of the server's environment or files", async () => {
     const owner = await insertTestSession(test.database);
     process.env["EXOLOOP_TEST_CANARY"] = "canary-value";
-    const { output } = await run(worker(), owner, "cat /proc/*/environ 2>/dev/null | tr '\\0' '\\n'; ls /root 2>&1; id -u");
+    const { output } = await run(
+      worker(),
+      owner,
+      "cat /proc/*/environ 2>/dev/null | tr '\\0' '\\n'; ls /root 2>&1; id -u",
+    );
     delete process.env["EXOLOOP_TEST_CANARY"];
     expect(output).not.toContain("canary-value");
     expect(output).toContain("cannot access '/root'");

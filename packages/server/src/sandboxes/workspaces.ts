@@ -117,4 +117,3 @@ async function destroyCurrent({ database, provider }: LeaseDependencies, owner: 
     if (!(error instanceof SandboxGoneError)) throw error;
   }
 }
-

@@ -113,7 +113,14 @@ async function findAnswer(transaction: Kysely<Tables>, sessionId: string, callId
     .orderBy("seq")
     .executeTakeFirst();
   if (row === undefined) return null;
-  return { seq: Number(row.seq), id: row.id, type: row.type, data: row.data, record: row.record, createdAt: row.created_at };
+  return {
+    seq: Number(row.seq),
+    id: row.id,
+    type: row.type,
+    data: row.data,
+    record: row.record,
+    createdAt: row.created_at,
+  };
 }
 
 function sameAnswer(stored: LogEvent, sent: NewEvent): boolean {

@@ -26,7 +26,11 @@ export async function lockSession(
 /** @throws Problem `session_archived` */
 export function refuseArchived(row: Pick<Selectable<SessionTable>, "id" | "archived_at" | "status">): void {
   if (row.archived_at === null && row.status !== "terminated") return;
-  throw new Problem("session_archived", `The session ${row.id} is archived and takes no input.`, "Create a new session.");
+  throw new Problem(
+    "session_archived",
+    `The session ${row.id} is archived and takes no input.`,
+    "Create a new session.",
+  );
 }
 
 export function sessionNotFound(sessionId: string): Problem {

@@ -50,7 +50,9 @@ describe("the log", () => {
 
   it("appends only at the expected end, so that a wait never misses input", async () => {
     const claim = await claimed();
-    await database.transaction().execute((transaction) => appendUnderLock(transaction, claim.sessionId, [event("input")]));
+    await database
+      .transaction()
+      .execute((transaction) => appendUnderLock(transaction, claim.sessionId, [event("input")]));
     expect(await appendAsDriver(database, claim, [event("idle")], { onlyAt: 0 })).toBeNull();
     expect(await appendAsDriver(database, claim, [event("idle")], { onlyAt: 1, status: "idle" })).toHaveLength(1);
   });

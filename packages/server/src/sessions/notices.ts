@@ -12,11 +12,18 @@ export type Notice =
   | { readonly type: "deleted"; readonly sessionId: string };
 
 export type PreviewFrame =
-  | { readonly type: "event_start"; readonly event: { readonly type: "agent.message" | "agent.thinking"; readonly id: string } }
+  | {
+      readonly type: "event_start";
+      readonly event: { readonly type: "agent.message" | "agent.thinking"; readonly id: string };
+    }
   | {
       readonly type: "event_delta";
       readonly event_id: string;
-      readonly delta: { readonly type: "content_delta"; readonly index: number; readonly content: { readonly type: "text"; readonly text: string } };
+      readonly delta: {
+        readonly type: "content_delta";
+        readonly index: number;
+        readonly content: { readonly type: "text"; readonly text: string };
+      };
     }
   | {
       readonly type: "x_exoloop.sandbox_status";

@@ -2,13 +2,29 @@ import { describe, expect, it } from "vitest";
 import { publicEvent } from "./event.ts";
 import { reduce, reduceLog } from "./reduce.ts";
 import { initialState } from "./state.ts";
-import { consumed, logOf, modelEnd, modelStart, text, toolResult, toolStarted, toolUse, userMessage } from "./testing.ts";
+import {
+  consumed,
+  logOf,
+  modelEnd,
+  modelStart,
+  text,
+  toolResult,
+  toolStarted,
+  toolUse,
+  userMessage,
+} from "./testing.ts";
 
 const twoCalls = [
   userMessage("u1", "go"),
   consumed("u1"),
   modelStart("m1"),
-  modelEnd("m1", { text: "I look.", calls: [["c1", "read", {}], ["c2", "grep", {}]] }),
+  modelEnd("m1", {
+    text: "I look.",
+    calls: [
+      ["c1", "read", {}],
+      ["c2", "grep", {}],
+    ],
+  }),
 ];
 
 describe("reduce", () => {
@@ -61,7 +77,11 @@ describe("reduce", () => {
   });
 
   it("asks, and runs or refuses as the person says", () => {
-    const asked = [...twoCalls.slice(0, 3), modelEnd("m1", { calls: [["c1", "bash", {}]] }), toolUse("t1", "c1", "bash", "ask")];
+    const asked = [
+      ...twoCalls.slice(0, 3),
+      modelEnd("m1", { calls: [["c1", "bash", {}]] }),
+      toolUse("t1", "c1", "bash", "ask"),
+    ];
     const answer = (result: string) =>
       publicEvent("user.tool_confirmation", { tool_use_id: "t1", result, deny_message: "too risky" }, { id: "a1" });
     expect(reduceLog(logOf(asked)).calls[0]?.status).toBe("awaiting_approval");
@@ -98,7 +118,14 @@ describe("reduce", () => {
         { model_request_start_id: startId, is_error: true },
         { record: { failure: { kind: "overloaded", retryable: true, retry_at: 5 } } },
       );
-    const start = [userMessage("u1", "go"), consumed("u1"), modelStart("m1"), failed("m1"), modelStart("m2"), failed("m2")];
+    const start = [
+      userMessage("u1", "go"),
+      consumed("u1"),
+      modelStart("m1"),
+      failed("m1"),
+      modelStart("m2"),
+      failed("m2"),
+    ];
     expect(reduceLog(logOf(start)).modelFailure?.attempts).toBe(2);
     const answered = reduceLog(logOf([...start, modelStart("m3"), modelEnd("m3", { text: "ok" })]));
     expect(answered.modelFailure).toBeNull();

@@ -139,7 +139,8 @@ async function createSession(
     if (input.initialEvents.length > 0) await admit(transaction, engine, id, input.initialEvents);
     return row;
   });
-  if (input.initialEvents.length > 0) notices.publish({ type: "appended", sessionId: id, seq: input.initialEvents.length });
+  if (input.initialEvents.length > 0)
+    notices.publish({ type: "appended", sessionId: id, seq: input.initialEvents.length });
   const [session] = await withFigures(database, [row]);
   if (session === undefined) throw sessionNotFound(id);
   return session;

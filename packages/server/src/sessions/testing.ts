@@ -24,7 +24,12 @@ export function modelEnd(
   startId: string,
   answer: { readonly text?: string; readonly calls?: readonly [string, string, object][]; readonly finish?: string },
 ): NewEvent {
-  const calls = (answer.calls ?? []).map(([callId, toolName, input]) => ({ type: "tool_call", callId, toolName, input }));
+  const calls = (answer.calls ?? []).map(([callId, toolName, input]) => ({
+    type: "tool_call",
+    callId,
+    toolName,
+    input,
+  }));
   const said = answer.text === undefined ? [] : text(answer.text);
   return publicEvent(
     "span.model_request_end",
@@ -43,7 +48,11 @@ export function modelEnd(
 }
 
 export const toolUse = (id: string, callId: string, name: string, permission = "allow") =>
-  publicEvent("agent.tool_use", { name, input: {}, evaluated_permission: permission }, { id, record: { call_id: callId } });
+  publicEvent(
+    "agent.tool_use",
+    { name, input: {}, evaluated_permission: permission },
+    { id, record: { call_id: callId } },
+  );
 
 export const toolStarted = (id: string) => recordEvent("x.tool_started", { tool_use_id: id });
 
