@@ -40,18 +40,17 @@ async function answer(message: LauncherMessage): Promise<ServerMessage> {
   return { type: "done" };
 }
 
-process.on("message", (message: LauncherMessage) => {
-  answer(message)
-    .catch((error: unknown): ServerMessage => {
-      const known = error instanceof StartupError || message.type !== "start";
-      if (!known) log.error({ error }, "start failed");
-      return { type: "failed", message: error instanceof Error ? error.message : "start failed" };
-    })
-    .then((result) => {
-      process.send?.(result);
-      if (result.type === "failed" && server === null) process.disconnect();
-    });
-});
+async function handle(message: LauncherMessage): Promise<void> {
+  const result = await answer(message).catch((error: unknown): ServerMessage => {
+    const known = error instanceof StartupError || message.type !== "start";
+    if (!known) log.error({ error }, "start failed");
+    return { type: "failed", message: error instanceof Error ? error.message : "start failed" };
+  });
+  process.send?.(result);
+  // Nothing keeps a server that could not start.
+  if (result.type === "failed" && server === null) process.disconnect();
+}
+process.on("message", (message: LauncherMessage) => void handle(message));
 
 let stopping = false;
 async function stop(): Promise<void> {

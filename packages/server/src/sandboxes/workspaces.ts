@@ -87,7 +87,7 @@ export function createWorkspaces(dependencies: LeaseDependencies & { readonly lo
       await destroyCurrent(dependencies, owner);
     },
     async settle() {
-      await Promise.all([...slots.values()].flatMap((slot) => [slot.tail, slot.snapshot]));
+      await Promise.all([...slots.values()].flatMap((slot) => [slot.tail, slot.snapshot ?? Promise.resolve()]));
     },
   };
   return workspaces;

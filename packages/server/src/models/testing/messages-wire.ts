@@ -89,7 +89,7 @@ export const messagesWire: Wire = {
       type: "tool_use",
       id: call.id,
       name: call.name,
-      input: JSON.parse(call.arguments),
+      input: JSON.parse(call.arguments) as unknown,
     }));
     const thought = { type: "thinking", thinking: step.thinking, signature: sealThought(step.thinking ?? "") };
     const content = [

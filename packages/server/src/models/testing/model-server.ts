@@ -144,6 +144,9 @@ async function sendEvents(
       response.write(`${event === undefined ? "" : `event: ${event}\n`}data: ${JSON.stringify(data)}\n\n`);
       break;
     }
+    case "status":
+    case "no_finish":
+      break;
     case undefined:
       if (wire.end !== undefined) response.write(`data: ${wire.end}\n\n`);
   }
@@ -189,7 +192,7 @@ function isWireFault(fault: ServedStep["fault"]): fault is WireFault {
 async function readJson(request: IncomingMessage): Promise<unknown> {
   const pieces: Buffer[] = [];
   let length = 0;
-  for await (const piece of request) {
+  for await (const piece of request as AsyncIterable<Buffer>) {
     pieces.push(piece);
     length += piece.length;
     if (length > longestBody) throw new WireRefusal("The body is too large.");
