@@ -30,7 +30,7 @@ test("tables.ts has exactly the tables and columns of the manifest", () => {
 });
 
 test("every table but organizations itself names the organization of each row", async () => {
-  for (const [name, table] of Object.entries(await readManifest(postgres.database))) {
-    if (name !== "organizations") expect(table.columns.organization_id, name).toBe("text not null");
-  }
+  const tables = Object.entries(await readManifest(postgres.database)).filter(([name]) => name !== "organizations");
+  const without = tables.filter(([, table]) => table.columns.organization_id !== "text not null");
+  expect(without.map(([name]) => name)).toEqual([]);
 });
