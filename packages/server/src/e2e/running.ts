@@ -20,10 +20,11 @@ function cleanEnvironment(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !dropped.test(name)));
 }
 
-export async function startTestServer(): Promise<TestServer> {
+/** @param configuration variables for the server, such as a model's key and address. */
+export async function startTestServer(configuration: Readonly<Record<string, string>> = {}): Promise<TestServer> {
   const home = await mkdtemp(join(tmpdir(), "exoloop-e2e-"));
   const log = createLogger("silent");
-  const environment = { ...cleanEnvironment(), EXOLOOP_LOG_LEVEL: "error" };
+  const environment = { ...cleanEnvironment(), EXOLOOP_LOG_LEVEL: "error", ...configuration };
   const exoloop = await startExoloop({ environment, home, port: 0, sandbox: "auto", log });
   const apiKey = exoloop.firstAdminKey;
   if (apiKey === null) throw new Error("a new home has no first key");
@@ -46,10 +47,10 @@ export function scriptedMessage(steps: readonly object[]) {
 }
 
 /** An agent with every tool, an environment, a session. */
-export async function createTestSession(sdk: Anthropic): Promise<string> {
+export async function createTestSession(sdk: Anthropic, model = "scripted"): Promise<string> {
   const agent = await sdk.beta.agents.create({
     name: "tester",
-    model: "scripted",
+    model,
     tools: [{ type: "agent_toolset_20260401" }],
   });
   const environment = await sdk.beta.environments.create({ name: `e2e ${crypto.randomUUID()}` });
