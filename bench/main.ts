@@ -56,7 +56,8 @@ function readCommit(): string | null {
 
 async function measure(bench: Bench): Promise<BenchResult> {
   const machine = describeMachine();
-  const directory = mkdtempSync(join(tmpdir(), "exoloop-bench-"));
+  // Short: the path of a UNIX socket below it has at most 107 bytes.
+  const directory = mkdtempSync(join(tmpdir(), "bench-"));
   // Postgres and sandboxes run as other users below it.
   chmodSync(directory, 0o711);
   const context: BenchContext = { directory, progress: (text) => void process.stderr.write(`${text}\n`) };

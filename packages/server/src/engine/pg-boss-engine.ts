@@ -42,7 +42,7 @@ export function createPgBossEngine(options: PgBossEngineOptions): Engine {
   const queue = createJobQueue(options);
   let dispatcher: Dispatcher | undefined;
   let channel: NotifyChannel | undefined;
-  let watch: { stop(): void } | undefined;
+  let watch: Watch | undefined;
 
   const hint = createHint(
     () => dispatcher,
@@ -70,7 +70,12 @@ export function createPgBossEngine(options: PgBossEngineOptions): Engine {
       watch = startWatch({ queue, dispatcher: own, wake, timing, log, idle: options.concurrency === 0 });
     },
     wake,
-    wakeAt: (sessionId, at, transaction) => queue.sendWake(sessionId, at, transaction),
+    async wakeAt(sessionId, at, transaction) {
+      await queue.sendWake(sessionId, at, transaction);
+      const delay = at.getTime() - Date.now();
+      // The regular look finds the later ones, and all of them when this process is gone by then.
+      if (delay < timing.look) await afterCommit(transaction, () => watch?.takeWakesIn(delay));
+    },
     async stop(graceMs) {
       watch?.stop();
       await dispatcher?.drain(graceMs);
@@ -105,7 +110,13 @@ interface WatchOptions {
   readonly idle: boolean;
 }
 
-function startWatch(options: WatchOptions): { stop(): void } {
+interface Watch {
+  /** Takes wake-ups that are due by then without waiting for the regular look. */
+  takeWakesIn(milliseconds: number): void;
+  stop(): void;
+}
+
+function startWatch(options: WatchOptions): Watch {
   const { queue, dispatcher, wake, timing, log } = options;
   let stopped = options.idle;
   let timer: NodeJS.Timeout | undefined;
@@ -147,6 +158,10 @@ function startWatch(options: WatchOptions): { stop(): void } {
   if (!stopped) void look();
   const beats = setInterval(() => void dispatcher.beat(), timing.beat);
   return {
+    takeWakesIn(milliseconds) {
+      const take = () => takeDueWakes().catch((error: unknown) => log.warn({ error }, "no wake-up could be taken"));
+      setTimeout(() => void take(), Math.max(0, milliseconds) + 1).unref();
+    },
     stop() {
       stopped = true;
       clearTimeout(timer);
