@@ -7,7 +7,9 @@ import { chmod, chown, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { startSandboxHost } from "@exoloop/sandbox-host/start";
 import { type Config, readConfig } from "./config.ts";
+import { type StartLock, tryStartLock } from "./db/embedded/start-lock.ts";
 import { startEmbeddedPostgres } from "./db/embedded/supervisor.ts";
+import { StartupError } from "./errors.ts";
 import { superviseServer } from "./server-child.ts";
 import type { ServerStart } from "./server-process.ts";
 import { createLogger, type Logger } from "./telemetry/logger.ts";
@@ -67,33 +69,54 @@ export async function startExoloop(options: LaunchOptions): Promise<RunningExolo
   };
   const userId = process.getuid?.() === 0 ? serverUserId : undefined;
   await prepareHome(config, userId);
-  const [databaseUrl, host] = await Promise.all([
-    timed("postgres", ensureDatabase(config, log)),
-    timed("sandboxHost", ensureSandboxHost(config, userId)),
-  ]);
-  // Told, not derived: the server may be another user, whose default home is another one.
-  const serverEnvironment = { ...environment, EXOLOOP_HOME: config.home };
-  const start: ServerStart = { type: "start", databaseUrl, sandboxSocket: host?.socketPath ?? null };
-  const server = await timed("server", superviseServer({ start, environment: serverEnvironment, userId, log })).catch(
-    async (error: unknown) => {
-      await host?.stop();
-      throw error;
-    },
-  );
-  return {
-    ...server.ready,
-    home: config.home,
-    sandbox: host === null ? null : { provider: "local", directory: host.sandboxesDirectory },
-    timings,
-    get serverPid() {
-      return server.pid;
-    },
-    importSkill: (name, files) => server.request({ type: "import-skill", name, files }),
-    async stop() {
-      await server.stop();
-      await host?.stop();
-    },
-  };
+  const home = takeHome(config.home);
+  const opened: { stop(): Promise<unknown> }[] = [];
+  try {
+    // Both are awaited, also when one fails: what the other has started must be stopped.
+    const [database, host] = await Promise.allSettled([
+      timed("postgres", ensureDatabase(config, log)),
+      timed("sandboxHost", ensureSandboxHost(config, userId)),
+    ]);
+    if (host.status === "rejected") throw host.reason;
+    if (host.value !== null) opened.push(host.value);
+    if (database.status === "rejected") throw database.reason;
+    const start: ServerStart = {
+      type: "start",
+      databaseUrl: database.value,
+      sandboxSocket: host.value?.socketPath ?? null,
+    };
+    // Told, not derived: the server may be another user, whose default home is another one.
+    const serverEnvironment = { ...environment, EXOLOOP_HOME: config.home };
+    const server = await timed("server", superviseServer({ start, environment: serverEnvironment, userId, log }));
+    opened.push(server);
+    return {
+      ...server.ready,
+      home: config.home,
+      sandbox: host.value === null ? null : { provider: "local", directory: host.value.sandboxesDirectory },
+      timings,
+      get serverPid() {
+        return server.pid;
+      },
+      importSkill: (name, files) => server.request({ type: "import-skill", name, files }),
+      stop: () => stopAll(opened, home),
+    };
+  } catch (error) {
+    await stopAll(opened, home);
+    throw error;
+  }
+}
+
+/** Last started, first stopped. */
+async function stopAll(opened: readonly { stop(): Promise<unknown> }[], home: StartLock): Promise<void> {
+  for (const part of opened.toReversed()) await part.stop();
+  home.release();
+}
+
+/** Two launchers of one home would stop each other's sandboxes. */
+function takeHome(home: string): StartLock {
+  const lock = tryStartLock(join(home, "launcher.lock"));
+  if (lock !== null) return lock;
+  throw new StartupError(`Another exoloop runs in ${home}: stop it, or choose another home with EXOLOOP_HOME.`);
 }
 
 /** Everyone may traverse the home, so that Postgres and sandboxes reach their own directories; no one may list it. */

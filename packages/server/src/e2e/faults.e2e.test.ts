@@ -1,5 +1,6 @@
 /** Processes that die while a session runs. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { startExoloop } from "../launch.ts";
 import { createTestSession, scriptedMessage, startTestServer, type TestServer } from "./running.ts";
 
 describe("a session outlives", () => {
@@ -50,6 +51,19 @@ describe("a session outlives", () => {
     expect(server.exoloop.serverPid).not.toBe(killed);
     await waitFor(sessionId, "session.status_idle");
   }, 60_000);
+
+  it("a second launcher in the same home, which is told and stops nothing of the first", async () => {
+    const second = startExoloop({
+      environment: { PATH: process.env["PATH"], EXOLOOP_LOG_LEVEL: "silent" },
+      home: server.exoloop.home,
+      port: 0,
+    });
+    await expect(second).rejects.toThrow(/Another exoloop runs in .*EXOLOOP_HOME/);
+    const sessionId = await createTestSession(server.sdk);
+    const steps = [{ toolCalls: [{ name: "bash", input: { command: "echo still here" } }] }, { text: "Yes." }];
+    await server.sdk.beta.sessions.events.send(sessionId, { events: [scriptedMessage(steps)] });
+    expect(JSON.stringify((await waitFor(sessionId, "agent.tool_result")).content)).toContain("still here");
+  });
 
   it("a server that is not root's", async () => {
     if (process.getuid?.() !== 0) return;

@@ -53,7 +53,9 @@ describe("sessions over the wire protocol of", () => {
     "%s: parallel calls, malformed arguments, a rate limit",
     async (model) => {
       const events = await play(model);
-      const results = events.flatMap((event) => (event.type === "agent.tool_result" ? [JSON.stringify(event.content)] : []));
+      const results = events.flatMap((event) =>
+        event.type === "agent.tool_result" ? [JSON.stringify(event.content)] : [],
+      );
       expect(results[0]).toContain("from bash");
       expect(results[1]).toMatch(/no (matches|files)/i);
       expect(results[2]).toContain("not a JSON object");
