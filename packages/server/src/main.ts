@@ -19,6 +19,7 @@ import { createSessionFiles } from "./files/session-files.ts";
 import type { FileStore } from "./files/store.ts";
 import { encodeText } from "./files/text.ts";
 import { createApp } from "./http/app.ts";
+import { createRequestOnce } from "./http/idempotency.ts";
 import { listen } from "./http/listen.ts";
 import { driveTurn, type DriverDependencies } from "./loop/driver.ts";
 import { createModels, defaultModel } from "./models/registry.ts";
@@ -191,6 +192,7 @@ function createHttp(
     agents: createAgentRepository(database),
     environments: createEnvironmentRepository(database),
     authenticate: createAuthenticator(database),
+    once: createRequestOnce(database),
     notices,
     health: { ready: () => askDatabase(database) },
     models: () => models.list(),

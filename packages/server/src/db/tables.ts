@@ -205,6 +205,15 @@ export interface FileProjectionTable {
   updated_at: Timestamp;
 }
 
+export interface IdempotentRequestTable {
+  organization_id: string;
+  key_hash: Buffer;
+  fingerprint: Buffer;
+  status: number | null;
+  answer: Json<unknown>;
+  created_at: Timestamp;
+}
+
 export interface Tables {
   organizations: OrganizationTable;
   api_keys: ApiKeyTable;
@@ -216,6 +225,7 @@ export interface Tables {
   sandboxes: SandboxTable;
   snapshots: SnapshotTable;
   audit_log: AuditTable;
+  idempotent_requests: IdempotentRequestTable;
   file_mounts: FileMountTable;
   file_blobs: FileBlobTable;
   file_entries: FileEntryTable;

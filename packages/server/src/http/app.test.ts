@@ -68,6 +68,7 @@ test("health needs no key; readiness asks the database", async () => {
     agents,
     environments,
     authenticate: async () => null,
+    once: (_principal, _request, handle) => handle(),
     notices: { publish: silent, subscribe: () => silent },
     health: { ready: () => Promise.reject(new Error("down")) },
     log,

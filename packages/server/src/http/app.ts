@@ -7,6 +7,7 @@ import { Problem } from "../errors.ts";
 import type { NoticeBoard } from "../sessions/notices.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Authenticate } from "./authentication.ts";
+import type { RequestOnce } from "./idempotency.ts";
 import { createEventStreams } from "./event-stream.ts";
 import { addDescriptionRoute } from "./openapi.ts";
 import { answerError } from "./problem.ts";
@@ -25,6 +26,8 @@ export interface AppDependencies {
   readonly agents: AgentRepository;
   readonly environments: EnvironmentRepository;
   readonly authenticate: Authenticate;
+  /** Remembers requests that carry an Idempotency-Key. */
+  readonly once: RequestOnce;
   readonly notices: NoticeBoard;
   readonly health: HealthPort;
   readonly log: Logger;
@@ -65,7 +68,7 @@ export function createApp(dependencies: AppDependencies): HttpApp {
   addHealthRoutes(app, dependencies.health);
   addDescriptionRoute(app);
   const streams = createEventStreams(dependencies);
-  const context = { app, authenticate: dependencies.authenticate };
+  const context = { app, authenticate: dependencies.authenticate, once: dependencies.once };
   addAgentRoutes(context, dependencies.agents);
   addEnvironmentRoutes(context, dependencies.environments);
   addSessionRoutes(context, dependencies.sessions);

@@ -11,6 +11,7 @@ import { Problem } from "../errors.ts";
 import { type Authenticate, authenticateRequest } from "./authentication.ts";
 import type { Principal } from "../orgs/principal.ts";
 import { checkDeclaredLength, readJsonBody } from "./body.ts";
+import { readIdempotencyKey, type RequestOnce } from "./idempotency.ts";
 import { issuesProblem } from "./problem.ts";
 import { readQuery } from "./query.ts";
 
@@ -22,6 +23,7 @@ export type App = OpenAPIHono<AppEnvironment>;
 export interface RouteContext {
   readonly app: App;
   readonly authenticate: Authenticate;
+  readonly once: RequestOnce;
 }
 
 export interface Call<Query, Body> {
@@ -110,7 +112,7 @@ export function addRoute<
   route: Route<Query, Body, Answer>,
   handle: (call: Call<z.output<Query>, z.output<Body>>) => Promise<z.output<Answer> | Response>,
 ): void {
-  const { app, authenticate } = context;
+  const { app, authenticate, once } = context;
   app.openAPIRegistry.registerPath(describeRoute(route));
   app.on(route.method.toUpperCase(), route.path.replaceAll(/\{(\w+)\}/g, ":$1"), async (c) => {
     const request = c.req.raw;
@@ -119,15 +121,24 @@ export function addRoute<
     const query = readQuery(new URL(request.url).searchParams, route.query ?? noQuery);
     checkDeclaredLength(request.headers);
     const body = route.body === undefined ? undefined : await readBody(request, route.body);
-    const answer = await handle({
+    const call = {
       principal,
       query: query as z.output<Query>,
       body: body as z.output<Body>,
       headers: request.headers,
       signal: request.signal,
       hangUp: () => destroyConnection(c.env),
-      parameter: (name) => readParameter(c.req.param(name)),
-    });
+      parameter: (name: string) => readParameter(c.req.param(name)),
+    };
+    const key = route.method === "post" ? readIdempotencyKey(request.headers) : null;
+    const answer =
+      key === null
+        ? await handle(call)
+        : await once(
+            principal,
+            { key, request: [new URL(request.url).pathname, [...new URL(request.url).searchParams], body] },
+            () => handle(call),
+          );
     return answer instanceof Response ? answer : c.json(answer as object);
   });
 }

@@ -52,6 +52,7 @@ export const { app } = createApp({
   agents,
   environments,
   authenticate: async (key) => (key === "good" ? principal : null),
+  once: unreachable("once"),
   notices: { publish: silent, subscribe: () => silent },
   health: { ready: async () => undefined },
   commands: { run: unreachable("run") },

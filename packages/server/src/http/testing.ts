@@ -10,6 +10,7 @@ import { publicEvent, recordEvent } from "../sessions/event.ts";
 import { appendUnderLock } from "../sessions/log.ts";
 import { createSessionService } from "../sessions/service.ts";
 import { type HttpApp, createApp } from "./app.ts";
+import { createRequestOnce } from "./idempotency.ts";
 import { type Listener, listen } from "./listen.ts";
 import type { Principal, SessionService } from "../sessions/port.ts";
 
@@ -46,6 +47,7 @@ export async function startTestServer(options: { readonly pingMilliseconds?: num
     agents: createAgentRepository(database),
     environments: createEnvironmentRepository(database),
     authenticate: (apiKey) => authenticate(database, apiKey),
+    once: createRequestOnce(database),
     notices,
     health: { ready: async () => void (await database.selectFrom("organizations").select("id").limit(1).execute()) },
     log: silentLog,

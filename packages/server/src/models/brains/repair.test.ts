@@ -109,6 +109,27 @@ test("lost work is done again", async () => {
   expect(conclusion).toContain("all 2 pass");
 });
 
+test("a note that exists already is read, then brought up to date", async () => {
+  const { calls, conclusion } = await runBrain(
+    repairBrain,
+    project({ write: [{ error: "/memory/org/repair-addFee.md exists and this session has not read it." }] }),
+  );
+  expect(names(calls).slice(-4)).toEqual(["write", "read", "write", expect.stringContaining("cat ")]);
+  expect(calls.at(-3)?.input).toEqual({ file_path: "/memory/org/repair-addFee.md" });
+  expect(calls.at(-2)?.input).toEqual(calls.at(-4)?.input);
+  expect(conclusion).toContain("The note for the others is in /memory/org/repair-addFee.md");
+});
+
+test("a note that can neither be written nor read: the reason is that of the write", async () => {
+  const usual = project();
+  const { calls, conclusion } = await runBrain(repairBrain, (call) => {
+    if (call.name === "write") return { error: "read-only" };
+    return String(call.input.file_path).startsWith("/memory/") ? { error: "no such file" } : usual(call);
+  });
+  expect(count(calls, "write")).toBe(1);
+  expect(conclusion).toContain("I could not write the note: read-only");
+});
+
 test("a commit that was made before the sandbox died is found, not repeated", async () => {
   const answers = { "diff --stat": ["e4f5a6b Round the result of addFee to whole cents\n"], "git add": [replaced] };
   const { calls, conclusion } = await runBrain(repairBrain, project(answers));
@@ -125,7 +146,11 @@ test.each<[string, Record<string, ToolAnswer[]>, string]>([
   ["a failed edit", { edit: [{ error: "old_string not found" }] }, "The edit failed: old_string not found"],
   ["a repair that does not help", { "check.sh": [failing] }, "tests still fail, 1 of 2"],
   ["a commit that fails", { "git add": ["fatal: dubious ownership"] }, "The commit failed: fatal: dubious ownership"],
-  ["a note that cannot be written", { write: [{ error: "read-only" }] }, "could not write the note: read-only"],
+  [
+    "a note that cannot be written",
+    { write: [{ error: "exists" }, { error: "changed since" }] },
+    "could not write the note: changed since",
+  ],
 ])("says so and stops: %s", async (_name, answers, conclusion) => {
   expect((await runBrain(repairBrain, project(answers))).conclusion).toContain(conclusion);
 });

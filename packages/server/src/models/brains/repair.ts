@@ -5,6 +5,7 @@
  * @module
  */
 import type { Brain, Conversation, Step } from "../script.ts";
+import { findLocation, findRepair, functionName, type Repair } from "./mistake.ts";
 import { readTestReport, type TestReport } from "./test-report.ts";
 import { argument, nameArguments, readToolHistory, type ToolOutcome } from "./tool-history.ts";
 
@@ -25,8 +26,7 @@ interface Findings {
   edited: boolean;
   after: TestReport | null;
   commit: string | null;
-  noteWritten: boolean;
-  noteSeen: boolean;
+  note: NoteState;
   /** How often the sandbox was replaced. */
   replaced: number;
   /** A command's outcome is unknown: look at the workspace before anything else. */
@@ -35,10 +35,10 @@ interface Findings {
   problem: string | null;
 }
 
-interface Repair {
-  readonly oldText: string;
-  readonly newText: string;
-}
+/** A note that exists can be written only by who has read it: `refused` is the answer to who has not. */
+type NoteState =
+  | { readonly type: "none" | "read" | "written" | "seen" }
+  | { readonly type: "refused"; readonly reason: string };
 
 export const repairBrain: Brain = (conversation) => {
   const history = readToolHistory(conversation);
@@ -111,15 +111,23 @@ function finishingStep(conversation: Conversation, found: Findings, before: Test
     );
   if (found.commit === null) return bash(commitCommand(name), `All ${after.passed} tests pass. I commit the repair.`);
   const notePath = `/memory/org/repair-${name}.md`;
-  if (!found.noteWritten) {
-    const input = nameArguments(conversation, "write", [
-      [["file_path", "path"], notePath],
-      [["content"], noteText(found, name)],
-    ]);
-    return call("write", input, "Others here should know: I leave a note in the organization's memory.");
+  if (found.note.type === "seen") return say(summary(found, before, after, name, notePath));
+  if (found.note.type === "written") {
+    return bash(`cat "$MEMORY/org/repair-${name}.md"`, "Commands see the same file:");
   }
-  if (!found.noteSeen) return bash(`cat "$MEMORY/org/repair-${name}.md"`, "Commands see the same file:");
-  return say(summary(found, before, after, name, notePath));
+  if (found.note.type === "refused") {
+    const input = nameArguments(conversation, "read", [[["file_path", "path"], notePath]]);
+    return call("read", input, "Somebody has left a note there already: I read it before I change it.");
+  }
+  const input = nameArguments(conversation, "write", [
+    [["file_path", "path"], notePath],
+    [["content"], noteText(found, name)],
+  ]);
+  const text =
+    found.note.type === "read"
+      ? "It is about the same mistake. I bring it up to date."
+      : "Others here should know: I leave a note in the organization's memory.";
+  return call("write", input, text);
 }
 
 function learn(found: Findings, outcome: ToolOutcome): Findings {
@@ -129,8 +137,16 @@ function learn(found: Findings, outcome: ToolOutcome): Findings {
     case "read":
       if (argument(outcome, "file_path", "path") === skillPath)
         return { ...found, skill: outcome.isError ? "missing" : "read" };
+      if (found.note.type === "refused")
+        return outcome.isError
+          ? { ...found, problem: `I could not write the note: ${found.note.reason}` }
+          : { ...found, note: { type: "read" } };
       if (outcome.isError) return { ...found, problem: `I could not read the file: ${quote(outcome.text)}` };
-      return { ...found, source: outcome.text, repair: findRepair(found, outcome.text) };
+      return {
+        ...found,
+        source: outcome.text,
+        repair: found.before === null ? null : findRepair(found.before, outcome.text),
+      };
     case "grep": {
       const location = outcome.isError ? null : findLocation(outcome.text);
       return location === null
@@ -142,9 +158,10 @@ function learn(found: Findings, outcome: ToolOutcome): Findings {
         ? { ...found, problem: `The edit failed: ${quote(outcome.text)}` }
         : { ...found, edited: true };
     case "write":
-      return outcome.isError
-        ? { ...found, problem: `I could not write the note: ${quote(outcome.text)}` }
-        : { ...found, noteWritten: true };
+      if (!outcome.isError) return { ...found, note: { type: "written" } };
+      return found.note.type === "none"
+        ? { ...found, note: { type: "refused", reason: quote(outcome.text) } }
+        : { ...found, problem: `I could not write the note: ${quote(outcome.text)}` };
     default:
       return found;
   }
@@ -162,7 +179,7 @@ function learnFromCommand(found: Findings, outcome: ToolOutcome): Findings {
     if (report === null) return { ...next, problem: `The tests did not run: ${quote(outcome.text)}` };
     return command === checkCommand ? { ...next, after: report } : { ...next, before: report };
   }
-  if (command.startsWith("cat ")) return { ...next, noteSeen: true };
+  if (command.startsWith("cat ")) return { ...next, note: { type: "seen" } };
   const commit = findCommit(outcome.text);
   return commit === null ? { ...next, problem: `The commit failed: ${quote(outcome.text)}` } : { ...next, commit };
 }
@@ -191,33 +208,6 @@ function isUncertain({ text }: ToolOutcome): boolean {
 
 function withoutNotices(text: string): string {
   return text.replaceAll(/<sandbox_replaced>[\s\S]*?<\/sandbox_replaced>/g, "");
-}
-
-/** The first word of a failing test's name that can only be an identifier. */
-function functionName({ failures }: TestReport): string | null {
-  return failures.map((failure) => /\b[a-z]+[A-Z]\w*/.exec(failure)?.[0]).find((name) => name !== undefined) ?? null;
-}
-
-/** The first path in grep's lines (`path:line:text`, or a path alone) that is no test. */
-function findLocation(output: string): string | null {
-  const paths = output.split("\n").map((line) => /^\s*(\/?[\w./-]+\.[cm]?js)(?::|\s*$)/.exec(line)?.[1]);
-  const path = paths.find((candidate) => candidate !== undefined && !/(?:^|\/)tests?\/|\.test\./.test(candidate));
-  if (path === undefined) return null;
-  return path.startsWith("/") ? path : `/workspace/${path.replace(/^\.\//, "")}`;
-}
-
-/** The line of the failing function that cuts off, where the failure is one that rounding mends. */
-function findRepair({ before }: Findings, numbered: string): Repair | null {
-  const name = before === null ? null : functionName(before);
-  const difference = before?.difference ?? null;
-  if (name === null || difference === null || difference.expected - difference.actual !== 1) return null;
-  const lines = numbered.split("\n").map((line) => line.replace(/^\s*\d+\t/, ""));
-  const start = lines.findIndex((line) => line.includes(`function ${name}(`));
-  const length = lines.slice(start).findIndex((line) => line.startsWith("}"));
-  if (start === -1 || length === -1) return null;
-  const oldText = lines.slice(start, start + length).find((line) => /Math\.(?:floor|trunc)\(/.test(line));
-  if (oldText === undefined || lines.filter((line) => line.includes(oldText)).length !== 1) return null;
-  return { oldText, newText: oldText.replace(/Math\.(?:floor|trunc)\(/, "Math.round(") };
 }
 
 /** Safe to run again: where the commit exists already it only shows it. */
@@ -257,7 +247,8 @@ function summary(found: Findings, before: TestReport, after: TestReport, name: s
 
 function quote(text: string): string {
   const line = withoutNotices(text).trim().split("\n").at(-1) ?? "";
-  return line === "" ? "the tool said nothing." : line.slice(0, 200);
+  if (line === "") return "the tool said nothing.";
+  return line.length > 200 ? `${line.slice(0, 200)}…` : line;
 }
 
 function bash(command: string, text: string): Step {
@@ -282,8 +273,7 @@ function nothingFound(): Findings {
     edited: false,
     after: null,
     commit: null,
-    noteWritten: false,
-    noteSeen: false,
+    note: { type: "none" },
     replaced: 0,
     uncertain: false,
     problem: null,
