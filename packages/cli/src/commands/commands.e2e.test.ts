@@ -162,10 +162,24 @@ test("a wrong key is 3, an unknown session or agent is 4", async () => {
 });
 
 test("a port that is taken is one sentence", { timeout: 60_000 }, async () => {
-  const ended = await exoloop(["up", "--port", new URL(started.url).port, "--sandbox", "none"], {
-    EXOLOOP_LOG_LEVEL: "error",
-  });
+  const other = await mkdtemp(join(tmpdir(), "exoloop-commands-"));
+  try {
+    const ended = await exoloop(["up", "--port", new URL(started.url).port, "--sandbox", "none"], {
+      EXOLOOP_LOG_LEVEL: "error",
+      EXOLOOP_HOME: other,
+    });
+    expect(ended.code).toBe(1);
+    expect(ended.stderr).toContain(new URL(started.url).port);
+    expect(ended.stderr).not.toMatch(/\n\s+at /);
+  } finally {
+    await stopEmbeddedPostgres({ directory: join(other, "postgres") });
+    await rm(other, { recursive: true, force: true });
+  }
+});
+
+test("a home that another exoloop uses is one sentence", { timeout: 60_000 }, async () => {
+  const ended = await exoloop(["up", "--port", "0", "--sandbox", "none"], { EXOLOOP_LOG_LEVEL: "error" });
   expect(ended.code).toBe(1);
-  expect(ended.stderr).toContain(new URL(started.url).port);
+  expect(ended.stderr).toContain("Another exoloop runs in");
   expect(ended.stderr).not.toMatch(/\n\s+at /);
 });
