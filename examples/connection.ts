@@ -3,7 +3,10 @@ import Anthropic from "@anthropic-ai/sdk";
 
 export function connect(): Anthropic {
   const apiKey = process.env["EXOLOOP_API_KEY"];
-  if (apiKey === undefined) throw new Error("Set EXOLOOP_API_KEY: `exoloop up` printed it when it first started.");
+  if (apiKey === undefined) {
+    console.error("Set EXOLOOP_API_KEY: `npm start` printed it the first time, and keeps it in credentials.json.");
+    process.exit(2);
+  }
   return new Anthropic({ baseURL: process.env["EXOLOOP_URL"] ?? "http://127.0.0.1:4600", apiKey });
 }
 

@@ -22,11 +22,11 @@ async function run({ directory, progress }: BenchContext): Promise<Row[]> {
   const demo = await withHome(join(directory, "demo"), measureDemo);
   return [
     toRow([demo], { id: "demo_seconds", unit: "s", goal: 30 }),
-    toRow(resumes, { id: "resume", unit: "ms", goal: null }),
-    toRow(steps, { id: "step_overhead", unit: "ms", goal: null }),
+    toRow(resumes, { id: "resume", unit: "ms", goal: 5 }),
+    toRow(steps, { id: "step_overhead", unit: "ms", goal: 5 }),
     toRow(starts.first, { id: "postgres_first_start", unit: "ms", goal: 1_000 }),
     toRow(starts.warm, { id: "postgres_warm_start", unit: "ms", goal: 300 }),
-    toRow(serverStarts, { id: "server_start", unit: "ms", goal: null }),
+    toRow(serverStarts, { id: "server_start", unit: "ms", goal: 3_000 }),
   ];
 }
 

@@ -1,8 +1,9 @@
 import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { readConfig } from "@exoloop/server/config";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { credentialsPath, findConnection, readCredentials, writeCredentials } from "./home.ts";
+import { credentialsPath, findConnection, homeOf, readCredentials, writeCredentials } from "./home.ts";
 
 let home: string;
 beforeEach(async () => {
@@ -11,6 +12,17 @@ beforeEach(async () => {
 afterEach(() => rm(home, { recursive: true }));
 
 const stored = { url: "http://127.0.0.1:4600", apiKey: "key-1" };
+
+test.each([[{}], [{ EXOLOOP_HOME: "" }], [{ EXOLOOP_HOME: " " }], [{ EXOLOOP_HOME: " /srv/./exoloop/ " }]])(
+  "command line and server agree on the home: %j",
+  (environment) => expect(homeOf(environment)).toBe(readConfig(environment).home),
+);
+
+test("neither takes a home that depends on the working directory", () => {
+  const environment = { EXOLOOP_HOME: "here" };
+  expect(() => homeOf(environment)).toThrow('EXOLOOP_HOME is "here": it must be an absolute path.');
+  expect(() => readConfig(environment)).toThrow('EXOLOOP_HOME is "here": it must be an absolute path.');
+});
 
 test("credentials are readable by their owner alone, also when a wider file was there", async () => {
   await writeFile(credentialsPath(home), "{}", { mode: 0o644 });
@@ -47,6 +59,10 @@ test("the file's key never goes to another server", async () => {
   });
 });
 
-test("a wrong URL names its variable", async () => {
+test("a wrong URL or key names its variable and is not shown", async () => {
+  await expect(findConnection({ EXOLOOP_URL: "http://me:secret@127.0.0.1" }, home)).rejects.toThrow(
+    /^EXOLOOP_URL holds a user or a password: put the key into EXOLOOP_API_KEY\.$/,
+  );
+  await expect(findConnection({ EXOLOOP_API_KEY: "two\nlines" }, home)).rejects.toThrow(/^EXOLOOP_API_KEY contains/);
   await expect(findConnection({ EXOLOOP_URL: "file:///etc" }, home)).rejects.toThrow("EXOLOOP_URL");
 });

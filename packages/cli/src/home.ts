@@ -1,14 +1,21 @@
 /** The directory of this machine's server and the credentials that it leaves for this machine's command line. @module */
 import { chmod, mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
-import { join, resolve } from "node:path";
-import { CommandError } from "./exit-codes.ts";
+import { isAbsolute, join, resolve } from "node:path";
+import { CommandError, exitCodes } from "./exit-codes.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** `EXOLOOP_HOME`, else what the server takes: for root a directory that its unprivileged parts can enter too. */
+/**
+ * The home that a server with this environment has. Said here again, since the server's configuration takes longer to
+ * load than the whole command line; a test compares the two.
+ * @throws CommandError when `EXOLOOP_HOME` is not an absolute path.
+ */
 export function homeOf(environment: Environment): string {
-  const named = environment["EXOLOOP_HOME"] ?? "";
+  const named = environment["EXOLOOP_HOME"]?.trim() ?? "";
+  if (named !== "" && !isAbsolute(named)) {
+    throw new CommandError(`EXOLOOP_HOME is ${JSON.stringify(named)}: it must be an absolute path.`, exitCodes.usage);
+  }
   if (named !== "") return resolve(named);
   return process.getuid?.() === 0 ? "/var/lib/exoloop" : join(homedir(), ".exoloop");
 }
@@ -68,7 +75,7 @@ export async function writeCredentials(home: string, credentials: Credentials): 
  */
 export async function findConnection(environment: Environment, home: string): Promise<Credentials> {
   const url = environment["EXOLOOP_URL"] ?? "";
-  const apiKey = environment["EXOLOOP_API_KEY"] ?? "";
+  const apiKey = checkKey(environment["EXOLOOP_API_KEY"]?.trim() ?? "");
   if (url !== "" && apiKey !== "") return { url: checkUrl(url), apiKey };
   const stored = await readCredentials(home);
   const target = url === "" ? (stored?.url ?? defaultUrl) : checkUrl(url);
@@ -85,9 +92,24 @@ const defaultUrl = "http://127.0.0.1:4600";
 function checkUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url === null || (url.protocol !== "http:" && url.protocol !== "https:")) {
-    throw new CommandError("EXOLOOP_URL is not an http or https URL, e.g. http://127.0.0.1:4600.", 2);
+    throw new CommandError("EXOLOOP_URL is not an http or https URL, e.g. http://127.0.0.1:4600.", exitCodes.usage);
+  }
+  // The address is shown in errors.
+  if (url.username !== "" || url.password !== "") {
+    throw new CommandError(
+      "EXOLOOP_URL holds a user or a password: put the key into EXOLOOP_API_KEY.",
+      exitCodes.usage,
+    );
   }
   return text.replace(/\/+$/, "");
+}
+
+function checkKey(text: string): string {
+  if (/^[\x21-\x7e]*$/.test(text)) return text;
+  throw new CommandError(
+    "EXOLOOP_API_KEY contains a space or a character outside ASCII: check how it was copied.",
+    exitCodes.usage,
+  );
 }
 
 /** Variables of the command line alone: the server refuses variables that it does not know. */

@@ -81,6 +81,18 @@ test("a broken credentials file is named", async () => {
   expect(ended.stderr).toContain(join(broken, "credentials.json"));
 });
 
+test("a home that depends on the working directory is refused, where one is needed", async () => {
+  const environment = { EXOLOOP_HOME: "here" };
+  expect((await exoloop(["--help"], environment)).code).toBe(0);
+  for (const arguments_ of [["sessions", "list"], ["up"], ["demo"], ["doctor"]]) {
+    expect(await exoloop(arguments_, environment)).toEqual({
+      code: 2,
+      stdout: "",
+      stderr: 'EXOLOOP_HOME is "here": it must be an absolute path.\n',
+    });
+  }
+});
+
 test("completion asks an absent server nothing that anyone notices", async () => {
   const ended = await exoloop(["complete", "--", "sessions", "attach", ""], {
     EXOLOOP_URL: "http://127.0.0.1:9",

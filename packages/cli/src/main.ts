@@ -14,15 +14,17 @@ interface Target {
 
 function createContext(target: Target): CommandContext {
   const environment = process.env;
-  const home = homeOf(environment);
   return {
     output: process.stdout,
     progress: process.stderr,
     environment,
-    home,
+    // Asked for by those who need it: help does without.
+    get home() {
+      return homeOf(environment);
+    },
     keyboard: process.stdin.isTTY === true && process.stdout.isTTY === true ? process.stdin : null,
     async connect() {
-      const connection = await findConnection(environment, home);
+      const connection = await findConnection(environment, homeOf(environment));
       target.url = connection.url;
       const { connectTo } = await import("./connection.ts");
       return connectTo(connection);

@@ -93,7 +93,7 @@ function addRun(program: Command, context: CommandContext, finish: Finish): void
     .description("give an agent a task and watch it; Ctrl-C detaches")
     .argument("<task>", "what is to be done")
     .option("--agent <id or name>", "agent to use instead of `default`")
-    .option("--model <name>", "model to use instead of the agent's")
+    .option("--model <name>", "model to use instead of the agent's; without --agent the server's default")
     .option("--env <id or name>", "environment to use instead of `default`")
     .addOption(json())
     .action(async (task: string, options: RunOptions) =>

@@ -22,7 +22,7 @@ import { createApp } from "./http/app.ts";
 import { createRequestOnce } from "./http/idempotency.ts";
 import { listen } from "./http/listen.ts";
 import { driveTurn, type DriverDependencies } from "./loop/driver.ts";
-import { createModels, defaultModel } from "./models/registry.ts";
+import { createModels, defaultModel, listFromDefault } from "./models/registry.ts";
 import { createAuthenticator } from "./orgs/api-keys.ts";
 import { createFirstOrganization } from "./orgs/organizations.ts";
 import { createDirectoryBlobStore } from "./sandboxes/blobs.ts";
@@ -59,6 +59,7 @@ const stopGraceMs = 5_000;
 /** Starts HTTP and worker in this process. */
 export async function startServer(config: Config, places: Places, log: Logger): Promise<RunningServer> {
   const { databaseUrl } = places;
+  const model = config.defaultModel ?? (await defaultModel(modelsConfig(config)));
   await migrate(databaseUrl);
   const database = await openDatabase(databaseUrl, {
     maximumConnections: config.concurrency + 10,
@@ -70,12 +71,12 @@ export async function startServer(config: Config, places: Places, log: Logger): 
   const sandboxes = await openSandboxes(config, places, database, notices, log);
   const dependencies = driverDependencies({ config, database, engine, notices, sandboxes, log });
   await engine.start(({ sessionId }) => driveTurn(dependencies, sessionId));
-  const http = createHttp({ database, engine, notices, sandboxes, models: dependencies.models, log });
+  const http = createHttp({ database, engine, notices, sandboxes, models: dependencies.models, model, log });
   const listener = await listen(http, config.host, config.port);
   return {
     url: listener.url,
     firstAdminKey: first.apiKey,
-    model: config.defaultModel ?? (await defaultModel(modelsConfig(config))),
+    model,
     async importSkill(name, contents) {
       const files = Object.entries(contents).map(([path, text]) => ({ path, bytes: encodeText(text) }));
       await sandboxes.files.importSkill(first.organizationId, name, files);
@@ -175,9 +176,10 @@ function driverDependencies({ config, database, engine, notices, sandboxes, log 
 }
 
 function createHttp(
-  parts: Pick<Parts, "database" | "engine" | "notices" | "sandboxes" | "log"> & Pick<DriverDependencies, "models">,
+  parts: Pick<Parts, "database" | "engine" | "notices" | "sandboxes" | "log"> &
+    Pick<DriverDependencies, "models"> & { readonly model: string },
 ) {
-  const { database, engine, notices, sandboxes, log, models } = parts;
+  const { database, engine, notices, sandboxes, log, models, model } = parts;
   const sessions = createSessionService({
     database,
     engine,
@@ -195,7 +197,7 @@ function createHttp(
     once: createRequestOnce(database),
     notices,
     health: { ready: () => askDatabase(database) },
-    models: () => models.list(),
+    models: () => listFromDefault(models, model),
     commands: createPersonCommands({ sessions, commandsOf: sandboxes.commandsOf, newId: () => createId("event") }),
     sandboxes: {
       list: async (principal) =>

@@ -18,8 +18,6 @@ export async function attachSession(
   const sink = createSink(context, options.json === true);
   const detach = new AbortController();
   const typing = options.json === true ? null : openTyping(context, api, session.id, sink, detach);
-  if (typing !== null)
-    writeLine(context.progress, "Enter sends, Esc interrupts, Ctrl-C detaches; /help lists commands.");
   try {
     const exitCode = await followSession(context, api, session.id, sink, endOfSession, detach);
     const ending = describeEnding(session.id, exitCode);
@@ -87,12 +85,13 @@ function openTyping(
   if (context.keyboard === null || narrator === null) return null;
   const obey = (typed: TypedLine) => {
     if (typed.type === "detach") detach.abort();
-    if (typed.type === "remark") narrator.remark(typed.text, "plain");
+    if (typed.type === "remark") narrator.note(typed.text);
     if (typed.type !== "events") return;
     api.send(sessionId, typed.events).catch((error: unknown) => {
-      narrator.remark(escapeToLine(describeFailure(error).message), "alarm");
+      narrator.note(`not sent: ${describeFailure(error).message}`);
     });
   };
+  writeLine(context.progress, "Enter sends, Esc interrupts, Ctrl-C detaches; /help lists commands.");
   return openPrompt(context.keyboard, {
     onLine: (line) => obey(readTypedLine(line)),
     onEscape: () => obey({ type: "events", events: [{ type: "user.interrupt" }] }),

@@ -89,7 +89,7 @@ test("up leaves credentials that only their owner reads", async () => {
 
 test("run shows the answer on standard output and the session on standard error", async () => {
   const ended = await exoloop(["run", script([{ text: "All is \u001b[31mwell." }])]);
-  expect(ended).toMatchObject({ code: 0, stderr: expect.stringMatching(/^session sesn_\w+\n/) });
+  expect(ended).toMatchObject({ code: 0, stderr: expect.stringMatching(/^session sesn_\w+, model scripted\n/) });
   expect(ended.stdout).toContain("● All is \\x1b[31mwell.");
 });
 
@@ -134,6 +134,14 @@ test("Ctrl-C detaches with 130 and the session goes on until it is stopped", { t
   expect((await attached.ended).code).toBe(130);
 });
 
+test("without --agent and --model it is the server's default model, also when the agent is older", async () => {
+  const client = createClient({ baseUrl: started.url, apiKey: started.api_key });
+  expect((await client.models.list({ limit: 1 })).data[0]?.id).toBe("scripted");
+  const other = await exoloop(["run", "--model", "scripted/inline", "hello"]);
+  expect(other.stderr).toContain("model scripted/inline");
+  expect((await exoloop(["run", "hello"])).stderr).toMatch(/model scripted$/m);
+});
+
 test("a call that needs approval ends with 5 and says how to answer", async () => {
   const client = createClient({ baseUrl: started.url, apiKey: started.api_key });
   const ask = { enabled: true, permission_policy: { type: "always_ask" as const } };
@@ -161,25 +169,21 @@ test("a wrong key is 3, an unknown session or agent is 4", async () => {
   expect((await exoloop(["run", "--agent", "nobody", "x"])).code).toBe(4);
 });
 
-test("a port that is taken is one sentence", { timeout: 60_000 }, async () => {
-  const other = await mkdtemp(join(tmpdir(), "exoloop-commands-"));
-  try {
-    const ended = await exoloop(["up", "--port", new URL(started.url).port, "--sandbox", "none"], {
-      EXOLOOP_LOG_LEVEL: "error",
-      EXOLOOP_HOME: other,
-    });
-    expect(ended.code).toBe(1);
-    expect(ended.stderr).toContain(new URL(started.url).port);
-    expect(ended.stderr).not.toMatch(/\n\s+at /);
-  } finally {
-    await stopEmbeddedPostgres({ directory: join(other, "postgres") });
-    await rm(other, { recursive: true, force: true });
-  }
+test("a home in use is one sentence, and its server goes on", { timeout: 30_000 }, async () => {
+  const ended = await exoloop(["up", "--port", "0", "--sandbox", "none"]);
+  expect(ended).toMatchObject({ code: 1, stdout: "", stderr: expect.stringContaining(home) });
+  expect(ended.stderr).not.toMatch(/\n\s+at /);
+  expect((await exoloop(["sessions", "list"])).code).toBe(0);
 });
 
-test("a home that another exoloop uses is one sentence", { timeout: 60_000 }, async () => {
-  const ended = await exoloop(["up", "--port", "0", "--sandbox", "none"], { EXOLOOP_LOG_LEVEL: "error" });
+test("a port that is taken is one sentence", { timeout: 60_000 }, async () => {
+  const other = join(home, "other");
+  const { port } = new URL(started.url);
+  const ended = await exoloop(["up", "--home", other, "--port", port, "--sandbox", "none"], {
+    EXOLOOP_LOG_LEVEL: "error",
+  });
+  await stopEmbeddedPostgres({ directory: join(other, "postgres") });
   expect(ended.code).toBe(1);
-  expect(ended.stderr).toContain("Another exoloop runs in");
+  expect(ended.stderr).toContain(port);
   expect(ended.stderr).not.toMatch(/\n\s+at /);
 });

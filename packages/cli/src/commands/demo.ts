@@ -42,7 +42,7 @@ export async function runDemo(context: CommandContext, options: DemoOptions): Pr
       ...(options.sandbox === undefined ? {} : { sandbox: options.sandbox }),
     });
     try {
-      const { model } = server;
+      const model = demoModel(server.model);
       writeLine(stream, describeModel(model, environment));
       if (options.sandbox === "weak") writeLine(stream, weakWarning);
       const keep = options.keep === true;
@@ -58,6 +58,7 @@ export async function runDemo(context: CommandContext, options: DemoOptions): Pr
       if (keep) await keepRunning(context, server.url, home, interrupt.signal);
       return exitCode;
     } finally {
+      if (interrupt.signal.aborted) writeLine(context.progress, "Stopping …");
       await server.stop();
     }
   } finally {
@@ -81,6 +82,11 @@ const modelVariables = ["ANTHROPIC_API_KEY", "OPENAI_API_KEY", "OPENAI_BASE_URL"
 
 function isScripted(model: string): boolean {
   return model === "scripted" || model.startsWith("scripted/");
+}
+
+/** Where a script is to play the model, the demo brings its own. */
+export function demoModel(model: string): string {
+  return model === "scripted" ? "scripted/repair" : model;
 }
 
 /** The first line: who plays the model. */

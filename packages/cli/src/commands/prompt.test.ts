@@ -1,3 +1,6 @@
+import { once } from "node:events";
+import { emitKeypressEvents } from "node:readline";
+import { PassThrough } from "node:stream";
 import { expect, test } from "vitest";
 import { type Key, pressKey } from "./prompt.ts";
 
@@ -33,6 +36,14 @@ test("escape interrupts and keeps the line, Ctrl-C detaches, Ctrl-D only on an e
   expect(type([["\u0003", { name: "c", ctrl: true }]]).happened).toEqual(["interrupt"]);
   expect(type([["\u0004", { name: "d", ctrl: true }]]).happened).toEqual(["interrupt"]);
   expect(type([...letters("a"), ["\u0004", { name: "d", ctrl: true }]]).happened).toEqual([]);
+});
+
+test("a lone escape, as Node.js reports it after a while, interrupts", async () => {
+  const keyboard = new PassThrough();
+  emitKeypressEvents(keyboard);
+  keyboard.write("\u001b");
+  const [text, key] = (await once(keyboard, "keypress")) as [string | undefined, Key];
+  expect(type([[text, key]])).toEqual({ line: "", happened: ["escape"] });
 });
 
 test("keys without a character and control characters change nothing", () => {

@@ -31,7 +31,7 @@ export function pressKey(line: string, text: string | undefined, key: Key, liste
       listener.onLine(line);
       return "";
     case "escape":
-      if (key.meta !== true || text === "\u001b") listener.onEscape();
+      listener.onEscape();
       return line;
     case "backspace":
       return Array.from(line).slice(0, -1).join("");

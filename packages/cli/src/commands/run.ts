@@ -20,16 +20,18 @@ const defaultSystem =
 export async function runTask(context: CommandContext, task: string, options: RunOptions): Promise<ExitCode> {
   if (task.trim() === "") throw new CommandError("The task is empty.", exitCodes.usage);
   const api = await context.connect();
-  const agent = await findAgent(api, options);
+  // The agent that `run` makes follows the server's default: it may be older than the server's keys.
+  const model = options.model ?? (options.agent === undefined ? await api.defaultModel() : undefined);
+  const agent = await findAgent(api, options.agent, model);
   const environment = await findEnvironment(api, options.env);
   const session = await api.createSession({
     agentId: agent.id,
     environmentId: environment.id,
     title: escapeToLine(task).slice(0, 100),
     message: task,
-    ...(options.model === undefined ? {} : { model: options.model }),
+    ...(model === undefined ? {} : { model }),
   });
-  writeLine(context.progress, `session ${session.id}`);
+  writeLine(context.progress, `session ${session.id}, model ${escapeToLine(session.agent.model.id)}`);
   const sink = createSink(context, options.json === true);
   // The session's first idle is the end of this task: its log began with the message.
   const exitCode = await followSession(context, api, session.id, sink, exitCodeOf);
@@ -38,13 +40,12 @@ export async function runTask(context: CommandContext, task: string, options: Ru
   return exitCode;
 }
 
-async function findAgent(api: Api, options: RunOptions): Promise<Named> {
+/** Without a name it is the agent that `run` makes, of `model`. */
+async function findAgent(api: Api, named: string | undefined, model: string | undefined): Promise<Named> {
   const agents = await api.agents();
-  if (options.agent !== undefined) return choose(agents, options.agent, "agent");
+  if (named !== undefined || model === undefined) return choose(agents, named ?? defaultName, "agent");
   const existing = agents.find((agent) => agent.name === defaultName);
-  if (existing !== undefined) return existing;
-  const model = options.model ?? (await api.defaultModel());
-  return api.createAgent({ name: defaultName, model, system: defaultSystem });
+  return existing ?? api.createAgent({ name: defaultName, model, system: defaultSystem });
 }
 
 async function findEnvironment(api: Api, named: string | undefined): Promise<Named> {

@@ -1,4 +1,5 @@
 /** `exoloop up`: the whole server in the foreground. @module */
+import { resolve } from "node:path";
 import { type CommandContext, writeJson, writeLine } from "../context.ts";
 import { exitCodes, type ExitCode } from "../exit-codes.ts";
 import { credentialsPath, readCredentials, serverEnvironment, writeCredentials } from "../home.ts";
@@ -18,7 +19,7 @@ export interface UpOptions {
 /** Runs until Ctrl-C or SIGTERM, then ends running requests and stops what it started. */
 export async function startServer(context: CommandContext, options: UpOptions): Promise<ExitCode> {
   const { startExoloop } = await import("@exoloop/server/launch");
-  const home = options.home ?? context.home;
+  const home = options.home === undefined ? context.home : resolve(options.home);
   const stopping = interrupted(context);
   writeLine(context.progress, "Starting …");
   const server = await startExoloop({
@@ -85,6 +86,9 @@ function announce(context: CommandContext, server: Started): void {
   for (const [name, value] of rows)
     writeLine(context.output, `${colors.dim(name.padEnd(13))}${escapeForTerminal(value)}`);
   if (server.firstAdminKey !== null)
-    writeLine(context.progress, "The admin key is shown this once; only its hash is stored.");
+    writeLine(
+      context.progress,
+      "The admin key is shown this once. The server keeps only its hash, the file above the key itself: guard it.",
+    );
   writeLine(context.progress, "Ctrl-C stops the server; sessions go on when it is started again.");
 }

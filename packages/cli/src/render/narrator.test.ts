@@ -110,6 +110,15 @@ test("a message whose beginning was missed is shown whole", () => {
   expect(output.read()).toBe("● head and tail\n");
 });
 
+test("previews that come after their message are left out", () => {
+  const { terminal, output } = terminalOf(false);
+  const narrator = createNarrator({ terminal });
+  narrator.tell(message("m", "one\ntwo"));
+  for (const event of [started("m"), delta("m", "one\n"), delta("m", "two")]) narrator.tell(event);
+  narrator.close();
+  expect(output.read()).toBe("● one\n  two\n");
+});
+
 test("a streamed message that never settles leaves no open line behind", () => {
   const { terminal, output } = terminalOf(true, 60);
   const narrator = createNarrator({ terminal });

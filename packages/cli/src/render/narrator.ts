@@ -85,6 +85,8 @@ function narrate(surface: Surface, colors: Colors): Narrator {
 /** Text of a message while it streams. Whole lines are written, the unfinished one is shown as changing. */
 function createStreaming(surface: Surface) {
   let open: { readonly id: string; text: string; written: number } | null = null;
+  // Previews and stored events come by different ways: those of the last message may come after it.
+  let lastSettled = "";
   const flow = (final: boolean) => {
     if (open === null) return;
     const lines = wrapText(escapeForTerminal(open.text), surface.leftWidth - markWidth);
@@ -99,8 +101,8 @@ function createStreaming(surface: Surface) {
     take(event: StreamedEvent): boolean {
       if (event.type === "event_start") {
         const started = isFields(event["event"]) ? event["event"] : {};
-        if (readString(started, "type") === "agent.message")
-          open = { id: readString(started, "id"), text: "", written: 0 };
+        const id = readString(started, "id");
+        if (readString(started, "type") === "agent.message" && id !== lastSettled) open = { id, text: "", written: 0 };
         return true;
       }
       if (event.type === "event_delta") {
@@ -110,6 +112,7 @@ function createStreaming(surface: Surface) {
         flow(false);
         return true;
       }
+      if (event.type === "agent.message") lastSettled = readString(event, "id");
       if (open === null) return false;
       const settled = event.type === "agent.message" && event["id"] === open.id;
       if (!settled && event.type !== "span.model_request_end") return false;

@@ -116,7 +116,7 @@ function describeStop(reason: unknown): TranscriptEntry | null {
     case "requires_action":
       return { kind: "notice", text: "waiting for approval" };
     case "retries_exhausted":
-      return { kind: "failure", text: "the model could not be reached: this turn has ended" };
+      return { kind: "failure", text: "the model gave no answer: this turn has ended" };
     case "budget_reached":
       return { kind: "failure", text: "the budget of this session is used up" };
     case "refusal":

@@ -58,7 +58,9 @@ export function createJobQueue(options: {
       await boss.send(turns, { sessionId }, { singletonKey: sessionId, db: bossDatabase(transaction) });
     },
     async sendWake(sessionId: string, at: Date, transaction: Transaction<Tables>): Promise<void> {
-      await boss.send(wakes, { sessionId }, { startAfter: at, db: bossDatabase(transaction) });
+      // Seconds from now, not an instant: the database's clock may differ from the one that `at` was read from.
+      const startAfter = Math.max(0, Math.ceil(at.getTime() - Date.now())) / 1000;
+      await boss.send(wakes, { sessionId }, { startAfter, db: bossDatabase(transaction) });
     },
     fetchTurns: (count: number): Promise<TurnJob[]> => boss.fetch<TurnData>(turns, { batchSize: count }),
     /**

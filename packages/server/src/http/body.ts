@@ -20,11 +20,17 @@ async function readBytes(request: Request): Promise<Uint8Array> {
   if (request.body === null) return new Uint8Array();
   const chunks: Uint8Array[] = [];
   let size = 0;
-  // Leaving the loop by an error cancels the body: what is over the limit is never held.
-  for await (const chunk of request.body) {
-    size += chunk.byteLength;
-    if (size > maximumBodyBytes) throw tooLarge();
-    chunks.push(chunk);
+  try {
+    // Leaving the loop by an error cancels the body: what is over the limit is never held.
+    for await (const chunk of request.body) {
+      size += chunk.byteLength;
+      if (size > maximumBodyBytes) throw tooLarge();
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    if (error instanceof Problem) throw error;
+    // The sender has gone or has broken the framing: not a fault of ours.
+    throw new Problem("malformed_json", "The body ended before it was complete.", "Send the request again.");
   }
   return Buffer.concat(chunks);
 }

@@ -106,12 +106,20 @@ test("a client that breaks off again and again has every event exactly once, whi
 });
 
 /** Frames of a stream of its own, whose pings come soon. */
-async function openQuick(sessionId: string) {
+async function openQuick(sessionId: string, isRevoked = async () => false) {
   const { notices, sessions } = server;
   const streams = createEventStreams({ sessions, notices, log: silentLog, pingMilliseconds: 50 });
   const signal = new AbortController().signal;
   return new Response(
-    await streams.open({ principal, sessionId, after: null, previews: new Set(), signal, hangUp: () => undefined }),
+    await streams.open({
+      principal,
+      sessionId,
+      after: null,
+      previews: new Set(),
+      signal,
+      hangUp: () => undefined,
+      isRevoked,
+    }),
   );
 }
 
@@ -120,6 +128,15 @@ test("an event whose notice was lost comes with the next ping", async () => {
   const response = await openQuick(sessionId);
   const seq = await appendMessage(server, sessionId, "quiet", { notify: false });
   expect(idsOf(await readFrames(response, (frames) => frames.length === 1))).toEqual([seq]);
+});
+
+test("a stream ends with the next ping once its key is revoked", async () => {
+  let asked = 0;
+  const sessionId = await newSession();
+  // Not on the first ping: an end before the third is another one.
+  const response = await openQuick(sessionId, async () => (asked += 1) === 3);
+  expect(await readFrames(response)).toEqual([]);
+  expect(asked).toBe(3);
 });
 
 test("previews come only to who asked, without an id, from their start to their event", async () => {
@@ -233,6 +250,7 @@ test("nothing is left of a stream that is cancelled, aborted, refused or closed"
     previews: new Set(),
     signal,
     hangUp: () => undefined,
+    isRevoked: async () => false,
   });
   const cancelled = await streams.open(request());
   const controller = new AbortController();
@@ -268,6 +286,7 @@ test("a client that does not read is hung up on, and what waited for it is bound
       previews: new Set(),
       signal: new AbortController().signal,
       hangUp: resolve,
+      isRevoked: async () => false,
     });
   });
   expect(subscribers()).toBe(0);

@@ -34,6 +34,8 @@ export interface StreamRequest {
   readonly signal: AbortSignal;
   /** Ends the connection of a client that does not read. */
   readonly hangUp: () => void;
+  /** Whether the caller's key has been revoked; asked with every ping. */
+  readonly isRevoked: () => Promise<boolean>;
 }
 
 export interface EventStreams {
@@ -161,7 +163,10 @@ async function* frames(
     return;
   }
   for (let item = await stream.inbox.next(); item !== null; item = await stream.inbox.next()) {
-    if (item.type === "ping") yield encodePing();
+    if (item.type === "ping") {
+      if (await stream.isRevoked()) return;
+      yield encodePing();
+    }
     if (item.type === "frame" && admitPreview(stream, item.frame)) yield encodeFrame(item.frame.type, item.frame);
     if (item.type === "deleted" || item.type === "look") {
       const over = yield* look(dependencies, stream);

@@ -11,9 +11,9 @@ import { Problem } from "../errors.ts";
 const position = z.strictObject({
   createdAt: z
     .string()
-    .regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/)
+    .regex(/^(?!0000)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/)
     .pipe(z.iso.datetime()),
-  id: z.string().min(1).max(128),
+  id: z.string().regex(/^[\x21-\x7e]{1,128}$/),
 });
 
 const rowCursor = z.strictObject({

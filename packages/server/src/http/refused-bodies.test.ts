@@ -14,6 +14,17 @@ testRefusals([
     /UTF-8/,
   ],
   [
+    "a body that breaks off",
+    () => {
+      const body = new ReadableStream({ start: (controller) => controller.error(new Error("aborted")) });
+      const init: RequestInit & { duplex: "half" } = { method: "POST", headers: key, body, duplex: "half" };
+      return app.request("/v1/agents", init);
+    },
+    400,
+    "malformed_json",
+    /ended before it was complete/,
+  ],
+  [
     "a form",
     () => post("/v1/agents", "a=b", { "content-type": "application/x-www-form-urlencoded" }),
     400,

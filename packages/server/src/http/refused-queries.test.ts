@@ -56,6 +56,24 @@ testRefusals([
     /not a cursor/,
   ],
   [
+    "a cursor of a year that Postgres does not know",
+    () =>
+      get(
+        `/v1/agents?page=${cursorOf("agents", "org_1", { ...place, position: { createdAt: "0000-01-01T00:00:00.000000Z", id: "x" } })}`,
+      ),
+    400,
+    "invalid_cursor",
+    /not a cursor/,
+  ],
+  [
+    "a cursor with NUL",
+    () =>
+      get(`/v1/agents?page=${cursorOf("agents", "org_1", { ...place, position: { ...place.position, id: "x\0" } })}`),
+    400,
+    "invalid_cursor",
+    /not a cursor/,
+  ],
+  [
     "a cursor of an impossible day",
     () =>
       get(

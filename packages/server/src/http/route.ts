@@ -35,6 +35,8 @@ export interface Call<Query, Body> {
   readonly signal: AbortSignal;
   /** Ends the connection at once. */
   hangUp(): void;
+  /** Whether the key has been revoked since: for answers that last. An outage is not a revocation. */
+  isRevoked(): Promise<boolean>;
   /** A parameter of the path. */
   parameter(name: string): string;
 }
@@ -128,6 +130,7 @@ export function addRoute<
       headers: request.headers,
       signal: request.signal,
       hangUp: () => destroyConnection(c.env),
+      isRevoked: () => isRevoked(request.headers, authenticate),
       parameter: (name: string) => readParameter(c.req.param(name)),
     };
     const key = route.method === "post" ? readIdempotencyKey(request.headers) : null;
@@ -141,6 +144,15 @@ export function addRoute<
           );
     return answer instanceof Response ? answer : c.json(answer as object);
   });
+}
+
+async function isRevoked(headers: Headers, authenticate: Authenticate): Promise<boolean> {
+  try {
+    await authenticateRequest(headers, authenticate);
+    return false;
+  } catch (error) {
+    return error instanceof Problem;
+  }
 }
 
 function requireAdmin(principal: Principal): void {

@@ -7,7 +7,7 @@ import type { ModelProvider } from "../models/model.ts";
 import { decideCall } from "../policy/decide-call.ts";
 import { callDigest } from "../policy/digest.ts";
 import type { LogEvent } from "../sessions/event.ts";
-import { appendAsDriver, type Claim, readLog } from "../sessions/log.ts";
+import { appendAsDriver, type Claim, readLog, storableJson } from "../sessions/log.ts";
 import type { NoticeBoard } from "../sessions/notices.ts";
 import type { OpenCall } from "../sessions/state.ts";
 import type { Logger } from "../telemetry/logger.ts";
@@ -80,7 +80,7 @@ async function writeAudit(transaction: Kysely<Tables>, claim: Claim, audit: NonN
         action: entry.action,
         resource: entry.resource,
         decision: entry.decision,
-        reasons: JSON.stringify(entry.reasons),
+        reasons: storableJson(entry.reasons),
         digest: entry.digest,
       })),
     )
@@ -120,7 +120,7 @@ function failure(text: string): ToolResult {
 /** A notice can be lost with the process that would have sent it. */
 const lookIntervalMs = 5_000;
 
-/** Watches for an interrupt while the effect runs; the log, not the notice, says whether there is one. */
+/** Watches for an interrupt, or the end of the session, while the effect runs; the log, not the notice, says whether there is one. */
 async function interruptible<Result>(
   { database, notices }: LiveEffectsDependencies,
   claim: Claim,
@@ -134,7 +134,7 @@ async function interruptible<Result>(
       .selectFrom("session_events")
       .select("seq")
       .where("session_id", "=", claim.sessionId)
-      .where("type", "=", "user.interrupt")
+      .where("type", "in", ["user.interrupt", "session.status_terminated"])
       .where("seq", ">", seq)
       .executeTakeFirst();
     if (interrupt !== undefined) controller.abort();
@@ -142,6 +142,7 @@ async function interruptible<Result>(
   const unsubscribe = notices.subscribe(claim.sessionId, (notice) => {
     // A failed look costs latency only: the interrupt is consumed at the next checkpoint.
     if (notice.type === "appended") void look().catch(() => undefined);
+    if (notice.type === "deleted") controller.abort();
   });
   const fallback = setInterval(() => void look().catch(() => undefined), lookIntervalMs);
   const followsDirectly = intent !== null && intent[0]?.seq === seq + 1;

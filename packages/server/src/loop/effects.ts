@@ -60,7 +60,7 @@ export interface Effects {
     options: { readonly resumed: boolean; readonly abortSignal: AbortSignal },
   ): Promise<ToolResult>;
   /**
-   * Runs `effect` with a signal that fires when an interrupt is admitted after `seq`. `intent` are the events just
+   * Runs `effect` with a signal that fires when an interrupt is admitted after `seq` or the session ends. `intent` are the events just
    * appended: where they do not follow `seq` directly, an interrupt may lie between, and is looked for at once.
    */
   interruptible<Result>(

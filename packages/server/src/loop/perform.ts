@@ -51,7 +51,11 @@ async function consume(events: readonly InboxEvent[], state: SessionState, effec
 
 /** The wake is in the transaction of the event: a session that says "rescheduling" has one. */
 async function waitUntil(until: number, state: SessionState, effects: Effects): Promise<PerformOutcome> {
-  if (state.status === "rescheduling") return { done: true };
+  if (state.status === "rescheduling") {
+    // This turn may be that very wake, come early by another clock than ours: without a second one none would follow.
+    await effects.append({ events: [], wake: until });
+    return { done: true };
+  }
   const appended = await effects.append({
     events: [publicEvent("session.status_rescheduled", {})],
     status: "rescheduling",

@@ -1,12 +1,13 @@
 /** Whole turns: real Postgres, real engine, the scripted model; tools that count how often they ran. */
 import { createId } from "@exoloop/protocol/ids";
+import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../db/testing.ts";
 import type { Engine } from "../engine/engine.ts";
 import { createPgBossEngine } from "../engine/pg-boss-engine.ts";
 import { createModels } from "../models/registry.ts";
 import { admit, type Input } from "../sessions/inbox.ts";
-import { appendAsDriver, claimSession, readLog } from "../sessions/log.ts";
+import { appendAsDriver, appendUnderLock, claimSession, readLog } from "../sessions/log.ts";
 import { type ClosableNoticeBoard, createNoticeBoard } from "../sessions/notice-board.ts";
 import { lockSession } from "../sessions/locked-session.ts";
 import { publicEvent, recordEvent } from "../sessions/event.ts";
@@ -28,6 +29,7 @@ function countingTool(name: string, replay: ReplayRule, parallel: boolean): Tool
       ran.push(name);
       if (input["waitForAbort"] === true && !context.abortSignal.aborted) {
         await new Promise<void>((resolve) => context.abortSignal.addEventListener("abort", () => resolve()));
+        ran.push(`${name} aborted`);
       }
       const text = `${name}${context.resumed ? " resumed" : ""}${context.abortSignal.aborted ? " aborted" : ""}`;
       return { content: [{ type: "text", text }], isError: false };
@@ -258,11 +260,44 @@ describe("a turn", () => {
     expect(JSON.stringify(events.findLast((event) => event.type === "agent.message")?.data)).toContain("Here again.");
   });
 
+  it("waits on where its wake-up came too early", async () => {
+    const session = await insertTestSession(test.database);
+    await send(session, script([{ text: "At last.", fault: { kind: "overloaded", retryAfterMs: 1_500 } }]));
+    await eventually(session, (types) => types.includes("session.status_rescheduled"));
+    await sql`delete from exoloop_jobs.job where name = 'wakes' and data->>'sessionId' = ${session.sessionId}`.execute(
+      test.database,
+    );
+    await driveTurn(dependencies, session.sessionId);
+    const events = await eventually(session, idleTimes(1));
+    expect(events.at(-1)?.data?.["stop_reason"]).toEqual({ type: "end_turn" });
+  });
+
+  it("stops what runs when its session ends", async () => {
+    const session = await insertTestSession(test.database);
+    await send(session, script([{ toolCalls: [{ name: "bash", input: { waitForAbort: true } }] }]));
+    await eventually(session, (types) => types.includes("x.tool_started"));
+    ran.length = 0;
+    const [end] = await appendUnderLock(
+      test.database,
+      session.sessionId,
+      [publicEvent("session.status_terminated", {})],
+      { status: "terminated", fence: true },
+    );
+    notices.publish({ type: "appended", sessionId: session.sessionId, seq: end?.seq ?? 0 });
+    await expect.poll(() => ran, { timeout: 10_000 }).toEqual(["bash aborted"]);
+    expect((await readLog(test.database, session.sessionId, 0)).at(-1)?.type).toBe("session.status_terminated");
+  });
+
   it("runs no call with malformed arguments and tells the model why", async () => {
     const session = await insertTestSession(test.database);
     ran.length = 0;
+    // Where the refusal shows a part of the arguments, one of these is cut in half.
     const steps = [
-      { toolCalls: [{ name: "bash", input: {} }], fault: { kind: "malformed_arguments" } },
+      { toolCalls: [{ name: "bash", input: { command: "😀".repeat(200) } }], fault: { kind: "malformed_arguments" } },
+      {
+        toolCalls: [{ name: "bash", input: { command: ` ${"😀".repeat(200)}` } }],
+        fault: { kind: "malformed_arguments" },
+      },
       { text: "Sorry." },
     ];
     await send(session, script(steps));

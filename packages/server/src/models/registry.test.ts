@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { compatibleModelId, parseModelName } from "./model-name.ts";
 import { retryAfter } from "./model-failure.ts";
-import { createModels, defaultModel } from "./registry.ts";
+import { createModels, defaultModel, listFromDefault } from "./registry.ts";
 import { collectAnswer, modelRequest } from "./testing/model-calls.ts";
 import { type ModelServer, startModelServer } from "./testing/model-server.ts";
 
@@ -81,13 +81,19 @@ test("a compatible server needs no key", async () => {
 });
 
 test("the model that nobody named", async () => {
-  expect(await defaultModel({})).toBe("scripted/repair");
+  expect(await defaultModel({})).toBe("scripted");
   expect(await defaultModel({ anthropicApiKey: "k", openaiApiKey: "k" })).toMatch(/^claude-/);
   expect(await defaultModel({ openaiApiKey: "k" })).toMatch(/^gpt-/);
   expect(await defaultModel({ openaiApiKey: "k", openaiBaseUrl: "https://api.openai.com/v1" })).toMatch(/^gpt-/);
   server = await startModelServer({ models: [] });
   await expect(defaultModel({ openaiBaseUrl: `${server.url}/v1` })).rejects.toMatchObject({ kind: "not_configured" });
   await expect(defaultModel({ openaiBaseUrl: "http://127.0.0.1:9/v1" })).rejects.toMatchObject({ kind: "unavailable" });
+});
+
+test("the list begins with the default model, also where the provider's list leaves it out", () => {
+  const idsFrom = (id: string) => listFromDefault(createModels({}), id).map((model) => model.id);
+  expect(idsFrom("scripted/repair")).toEqual(["scripted/repair", "scripted"]);
+  expect(idsFrom("claude-new")).toEqual(["claude-new", "scripted", "scripted/repair"]);
 });
 
 test.each([

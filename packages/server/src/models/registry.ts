@@ -53,7 +53,7 @@ export function createModels(config: ModelsConfig): ModelProvider {
 /**
  * The model to use where nobody named one. Asks the server at OPENAI_BASE_URL for its list where that is all there is,
  * and rejects with a {@link ModelError} when it does not answer.
- * @example await defaultModel({}) // "scripted/repair"
+ * @example await defaultModel({}) // "scripted"
  */
 export async function defaultModel(config: ModelsConfig): Promise<string> {
   const { anthropicApiKey, openaiApiKey, openaiBaseUrl } = withoutBlanks(config);
@@ -61,7 +61,17 @@ export async function defaultModel(config: ModelsConfig): Promise<string> {
   if (openaiBaseUrl !== undefined && !isOpenAI(openaiBaseUrl)) {
     return firstCompatibleModel({ baseUrl: openaiBaseUrl, apiKey: openaiApiKey });
   }
-  return openaiApiKey === undefined ? "scripted/repair" : "gpt-6.1-sol";
+  return openaiApiKey === undefined ? "scripted" : "gpt-6.1-sol";
+}
+
+/**
+ * What the API lists: first the model to use where nobody named one, then the others.
+ * @example listFromDefault(createModels({}), "scripted")[0]?.id // "scripted"
+ */
+export function listFromDefault(models: ModelProvider, defaultId: string): ReturnType<ModelProvider["list"]> {
+  const listed = models.list();
+  const first = listed.find(({ id }) => id === defaultId) ?? { id: defaultId, displayName: defaultId };
+  return [first, ...listed.filter(({ id }) => id !== defaultId)];
 }
 
 const requiredVariables = {

@@ -37,6 +37,14 @@ describe("the log", () => {
     expect(await readLog(database, claim.sessionId, 2)).toHaveLength(1);
   });
 
+  it("stores what commands print and models write, also where jsonb would refuse it", async () => {
+    const claim = await claimed();
+    const odd = "NUL \0, halves \ud83d and \ude00, whole 😀, a backslash \\u0000 \\\\ud800, a tab \t, \u001b";
+    const stored = await appendAsDriver(database, claim, [publicEvent("agent.message", { [odd]: [odd] })]);
+    const clean = "NUL \ufffd, halves \ufffd and \ufffd, whole 😀, a backslash \\u0000 \\\\ud800, a tab \t, \u001b";
+    expect(stored?.[0]?.data).toEqual({ [clean]: [clean] });
+  });
+
   it("refuses a driver whose claim was taken over, and writes nothing of it", async () => {
     const zombie = await claimed();
     const successor = await claimSession(database, zombie.sessionId);

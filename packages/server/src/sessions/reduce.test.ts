@@ -111,6 +111,27 @@ describe("reduce", () => {
     expect(reduceLog(logOf([...interrupted, userMessage("u2", "go on"), consumed("u2")])).halted).toBeNull();
   });
 
+  it("takes no answer to a call that an interrupt has settled meanwhile", () => {
+    const late = reduceLog(
+      logOf([
+        ...twoCalls.slice(0, 3),
+        modelEnd("m1", { calls: [["c1", "ask_person", {}]] }),
+        publicEvent(
+          "agent.custom_tool_use",
+          { name: "ask_person", input: {} },
+          { id: "t1", record: { call_id: "c1" } },
+        ),
+        publicEvent("user.interrupt", {}, { id: "i1" }),
+        consumed("i1"),
+        publicEvent("user.custom_tool_result", { custom_tool_use_id: "t1", content: text("42") }, { id: "r1" }),
+        toolResult("t1", "interrupted"),
+        consumed("r1"),
+      ]),
+    );
+    expect(late.inbox).toEqual([]);
+    expect(late.transcript.map((message) => message.role)).toEqual(["user", "assistant", "tool"]);
+  });
+
   it("counts failed attempts until an answer comes", () => {
     const failed = (startId: string) =>
       publicEvent(

@@ -202,6 +202,8 @@ function changeCall(state: SessionState, toolUseId: string, change: (call: OpenC
 
 /** Results reach the transcript together and in the order of the calls, whatever the order in which they arrived. */
 function settle(state: SessionState, toolUseId: string, result: CallResult): SessionState {
+  // An answer that was admitted while an interrupt settled its call comes too late: all results are in the transcript.
+  if (!state.calls.some((call) => call.toolUseId === toolUseId)) return state;
   const settled = changeCall(state, toolUseId, (call) =>
     call.status === "settled" ? call : { ...call, status: "settled", result },
   );

@@ -108,7 +108,7 @@ async function streamEvents(
   streams: EventStreams,
   call: Call<z.output<typeof streamParameters>, undefined>,
 ): Promise<Response> {
-  const { principal, query, headers, signal, hangUp, parameter } = call;
+  const { principal, query, headers, signal, hangUp, isRevoked, parameter } = call;
   const body = await streams.open({
     principal,
     sessionId: parameter("session_id"),
@@ -116,6 +116,7 @@ async function streamEvents(
     previews: new Set(query["event_deltas[]"]),
     signal,
     hangUp,
+    isRevoked,
   });
   return new Response(body, {
     headers: {
