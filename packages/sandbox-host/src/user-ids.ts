@@ -1,5 +1,6 @@
 /** One host user id per sandbox, so that no two of them, and nothing else on the machine, share one. @module */
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { randomUUID } from "node:crypto";
+import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { SandboxUnavailableError } from "@exoloop/sandbox/errors";
 
@@ -37,16 +38,58 @@ export function findUserIds(map: string, userId: number): UserIdRange | null {
   );
 }
 
-function tryLease(userId: number, sandboxDirectory: string): boolean {
-  const lease = join(leases, String(userId));
+/** Created under another name and linked, so that no other daemon ever reads a lease before it is written. */
+function createLease(lease: string, sandboxDirectory: string): boolean {
+  const aside = `${lease}.${randomUUID()}`;
+  writeFileSync(aside, sandboxDirectory, { flag: "wx", mode: 0o600 });
   try {
-    writeFileSync(lease, sandboxDirectory, { flag: "wx", mode: 0o600 });
+    linkSync(aside, lease);
+    return true;
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "EEXIST") return false;
+    throw error;
+  } finally {
+    rmSync(aside, { force: true });
+  }
+}
+
+/**
+ * A lease is stale when its sandbox has no directory and no process has its id any more: somebody may have deleted the
+ * directory while processes were still being killed. Of several daemons that find it stale, the one whose rename
+ * succeeds removes it.
+ */
+function removeStaleLease(lease: string, userId: number): boolean {
+  const aside = `${lease}.${randomUUID()}`;
+  try {
+    if (existsSync(readFileSync(lease, "utf8")) || isUserIdRunning(userId)) return false;
+    renameSync(lease, aside);
+    // Another daemon replaced the stale lease in between: it gets its own back.
+    if (existsSync(readFileSync(aside, "utf8"))) linkSync(aside, lease);
     return true;
   } catch {
-    if (existsSync(readFileSync(lease, "utf8"))) return false;
-    rmSync(lease, { force: true });
-    return tryLease(userId, sandboxDirectory);
+    return false;
+  } finally {
+    rmSync(aside, { force: true });
   }
+}
+
+function tryLease(userId: number, sandboxDirectory: string): boolean {
+  const lease = join(leases, String(userId));
+  if (existsSync(lease) && !removeStaleLease(lease, userId)) return false;
+  return createLease(lease, sandboxDirectory);
+}
+
+/** Whether a process has this id as its real user id (proc(5), /proc/PID/status). */
+function isUserIdRunning(userId: number): boolean {
+  return readdirSync("/proc").some((name) => {
+    if (!/^\d+$/.test(name)) return false;
+    try {
+      return new RegExp(`^Uid:\\t${userId}\\t`, "m").test(readFileSync(`/proc/${name}/status`, "utf8"));
+    } catch {
+      // It ended while the list was read.
+      return false;
+    }
+  });
 }
 
 /** `sandboxDirectory` exists. @throws Error when all are taken. */

@@ -110,16 +110,9 @@ async function openQuick(sessionId: string, isRevoked = async () => false) {
   const { notices, sessions } = server;
   const streams = createEventStreams({ sessions, notices, log: silentLog, pingMilliseconds: 50 });
   const signal = new AbortController().signal;
+  const hangUp = () => undefined;
   return new Response(
-    await streams.open({
-      principal,
-      sessionId,
-      after: null,
-      previews: new Set(),
-      signal,
-      hangUp: () => undefined,
-      isRevoked,
-    }),
+    await streams.open({ principal, sessionId, after: null, previews: new Set(), signal, hangUp, isRevoked }),
   );
 }
 

@@ -51,6 +51,8 @@ interface Stream extends StreamRequest {
   cursor: number;
   /** Messages whose start was shown and whose event was not: only their deltas make sense to this client. */
   readonly previewed: Set<string>;
+  /** The last messages whose event was sent: a notice of their start may still be on its way. */
+  readonly settled: Set<string>;
   readonly close: () => void;
 }
 
@@ -102,7 +104,7 @@ function subscribe(dependencies: EventStreamDependencies, request: StreamRequest
     inbox.close();
     request.signal.removeEventListener("abort", close);
   };
-  const stream: Stream = { ...request, inbox, cursor: 0, previewed: new Set(), close };
+  const stream: Stream = { ...request, inbox, cursor: 0, previewed: new Set(), settled: new Set(), close };
   request.signal.addEventListener("abort", close);
   open.add(stream);
   if (request.signal.aborted) close();
@@ -187,6 +189,7 @@ async function* look(dependencies: EventStreamDependencies, stream: Stream): Asy
     for (const event of batch) {
       stream.cursor = event.seq;
       stream.previewed.delete(event.id);
+      if (event.type === "agent.message" || event.type === "agent.thinking") remember(stream.settled, event.id);
       yield encodeFrame(event.type, writeEvent(event), event.seq);
       if (event.type === "session.status_terminated" || event.type === "session.deleted") return true;
     }
@@ -212,9 +215,16 @@ async function readBatch(sessions: SessionService, stream: Stream): Promise<read
 function admitPreview(stream: Stream, frame: PreviewFrame): boolean {
   if (frame.type === "event_delta") return stream.previewed.has(frame.event_id);
   if (frame.type !== "event_start") return true;
-  if (stream.previewed.size >= maximumPreviewed) stream.previewed.clear();
-  stream.previewed.add(frame.event.id);
+  if (stream.settled.has(frame.event.id)) return false;
+  remember(stream.previewed, frame.event.id);
   return true;
+}
+
+/** Forgets the oldest when there are too many. */
+function remember(ids: Set<string>, id: string): void {
+  ids.add(id);
+  const [oldest] = ids;
+  if (ids.size > maximumPreviewed && oldest !== undefined) ids.delete(oldest);
 }
 
 function readable(stream: Stream, source: AsyncGenerator<Uint8Array>, log: Logger): ReadableStream<Uint8Array> {

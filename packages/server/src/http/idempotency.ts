@@ -5,6 +5,7 @@
  */
 import { createHash } from "node:crypto";
 import type { Kysely } from "kysely";
+import { storableJson } from "../db/storable-json.ts";
 import type { IdempotentRequestTable, Tables } from "../db/tables.ts";
 import { Problem, type ProblemCode, problems } from "../errors.ts";
 import type { Principal } from "../orgs/principal.ts";
@@ -122,7 +123,7 @@ function replay(earlier: EarlierRequest, fingerprint: Buffer): unknown {
 async function finish(database: Kysely<Tables>, row: RequestKey, status: number, answer: unknown): Promise<void> {
   await database
     .updateTable("idempotent_requests")
-    .set({ status, answer: JSON.stringify(answer) })
+    .set({ status, answer: storableJson(answer) })
     .where("organization_id", "=", row.organization_id)
     .where("key_hash", "=", row.key_hash)
     .execute();

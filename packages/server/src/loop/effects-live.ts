@@ -1,13 +1,14 @@
 /** Effects that act: Postgres, the model, the tools, the engine. @module */
 import { SandboxUnavailableError } from "@exoloop/sandbox/errors";
 import type { Kysely } from "kysely";
+import { storableJson } from "../db/storable-json.ts";
 import type { Tables } from "../db/tables.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { ModelProvider } from "../models/model.ts";
 import { decideCall } from "../policy/decide-call.ts";
 import { callDigest } from "../policy/digest.ts";
 import type { LogEvent } from "../sessions/event.ts";
-import { appendAsDriver, type Claim, readLog, storableJson } from "../sessions/log.ts";
+import { appendAsDriver, type Claim, readLog } from "../sessions/log.ts";
 import type { NoticeBoard } from "../sessions/notices.ts";
 import type { OpenCall } from "../sessions/state.ts";
 import type { Logger } from "../telemetry/logger.ts";

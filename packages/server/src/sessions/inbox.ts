@@ -3,6 +3,7 @@
  * client sends twice because it saw no answer is admitted once, where the event itself says what it answers.
  * @module
  */
+import { isDeepStrictEqual } from "node:util";
 import type { Kysely, Transaction } from "kysely";
 import { sql } from "kysely";
 import type { Tables } from "../db/tables.ts";
@@ -123,10 +124,9 @@ async function findAnswer(transaction: Kysely<Tables>, sessionId: string, callId
   };
 }
 
+/** Whatever the order of their fields: jsonb keeps its own. */
 function sameAnswer(stored: LogEvent, sent: NewEvent): boolean {
-  const sorted = (data: NewEvent["data"]) =>
-    JSON.stringify(Object.entries(data ?? {}).sort(([a], [b]) => (a < b ? -1 : 1)));
-  return sorted(stored.data) === sorted(sent.data);
+  return isDeepStrictEqual(stored.data, sent.data);
 }
 
 function alreadyAnswered(index: number, callId: string): Problem {

@@ -4,6 +4,7 @@
  * @module
  */
 import { type Kysely, sql } from "kysely";
+import { storableJson } from "../db/storable-json.ts";
 import type { SessionStatus, Tables } from "../db/tables.ts";
 import type { LogEvent, NewEvent } from "./event.ts";
 
@@ -44,18 +45,6 @@ function toEvent(row: EventRow): LogEvent {
     record: row.record,
     createdAt: row.created_at,
   };
-}
-
-/**
- * JSON as jsonb takes it. Commands print NUL, models write halves of surrogate pairs, and jsonb refuses both: an event
- * that cannot be stored would make its turn fail again and again. Each becomes U+FFFD.
- * @example storableJson("a\0b") // '"a\ufffdb"'
- */
-export function storableJson(value: unknown): string {
-  // In what JSON.stringify writes, an escaped surrogate is always an unpaired one.
-  return JSON.stringify(value).replace(/\\(u0000|ud[89a-f][0-9a-f]{2}|.)/g, (written, escaped: string) =>
-    escaped.length === 1 ? written : "\ufffd",
-  );
 }
 
 function eventColumns(events: readonly NewEvent[]) {

@@ -1,0 +1,128 @@
+/** Turns for tests: real Postgres, real engine, the scripted model; tools that note that they ran. @module */
+import { createTestDatabase } from "../db/testing.ts";
+import { createPgBossEngine } from "../engine/pg-boss-engine.ts";
+import { createModels } from "../models/registry.ts";
+import { admit, type Input } from "../sessions/inbox.ts";
+import { lockSession } from "../sessions/locked-session.ts";
+import { readLog } from "../sessions/log.ts";
+import { createNoticeBoard } from "../sessions/notice-board.ts";
+import type { TestSession } from "../sessions/testing-database.ts";
+import { createLogger } from "../telemetry/logger.ts";
+import type { ReplayRule, Tool } from "../tools/tool.ts";
+import { driveTurn, type DriverDependencies } from "./driver.ts";
+
+const log = createLogger("silent");
+
+function countingTool(ran: string[], name: string, replay: ReplayRule, parallel: boolean): Tool {
+  return {
+    definition: { name, description: name, inputSchema: { type: "object" } },
+    replay,
+    parallel,
+    async run(input, context) {
+      ran.push(name);
+      if (input["waitForAbort"] === true && !context.abortSignal.aborted) {
+        await new Promise<void>((resolve) => context.abortSignal.addEventListener("abort", () => resolve()));
+        ran.push(`${name} aborted`);
+      }
+      const text = `${name}${context.resumed ? " resumed" : ""}${context.abortSignal.aborted ? " aborted" : ""}`;
+      return { content: [{ type: "text", text }], isError: false };
+    },
+  };
+}
+
+export type TurnTest = Awaited<ReturnType<typeof startTurnTest>>;
+
+export async function startTurnTest() {
+  const test = await createTestDatabase();
+  const { database } = test;
+  /** Names of the tools that ran, in order. */
+  const ran: string[] = [];
+  const tools = [
+    countingTool(ran, "read", "safe", true),
+    countingTool(ran, "bash", "reattach", false),
+    countingTool(ran, "write", "never", false),
+  ];
+  const engine = createPgBossEngine({ connectionString: test.url, database, concurrency: 4, log });
+  const notices = await createNoticeBoard({ connectionString: test.url, log });
+  const dependencies: DriverDependencies = {
+    database,
+    engine,
+    notices,
+    log,
+    models: createModels({}),
+    tools: {
+      definitions: tools.map((tool) => tool.definition),
+      find: (name) => tools.find((tool) => tool.definition.name === name),
+      run: (tool, input, context) => tool.run(input ?? {}, context),
+    },
+    toolContext: (claim, call, options) => ({
+      toolUseId: call.toolUseId,
+      actor: {
+        organizationId: claim.organizationId,
+        sessionId: claim.sessionId,
+        toolUseId: call.toolUseId,
+        via: "tool",
+      },
+      files: unused("files"),
+      commands: unused("commands"),
+      ...options,
+    }),
+  };
+  await engine.start(({ sessionId }) => driveTurn(dependencies, sessionId));
+
+  const send = (session: TestSession, ...inputs: Input[]) =>
+    test.database
+      .transaction()
+      .execute(async (transaction) => {
+        await lockSession(transaction, session.organizationId, session.sessionId);
+        return admit(transaction, engine, session.sessionId, inputs);
+      })
+      .then((stored) => {
+        notices.publish({ type: "appended", sessionId: session.sessionId, seq: stored.at(-1)?.seq ?? 0 });
+        return stored;
+      });
+
+  /** Types and texts of the log once it satisfies the condition. */
+  async function eventually(session: TestSession, done: (types: readonly string[]) => boolean) {
+    for (let attempt = 0; attempt < 400; attempt += 1) {
+      const events = await readLog(test.database, session.sessionId, 0);
+      if (done(events.map((event) => event.type))) return events;
+      await new Promise((resolve) => setTimeout(resolve, 25));
+    }
+    throw new Error(`not reached: ${(await readLog(test.database, session.sessionId, 0)).map((event) => event.type)}`);
+  }
+
+  return {
+    test,
+    ran,
+    notices,
+    dependencies,
+    send,
+    eventually,
+    async stop() {
+      await engine.stop(1_000);
+      await notices.close();
+      await test.drop();
+    },
+  };
+}
+
+export const script = (steps: readonly object[]): Input => ({
+  type: "user.message",
+  content: [{ type: "text", text: ["```script", JSON.stringify(steps), "```"].join("\n") }],
+});
+
+/** Whether the session has become idle so many times. */
+export const idleTimes = (count: number) => (types: readonly string[]) =>
+  types.filter((type) => type === "session.status_idle").length === count;
+
+function unused(name: string): never {
+  return new Proxy(
+    {},
+    {
+      get: () => {
+        throw new Error(`${name} is not used here`);
+      },
+    },
+  ) as never;
+}
