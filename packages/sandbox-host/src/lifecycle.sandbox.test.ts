@@ -1,10 +1,11 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Sandbox } from "@exoloop/sandbox/contract";
 import { SandboxGoneError } from "@exoloop/sandbox/errors";
 import { type TestHost, isAlive, newSandboxId, openTestHost, resources, until } from "./test-host.ts";
+import { processesOf } from "./user-ids.ts";
 
 const readAll = async (stream: ReadableStream<Uint8Array>) => {
   const parts: Uint8Array[] = [];
@@ -70,13 +71,7 @@ describe.each(["cgroup-v2", "cgroup-v1", "signal"] as const)("suspending by %s",
     expect(cgroups.parent !== null && existsSync(cgroups.parent)).toBe(false);
     expect(cgroups.limits.filter((group) => existsSync(group))).toEqual([]);
     if (supervisorPid !== null) expect(isAlive(supervisorPid)).toBe(false);
-    const owners = readdirSync("/proc")
-      .filter((name) => /^\d+$/.test(name))
-      .filter((name) => {
-        const status = existsSync(`/proc/${name}/status`) ? readFileSync(`/proc/${name}/status`, "utf8") : "";
-        return userId !== 0 && new RegExp(`^Uid:\\s+${userId}\\b`, "m").test(status);
-      });
-    expect(owners).toEqual([]);
+    expect(userId === 0 ? [] : processesOf(userId)).toEqual([]);
     await expect(doomed.session.run({ command: "true" })).rejects.toBeInstanceOf(SandboxGoneError);
   });
 });

@@ -1,12 +1,11 @@
 /** Ends whatever is left of a sandbox, in any state, and removes every trace. @module */
 import { execFile } from "node:child_process";
-import { readFileSync, readdirSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { promisify } from "node:util";
 import { type SandboxCgroups, removeCgroups } from "./cgroups.ts";
 import type { SandboxDirectories } from "./state.ts";
 import { openSupervisorLink } from "./supervisor-link.ts";
-import { returnUserId } from "./user-ids.ts";
+import { processesOf, returnUserId } from "./user-ids.ts";
 
 const rounds = 200;
 
@@ -16,21 +15,6 @@ function kill(pid: number): void {
   } catch {
     return;
   }
-}
-
-function processesOf(userId: number): number[] {
-  const found: number[] = [];
-  for (const name of readdirSync("/proc")) {
-    if (!/^\d+$/.test(name)) continue;
-    try {
-      const status = readFileSync(`/proc/${name}/status`, "utf8");
-      const owner = /^Uid:\s+(\d+)/m.exec(status)?.[1];
-      if (owner === String(userId) && !/^State:\s+Z/m.test(status)) found.push(Number(name));
-    } catch {
-      continue;
-    }
-  }
-  return found;
 }
 
 /** Every process of a user id that only one sandbox has. */

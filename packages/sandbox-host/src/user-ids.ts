@@ -61,7 +61,7 @@ function createLease(lease: string, sandboxDirectory: string): boolean {
 function removeStaleLease(lease: string, userId: number): boolean {
   const aside = `${lease}.${randomUUID()}`;
   try {
-    if (existsSync(readFileSync(lease, "utf8")) || isUserIdRunning(userId)) return false;
+    if (existsSync(readFileSync(lease, "utf8")) || processesOf(userId).length > 0) return false;
     renameSync(lease, aside);
     // Another daemon replaced the stale lease in between: it gets its own back.
     if (existsSync(readFileSync(aside, "utf8"))) linkSync(aside, lease);
@@ -79,15 +79,20 @@ function tryLease(userId: number, sandboxDirectory: string): boolean {
   return createLease(lease, sandboxDirectory);
 }
 
-/** Whether a process has this id as its real user id (proc(5), /proc/PID/status). */
-function isUserIdRunning(userId: number): boolean {
-  return readdirSync("/proc").some((name) => {
-    if (!/^\d+$/.test(name)) return false;
+/**
+ * Living processes with this real user id (proc(5), /proc/PID/status). A zombie has ended: only its parent has not taken
+ * notice yet.
+ */
+export function processesOf(userId: number): number[] {
+  return readdirSync("/proc").flatMap((name) => {
+    if (!/^\d+$/.test(name)) return [];
     try {
-      return new RegExp(`^Uid:\\t${userId}\\t`, "m").test(readFileSync(`/proc/${name}/status`, "utf8"));
+      const status = readFileSync(`/proc/${name}/status`, "utf8");
+      const owner = /^Uid:\s+(\d+)/m.exec(status)?.[1];
+      return owner === String(userId) && !/^State:\s+Z/m.test(status) ? [Number(name)] : [];
     } catch {
       // It ended while the list was read.
-      return false;
+      return [];
     }
   });
 }
