@@ -79,3 +79,10 @@ test("a secret shows itself only when asked", () => {
   expect({ ...new Secret("hidden") }).toEqual({});
   expect(config.openai.apiKey?.reveal()).toBe("sk-hidden");
 });
+
+test("a home that is on no disk is refused", () => {
+  for (const home of ["/proc/none", "/sys", "/tmp/../dev/x"]) {
+    expect(() => readConfig({ EXOLOOP_HOME: home })).toThrow("EXOLOOP_HOME");
+  }
+  expect(readConfig({ EXOLOOP_HOME: "/process" }).home).toBe("/process");
+});

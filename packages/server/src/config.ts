@@ -141,6 +141,11 @@ function createReader(environment: Environment, problems: string[]) {
         problems.push(`${name} is ${quote(value)}: it must be an absolute path.`);
         return standard();
       }
+      // Making directories there does not fail, it never ends.
+      if (value !== null && /^\/(proc|sys|dev)(\/|$)/.test(resolve(value))) {
+        problems.push(`${name} is ${quote(value)}: it must be on a disk.`);
+        return standard();
+      }
       return resolve(value ?? standard());
     },
     databaseUrl(name: string): Secret | null {
