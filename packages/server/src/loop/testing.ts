@@ -30,24 +30,18 @@ function countingTool(ran: string[], name: string, replay: ReplayRule, parallel:
   };
 }
 
-export type TurnTest = Awaited<ReturnType<typeof startTurnTest>>;
-
-export async function startTurnTest() {
-  const test = await createTestDatabase();
-  const { database } = test;
-  /** Names of the tools that ran, in order. */
-  const ran: string[] = [];
+/** Everything that a driver needs, with tools that use neither files nor commands. */
+function testDependencies(
+  parts: Pick<DriverDependencies, "database" | "engine" | "notices">,
+  ran: string[],
+): DriverDependencies {
   const tools = [
     countingTool(ran, "read", "safe", true),
     countingTool(ran, "bash", "reattach", false),
     countingTool(ran, "write", "never", false),
   ];
-  const engine = createPgBossEngine({ connectionString: test.url, database, concurrency: 4, log });
-  const notices = await createNoticeBoard({ connectionString: test.url, log });
-  const dependencies: DriverDependencies = {
-    database,
-    engine,
-    notices,
+  return {
+    ...parts,
     log,
     models: createModels({}),
     tools: {
@@ -55,50 +49,51 @@ export async function startTurnTest() {
       find: (name) => tools.find((tool) => tool.definition.name === name),
       run: (tool, input, context) => tool.run(input ?? {}, context),
     },
-    toolContext: (claim, call, options) => ({
-      toolUseId: call.toolUseId,
-      actor: {
-        organizationId: claim.organizationId,
-        sessionId: claim.sessionId,
-        toolUseId: call.toolUseId,
-        via: "tool",
-      },
+    toolContext: ({ organizationId, sessionId }, { toolUseId }, options) => ({
+      toolUseId,
+      actor: { organizationId, sessionId, toolUseId, via: "tool" },
       files: unused("files"),
       commands: unused("commands"),
       ...options,
     }),
   };
+}
+
+export type TurnTest = Awaited<ReturnType<typeof startTurnTest>>;
+
+export async function startTurnTest() {
+  const test = await createTestDatabase();
+  const { database } = test;
+  /** Names of the tools that ran, in order. */
+  const ran: string[] = [];
+  const engine = createPgBossEngine({ connectionString: test.url, database, concurrency: 4, log });
+  const notices = await createNoticeBoard({ connectionString: test.url, log });
+  const dependencies = testDependencies({ database, engine, notices }, ran);
   await engine.start(({ sessionId }) => driveTurn(dependencies, sessionId));
-
-  const send = (session: TestSession, ...inputs: Input[]) =>
-    test.database
-      .transaction()
-      .execute(async (transaction) => {
-        await lockSession(transaction, session.organizationId, session.sessionId);
-        return admit(transaction, engine, session.sessionId, inputs);
-      })
-      .then((stored) => {
-        notices.publish({ type: "appended", sessionId: session.sessionId, seq: stored.at(-1)?.seq ?? 0 });
-        return stored;
-      });
-
-  /** Types and texts of the log once it satisfies the condition. */
-  async function eventually(session: TestSession, done: (types: readonly string[]) => boolean) {
-    for (let attempt = 0; attempt < 400; attempt += 1) {
-      const events = await readLog(test.database, session.sessionId, 0);
-      if (done(events.map((event) => event.type))) return events;
-      await new Promise((resolve) => setTimeout(resolve, 25));
-    }
-    throw new Error(`not reached: ${(await readLog(test.database, session.sessionId, 0)).map((event) => event.type)}`);
-  }
-
   return {
     test,
     ran,
     notices,
     dependencies,
-    send,
-    eventually,
+    async send({ organizationId, sessionId }: TestSession, ...inputs: Input[]) {
+      const stored = await database.transaction().execute(async (transaction) => {
+        await lockSession(transaction, organizationId, sessionId);
+        return admit(transaction, engine, sessionId, inputs);
+      });
+      notices.publish({ type: "appended", sessionId, seq: stored.at(-1)?.seq ?? 0 });
+      return stored;
+    },
+    /** The log once its types satisfy the condition. */
+    async eventually({ sessionId }: TestSession, done: (types: readonly string[]) => boolean) {
+      let types: readonly string[] = [];
+      for (let attempt = 0; attempt < 400; attempt += 1) {
+        const events = await readLog(database, sessionId, 0);
+        types = events.map((event) => event.type);
+        if (done(types)) return events;
+        await new Promise((resolve) => setTimeout(resolve, 25));
+      }
+      throw new Error(`not reached: ${types.join(", ")}`);
+    },
     async stop() {
       await engine.stop(1_000);
       await notices.close();
