@@ -122,10 +122,17 @@ function takeHome(home: string): StartLock {
 /** Everyone may traverse the home, so that Postgres and sandboxes reach their own directories; no one may list it. */
 async function prepareHome(config: Config, userId: number | undefined): Promise<void> {
   const blobs = join(config.home, "blobs");
-  await mkdir(blobs, { recursive: true, mode: 0o711 });
-  await chmod(config.home, 0o711);
-  await chmod(blobs, 0o700);
-  if (userId !== undefined) await chown(blobs, userId, userId);
+  try {
+    await mkdir(blobs, { recursive: true, mode: 0o711 });
+    await chmod(config.home, 0o711);
+    await chmod(blobs, 0o700);
+    if (userId !== undefined) await chown(blobs, userId, userId);
+  } catch (error) {
+    const reason = error instanceof Error && "code" in error ? String(error.code) : "unknown";
+    throw new StartupError(
+      `The home ${config.home} cannot be used (${reason}): point EXOLOOP_HOME to a directory that can.`,
+    );
+  }
 }
 
 async function ensureDatabase(config: Config, log: Logger): Promise<string> {

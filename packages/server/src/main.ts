@@ -11,6 +11,7 @@ import { type Database, openDatabase } from "./db/database.ts";
 import { migrate } from "./db/migrate.ts";
 import type { Engine } from "./engine/engine.ts";
 import { createPgBossEngine } from "./engine/pg-boss-engine.ts";
+import { StartupError } from "./errors.ts";
 import { createStoredFiles, type StoredFiles } from "./files/postgres/stored-files.ts";
 import { storedMounts } from "./files/mounts.ts";
 import { createBaselineCache } from "./files/projection/baseline.ts";
@@ -22,6 +23,7 @@ import { createApp } from "./http/app.ts";
 import { createRequestOnce } from "./http/idempotency.ts";
 import { listen } from "./http/listen.ts";
 import { driveTurn, type DriverDependencies } from "./loop/driver.ts";
+import { ModelError } from "./models/model.ts";
 import { createModels, defaultModel, listFromDefault } from "./models/registry.ts";
 import { createAuthenticator } from "./orgs/api-keys.ts";
 import { createFirstOrganization } from "./orgs/organizations.ts";
@@ -59,7 +61,7 @@ const stopGraceMs = 5_000;
 /** Starts HTTP and worker in this process. */
 export async function startServer(config: Config, places: Places, log: Logger): Promise<RunningServer> {
   const { databaseUrl } = places;
-  const model = config.defaultModel ?? (await defaultModel(modelsConfig(config)));
+  const model = config.defaultModel ?? (await findDefaultModel(config));
   await migrate(databaseUrl);
   const database = await openDatabase(databaseUrl, {
     maximumConnections: config.concurrency + 10,
@@ -90,6 +92,15 @@ export async function startServer(config: Config, places: Places, log: Logger): 
       await database.destroy();
     },
   };
+}
+
+async function findDefaultModel(config: Config): Promise<string> {
+  try {
+    return await defaultModel(modelsConfig(config));
+  } catch (error) {
+    if (!(error instanceof ModelError)) throw error;
+    throw new StartupError(`${error.message} Check OPENAI_BASE_URL, or name a model with EXOLOOP_DEFAULT_MODEL.`);
+  }
 }
 
 interface Sandboxes {

@@ -60,3 +60,16 @@ test("an idle connection that is terminated does not end the process", async () 
   await sql`select 1`.execute(database);
   await database.destroy();
 });
+
+test("a connection that is terminated between two queries of a transaction fails it, and does not end the process", async () => {
+  const broken = withTransaction(postgres.database, async (transaction) => {
+    const { rows } = await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(transaction);
+    await sql`select pg_terminate_backend(${rows[0]?.pid ?? 0}, 5000)`.execute(postgres.database);
+    // The connection says so only when its end has been read.
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    await sql`select 1`.execute(transaction);
+  });
+  await expect(broken).rejects.toThrow();
+  const { rows } = await sql<{ one: number }>`select 1 as one`.execute(postgres.database);
+  expect(rows).toEqual([{ one: 1 }]);
+});

@@ -55,7 +55,11 @@ export async function openDatabase(url: string, options: DatabaseOptions): Promi
 /** What every connection of ours has in common: bigint columns are known to stay below 2^53 and are read as numbers. */
 export function createPool(url: string, config: PoolConfig): Pool {
   try {
-    return new Pool({ ...config, connectionString: url, types: { getTypeParser: typeParser } });
+    const pool = new Pool({ ...config, connectionString: url, types: { getTypeParser: typeParser } });
+    // The pool listens to idle connections alone. One that breaks between two queries of a transaction would end the
+    // process; the next query fails, and tells.
+    pool.on("connect", (client) => client.on("error", () => undefined));
+    return pool;
   } catch (error) {
     throw unreachable(url, error);
   }
@@ -131,6 +135,7 @@ export function describeAddress(url: string): string {
 
 const reasons: Record<string, string> = {
   ECONNREFUSED: "the connection was refused",
+  ERR_INVALID_URL: "it is not a Postgres address",
   ENOTFOUND: "no such host is known",
   EAI_AGAIN: "its name could not be looked up",
   ETIMEDOUT: "it took too long",

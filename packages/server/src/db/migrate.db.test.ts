@@ -93,6 +93,10 @@ test.each([
     "postgres://user:hunter2@/db?host=/no/such/directory",
     /^The database at \/no\/such\/directory does not answer: there is no such socket; check/,
   ],
+  [
+    "postgres://user:hunter2@[::bad/db",
+    /^The database at the address in DATABASE_URL .*: it is not a Postgres address/,
+  ],
 ])("an address where nobody answers: %s", async (url, message) => {
   const open = () => openDatabase(url, { maximumConnections: 1, applicationName: "test" });
   for (const attempt of [open, () => migrate(url)]) {

@@ -21,11 +21,7 @@ const migrationLock = 7_301_844_216;
  *   of it is kept.
  */
 export async function migrate(url: string, directory: string = migrationsDirectory): Promise<string[]> {
-  const client = new Client({
-    connectionString: url,
-    application_name: "exoloop migrate",
-    connectionTimeoutMillis: 10_000,
-  });
+  const client = createClient(url);
   client.on("error", () => undefined);
   try {
     await client.connect();
@@ -60,6 +56,14 @@ export async function migrate(url: string, directory: string = migrationsDirecto
   } finally {
     // Ends the session, and with it the lock.
     await client.end().catch(() => undefined);
+  }
+}
+
+function createClient(url: string): Client {
+  try {
+    return new Client({ connectionString: url, application_name: "exoloop migrate", connectionTimeoutMillis: 10_000 });
+  } catch (error) {
+    throw unreachable(url, error);
   }
 }
 
