@@ -7,10 +7,10 @@ import { chmod, chown, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { startSandboxHost } from "@exoloop/sandbox-host/start";
 import { type Config, readConfig } from "./config.ts";
+import { keepEmbeddedPostgres, type KeptPostgres } from "./db/embedded/keeper.ts";
 import { type StartLock, tryStartLock } from "./db/embedded/start-lock.ts";
-import { startEmbeddedPostgres } from "./db/embedded/supervisor.ts";
 import { StartupError } from "./errors.ts";
-import { superviseServer } from "./server-child.ts";
+import { type ServerChild, superviseServer } from "./server-child.ts";
 import type { ServerStart } from "./server-process.ts";
 import { createLogger, type Logger } from "./telemetry/logger.ts";
 
@@ -71,33 +71,39 @@ export async function startExoloop(options: LaunchOptions): Promise<RunningExolo
   await prepareHome(config, userId);
   const home = takeHome(config.home);
   const opened: { stop(): Promise<unknown> }[] = [];
+  let server: ServerChild | undefined;
   try {
     // Both are awaited, also when one fails: what the other has started must be stopped.
     const [database, host] = await Promise.allSettled([
-      timed("postgres", ensureDatabase(config, log)),
+      timed(
+        "postgres",
+        ensureDatabase(config, log, (url) => server?.moveDatabase(url)),
+      ),
       timed("sandboxHost", ensureSandboxHost(config, userId)),
     ]);
     if (host.status === "rejected") throw host.reason;
     if (host.value !== null) opened.push(host.value);
     if (database.status === "rejected") throw database.reason;
+    opened.push(database.value);
     const start: ServerStart = {
       type: "start",
-      databaseUrl: database.value,
+      databaseUrl: database.value.url,
       sandboxSocket: host.value?.socketPath ?? null,
     };
     // Told, not derived: the server may be another user, whose default home is another one.
     const serverEnvironment = { ...environment, EXOLOOP_HOME: config.home };
-    const server = await timed("server", superviseServer({ start, environment: serverEnvironment, userId, log }));
-    opened.push(server);
+    const running = await timed("server", superviseServer({ start, environment: serverEnvironment, userId, log }));
+    server = running;
+    opened.push(running);
     return {
-      ...server.ready,
+      ...running.ready,
       home: config.home,
       sandbox: host.value === null ? null : { provider: "local", directory: host.value.sandboxesDirectory },
       timings,
       get serverPid() {
-        return server.pid;
+        return running.pid;
       },
-      importSkill: (name, files) => server.request({ type: "import-skill", name, files }),
+      importSkill: (name, files) => running.request({ type: "import-skill", name, files }),
       stop: () => stopAll(opened, home),
     };
   } catch (error) {
@@ -135,10 +141,10 @@ async function prepareHome(config: Config, userId: number | undefined): Promise<
   }
 }
 
-async function ensureDatabase(config: Config, log: Logger): Promise<string> {
-  if (config.databaseUrl !== null) return config.databaseUrl.reveal();
-  const { url } = await startEmbeddedPostgres({ directory: join(config.home, "postgres"), log });
-  return url;
+/** A database of one's own is its operator's to keep. */
+async function ensureDatabase(config: Config, log: Logger, onMoved: (url: string) => void): Promise<KeptPostgres> {
+  if (config.databaseUrl !== null) return { url: config.databaseUrl.reveal(), stop: () => Promise.resolve() };
+  return keepEmbeddedPostgres({ directory: join(config.home, "postgres"), log, onMoved });
 }
 
 async function ensureSandboxHost(config: Config, userId: number | undefined) {

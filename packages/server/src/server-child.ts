@@ -9,6 +9,8 @@ export interface ServerChild {
   readonly ready: ServerReady["value"];
   /** Of the process that serves now. */
   readonly pid: number;
+  /** Starts the server anew, on another database. */
+  moveDatabase(url: string): void;
   /** @throws Error with the server's own message. */
   request(message: LauncherMessage): Promise<void>;
   stop(): Promise<void>;
@@ -35,6 +37,7 @@ export async function superviseServer(options: ServerChildOptions): Promise<Serv
   let { child } = first;
   let stopping = false;
   let delayMs = firstRestartDelayMs;
+  let { start } = options;
   const environment = { ...options.environment, EXOLOOP_PORT: new URL(first.ready.url).port };
 
   const watch = (startedAt: number): void => {
@@ -49,7 +52,7 @@ export async function superviseServer(options: ServerChildOptions): Promise<Serv
   const restart = async (): Promise<void> => {
     if (stopping) return;
     try {
-      child = (await startOnce({ ...options, environment })).child;
+      child = (await startOnce({ ...options, start, environment })).child;
       if (stopping) await endProcess(child);
       else watch(performance.now());
     } catch (error) {
@@ -63,6 +66,10 @@ export async function superviseServer(options: ServerChildOptions): Promise<Serv
     ready: first.ready,
     get pid() {
       return child.pid ?? 0;
+    },
+    moveDatabase(databaseUrl) {
+      start = { ...start, databaseUrl };
+      child.kill("SIGKILL");
     },
     request: (message) => request(child, message),
     async stop() {

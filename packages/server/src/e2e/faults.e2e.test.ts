@@ -1,4 +1,6 @@
 /** Processes that die while a session runs. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startExoloop } from "../launch.ts";
 import { createTestSession, scriptedMessage, startTestServer, type TestServer } from "./running.ts";
@@ -49,6 +51,20 @@ describe("a session outlives", () => {
     expect(JSON.stringify(result.content)).toContain("ended\\nbegun");
     expect(JSON.stringify(result.content)).not.toContain("begun\\nbegun");
     expect(server.exoloop.serverPid).not.toBe(killed);
+    await waitFor(sessionId, "session.status_idle");
+  }, 60_000);
+
+  it("its database, killed while a command runs", async () => {
+    const sessionId = await createTestSession(server.sdk);
+    await server.sdk.beta.sessions.events.send(sessionId, { events: [scriptedMessage(slow)] });
+    await waitFor(sessionId, "agent.tool_use");
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    const file = join(server.exoloop.home, "postgres", "connection.json");
+    const { server: postmaster } = JSON.parse(readFileSync(file, "utf8")) as { server: { pid: number } };
+    process.kill(postmaster.pid, "SIGKILL");
+    const result = await waitFor(sessionId, "agent.tool_result");
+    expect(JSON.stringify(result.content)).toContain("ended\\nbegun");
+    expect(JSON.stringify(result.content)).not.toContain("begun\\nbegun");
     await waitFor(sessionId, "session.status_idle");
   }, 60_000);
 

@@ -140,15 +140,22 @@ export function judgeFailure(log: string, data: string): StartupError | null {
 }
 
 /** A port on the loopback address that is free now. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
+export async function freePort(): Promise<number> {
+  return (await listenOnce(0)) ?? Promise.reject(new Error("no port"));
+}
+
+export async function isPortFree(port: number): Promise<boolean> {
+  return (await listenOnce(port)) !== null;
+}
+
+/** The port that was bound for a moment; null when it is not to be had. */
+function listenOnce(port: number): Promise<number | null> {
+  return new Promise((resolve) => {
     const server = createServer();
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
+    server.once("error", () => resolve(null));
+    server.listen(port, "127.0.0.1", () => {
       const address = server.address();
-      server.close(() =>
-        typeof address === "object" && address !== null ? resolve(address.port) : reject(new Error("no port")),
-      );
+      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : null));
     });
   });
 }

@@ -23,6 +23,7 @@ import { ensureData, readPassword, syncData } from "./data-directory.ts";
 import {
   findPostmaster,
   freePort,
+  isPortFree,
   judgeFailure,
   removeStalePostmasterFile,
   shutDown,
@@ -124,18 +125,27 @@ async function start(
   return { connection, how: initialised ? "initialised" : "started" };
 }
 
+/** The port that it had: clients that are still there then find it again. */
+async function preferredPort(directory: string): Promise<number> {
+  const last = readConnection(directory);
+  const port = last === null ? 0 : Number(new URL(last.url).port);
+  return port > 0 && (await isPortFree(port)) ? port : freePort();
+}
+
 async function bringUp(directory: string, data: string, binaries: Binaries, account: Account): Promise<Connection> {
   const password = readPassword(data);
   const log = join(directory, "postgres.log");
+  let port = await preferredPort(directory);
   for (const deadline = Date.now() + patienceMilliseconds; Date.now() < deadline; await sleep(50)) {
     // One may be running whose starter died before it had written the connection down.
     let found = findPostmaster(data);
     if (found === null) {
       removeStalePostmasterFile(data);
-      const outcome = await startPostmaster(binaries, { data, log }, account, await freePort());
+      const outcome = await startPostmaster(binaries, { data, log }, account, port);
       if ("failed" in outcome) {
         const error = judgeFailure(outcome.failed, data);
         if (error !== null) throw error;
+        port = await freePort();
         continue;
       }
       found = outcome.ready;
