@@ -28,6 +28,7 @@ export const problems = {
   body_too_large: { status: 413, type: "invalid_request_error" },
   rate_limited: { status: 429, type: "rate_limit_error" },
   internal: { status: 500, type: "api_error" },
+  database_unavailable: { status: 503, type: "api_error" },
   sandbox_unavailable: { status: 503, type: "api_error" },
 } as const satisfies Record<string, { status: number; type: string }>;
 

@@ -92,3 +92,20 @@ test("the description is OpenAPI 3.1, complete, and tells optional from required
   }
   expect(text).not.toContain("#/definitions/");
 });
+
+test("a database that is away is told as such, and invites a retry", async () => {
+  const away = Object.assign(new Error("the database system is starting up"), { code: "57P03" });
+  const { app: waiting } = createApp({
+    sessions,
+    agents: { ...agents, get: () => Promise.reject(away) },
+    environments,
+    authenticate: async () => ({ organizationId: "org_1", apiKeyId: "key_1", scopes: ["admin"] }),
+    once: (_principal, _request, handle) => handle(),
+    notices: { publish: silent, subscribe: () => silent },
+    health: { ready: () => Promise.resolve() },
+    log,
+  });
+  const response = await waiting.request("/v1/agents/agent_1", { headers: key });
+  expect(response.status).toBe(503);
+  expect(await response.json()).toMatchObject({ error: { code: "database_unavailable" } });
+});

@@ -12,6 +12,14 @@ const shownIssues = 3;
 export function answerError(error: unknown, requestId: string, log: Logger): Response {
   if (error instanceof Problem) return answerProblem(error, requestId);
   log.error({ request: requestId, error }, "request failed");
+  if (isDatabaseAway(error)) {
+    const problem = new Problem(
+      "database_unavailable",
+      "The server's database does not answer.",
+      "Try again in a moment.",
+    );
+    return answerProblem(problem, requestId);
+  }
   return answerProblem(
     new Problem(
       "internal",
@@ -20,6 +28,16 @@ export function answerError(error: unknown, requestId: string, log: Logger): Res
     ),
     requestId,
   );
+}
+
+/**
+ * Whether the database refused, broke or shut down a connection: class 08 and 57P01 to 57P03 of its error codes
+ * (https://www.postgresql.org/docs/current/errcodes-appendix.html), and the system's own.
+ */
+function isDatabaseAway(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  if ("code" in error && /^(08...|57P0[123]|ECONNREFUSED|ECONNRESET|EPIPE)$/.test(String(error.code))) return true;
+  return error.message === "Connection terminated unexpectedly";
 }
 
 function answerProblem(problem: Problem, requestId: string): Response {
