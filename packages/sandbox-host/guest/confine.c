@@ -51,13 +51,24 @@ static void limit(int resource, uint64_t most) {
   if (setrlimit(resource, &current) != 0) fail("setrlimit");
 }
 
-/* 0: no limit of ours. The process limit counts the user id, so it is meant for ids that nothing else has. */
+static uint64_t workload_processes; /* 0: no limit of ours */
+
+/*
+ * 0: no limit of ours. The process limit counts the user id in its namespace, so it is meant for ids that nothing else
+ * has. Ours is higher than the workload's, or a crowd of its processes would keep us from serving anybody.
+ */
 void apply_resource_limits(uint64_t processes, uint64_t file_bytes) {
   limit(RLIMIT_CORE, 0);
   limit(RLIMIT_NOFILE, 8192);
   limit(RLIMIT_MEMLOCK, 8 << 20);
-  if (processes > 0) limit(RLIMIT_NPROC, processes);
+  workload_processes = processes;
+  if (processes > 0) limit(RLIMIT_NPROC, processes + MAXIMUM_CONNECTIONS + MAXIMUM_RUNNING_COMMANDS);
   if (file_bytes > 0) limit(RLIMIT_FSIZE, file_bytes);
+}
+
+void apply_process_limit(void) {
+  struct rlimit most = {workload_processes, workload_processes};
+  if (workload_processes > 0) setrlimit(RLIMIT_NPROC, &most);
 }
 
 static void allow_paths(int ruleset, char **paths, int count, uint64_t rights, uint64_t file_rights) {

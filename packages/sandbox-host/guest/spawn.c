@@ -85,6 +85,7 @@ static _Noreturn void become_candidate(bool maintenance, const int *ends, int or
     if (!maintenance && write(work_descriptors[i], "0", 1) != 1) _exit(125);
     close(work_descriptors[i]);
   }
+  if (!maintenance) apply_process_limit();
   signal(SIGPIPE, SIG_DFL);
   signal(SIGXFSZ, SIG_DFL);
   sigset_t none;
@@ -136,6 +137,7 @@ static bool start_candidate(bool maintenance, struct candidate *candidate) {
 
 bool take_candidate(bool maintenance, struct candidate *taken) {
   if (maintenance || waiting.pid == 0) return start_candidate(maintenance, taken);
+  if (!suspended) kill(waiting.pid, SIGCONT); /* the workload may have stopped it: it has the same user */
   *taken = waiting;
   waiting.pid = 0;
   return true;

@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PROTOCOL_VERSION = 1, MAXIMUM_PATHS = 32 };
+enum { PROTOCOL_VERSION = 1, MAXIMUM_PATHS = 32, ACCEPT_PAUSE_US = 10000 };
 
 struct options {
   int listener, seccomp;
@@ -67,7 +67,10 @@ static void *serve_connection(void *argument) {
 
 static void accept_connection(int listener) {
   int socket = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-  if (socket < 0) return;
+  if (socket < 0) {
+    usleep(ACCEPT_PAUSE_US); /* out of descriptors or memory: the socket stays readable */
+    return;
+  }
   if (++connection_count <= MAXIMUM_CONNECTIONS && start_thread(serve_connection, (void *)(intptr_t)socket)) return;
   connection_count--;
   close(socket);

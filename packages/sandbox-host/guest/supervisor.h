@@ -131,6 +131,7 @@ void signal_workload(int signal_number, const pid_t *excluded, int excluded_coun
 
 /* confine.c. Each ends the process with a message when the kernel refuses. */
 void apply_resource_limits(uint64_t processes, uint64_t file_bytes);
+void apply_process_limit(void); /* in the workload's processes; async-signal-safe */
 void apply_landlock(char **readable, int readable_count, char **writable, int writable_count);
 long landlock_version(void); /* 0: the kernel has none */
 void apply_seccomp(int program_descriptor);

@@ -28,7 +28,8 @@ export interface SandboxCgroups {
   readonly limits: readonly string[];
 }
 
-const freezePatienceMs = 5_000;
+/** A process that waits for a slow disk stops when it has been served. */
+const freezePatienceMs = 30_000;
 const killPatienceMs = 10_000;
 const pollMs = 1;
 

@@ -5,9 +5,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { discoverCgroups, hasResourceLimits, removeHostGroups } from "./cgroups.ts";
+import { SandboxUnavailableError } from "@exoloop/sandbox/errors";
 import { bubblewrapRemedy, findProgram } from "./configuration.ts";
 import { buildGuest, findPrebuilt, hashGuestSources } from "./guest-build.ts";
 import { namespaceRemedy } from "./launch.ts";
+import { type UserIdRange, findUserIds } from "./user-ids.ts";
 
 export interface Finding {
   readonly id: string;
@@ -24,8 +26,6 @@ export interface DiagnoseOptions {
 }
 
 const launchPatienceMs = 10_000;
-/** Out of the range that sandboxes get. */
-const trialUserId = 1_879_199_999;
 
 const execute = promisify(execFile);
 
@@ -61,8 +61,11 @@ async function checkNamespaces(launcher: string | null): Promise<Finding> {
     ...["--unshare-all", "--unshare-user", "--disable-userns", "--as-pid-1", "--cap-drop", "ALL", "--new-session"],
     ...["--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "--", "/bin/true"],
   ];
-  const identity = process.getuid?.() === 0 ? { uid: trialUserId, gid: trialUserId } : {};
   try {
+    const range = readUserIds();
+    // The last that a sandbox would get.
+    const trialUserId = range === null ? null : range.first + range.count - 1;
+    const identity = trialUserId === null ? {} : { uid: trialUserId, gid: trialUserId };
     await execute(launcher, trial, { timeout: launchPatienceMs, env: {}, cwd: "/", ...identity });
     return { ...base, state: "ok", detail: "a process was started in namespaces of its own" };
   } catch (error) {
@@ -70,14 +73,24 @@ async function checkNamespaces(launcher: string | null): Promise<Finding> {
       ...base,
       state: "missing",
       detail: `a sandbox cannot be started: ${describe(error)}`,
-      remedy: namespaceRemedy,
+      remedy: error instanceof SandboxUnavailableError ? error.remedy : namespaceRemedy,
     };
   }
 }
 
+/** @throws SandboxUnavailableError where root has none to give */
+function readUserIds(): UserIdRange | null {
+  return findUserIds(readFileSync("/proc/self/uid_map", "utf8"), process.getuid?.() ?? 0);
+}
+
 function checkUserIds(): Finding {
   const base = { id: "user-ids", title: "separate user ids" };
-  if (process.getuid?.() === 0) return { ...base, state: "ok", detail: "every sandbox gets a user id of its own" };
+  try {
+    if (readUserIds() !== null) return { ...base, state: "ok", detail: "every sandbox gets a user id of its own" };
+  } catch (error) {
+    const remedy = error instanceof SandboxUnavailableError ? error.remedy : "";
+    return { ...base, state: "missing", detail: describe(error), remedy };
+  }
   return {
     ...base,
     state: "degraded",

@@ -2,6 +2,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { existsSync, linkSync, lstatSync, openSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { type Server, createServer } from "node:net";
+import { release } from "node:os";
 import type { CreateSandboxRequest } from "@exoloop/sandbox/contract";
 import { SandboxUnavailableError } from "@exoloop/sandbox/errors";
 import { type SandboxCgroups, closeAll, openEntrances } from "./cgroups.ts";
@@ -21,8 +22,19 @@ const basePath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const temporaryBytes = 512 << 20;
 const homeBytes = 512 << 20;
 const sharedMemoryBytes = 64 << 20;
-/** Threads and the supervisor's own count, too: the exact limit is the cgroup's. */
-const processHeadroom = 64;
+/**
+ * What one user id may have: the workload's processes, and as many threads of the supervisor, which has one for each
+ * command whose output somebody still holds. The exact limit is the cgroup's.
+ */
+function processLimit({ processes }: CreateSandboxRequest["resources"]): number {
+  return 2 * processes + 64;
+}
+
+/** Before Linux 5.14 the limit counted all processes of a user, in whatever user namespace they were. */
+function isLimitPerNamespace(): boolean {
+  const [major = 0, minor = 0] = release().split(".").map(Number);
+  return major > 5 || (major === 5 && minor >= 14);
+}
 
 export interface Launch {
   readonly child: ChildProcess;
@@ -149,7 +161,9 @@ export async function launchSandbox(
   const supervisor = [
     ...["--listen", String(listenDescriptor), "--seccomp", String(filterDescriptor), ...join, ...work],
     ...["--file-bytes", String(request.resources.diskBytes)],
-    ...(userId === null ? [] : ["--processes", String(request.resources.processes + processHeadroom)]),
+    ...(userId !== null || (configuration.launcher !== null && isLimitPerNamespace())
+      ? ["--processes", String(processLimit(request.resources))]
+      : []),
   ];
   const environment = { ...environmentOf(configuration, directories), ...request.environment };
   const [program, programArguments, programEnvironment] =

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Sandbox } from "@exoloop/sandbox/contract";
 import { SandboxGoneError } from "@exoloop/sandbox/errors";
+import { createLocalProvider } from "@exoloop/sandbox/providers/local/provider";
 import { type TestHost, isAlive, newSandboxId, openTestHost, resources, until } from "./test-host.ts";
 import { processesOf } from "./user-ids.ts";
 
@@ -82,6 +83,35 @@ describe("a sandbox's life", () => {
     test = await openTestHost();
   });
   afterAll(() => test.close());
+
+  it("is not given up because the daemon is short of descriptors", async () => {
+    const sandbox = await test.sandbox();
+    const limit = (most: string) => execFileSync("sh", ["-c", `prlimit --pid ${test.host.pid} --nofile=${most}:`]);
+    const second = await createLocalProvider({ socketPath: test.host.socketPath });
+    const attached = await second.attach(sandbox.reference);
+    const open = new Set(readdirSync(`/proc/${test.host.pid}/fd`));
+    const [, full = 0] = Array.from({ length: open.size + 2 }, (_, number) => number).filter(
+      (number) => !open.has(String(number)),
+    );
+    // Room for the channel's own connection, none for the one to the supervisor.
+    limit(String(full));
+    try {
+      await expect(attached.session.run({ command: "true" })).rejects.not.toBeInstanceOf(SandboxGoneError);
+    } finally {
+      limit("8192");
+    }
+    expect((await attached.session.run({ command: "echo alive" })).stdout).toBe("alive\n");
+    await second.close();
+    await sandbox.destroy();
+  });
+
+  it("leaves nothing, not even what is deeper than a path is long", async () => {
+    const sandbox = await test.sandbox();
+    const dig = "for i in $(seq 300); do mkdir deep-deep-deep-deep && cd deep-deep-deep-deep; done; chmod 0 .";
+    expect((await sandbox.session.run({ command: dig })).exit).toEqual({ type: "exited", code: 0 });
+    await sandbox.destroy();
+    expect(existsSync(join(test.host.sandboxesDirectory, sandbox.reference.id))).toBe(false);
+  });
 
   it("is created once per id, also when it is asked for twice at once", async () => {
     const request = { id: newSandboxId(), resources, environment: {} };

@@ -11,12 +11,11 @@ import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import type { SandboxCapabilities } from "@exoloop/sandbox/contract";
-import { SandboxUnavailableError } from "@exoloop/sandbox/errors";
 import { type SuspendKind, hasResourceLimits, removeHostGroups } from "./cgroups.ts";
 import { type HostConfiguration, type HostMode, configureHost } from "./configuration.ts";
 import { createSandboxRegistry } from "./registry.ts";
 import { testWalls } from "./self-test.ts";
-import { listenForRequests } from "./server.ts";
+import { describeFailure, listenForRequests } from "./server.ts";
 
 interface Arguments {
   readonly directory: string;
@@ -134,7 +133,6 @@ async function run(): Promise<void> {
 }
 
 run().catch((error: unknown) => {
-  const message = error instanceof Error ? error.message : String(error);
-  const remedy = error instanceof SandboxUnavailableError ? error.remedy : "";
+  const { message, remedy = "" } = describeFailure(error);
   process.stdout.write(`${JSON.stringify({ ready: false, message, remedy })}\n`, () => process.exit(1));
 });

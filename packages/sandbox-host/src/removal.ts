@@ -1,7 +1,5 @@
 /** Ends whatever is left of a sandbox, in any state, and removes every trace. @module */
-import { execFile } from "node:child_process";
-import { rm } from "node:fs/promises";
-import { promisify } from "node:util";
+import { spawn } from "node:child_process";
 import { type SandboxCgroups, removeCgroups } from "./cgroups.ts";
 import type { SandboxDirectories } from "./state.ts";
 import { openSupervisorLink } from "./supervisor-link.ts";
@@ -27,13 +25,22 @@ async function killUser(userId: number): Promise<void> {
   }
 }
 
+/** Its complaints may be as many as there are files: nobody reads them. */
+function execute(program: string, ...programArguments: readonly string[]): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, programArguments, { stdio: "ignore" });
+    child.once("error", reject);
+    child.once("exit", (code) => (code === 0 ? resolve() : reject(new Error(`${program} ended with ${code}`))));
+  });
+}
+
+/** By rm(1), which walks by descriptors: a workload may have made paths longer than any call takes. */
 async function removeDirectory(directory: string): Promise<void> {
-  try {
-    await rm(directory, { recursive: true, force: true, maxRetries: 3 });
-  } catch {
-    await promisify(execFile)("chmod", ["-R", "u+rwX", directory]).catch(() => {});
-    await rm(directory, { recursive: true, force: true, maxRetries: 3 });
-  }
+  const remove = () => execute("rm", "-rf", "--one-file-system", "--", directory);
+  await remove().catch(async () => {
+    await execute("chmod", "-R", "u+rwX", "--", directory).catch(() => {});
+    await remove();
+  });
 }
 
 /**

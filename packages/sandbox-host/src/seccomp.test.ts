@@ -6,6 +6,7 @@ interface Call {
   readonly architecture: number;
   readonly first?: number;
   readonly second?: number;
+  readonly third?: number;
 }
 
 /** Runs a program as the kernel would: the few instructions that it may contain. */
@@ -15,6 +16,7 @@ function interpret(program: Buffer, call: Call): number {
   data.writeUInt32LE(call.architecture, 4);
   data.writeUInt32LE((call.first ?? 0) >>> 0, 16);
   data.writeUInt32LE((call.second ?? 0) >>> 0, 24);
+  data.writeUInt32LE((call.third ?? 0) >>> 0, 32);
   let accumulator = 0;
   for (let at = 0; at < program.length / 8; at++) {
     const code = program.readUInt16LE(at * 8);
@@ -34,14 +36,34 @@ const allow = 0x7fff0000;
 const notPermitted = 0x00050001;
 const noSuchCall = 0x00050026;
 const machines = [
-  { name: "x64", audit: 0xc000003e, column: 1, read: 0, clone: 56, socket: 41, ioctl: 16 },
-  { name: "arm64", audit: 0xc00000b7, column: 2, read: 63, clone: 220, socket: 198, ioctl: 29 },
+  {
+    name: "x64",
+    audit: 0xc000003e,
+    column: 1,
+    read: 0,
+    clone: 56,
+    socket: 41,
+    socketpair: 53,
+    ioctl: 16,
+    prlimit64: 302,
+  },
+  {
+    name: "arm64",
+    audit: 0xc00000b7,
+    column: 2,
+    read: 63,
+    clone: 220,
+    socket: 198,
+    socketpair: 199,
+    ioctl: 29,
+    prlimit64: 261,
+  },
 ] as const;
 
-describe.each(machines)("the filter for $name", ({ name, audit, column, read, clone, socket, ioctl }) => {
+describe.each(machines)("the filter for $name", ({ name, audit, column, read, clone, socket, ioctl, ...calls }) => {
   const program = assembleFilter(name, true);
-  const ask = (number: number, first = 0, second = 0) =>
-    interpret(program, { number, architecture: audit, first, second });
+  const ask = (number: number, first = 0, second = 0, third = 0) =>
+    interpret(program, { number, architecture: audit, first, second, third });
 
   it("is a program the kernel takes", () => {
     expect(program.length % 8).toBe(0);
@@ -64,11 +86,23 @@ describe.each(machines)("the filter for $name", ({ name, audit, column, read, cl
       expect(ask(clone, flag | 17)).toBe(notPermitted);
     }
   });
+  it("lets a process change its own limits, not those of its supervisor", () => {
+    expect(ask(calls.prlimit64, 0, 7)).toBe(allow);
+    expect(ask(calls.prlimit64, 1, 7)).toBe(notPermitted);
+  });
   it("allows only the address families that are of use, and no input into terminals", () => {
     expect([1, 2, 10, 16].map((family) => ask(socket, family))).toEqual([allow, allow, allow, allow]);
     expect([17, 38, 40].map((family) => ask(socket, family))).toEqual([0x00050061, 0x00050061, 0x00050061]);
     expect(ask(ioctl, 0, 0x5412)).toBe(notPermitted);
     expect(ask(ioctl, 0, 0x5401)).toBe(allow);
+    expect([1, 16, 17, 38, 40].map((family) => ask(calls.socketpair, family) === allow)).toEqual([
+      true,
+      true,
+      false,
+      false,
+      false,
+    ]);
+    expect(ask(socket, 16, 3, 12)).toBe(0x00050061);
     const withoutInternet = assembleFilter(name, false);
     expect(interpret(withoutInternet, { number: socket, architecture: audit, first: 2 })).toBe(0x00050061);
   });

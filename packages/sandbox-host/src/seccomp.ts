@@ -79,13 +79,15 @@ interface Architecture {
   readonly audit: number;
   readonly clone: number;
   readonly socket: number;
+  readonly socketpair: number;
   readonly ioctl: number;
+  readonly prlimit64: number;
   readonly column: 1 | 2;
 }
 
 const architectures: Readonly<Record<string, Architecture>> = {
-  x64: { audit: 0xc000003e, clone: 56, socket: 41, ioctl: 16, column: 1 },
-  arm64: { audit: 0xc00000b7, clone: 220, socket: 198, ioctl: 29, column: 2 },
+  x64: { audit: 0xc000003e, clone: 56, socket: 41, socketpair: 53, ioctl: 16, prlimit64: 302, column: 1 },
+  arm64: { audit: 0xc00000b7, clone: 220, socket: 198, socketpair: 199, ioctl: 29, prlimit64: 261, column: 2 },
 };
 
 const clone3 = 435;
@@ -101,14 +103,15 @@ const addressFamilyRefused = 0x00050061;
 /** CLONE_NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET, NEWTIME is clone3's alone, NEWNS. */
 const namespaceFlags = 0x7e020000;
 const terminalInjection = [0x5412, 0x541c];
-const offsets = { number: 0, architecture: 4, firstArgument: 16, secondArgument: 24 };
+const offsets = { number: 0, architecture: 4, firstArgument: 16, secondArgument: 24, thirdArgument: 32 };
 const familyUnix = 1;
 const familyNetlink = 16;
+const netlinkRoute = 0;
 const familyInternet = [2, 10];
 
 type Instruction = readonly [code: number, whenTrue: number, whenFalse: number, value: number];
 
-function refuseWhenEqual(value: number, action: number): Instruction[] {
+function answerWhenEqual(value: number, action: number): Instruction[] {
   return [
     [jumpEqual, 0, 1, value],
     [answer, 0, 0, action],
@@ -120,6 +123,19 @@ function onCall(number: number, body: readonly Instruction[]): Instruction[] {
   return [[jumpEqual, 0, body.length, number], ...body];
 }
 
+/** Netlink speaks the routing protocol (NETLINK_ROUTE) only: name resolution needs it, nothing needs the others. */
+function allowFamilies(families: readonly number[]): Instruction[] {
+  return [
+    [loadWord, 0, 0, offsets.firstArgument],
+    ...families.flatMap((family) => answerWhenEqual(family, actions.allow)),
+    [jumpEqual, 0, 3, familyNetlink],
+    [loadWord, 0, 0, offsets.thirdArgument],
+    [jumpEqual, 0, 1, netlinkRoute],
+    [answer, 0, 0, actions.allow],
+    [answer, 0, 0, addressFamilyRefused],
+  ];
+}
+
 /**
  * @param architecture `process.arch`.
  * @param internet whether IPv4 and IPv6 sockets may be made (without a network namespace nothing else stops them).
@@ -128,7 +144,7 @@ function onCall(number: number, body: readonly Instruction[]): Instruction[] {
 export function assembleFilter(architecture: string, internet: boolean): Buffer {
   const target = architectures[architecture];
   if (target === undefined) throw new Error(`no system call filter for the architecture ${architecture}`);
-  const families = [familyUnix, familyNetlink, ...(internet ? familyInternet : [])];
+  const families = allowFamilies([familyUnix, ...(internet ? familyInternet : [])]);
   const program: Instruction[] = [
     [loadWord, 0, 0, offsets.architecture],
     [jumpEqual, 1, 0, target.audit],
@@ -136,10 +152,10 @@ export function assembleFilter(architecture: string, internet: boolean): Buffer 
     [loadWord, 0, 0, offsets.number],
     [jumpGreater, 0, 1, newestJudged],
     [answer, 0, 0, actions.noSuchCall],
-    ...refuseWhenEqual(clone3, actions.noSuchCall),
+    ...answerWhenEqual(clone3, actions.noSuchCall),
   ];
   for (const call of refusedCalls) {
-    if (call[target.column] >= 0) program.push(...refuseWhenEqual(call[target.column], actions.notPermitted));
+    if (call[target.column] >= 0) program.push(...answerWhenEqual(call[target.column], actions.notPermitted));
   }
   program.push(
     ...onCall(target.clone, [
@@ -148,17 +164,17 @@ export function assembleFilter(architecture: string, internet: boolean): Buffer 
       [answer, 0, 0, actions.notPermitted],
       [answer, 0, 0, actions.allow],
     ]),
-    ...onCall(target.socket, [
+    ...onCall(target.socket, families),
+    ...onCall(target.socketpair, families),
+    // Its own limits only: the supervisor has the same user id.
+    ...onCall(target.prlimit64, [
       [loadWord, 0, 0, offsets.firstArgument],
-      ...families.flatMap((family): Instruction[] => [
-        [jumpEqual, 0, 1, family],
-        [answer, 0, 0, actions.allow],
-      ]),
-      [answer, 0, 0, addressFamilyRefused],
+      ...answerWhenEqual(0, actions.allow),
+      [answer, 0, 0, actions.notPermitted],
     ]),
     ...onCall(target.ioctl, [
       [loadWord, 0, 0, offsets.secondArgument],
-      ...terminalInjection.flatMap((request) => refuseWhenEqual(request, actions.notPermitted)),
+      ...terminalInjection.flatMap((request) => answerWhenEqual(request, actions.notPermitted)),
       [answer, 0, 0, actions.allow],
     ]),
     [answer, 0, 0, actions.allow],

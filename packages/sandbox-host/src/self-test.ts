@@ -8,7 +8,8 @@ import type { SandboxRegistry } from "./registry.ts";
 import { connectSupervisor } from "./supervisor-link.ts";
 
 const selfTestId = `sbx_${"0SELFTEST".padEnd(26, "0")}`;
-const patienceMs = 10_000;
+/** A busy machine is slow, not open. */
+const patienceMs = 60_000;
 
 /** Prints `name=value` lines. Files below /proc/sys are asked for permission, never opened for writing. */
 const probe = `

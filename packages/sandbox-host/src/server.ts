@@ -19,8 +19,15 @@ export interface HostServerOptions {
   readonly onShutdown: () => void;
 }
 
-function describeFailure(error: unknown): HostFailure {
+const diskFull: readonly unknown[] = ["ENOSPC", "EDQUOT"];
+
+/** Any fault as a client or the launcher is told. */
+export function describeFailure(error: unknown): HostFailure {
   const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof Error && "code" in error && diskFull.includes(error.code)) {
+    const remedy = "Make room on the disk that holds the sandboxes, then try again.";
+    return { code: "unavailable", message: `the sandbox host's disk is full: ${message}.`, remedy };
+  }
   if (error instanceof SandboxGoneError)
     return { code: "gone", message: message.replace(/^sandbox \S+ is gone: /, "") };
   if (error instanceof SandboxUnavailableError) return { code: "unavailable", message, remedy: error.remedy };
@@ -57,7 +64,10 @@ async function answer(options: HostServerOptions, request: HostRequest): Promise
   }
 }
 
-/** @throws SandboxGoneError when nobody listens any more. */
+/** Of connect(2): nobody listens. Others say that this process or its peer is short of something at the moment. */
+const nobodyListens: readonly unknown[] = ["ECONNREFUSED", "ENOENT"];
+
+/** @throws SandboxGoneError when nobody listens any more; SandboxUnavailableError when it cannot be told. */
 async function connectToSupervisor(registry: SandboxRegistry, id: string): Promise<Socket> {
   const path = registry.socketOf(id);
   try {
@@ -67,8 +77,11 @@ async function connectToSupervisor(registry: SandboxRegistry, id: string): Promi
       socket.once("connect", () => resolve(socket.off("error", reject)));
     });
   } catch (error) {
-    await registry.verify(id);
     const reason = error instanceof Error ? error.message : String(error);
+    if (!(error instanceof Error && "code" in error && nobodyListens.includes(error.code))) {
+      throw new SandboxUnavailableError(`the supervisor of ${id} is out of reach: ${reason}`, "Try again.");
+    }
+    await registry.verify(id);
     throw new SandboxGoneError(id, `its supervisor does not listen: ${reason}`);
   }
 }

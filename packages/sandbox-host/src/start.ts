@@ -8,7 +8,7 @@ import type { HostFacts } from "@exoloop/sandbox/providers/local/host-messages";
 import type { SuspendKind } from "./cgroups.ts";
 import type { HostMode } from "./configuration.ts";
 
-const startPatienceMs = 30_000;
+const startPatienceMs = 120_000;
 const stopPatienceMs = 15_000;
 
 export interface StartSandboxHostOptions {
@@ -94,7 +94,10 @@ async function spawnDaemon(options: StartSandboxHostOptions): Promise<FirstLine>
   const { stdout } = child;
   const line = await new Promise<string>((resolve) => {
     let text = "";
-    const timer = setTimeout(() => resolve("the sandbox host did not start in time"), startPatienceMs);
+    const timer = setTimeout(() => {
+      child.kill("SIGKILL");
+      resolve(`the sandbox host did not start in ${startPatienceMs / 1000} seconds`);
+    }, startPatienceMs);
     const finish = (): void => {
       clearTimeout(timer);
       resolve(text.split("\n")[0] ?? "");

@@ -3,7 +3,17 @@ import { type FrameConnection, connectFrames } from "@exoloop/sandbox/providers/
 import { frameTypes } from "@exoloop/sandbox/providers/local/frames";
 
 /** A supervisor that does not answer for so long is taken for dead. It is never stopped and does nothing slow here. */
-const answerPatienceMs = 10_000;
+const answerPatienceMs = 60_000;
+/** What arrived while this process itself stood still is read before it is judged. */
+const graceMs = 1_000;
+
+/** Hangs up when no answer comes in time. The function ends the wait. */
+function hangUpLate(connection: FrameConnection): () => void {
+  let timer = setTimeout(() => {
+    timer = setTimeout(() => connection.close(), graceMs);
+  }, answerPatienceMs);
+  return () => clearTimeout(timer);
+}
 
 export interface SupervisorLink {
   readonly closed: boolean;
@@ -20,9 +30,9 @@ export interface SupervisorLink {
 /** @throws when nobody listens there or no hello comes. */
 export async function connectSupervisor(socketPath: string): Promise<FrameConnection> {
   const connection = await connectFrames(socketPath);
-  const timer = setTimeout(() => connection.close(), answerPatienceMs);
+  const answered = hangUpLate(connection);
   const hello = await connection.read();
-  clearTimeout(timer);
+  answered();
   if (hello?.type === frameTypes.hello) return connection;
   connection.close();
   throw new Error("the supervisor did not say hello");
@@ -33,9 +43,9 @@ export async function openSupervisorLink(socketPath: string): Promise<Supervisor
   let last: Promise<unknown> = Promise.resolve();
   const exchange = async (type: number): Promise<Buffer> => {
     await connection.write(type);
-    const timer = setTimeout(() => connection.close(), answerPatienceMs);
+    const answered = hangUpLate(connection);
     const frame = await connection.read();
-    clearTimeout(timer);
+    answered();
     if (frame === null) throw new Error("the supervisor does not answer");
     return frame.payload;
   };

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Sandbox } from "@exoloop/sandbox/contract";
 import { diagnose } from "./doctor.ts";
 import { startSandboxHost } from "./start.ts";
-import { type TestHost, openTestHost } from "./test-host.ts";
+import { type TestHost, openTestHost, resources } from "./test-host.ts";
 
 let test: TestHost;
 let sandbox: Sandbox;
@@ -81,6 +81,30 @@ for family in (17, 38, 40):
     ).not.toContain("cgroup");
     expect(await shell("echo alive")).toBe("alive");
     expect(await shell("ls -l /proc/self/fd | grep -c -E 'socket|cgroup'")).toBe("0");
+  });
+
+  it("keep the supervisor's limits as they are", async () => {
+    const own = await test.sandbox();
+    const { exit } = await own.session.run({ command: "prlimit --pid 1 --nofile=3:3" });
+    expect(exit).toEqual({ type: "exited", code: 1 });
+    expect((await own.session.run({ command: "echo alive" })).stdout).toBe("alive\n");
+    await own.destroy();
+  });
+
+  it("let a command start although an earlier one stops whatever it can", async () => {
+    const own = await test.sandbox();
+    await own.session.run({ command: "(sleep 0.2; kill -STOP -1) < /dev/null > /dev/null 2>&1 &" });
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    const { stdout } = await own.session.run({ command: "echo alive", timeoutMs: 5_000 });
+    expect(stdout).toBe("alive\n");
+    await own.destroy();
+  });
+
+  it("leave the supervisor its threads, however many processes hold a pipe", async () => {
+    const own = await test.sandbox({ resources: { ...resources, processes: 100 } });
+    for (let number = 0; number < 98; number++) await own.session.run({ command: "sleep 300 &" });
+    expect((await own.session.run({ command: "echo alive" })).stdout).toBe("alive\n");
+    await own.destroy();
   });
 
   it("bound processes and memory", async () => {

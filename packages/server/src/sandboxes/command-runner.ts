@@ -30,6 +30,7 @@ export interface CommandRunnerDependencies extends LeaseDependencies {
 interface Attempt {
   readonly outcome: CommandOutcome;
   readonly lost: boolean;
+  readonly generation: number;
 }
 
 export function createCommandRunner(dependencies: CommandRunnerDependencies, owner: SandboxOwner): CommandRunner {
@@ -40,12 +41,21 @@ export function createCommandRunner(dependencies: CommandRunnerDependencies, own
         attemptCommand(dependencies, lease, replacement, request),
       );
       if (!attempt.lost) return attempt.outcome;
+      const { notices } = attempt.outcome;
       // The next generation is made now, so that what survived can be told with this very result.
-      const notice = await workspaces.use(owner, { mayChange: false }, async (lease, replacement) => {
+      return workspaces.use(owner, { mayChange: true }, async (lease, replacement) => {
+        if (replacement === null && lease.generation === attempt.generation) {
+          // Only the way to it was lost, and the command may still run: it is joined again.
+          const again = await attemptCommand(dependencies, lease, null, { ...request, reattach: true });
+          return { ...again.outcome, notices: [...notices, ...again.outcome.notices] };
+        }
         await dependencies.projection.before(workspaceOf(lease));
-        return replacedNotice(replacement ?? { generation: lease.generation, snapshotAt: null }, request.command);
+        const notice = replacedNotice(
+          replacement ?? { generation: lease.generation, snapshotAt: null },
+          request.command,
+        );
+        return { ...attempt.outcome, notices: [...notices, notice] };
       });
-      return { ...attempt.outcome, notices: [...attempt.outcome.notices, notice] };
     },
   };
 }
@@ -63,6 +73,7 @@ async function attemptCommand(
     exit,
     notices: [...notices, ...more],
   });
+  const { generation } = lease;
   const nothing: CollectedOutput = { text: "", truncated: false };
   let collected = nothing;
   try {
@@ -72,6 +83,7 @@ async function attemptCommand(
       return {
         outcome: outcome(nothing, { type: "unknown", reason: "no trace of this command was found" }),
         lost: false,
+        generation,
       };
     }
     const abort = () => void process.kill().catch(() => undefined);
@@ -83,7 +95,7 @@ async function attemptCommand(
       await suspendAfter(dependencies, lease);
       const sync = await dependencies.projection.after(workspaceOf(lease), request.commandId);
       const final = request.abortSignal.aborted ? ({ type: "interrupted" } as const) : exit;
-      return { outcome: outcome(collected, final, sync === null ? [] : [sync]), lost: false };
+      return { outcome: outcome(collected, final, sync === null ? [] : [sync]), lost: false, generation };
     } finally {
       request.abortSignal.removeEventListener("abort", abort);
     }
@@ -91,7 +103,7 @@ async function attemptCommand(
     if (!(error instanceof SandboxGoneError)) throw error;
     publishStatus(dependencies, lease.owner, "gone", lease.generation, 0);
     const reason = "the sandbox was lost while this command ran";
-    return { outcome: outcome(collected, { type: "unknown", reason }), lost: true };
+    return { outcome: outcome(collected, { type: "unknown", reason }), lost: true, generation };
   }
 }
 

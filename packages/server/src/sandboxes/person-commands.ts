@@ -1,6 +1,6 @@
 /** Commands that a person runs in a session's sandbox, beside those of the agent and one at a time with them. @module */
 import type { CommandResult } from "@exoloop/protocol/sandboxes";
-import { SandboxUnavailableError } from "@exoloop/sandbox/errors";
+import { SandboxFileError, SandboxUnavailableError } from "@exoloop/sandbox/errors";
 import { Problem } from "../errors.ts";
 import type { Principal } from "../orgs/principal.ts";
 import type { SessionService } from "../sessions/port.ts";
@@ -8,7 +8,7 @@ import type { CommandRunner } from "../tools/tool.ts";
 import type { SandboxOwner } from "./workspace.ts";
 
 export interface PersonCommands {
-  /** @throws Problem `not_found`, `session_archived`, `sandbox_unavailable` */
+  /** @throws Problem `not_found`, `session_archived`, `sandbox_unavailable`, `invalid_request` */
   run(
     principal: Principal,
     sessionId: string,
@@ -37,6 +37,7 @@ export function createPersonCommands(dependencies: {
           reattach: false,
         })
         .catch((error: unknown) => {
+          if (error instanceof SandboxFileError) throw new Problem("invalid_request", error.message);
           if (!(error instanceof SandboxUnavailableError)) throw error;
           throw new Problem("sandbox_unavailable", error.message, error.remedy);
         });

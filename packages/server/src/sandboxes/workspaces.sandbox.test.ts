@@ -2,8 +2,8 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { SandboxProvider } from "@exoloop/sandbox/contract";
-import { SandboxGoneError } from "@exoloop/sandbox/errors";
+import type { Sandbox, SandboxProvider } from "@exoloop/sandbox/contract";
+import { SandboxFileError, SandboxGoneError } from "@exoloop/sandbox/errors";
 import { createLocalProvider } from "@exoloop/sandbox/providers/local/provider";
 import { startSandboxHost } from "@exoloop/sandbox-host/start";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -11,7 +11,7 @@ import { createTestDatabase, type TestDatabase } from "../db/testing.ts";
 import { type ClosableNoticeBoard, createNoticeBoard } from "../sessions/notice-board.ts";
 import { insertTestSession } from "../sessions/testing-database.ts";
 import { createLogger } from "../telemetry/logger.ts";
-import { createDirectoryBlobStore } from "./blobs.ts";
+import { type BlobStore, createDirectoryBlobStore } from "./blobs.ts";
 import { createCommandRunner, type CommandRunnerDependencies } from "./command-runner.ts";
 import { readSandboxFigures } from "./summary.ts";
 import type { SandboxOwner } from "./workspace.ts";
@@ -103,6 +103,68 @@ describe("a session's sandbox", () => {
     expect(outcome.output).toBe("survives\n700\n");
     expect(outcome.notices.join()).toMatch(/<sandbox_replaced>[^]*generation 2[^]*restored from the snapshot/);
     expect((await run(dependencies, owner, "true")).notices).toEqual([]);
+  });
+
+  it("reached again after the way to it was lost: its command is joined, not given up", async () => {
+    const owner = await insertTestSession(test.database);
+    const real = worker();
+    const cut = (sandbox: Sandbox): Sandbox => ({
+      ...sandbox,
+      session: {
+        ...sandbox.session,
+        async spawn(options) {
+          const process = await sandbox.session.spawn(options);
+          const lost = () => Promise.reject(new SandboxGoneError(sandbox.reference.id, "the connection broke"));
+          return { ...process, output: { [Symbol.asyncIterator]: () => ({ next: lost }) }, wait: lost };
+        },
+      },
+    });
+    const flaky: SandboxProvider = {
+      ...provider,
+      create: async (request) => cut(await provider.create(request)),
+      attach: async (reference) => cut(await provider.attach(reference)),
+    };
+    const workspaces = createWorkspaces({ ...real, provider: flaky, log });
+    const outcome = await run(
+      { ...real, provider: flaky, workspaces },
+      owner,
+      "sleep 0.2; echo once | tee -a runs.txt",
+    );
+    expect(outcome).toMatchObject({ output: "once\n", exit: { type: "exited", code: 0 }, notices: [] });
+    expect((await run(real, owner, "cat runs.txt")).output).toBe("once\n");
+    await workspaces.settle();
+  });
+
+  it("keeps the latest snapshot, however late an earlier one is stored", async () => {
+    const owner = await insertTestSession(test.database);
+    const real = worker();
+    let release = (): void => undefined;
+    const gate = new Promise<void>((resolve) => (release = resolve));
+    let puts = 0;
+    const blobs: BlobStore = {
+      get: real.blobs.get,
+      async put(organizationId, content) {
+        const bytes = await new Response(content).bytes();
+        if (puts++ === 0) await gate;
+        return real.blobs.put(organizationId, new Response(bytes).body ?? content);
+      },
+    };
+    const workspaces = createWorkspaces({ ...real, blobs, log });
+    const slow = { ...real, blobs, workspaces };
+    await run(slow, owner, "echo 1 > file.txt");
+    await run(slow, owner, "echo 2 > file.txt");
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    release();
+    await workspaces.settle();
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    await destroyBehindOurBack(owner);
+    expect((await run(real, owner, "cat file.txt")).output).toBe("2\n");
+  });
+
+  it("refuses a command that cannot be started, in one sentence", async () => {
+    const owner = await insertTestSession(test.database);
+    for (const command of ["echo \0", "x".repeat(200_000)])
+      await expect(run(worker(), owner, command)).rejects.toBeInstanceOf(SandboxFileError);
   });
 
   it("lost under a running command: the outcome is unknown, the next generation is ready, nothing runs twice", async () => {

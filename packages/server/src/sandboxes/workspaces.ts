@@ -37,22 +37,14 @@ interface Slot {
   /** The end of the last use: the next one begins after it. */
   tail: Promise<void>;
   snapshot: Promise<void> | null;
+  /** What is to be captured once `snapshot` has ended: two at once could end in the wrong order. */
+  next: Lease | null;
+  /** A use that may change the workspace runs: a snapshot follows it. */
+  changing: boolean;
 }
 
 export function createWorkspaces(dependencies: LeaseDependencies & { readonly log: Logger }): Workspaces {
   const slots = new Map<string, Slot>();
-
-  const snapshotSoon = (slot: Slot, lease: Lease): void => {
-    const task = takeSnapshot(dependencies, lease)
-      .catch((error: unknown) => {
-        const gone = error instanceof SandboxGoneError;
-        dependencies.log[gone ? "debug" : "error"]({ session: lease.owner.sessionId, error }, "snapshot failed");
-      })
-      .finally(() => {
-        if (slot.snapshot === task) slot.snapshot = null;
-      });
-    slot.snapshot = task;
-  };
 
   const waitForSnapshot = async (slot: Slot, owner: SandboxOwner): Promise<void> => {
     if (slot.snapshot === null) return;
@@ -65,15 +57,22 @@ export function createWorkspaces(dependencies: LeaseDependencies & { readonly lo
   const workspaces: Workspaces = {
     useFiles: (owner, options, use) => workspaces.use(owner, options, (lease) => use(workspaceOf(lease))),
     async use(owner, options, use) {
-      const slot = slots.get(owner.sessionId) ?? { tail: Promise.resolve(), snapshot: null };
+      const slot = slots.get(owner.sessionId) ?? {
+        tail: Promise.resolve(),
+        snapshot: null,
+        next: null,
+        changing: false,
+      };
       slots.set(owner.sessionId, slot);
       const turn = slot.tail.then(async () => {
         await waitForSnapshot(slot, owner);
         const { lease, replacement } = await acquire(dependencies, owner);
+        slot.changing = options.mayChange;
         try {
           return await use(lease, replacement);
         } finally {
-          if (options.mayChange) snapshotSoon(slot, lease);
+          slot.changing = false;
+          if (options.mayChange) snapshotSoon(dependencies, slot, lease);
         }
       });
       slot.tail = turn.then(
@@ -87,10 +86,30 @@ export function createWorkspaces(dependencies: LeaseDependencies & { readonly lo
       await destroyCurrent(dependencies, owner);
     },
     async settle() {
-      await Promise.all([...slots.values()].flatMap((slot) => [slot.tail, slot.snapshot ?? Promise.resolve()]));
+      for (const slot of slots.values()) {
+        await slot.tail;
+        while (slot.snapshot !== null) await slot.snapshot;
+      }
     },
   };
   return workspaces;
+}
+
+function snapshotSoon(dependencies: LeaseDependencies & { readonly log: Logger }, slot: Slot, lease: Lease): void {
+  if (slot.snapshot !== null) {
+    slot.next = lease;
+    return;
+  }
+  slot.snapshot = takeSnapshot(dependencies, lease)
+    .catch((error: unknown) => {
+      const gone = error instanceof SandboxGoneError;
+      dependencies.log[gone ? "debug" : "error"]({ session: lease.owner.sessionId, error }, "snapshot failed");
+    })
+    .finally(() => {
+      const { next } = slot;
+      slot.snapshot = slot.next = null;
+      if (next !== null && !slot.changing) snapshotSoon(dependencies, slot, next);
+    });
 }
 
 /** What a lease lets others do: use the sandbox, not end it. */

@@ -1,4 +1,5 @@
 /** The tools of this server: what the model is shown, how its arguments are checked, and how a call runs. @module */
+import { SandboxFileError } from "@exoloop/sandbox/errors";
 import { z } from "zod";
 import { FileError } from "../files/store.ts";
 import type { ToolDefinition } from "../models/model.ts";
@@ -62,7 +63,8 @@ export function defineTool<Schema extends z.ZodType>(specification: ToolSpecific
       try {
         return await specification.run(parsed.data, context);
       } catch (error) {
-        if (error instanceof FileError) return errorResult(`${name}: ${error.message}`);
+        if (error instanceof FileError || error instanceof SandboxFileError)
+          return errorResult(`${name}: ${error.message}`);
         throw error;
       }
     },

@@ -11,7 +11,8 @@ const makeReadable = String.raw`find . \( -type d ! -perm -700 -o -type f ! -per
 const pack = [
   `cd "$WORKSPACE"`,
   makeReadable,
-  "exec tar --sort=name --numeric-owner --owner=0 --group=0 --format=posix" +
+  // Holes are not read: a file of holes may be larger than any disk.
+  "exec tar --sort=name --numeric-owner --owner=0 --group=0 --format=posix --sparse" +
     " --pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime -cf - .",
 ].join(" && ");
 const unpack = [

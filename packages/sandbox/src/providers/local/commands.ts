@@ -206,6 +206,16 @@ export async function feedStdin(
   channels.release(channel);
 }
 
+/** @throws SandboxFileError for what cannot be said to the supervisor */
+function encodeCommand(options: SpawnOptions, commandId: string, flags: number): Buffer[] {
+  try {
+    return encodeSpawn(options, commandId, flags);
+  } catch (error) {
+    if (error instanceof FrameError) throw new SandboxFileError("failed", "command", `the command: ${error.message}`);
+    throw error;
+  }
+}
+
 export async function spawnCommand(channels: Channels, options: SpawnOptions): Promise<SandboxProcess> {
   options.abortSignal?.throwIfAborted();
   const commandId = options.commandId ?? randomUUID();
@@ -217,7 +227,8 @@ export async function spawnCommand(channels: Channels, options: SpawnOptions): P
     );
   }
   const maintenance = options.scope === "maintenance" ? spawnFlags.maintenance : 0;
-  const payload = encodeSpawn(options, commandId, maintenance | (options.stdin === undefined ? 0 : spawnFlags.stdin));
+  const flags = maintenance | (options.stdin === undefined ? 0 : spawnFlags.stdin);
+  const payload = encodeCommand(options, commandId, flags);
   const channel = await join(channels, frameTypes.spawn, payload);
   if (channel === null) throw new SandboxFileError("failed", "command", "the sandbox did not start the command");
   const process = toProcess(channels, commandId, channel, 0);

@@ -26,6 +26,10 @@ interface Pending {
 
 class ConnectionLostError extends Error {}
 
+/** How long a supervisor that says nothing, or hangs up because it has too many connections, is asked again. */
+const channelPatienceMs = 60_000;
+const longestPauseMs = 500;
+
 export function failureToError(failure: HostFailure, sandboxId: string): Error {
   if (failure.code === "gone") return new SandboxGoneError(sandboxId, failure.message);
   return new SandboxUnavailableError(failure.message, failure.remedy ?? "See the sandbox host's log.");
@@ -83,18 +87,26 @@ class ReconnectingClient implements HostClient {
   }
 
   async openChannel(sandboxId: string): Promise<FrameConnection> {
-    for (let attempt = 0; ; attempt++) {
+    const deadline = performance.now() + channelPatienceMs;
+    for (let pause = 5; ; pause = Math.min(pause * 2, longestPauseMs)) {
       this.#assertOpen();
       const connection = await connectPatiently(this.#options);
+      const timer = setTimeout(() => connection.close(), deadline - performance.now());
       const request = { number: 1, method: "channel", parameters: { id: sandboxId } };
       await connection.write(frameTypes.hostRequest, Buffer.from(JSON.stringify(request)));
       const frame = await connection.read();
       const reply = frame?.type === frameTypes.hostReply ? parseReply(frame.payload) : null;
       const hello = reply?.ok === true ? await connection.read() : null;
+      clearTimeout(timer);
       if (hello?.type === frameTypes.hello) return connection;
       connection.close();
       if (reply?.ok === false) throw failureToError(reply.failure, sandboxId);
-      if (attempt >= 3) throw new SandboxGoneError(sandboxId, "its supervisor does not answer");
+      if (performance.now() + pause > deadline) {
+        // It is of no use to anybody: what is called gone must be gone.
+        await this.call("destroy", { id: sandboxId });
+        throw new SandboxGoneError(sandboxId, "its supervisor does not answer");
+      }
+      await new Promise((resolve) => setTimeout(resolve, pause));
     }
   }
 
