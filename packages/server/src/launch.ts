@@ -51,13 +51,7 @@ export interface RunningExoloop {
  * @throws StartupError or SandboxUnavailableError: one sentence that names the remedy.
  */
 export async function startExoloop(options: LaunchOptions): Promise<RunningExoloop> {
-  const environment = {
-    ...options.environment,
-    ...(options.home === undefined ? {} : { EXOLOOP_HOME: options.home }),
-    ...(options.port === undefined ? {} : { EXOLOOP_PORT: String(options.port) }),
-    ...(options.host === undefined ? {} : { EXOLOOP_HOST: options.host }),
-    ...(options.sandbox === undefined ? {} : { EXOLOOP_SANDBOX: options.sandbox }),
-  };
+  const environment = environmentOf(options);
   const config = readConfig(environment);
   const log = options.log ?? createLogger(config.logLevel);
   const timings: Record<string, number> = {};
@@ -110,6 +104,16 @@ export async function startExoloop(options: LaunchOptions): Promise<RunningExolo
     await stopAll(opened, home);
     throw error;
   }
+}
+
+function environmentOf({ environment, home, port, host, sandbox }: LaunchOptions): NodeJS.ProcessEnv {
+  return {
+    ...environment,
+    ...(home === undefined ? {} : { EXOLOOP_HOME: home }),
+    ...(port === undefined ? {} : { EXOLOOP_PORT: String(port) }),
+    ...(host === undefined ? {} : { EXOLOOP_HOST: host }),
+    ...(sandbox === undefined ? {} : { EXOLOOP_SANDBOX: sandbox }),
+  };
 }
 
 /** Last started, first stopped. */
