@@ -75,10 +75,10 @@ export async function startExoloop(options: LaunchOptions): Promise<RunningExolo
       ),
       timed("sandboxHost", ensureSandboxHost(config, userId)),
     ]);
+    if (database.status === "fulfilled") opened.push(database.value);
+    if (host.status === "fulfilled" && host.value !== null) opened.push(host.value);
     if (host.status === "rejected") throw host.reason;
-    if (host.value !== null) opened.push(host.value);
     if (database.status === "rejected") throw database.reason;
-    opened.push(database.value);
     const start: ServerStart = {
       type: "start",
       databaseUrl: database.value.url,
