@@ -187,3 +187,15 @@ test("a port that is taken is one sentence", { timeout: 60_000 }, async () => {
   expect(ended.stderr).toContain(port);
   expect(ended.stderr).not.toMatch(/\n\s+at /);
 });
+
+test("without bubblewrap `up` names it and ends, and nothing of it goes on", { timeout: 60_000 }, async () => {
+  const other = await mkdtemp(join(tmpdir(), "exoloop-commands-"));
+  try {
+    const ended = await exoloop(["up", "--port", "0"], { PATH: "/nonexistent", EXOLOOP_HOME: other });
+    expect(ended.code).toBe(1);
+    expect(ended.stderr).toContain("bubblewrap is not installed\nInstall it: ");
+  } finally {
+    await stopEmbeddedPostgres({ directory: join(other, "postgres") });
+    await rm(other, { recursive: true, force: true });
+  }
+});
