@@ -37,6 +37,11 @@ describe("reduce", () => {
     ]);
   });
 
+  it("makes one turn of the user of messages without an answer between them", () => {
+    const state = reduceLog(logOf([userMessage("u1", "go"), userMessage("u2", "on"), consumed("u1", "u2")]));
+    expect(state.transcript).toEqual([{ role: "user", content: [...text("go"), ...text("on")] }]);
+  });
+
   it("gives the same state in one piece and event by event", () => {
     const log = logOf([...twoCalls, toolUse("t1", "c1", "read"), toolUse("t2", "c2", "grep"), toolStarted("t1")]);
     const stepwise = log.reduce((state, event) => reduce(state, [event]), initialState);
