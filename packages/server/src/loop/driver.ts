@@ -1,12 +1,16 @@
 /** What the engine calls for each turn: claim, drive, let go. @module */
 import type { Kysely } from "kysely";
 import type { Tables } from "../db/tables.ts";
-import { claimSession, ClaimLostError } from "../sessions/log.ts";
+import { type Claim, claimSession, ClaimLostError } from "../sessions/log.ts";
 import type { AgentSnapshot } from "./context.ts";
+import type { Effects } from "./effects.ts";
 import { createLiveEffects, type LiveEffectsDependencies } from "./effects-live.ts";
 import { runTurn } from "./run.ts";
 
-export type DriverDependencies = LiveEffectsDependencies;
+export interface DriverDependencies extends LiveEffectsDependencies {
+  /** Stands between the loop and what it does: crash tests stop there, the durability bench kills there. */
+  readonly wrapEffects?: (effects: Effects, claim: Claim) => Effects;
+}
 
 /**
  * Drives one turn of a session. A driver that was replaced stops without an error: the other one goes on. Any other
@@ -19,7 +23,8 @@ export async function driveTurn(dependencies: DriverDependencies, sessionId: str
   try {
     const agent = await readAgent(database, sessionId);
     if (agent === null) return;
-    const effects = createLiveEffects(dependencies, claim, agent);
+    const live = createLiveEffects(dependencies, claim, agent);
+    const effects = dependencies.wrapEffects?.(live, claim) ?? live;
     await runTurn(effects, (toolName) => tools.find(toolName)?.parallel === true);
   } catch (error) {
     if (error instanceof ClaimLostError) {
