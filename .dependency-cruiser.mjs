@@ -10,9 +10,9 @@ const test = ["\\.test\\.ts$", "/testing", "/e2e/", "/test-host\\.ts$"];
 const ours = "^packages/";
 
 /** The pure heart: no file that these reach, directly or not, may do I/O. */
-const pureCore = `${server}(sessions/(reduce|state|content|event)|loop/decide|policy/decide-call)\\.ts$`;
+const pureCore = `${server}(sessions/(reduce|reduce/[a-z-]+|state|content|event)|loop/(decide|decide-[a-z-]+|loop-tools|context-size|budgets)|policy/decide-call)\\.ts$`;
 const pureImports = [
-  `${server}(sessions/(reduce|state|content|event)|loop/decide|policy/[a-z-]+|models/model|files/path|tools/tool)\\.ts$`,
+  `${server}(sessions/(reduce|reduce/[a-z-]+|state|content|event)|loop/(decide|decide-[a-z-]+|loop-tools|context-size|budgets)|policy/[a-z-]+|models/model|files/path|tools/tool)\\.ts$`,
   "^packages/protocol/src/",
 ];
 

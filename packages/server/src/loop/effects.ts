@@ -4,11 +4,13 @@
  * @module
  */
 import type { SessionStatus } from "../db/tables.ts";
-import type { ModelRequest, ModelUsage, AssistantPart, FinishReason, ModelError } from "../models/model.ts";
+import type { AssistantPart, FinishReason, ModelError, ModelRequest, ModelUsage } from "../models/model.ts";
 import type { CallDecision, Decision } from "../policy/decide-call.ts";
 import type { LogEvent, NewEvent } from "../sessions/event.ts";
-import type { OpenCall, SessionState, ToolCallPart } from "../sessions/state.ts";
+import type { CallResult, OpenCall, SessionState, ToolCallPart } from "../sessions/state.ts";
 import type { ToolResult } from "../tools/tool.ts";
+import type { BudgetLimits, BudgetReached } from "./budgets.ts";
+import type { AgentSnapshot } from "./context.ts";
 
 export interface AuditEntry {
   readonly action: "tool.call";
@@ -18,15 +20,49 @@ export interface AuditEntry {
   readonly digest: string;
 }
 
+/** An agent that may be given work. */
+export interface RosterEntry {
+  readonly agentId: string;
+  readonly version: number;
+  readonly agent: AgentSnapshot;
+}
+
+/** Work for a thread: a new one with `agent`, or one that exists. */
+export interface ThreadStart {
+  readonly threadId: string;
+  readonly agentName: string;
+  /** Null: the thread exists. */
+  readonly agent: RosterEntry | null;
+  readonly toolUseId: string;
+  readonly task: string;
+  readonly budget: BudgetLimits;
+}
+
+/** All of it is one transaction. */
 export interface AppendRequest {
   readonly events: readonly NewEvent[];
   readonly status?: SessionStatus;
   /** Append only if the log still ends here. */
   readonly onlyAt?: number;
-  /** Written in the same transaction, before any effect of these events. */
+  /** Written before any effect of these events. */
   readonly audit?: readonly AuditEntry[];
-  /** Ask for another turn in the same transaction: at once, or at an instant (milliseconds since the epoch). */
-  readonly wake?: "now" | number;
+  /** Ask for another turn at once. */
+  readonly wake?: boolean;
+  /** Ask for turns at these instants, in milliseconds since the epoch. */
+  readonly alarms?: readonly number[];
+  /** Threads that these events give work to. */
+  readonly threads?: readonly ThreadStart[];
+  /** For the log of the session that this thread works for. */
+  readonly parent?: { readonly sessionId: string; readonly events: readonly NewEvent[]; readonly wake: boolean };
+  /** Calls that wait for a webhook or for another session, so that whoever brings it finds them. */
+  readonly waits?: readonly OpenWait[];
+}
+
+export interface OpenWait {
+  readonly toolUseId: string;
+  readonly kind: "webhook" | "session";
+  /** The webhook's name or the session's identifier. */
+  readonly target: string;
 }
 
 export type ModelOutcome =
@@ -39,9 +75,18 @@ export type ModelOutcome =
       readonly previewIds: readonly string[];
     }
   | { readonly type: "failed"; readonly error: ModelError }
-  | { readonly type: "interrupted" };
+  /** `outputCharacters`: how much had arrived. */
+  | { readonly type: "interrupted"; readonly outputCharacters: number };
 
 export interface Effects {
+  /** Whose log this is: a session or a thread. */
+  readonly sessionId: string;
+  /** Names of the models that the agent may be answered by, the preferred one first. */
+  readonly models: readonly string[];
+  /** Who may be given work. */
+  readonly roster: readonly RosterEntry[];
+  /** What this session may use. */
+  readonly budget: BudgetLimits;
   /** Milliseconds since the epoch. */
   now(): number;
   /** A number in [0, 1). */
@@ -50,15 +95,26 @@ export interface Effects {
   append(request: AppendRequest): Promise<readonly LogEvent[] | null>;
   /** Events after `seq` that others have admitted. */
   readAfter(seq: number): Promise<readonly LogEvent[]>;
+  /** The first budget that is reached: the session's, its user's or its organization's. */
+  reachedBudget(state: SessionState): Promise<BudgetReached | null>;
+  /** Tokens that the model takes. */
+  contextWindow(model: string): number;
+  /** Micro-units of USD; zero where the model's price is not known. */
+  cost(model: string, usage: ModelUsage): number;
   /** The request for the model, from what it may see. */
-  describe(state: SessionState): Omit<ModelRequest, "abortSignal">;
-  callModel(request: ModelRequest): Promise<ModelOutcome>;
+  describe(state: SessionState): Omit<ModelRequest, "abortSignal" | "model">;
+  /** `shown`: clients see the answer as it arrives. */
+  callModel(request: ModelRequest, options: { readonly shown: boolean }): Promise<ModelOutcome>;
   decideCall(call: ToolCallPart): CallDecision;
   callDigest(call: ToolCallPart): string;
   runTool(
     call: OpenCall,
     options: { readonly resumed: boolean; readonly abortSignal: AbortSignal },
   ): Promise<ToolResult>;
+  /** Whether what a parked call waits for is there already; null while it is not. Only looks. */
+  checkWait(call: OpenCall): Promise<CallResult | null>;
+  /** Stops the work of these threads. Twice with one source is once. */
+  interruptThreads(threadIds: readonly string[], sourceId: string): Promise<void>;
   /**
    * Runs `effect` with a signal that fires when an interrupt is admitted after `seq` or the session ends. `intent` are the events just
    * appended: where they do not follow `seq` directly, an interrupt may lie between, and is looked for at once.

@@ -1,11 +1,15 @@
 /** Performs one action: intent, effect, result. The only impure part of the loop, and all of it through `Effects`. @module */
-import type { Action, StopReason, TurnLimits } from "./decide.ts";
-import type { Effects } from "./effects.ts";
-import { callModel, lostModelCall } from "./call-model.ts";
-import { decideCalls, runTools, settleTools } from "./run-tools.ts";
 import type { LogEvent } from "../sessions/event.ts";
-import { publicEvent, recordEvent } from "../sessions/event.ts";
-import type { InboxEvent, SessionState } from "../sessions/state.ts";
+import type { SessionState } from "../sessions/state.ts";
+import { callModel } from "./call-model.ts";
+import { compact } from "./compact.ts";
+import type { Action, TurnLimits } from "./decide.ts";
+import type { Effects } from "./effects.ts";
+import { evaluateOutcome } from "./evaluate-outcome.ts";
+import { lostEvents } from "./model-events.ts";
+import { checkWaits, parkCalls } from "./park-calls.ts";
+import { consume, park, wait, waitUntil } from "./rest.ts";
+import { decideCalls, runTools, settleTools } from "./run-tools.ts";
 
 export type PerformOutcome =
   | { readonly done: true }
@@ -24,61 +28,32 @@ export async function perform(
     case "consume":
       return again(await consume(action.events, state, effects));
     case "settle-model":
-      return again(await effects.append({ events: [lostModelCall(action.startId, effects.now())] }));
+      return again(await effects.append({ events: lostEvents(state, action.startId, effects) }));
     case "call-model":
       return again(await callModel(state, effects, limits), 1);
+    case "compact":
+      return again(await compact(state, effects, limits), 1);
+    case "evaluate-outcome":
+      if (state.outcome === null) return again(null);
+      return again(await evaluateOutcome(state, state.outcome, effects, limits), 1);
     case "decide-calls":
       return again(await decideCalls(action.calls, state, effects));
     case "settle-tools":
-      return again(await settleTools(action.calls, effects));
+      return again(await settleTools(action.calls, state, effects));
+    case "park-calls":
+      return again(await parkCalls(action.calls, state, effects), action.calls.length);
+    case "check-waits":
+      return again(await checkWaits(action.calls, effects));
     case "run-tools":
       return again(await runTools(action.calls, state, effects), action.calls.length);
     case "continue-later":
-      await effects.append({ events: [], wake: "now" });
+      await effects.append({ events: [], wake: true });
       return { done: true };
     case "wait-until":
-      return waitUntil(action.until, state, effects);
+      return (await waitUntil(action.until, state, effects)) ? { done: true } : again(null);
+    case "park":
+      return (await park(action.status, state, effects)) ? { done: true } : again(null);
     case "wait":
-      return wait(action.reason, state, effects);
+      return (await wait(action, state, effects)) ? { done: true } : again(null);
   }
-}
-
-async function consume(events: readonly InboxEvent[], state: SessionState, effects: Effects) {
-  const consumed = recordEvent("x.consumed", { event_ids: events.map((event) => event.id) });
-  if (state.status === "running") return effects.append({ events: [consumed] });
-  return effects.append({ events: [publicEvent("session.status_running", {}), consumed], status: "running" });
-}
-
-/** The wake is in the transaction of the event: a session that says "rescheduling" has one. */
-async function waitUntil(until: number, state: SessionState, effects: Effects): Promise<PerformOutcome> {
-  if (state.status === "rescheduling") {
-    // This turn may be that very wake, come early by another clock than ours: without a second one none would follow.
-    await effects.append({ events: [], wake: until });
-    return { done: true };
-  }
-  const appended = await effects.append({
-    events: [publicEvent("session.status_rescheduled", {})],
-    status: "rescheduling",
-    onlyAt: state.seq,
-    wake: until,
-  });
-  return appended === null ? again(null) : { done: true };
-}
-
-/** Waits only if nothing was admitted since the state was read: the check and the event are one statement. */
-async function wait(reason: StopReason, state: SessionState, effects: Effects): Promise<PerformOutcome> {
-  if (state.status === "idle") {
-    const missed = await effects.readAfter(state.seq);
-    return missed.length === 0 ? { done: true } : again(null);
-  }
-  const appended = await effects.append({
-    events: [publicEvent("session.status_idle", { stop_reason: reason, stop_details: stopDetails(reason) })],
-    status: "idle",
-    onlyAt: state.seq,
-  });
-  return appended === null ? again(null) : { done: true };
-}
-
-function stopDetails(reason: StopReason) {
-  return reason.type === "refusal" ? { type: "refusal", category: null, explanation: null } : null;
 }

@@ -1,9 +1,10 @@
 /** Tool calls: decided, refused, run. Each is intent, effect and result under the identifier of its event. @module */
 import { type LogEvent, type NewEvent, publicEvent, recordEvent } from "../sessions/event.ts";
 import { writeContent } from "../sessions/content.ts";
-import type { OpenCall, SessionState, ToolCallPart } from "../sessions/state.ts";
+import type { CallResult, OpenCall, SessionState, ToolCallPart } from "../sessions/state.ts";
 import type { ToolResult } from "../tools/tool.ts";
 import type { AuditEntry, Effects } from "./effects.ts";
+import { runningEvents } from "./model-events.ts";
 
 /** The decision, its audit row and the event that shows it are one transaction, before any effect of the call. */
 export async function decideCalls(calls: readonly ToolCallPart[], state: SessionState, effects: Effects) {
@@ -49,12 +50,14 @@ function refusalOf(call: ToolCallPart, state: SessionState): string | null {
   return state.halted === "interrupted" ? "The user interrupted before this call ran." : null;
 }
 
-export async function settleTools(calls: readonly OpenCall[], effects: Effects) {
-  return effects.append({
-    events: calls.map((call) =>
-      resultEvent(call, { content: [{ type: "text", text: call.refusal ?? "Refused." }], isError: true }),
-    ),
-  });
+/** Results of calls that do not run here: refusals, and what parked calls have waited for. */
+export async function settleTools(calls: readonly OpenCall[], state: SessionState, effects: Effects) {
+  const results = calls.map((call) =>
+    resultEvent(call, call.result ?? { content: [{ type: "text", text: call.refusal ?? "Refused." }], isError: true }),
+  );
+  const goesOn = calls.some((call) => call.status === "arrived");
+  const events = goesOn ? [...runningEvents(state), ...results] : results;
+  return effects.append({ events, ...(goesOn ? { status: "running" as const } : {}) });
 }
 
 /**
@@ -66,13 +69,11 @@ export async function runTools(
   state: SessionState,
   effects: Effects,
 ): Promise<readonly LogEvent[] | null> {
-  const fresh = calls.filter((call) => call.status === "ready");
-  const intent =
-    fresh.length === 0
-      ? []
-      : await effects.append({
-          events: fresh.map((call) => recordEvent("x.tool_started", { tool_use_id: call.toolUseId })),
-        });
+  const starts = calls
+    .filter((call) => call.status === "ready")
+    .map((call) => recordEvent("x.tool_started", { tool_use_id: call.toolUseId }));
+  const begin = [...runningEvents(state), ...starts];
+  const intent = begin.length === 0 ? [] : await effects.append({ events: begin, status: "running" });
   const results = await effects.interruptible(state.seq, intent, (signal) =>
     Promise.all(
       calls.map((call) =>
@@ -84,14 +85,20 @@ export async function runTools(
     ),
   );
   const settled = await effects.append({
-    events: calls.map((call, index) => resultEvent(call, results[index] ?? missingResult)),
+    events: calls.map((call, index) => toolResultEvent(call, results[index] ?? missingResult)),
   });
   return intent === null || settled === null ? null : [...intent, ...settled];
 }
 
 const missingResult: ToolResult = { content: [{ type: "text", text: "The tool gave no result." }], isError: true };
 
-function resultEvent(call: OpenCall, result: ToolResult): NewEvent {
+function toolResultEvent(call: OpenCall, result: ToolResult): NewEvent {
+  const event = resultEvent(call, result);
+  const { sandboxAwakeMs } = result;
+  return sandboxAwakeMs === undefined ? event : { ...event, record: { sandbox_awake_ms: sandboxAwakeMs } };
+}
+
+export function resultEvent(call: OpenCall, result: CallResult): NewEvent {
   return publicEvent("agent.tool_result", {
     tool_use_id: call.toolUseId,
     content: writeContent(result.content),

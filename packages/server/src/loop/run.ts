@@ -4,8 +4,9 @@
  */
 import { reduce, reduceLog } from "../sessions/reduce.ts";
 import type { SessionState } from "../sessions/state.ts";
-import { decide, type TurnLimits } from "./decide.ts";
+import { decide, type DecideContext, type TurnLimits } from "./decide.ts";
 import type { Effects } from "./effects.ts";
+import { nextAttempt } from "./model-events.ts";
 import { perform } from "./perform.ts";
 
 export const defaultLimits: TurnLimits = { maximumStepsInTurn: 40, maximumModelAttempts: 6 };
@@ -21,11 +22,22 @@ export async function runTurn(
 ): Promise<SessionState> {
   let state = reduceLog(await effects.readAfter(0));
   let stepsInTurn = 0;
+  let waitsChecked = false;
   for (;;) {
-    const action = decide(state, { now: effects.now(), stepsInTurn, isParallel, ...limits });
+    const context: DecideContext = {
+      ...limits,
+      now: effects.now(),
+      stepsInTurn,
+      waitsChecked,
+      isParallel,
+      budget: await effects.reachedBudget(state),
+      contextWindow: effects.contextWindow(nextAttempt(state, "step", effects).model),
+    };
+    const action = decide(state, context);
     const outcome = await perform(action, state, effects, limits);
     if (outcome.done) return state;
     stepsInTurn += outcome.steps;
+    waitsChecked = action.type === "check-waits";
     state = await catchUp(state, outcome.events, effects);
   }
 }

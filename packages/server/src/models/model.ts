@@ -33,6 +33,8 @@ export type TranscriptMessage =
       readonly results: readonly {
         readonly callId: string;
         readonly toolName: string;
+        /** The session's own identifier of the call; absent in conversations that are no session's. */
+        readonly toolUseId?: string;
         readonly content: readonly TranscriptContent[];
         readonly isError: boolean;
       }[];

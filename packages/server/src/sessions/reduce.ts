@@ -3,13 +3,15 @@
  * session survive its driver.
  * @module
  */
-import type { AssistantPart, ModelErrorKind, TranscriptContent, TranscriptMessage } from "../models/model.ts";
 import { readContent } from "./content.ts";
 import type { LogEvent } from "./event.ts";
-import { type CallResult, initialState, type InboxEvent, type OpenCall, type SessionState } from "./state.ts";
-
-type Fields = Readonly<Record<string, unknown>>;
-type Reducer = (state: SessionState, data: Fields, record: Fields, event: LogEvent) => SessionState;
+import { callReducers, changeCall, settle } from "./reduce/calls.ts";
+import { compactionReducers } from "./reduce/compaction.ts";
+import { appendUserMessage, isFields, readNumber, readStrings, type Reducers } from "./reduce/fields.ts";
+import { modelReducers } from "./reduce/model-calls.ts";
+import { outcomeReducers } from "./reduce/outcomes.ts";
+import { threadReducers } from "./reduce/threads.ts";
+import { initialState, type InboxEvent, type OpenCall, type SessionState } from "./state.ts";
 
 /** Applies events in the order of their numbers. Events of unknown type change nothing but `seq`. */
 export function reduce(state: SessionState, events: readonly LogEvent[]): SessionState {
@@ -27,10 +29,16 @@ export function reduceLog(events: readonly LogEvent[]): SessionState {
   return reduce(initialState, events);
 }
 
-const reducers: Readonly<Record<string, Reducer>> = {
-  "user.message": (state, data, _record, event) =>
-    admit(state, { type: "message", id: event.id, content: readContent(data["content"]) }),
-  "user.interrupt": (state, _data, _record, event) => admit(state, { type: "interrupt", id: event.id }),
+const inboxReducers: Reducers = {
+  "user.message": (state, data, _record, event) => {
+    const extension = isFields(data["x_exoloop"]) ? data["x_exoloop"] : {};
+    const delivery = extension["delivery"] === "queue" ? "queue" : "steer";
+    const content = readContent(data["content"]);
+    return admit(state, { type: "message", id: event.id, content, delivery, stopped: false });
+  },
+  "user.interrupt": (state, _data, _record, event) =>
+    // What waits already is heard, but what it would have started is stopped.
+    admit({ ...state, inbox: state.inbox.map(stopEntry) }, { type: "interrupt", id: event.id }),
   "user.tool_confirmation": (state, data, _record, event) =>
     admit(state, {
       type: "confirmation",
@@ -46,170 +54,112 @@ const reducers: Readonly<Record<string, Reducer>> = {
       toolUseId: String(data["custom_tool_use_id"]),
       result: { content: readContent(data["content"]), isError: data["is_error"] === true },
     }),
+  "user.define_outcome": (state, data, _record, event) => {
+    const rubric = isFields(data["rubric"]) ? String(data["rubric"]["content"]) : "";
+    return admit(state, {
+      type: "outcome",
+      id: event.id,
+      outcomeId: String(data["outcome_id"]),
+      description: String(data["description"]),
+      rubric,
+      maximumIterations: readNumber(data["max_iterations"]) || 3,
+      stopped: false,
+    });
+  },
   "x.consumed": (state, _data, record) => {
-    const ids = Array.isArray(record["event_ids"]) ? record["event_ids"] : [];
+    const ids = readStrings(record["event_ids"]);
     const consumed = state.inbox.filter((entry) => ids.includes(entry.id));
     const rest = { ...state, inbox: state.inbox.filter((entry) => !ids.includes(entry.id)) };
     return consumed.reduce(consume, rest);
   },
-  "session.status_running": (state) => ({ ...state, status: "running" }),
-  "session.status_rescheduled": (state) => ({ ...state, status: "rescheduling" }),
-  "session.status_terminated": (state) => ({ ...state, status: "terminated" }),
-  "session.status_idle": (state, data) => {
-    const exhausted = isFields(data["stop_reason"]) && data["stop_reason"]["type"] === "retries_exhausted";
-    return exhausted
-      ? { ...state, status: "idle", halted: "retries_exhausted", modelFailure: null }
-      : { ...state, status: "idle" };
-  },
-  "span.model_request_start": (state, _data, _record, event) => ({ ...state, modelCall: { startId: event.id } }),
-  "span.model_request_end": endModelCall,
-  "agent.tool_use": (state, data, record, event) => openCall(state, data, record, event, false),
-  "agent.custom_tool_use": (state, data, record, event) => openCall(state, data, record, event, true),
-  "x.tool_started": (state, _data, record) =>
-    changeCall(state, String(record["tool_use_id"]), (call) => ({ ...call, status: "started" })),
-  "agent.tool_result": (state, data) =>
-    settle(state, String(data["tool_use_id"]), {
-      content: readContent(data["content"]),
-      isError: data["is_error"] === true,
-    }),
 };
 
-function isFields(value: unknown): value is Fields {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+const statusReducers: Reducers = {
+  "session.status_running": (state, _data, _record, event) => ({
+    ...state,
+    status: "running",
+    usage: { ...state.usage, runningSince: state.usage.runningSince ?? event.createdAt.getTime() },
+  }),
+  "session.status_rescheduled": (state, _data, _record, event) => ({ ...stop(state, event), status: "rescheduling" }),
+  "session.status_terminated": (state, _data, _record, event) => ({ ...stop(state, event), status: "terminated" }),
+  "session.status_idle": (state, data, _record, event) => {
+    const reason = isFields(data["stop_reason"]) ? data["stop_reason"]["type"] : null;
+    const idle: SessionState = { ...stop(state, event), status: "idle" };
+    // The model has had its last word on an outcome that it did not reach.
+    const outcome = reason === "end_turn" && idle.outcome?.status === "acknowledging" ? null : idle.outcome;
+    return reason === "retries_exhausted"
+      ? { ...idle, outcome, halted: "retries_exhausted", modelFailure: null, compactionsInARow: 0 }
+      : { ...idle, outcome };
+  },
+};
+
+const reducers: Reducers = {
+  ...inboxReducers,
+  ...statusReducers,
+  ...modelReducers,
+  ...callReducers,
+  ...threadReducers,
+  ...outcomeReducers,
+  ...compactionReducers,
+};
+
+/** Closes the span of running time. */
+function stop(state: SessionState, event: LogEvent): SessionState {
+  const { runningSince, runningMs } = state.usage;
+  if (runningSince === null) return state;
+  const elapsed = Math.max(0, event.createdAt.getTime() - runningSince);
+  return { ...state, usage: { ...state.usage, runningSince: null, runningMs: runningMs + elapsed } };
 }
 
 function admit(state: SessionState, entry: InboxEvent): SessionState {
   return { ...state, inbox: [...state.inbox, entry] };
 }
 
+function stopEntry(entry: InboxEvent): InboxEvent {
+  return entry.type === "message" || entry.type === "outcome" ? { ...entry, stopped: true } : entry;
+}
+
 function consume(state: SessionState, entry: InboxEvent): SessionState {
   switch (entry.type) {
-    case "message":
-      return {
-        ...state,
-        halted: null,
-        modelFailure: null,
-        transcript: appendUserMessage(state.transcript, entry.content),
-      };
+    case "message": {
+      const transcript = appendUserMessage(state.transcript, entry.content);
+      if (entry.stopped) return { ...state, transcript };
+      return { ...state, halted: null, modelFailure: null, transcript };
+    }
     case "interrupt":
-      return {
-        ...state,
-        halted: "interrupted",
-        modelFailure: null,
-        calls: state.calls.map((call) =>
-          call.status === "settled" || call.status === "started"
-            ? call
-            : { ...call, status: "refused", refusal: "The user interrupted before this call ran." },
-        ),
-      };
+      return interrupt(state);
     case "confirmation":
-      return changeCall(state, entry.toolUseId, (call) =>
-        call.status !== "awaiting_approval"
-          ? call
-          : entry.allow
-            ? { ...call, status: "ready" }
-            : { ...call, status: "refused", refusal: entry.message ?? "The user did not allow this call." },
-      );
+      return changeCall(state, entry.toolUseId, (call) => {
+        if (call.status !== "awaiting_approval") return call;
+        if (entry.allow) return { ...call, status: "ready" };
+        return { ...call, status: "refused", refusal: entry.message ?? "The user did not allow this call." };
+      });
     case "custom_result":
       return settle(state, entry.toolUseId, entry.result);
+    case "outcome": {
+      const { outcomeId, description, rubric, maximumIterations } = entry;
+      const task = `${description}\n\nThe work is done when it meets this rubric:\n<rubric>\n${rubric}\n</rubric>`;
+      const transcript = appendUserMessage(state.transcript, [{ type: "text", text: task }]);
+      if (entry.stopped) return { ...state, transcript };
+      const outcome = { outcomeId, description, rubric, maximumIterations, iteration: 0, status: "working" } as const;
+      return { ...state, halted: null, modelFailure: null, outcome, transcript };
+    }
   }
 }
 
-/** Two messages without an answer between them are one turn of the user, as every provider demands. */
-function appendUserMessage(
-  transcript: readonly TranscriptMessage[],
-  content: readonly TranscriptContent[],
-): readonly TranscriptMessage[] {
-  const last = transcript.at(-1);
-  if (last?.role !== "user") return [...transcript, { role: "user", content }];
-  return [...transcript.slice(0, -1), { role: "user", content: [...last.content, ...content] }];
-}
-
-function endModelCall(state: SessionState, data: Fields, record: Fields): SessionState {
-  const usage = isFields(data["model_usage"]) ? data["model_usage"] : {};
-  const count = (name: string) => (typeof usage[name] === "number" ? usage[name] : 0);
-  const counted: SessionState = {
-    ...state,
-    modelCall: null,
-    usage: {
-      input: state.usage.input + count("input_tokens"),
-      output: state.usage.output + count("output_tokens"),
-      cacheRead: state.usage.cacheRead + count("cache_read_input_tokens"),
-      cacheWrite: state.usage.cacheWrite + count("cache_creation_input_tokens"),
-    },
-  };
-  if (data["is_error"] === true) {
-    const failure = record["failure"];
-    if (!isFields(failure)) return counted;
-    return {
-      ...counted,
-      modelFailure: {
-        attempts: (state.modelFailure?.attempts ?? 0) + 1,
-        kind: failure["kind"] as ModelErrorKind,
-        retryable: failure["retryable"] === true,
-        retryAt: Number(failure["retry_at"]),
-      },
-    };
-  }
-  const content = (Array.isArray(record["content"]) ? record["content"] : []) as AssistantPart[];
+function interrupt(state: SessionState): SessionState {
   return {
-    ...counted,
+    ...state,
+    halted: "interrupted",
     modelFailure: null,
-    halted: record["finish_reason"] === "refusal" ? "refusal" : state.halted,
-    transcript: content.length === 0 ? state.transcript : [...state.transcript, { role: "assistant", content }],
-    undecided: content
-      .filter((part) => part.type === "tool_call")
-      .map((part) => (record["finish_reason"] === "length" ? { ...part, input: null, malformed: cutOff } : part)),
+    outcome: null,
+    calls: state.calls.map((call) => (refusable(call) ? { ...call, status: "refused", refusal: interrupted } : call)),
   };
 }
 
-/** An answer that was cut by its length may hold half a command: no call of it runs. */
-const cutOff = "the answer was cut off at its maximum length. Make the call again, with shorter arguments.";
+const interrupted = "The user interrupted before this call ended.";
 
-function openCall(state: SessionState, data: Fields, record: Fields, event: LogEvent, custom: boolean): SessionState {
-  const callId = String(record["call_id"]);
-  const refusal = typeof record["refusal"] === "string" ? record["refusal"] : null;
-  const permission = data["evaluated_permission"];
-  const call: OpenCall = {
-    toolUseId: event.id,
-    callId,
-    toolName: String(data["name"]),
-    custom,
-    input: isFields(data["input"]) ? data["input"] : {},
-    status:
-      refusal !== null
-        ? "refused"
-        : custom
-          ? "awaiting_result"
-          : permission === "ask"
-            ? "awaiting_approval"
-            : permission === "allow"
-              ? "ready"
-              : "refused",
-    refusal: refusal ?? (permission === "deny" ? "This call is not allowed by policy." : null),
-    result: null,
-  };
-  return {
-    ...state,
-    undecided: state.undecided.filter((part) => part.callId !== callId),
-    calls: [...state.calls, call],
-  };
-}
-
-function changeCall(state: SessionState, toolUseId: string, change: (call: OpenCall) => OpenCall): SessionState {
-  return { ...state, calls: state.calls.map((call) => (call.toolUseId === toolUseId ? change(call) : call)) };
-}
-
-/** Results reach the transcript together and in the order of the calls, whatever the order in which they arrived. */
-function settle(state: SessionState, toolUseId: string, result: CallResult): SessionState {
-  // An answer that was admitted while an interrupt settled its call comes too late: all results are in the transcript.
-  if (!state.calls.some((call) => call.toolUseId === toolUseId)) return state;
-  const settled = changeCall(state, toolUseId, (call) =>
-    call.status === "settled" ? call : { ...call, status: "settled", result },
-  );
-  if (settled.undecided.length > 0 || settled.calls.some((call) => call.status !== "settled")) return settled;
-  const results = settled.calls.flatMap((call) =>
-    call.result === null ? [] : [{ callId: call.callId, toolName: call.toolName, ...call.result }],
-  );
-  return { ...settled, calls: [], transcript: [...settled.transcript, { role: "tool", results }] };
+/** A call that runs is aborted and settled with its own result. */
+function refusable(call: OpenCall): boolean {
+  return call.status !== "settled" && call.status !== "started" && call.status !== "arrived";
 }

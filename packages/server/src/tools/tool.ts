@@ -50,6 +50,8 @@ export interface ToolContext {
 export interface ToolResult {
   readonly content: readonly TranscriptContent[];
   readonly isError: boolean;
+  /** How long the call kept a sandbox awake, in milliseconds; absent where it used none. */
+  readonly sandboxAwakeMs?: number;
 }
 
 export interface Tool {

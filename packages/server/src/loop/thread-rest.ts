@@ -1,0 +1,104 @@
+/** What a thread tells the session that it works for, in the transaction in which it comes to rest or goes on. Pure. @module */
+import { type NewEvent, publicEvent, recordEvent } from "../sessions/event.ts";
+import { writeContent } from "../sessions/content.ts";
+import type { CallResult, Delegation, SessionState } from "../sessions/state.ts";
+import { textOf } from "./compact.ts";
+import type { StopReason } from "./decide.ts";
+import type { AppendRequest } from "./effects.ts";
+
+type ForParent = NonNullable<AppendRequest["parent"]>;
+
+/** @param reason Why the thread rests. */
+export function restEvents(
+  threadId: string,
+  delegation: Delegation,
+  state: SessionState,
+  reason: StopReason,
+  stopDetails: unknown,
+): ForParent {
+  const named = { session_thread_id: threadId, agent_name: delegation.agentName };
+  const idle = publicEvent("session.thread_status_idle", { ...named, stop_reason: reason, stop_details: stopDetails });
+  const blockedOn = reason.type === "requires_action" ? reason.event_ids : [];
+  const rested = recordEvent("x.thread_rested", { thread_id: threadId, blocked_on: blockedOn });
+  const rest =
+    reason.type === "requires_action"
+      ? askedEvents(threadId, state, blockedOn)
+      : settledEvents(threadId, delegation, state, reason);
+  return { sessionId: delegation.parentId, events: [...rest, idle, rested], wake: true };
+}
+
+/** The thread runs again: what it was blocked on is answered. */
+export function resumedEvents(threadId: string, delegation: Delegation, wasBlocked: boolean): ForParent {
+  const named = { session_thread_id: threadId, agent_name: delegation.agentName };
+  const running = publicEvent("session.thread_status_running", named);
+  const resumed = recordEvent("x.thread_resumed", { thread_id: threadId });
+  return { sessionId: delegation.parentId, events: [running, resumed], wake: wasBlocked };
+}
+
+/** Calls that need an answer are shown where people look, under their own identifiers. */
+function askedEvents(threadId: string, state: SessionState, ids: readonly string[]): readonly NewEvent[] {
+  return state.calls
+    .filter((call) => ids.includes(call.toolUseId))
+    .map((call) => {
+      const data = { name: call.toolName, input: call.input, session_thread_id: threadId };
+      if (call.custom) return publicEvent("agent.custom_tool_use", data, { id: call.toolUseId });
+      const asked = { ...data, evaluated_permission: "ask" };
+      return publicEvent("agent.tool_use", asked, { id: call.toolUseId });
+    });
+}
+
+function settledEvents(
+  threadId: string,
+  delegation: Delegation,
+  state: SessionState,
+  reason: StopReason,
+): readonly NewEvent[] {
+  const result = threadResult(threadId, state, reason);
+  const content = writeContent(result.content);
+  const { usage } = state;
+  const before = delegation.usageBefore;
+  return [
+    publicEvent("agent.thread_message_received", {
+      from_session_thread_id: threadId,
+      from_agent_name: delegation.agentName,
+      content,
+    }),
+    recordEvent("x.thread_settled", {
+      thread_id: threadId,
+      tool_use_id: delegation.toolUseId,
+      content,
+      is_error: result.isError,
+      input_tokens: usage.input - before.input,
+      output_tokens: usage.output - before.output,
+      cache_read_tokens: usage.cacheRead - before.cacheRead,
+      cache_write_tokens: usage.cacheWrite - before.cacheWrite,
+      cost_micros: usage.costMicros - before.costMicros,
+      steps: usage.steps - before.steps,
+      sandbox_awake_ms: usage.sandboxAwakeMs - before.sandboxAwakeMs,
+    }),
+  ];
+}
+
+/** The model is told how to go on with this thread, and why it ended if it did not end by itself. */
+function threadResult(threadId: string, state: SessionState, reason: StopReason): CallResult {
+  const last = state.transcript.findLast((message) => message.role === "assistant");
+  const said = last === undefined ? "" : textOf(last.content);
+  const ending = endingOf(state, reason);
+  const parts = [said === "" ? "The agent gave no answer." : said, ending, `[thread_id: ${threadId}]`];
+  const text = parts.filter((part) => part !== null).join("\n\n");
+  return { content: [{ type: "text", text }], isError: ending !== null };
+}
+
+function endingOf(state: SessionState, reason: StopReason): string | null {
+  if (state.halted === "interrupted") return "[The agent was interrupted before its work was done.]";
+  switch (reason.type) {
+    case "budget_reached":
+      return "[The agent's budget was used up before its work was done.]";
+    case "retries_exhausted":
+      return "[The agent's model failed again and again before its work was done.]";
+    case "refusal":
+      return "[The agent's model refused to go on.]";
+    default:
+      return null;
+  }
+}

@@ -1,0 +1,90 @@
+/**
+ * Compaction: the head of the transcript is replaced by what the user said and a summary of what was done. Tool results
+ * that are cut here stay readable under /history. Pure.
+ * @module
+ */
+import type { TranscriptContent, TranscriptMessage } from "../../models/model.ts";
+import type { SessionState } from "../state.ts";
+import { readNumber, type Reducers } from "./fields.ts";
+
+/** Where the results of earlier tool calls can be read, one file for each call. */
+export const historyDirectory = "/history";
+
+/** Characters of what the user said that a compaction keeps word for word, the latest first. */
+const keptUserCharacters = 40_000;
+/** Characters of a tool result in the messages that are kept. */
+const keptResultCharacters = 4_000;
+
+const summaryTag = "conversation_summary";
+
+export const compactionReducers: Reducers = {
+  "agent.thread_context_compacted": (state, _data, record): SessionState => ({
+    ...state,
+    transcript: compactTranscript(state.transcript, String(record["summary"]), readNumber(record["kept"])),
+    context: { tokens: 0, messages: 0 },
+    compactionsInARow: state.compactionsInARow + 1,
+    modelFailure: null,
+  }),
+};
+
+/**
+ * @param kept How many messages at the end stay; the first of them is not a tool's.
+ * @example compactTranscript(transcript, "The test was repaired.", 2)
+ */
+export function compactTranscript(
+  transcript: readonly TranscriptMessage[],
+  summary: string,
+  kept: number,
+): readonly TranscriptMessage[] {
+  const head = transcript.slice(0, transcript.length - kept);
+  const tail = transcript.slice(transcript.length - kept).map(shortenResults);
+  const said = keepLatest(head.flatMap(saidByUser));
+  const opening: TranscriptContent[] = [
+    ...said,
+    { type: "text", text: `<${summaryTag}>\n${summary}\n</${summaryTag}>` },
+  ];
+  const [first, ...rest] = tail;
+  if (first?.role === "user") return [{ role: "user", content: [...opening, ...first.content] }, ...rest];
+  return [{ role: "user", content: opening }, ...tail];
+}
+
+/** Not what the loop wrote in the user's name: an earlier summary is part of the new one. */
+function saidByUser(message: TranscriptMessage): readonly TranscriptContent[] {
+  if (message.role !== "user") return [];
+  return message.content.filter(
+    (part) => part.type !== "text" || !/^<(conversation_summary|outcome_evaluation)>/.test(part.text),
+  );
+}
+
+function keepLatest(content: readonly TranscriptContent[]): readonly TranscriptContent[] {
+  let rest = keptUserCharacters;
+  const kept: TranscriptContent[] = [];
+  for (const part of content.toReversed()) {
+    if (part.type !== "text") continue;
+    if (part.text.length > rest) break;
+    rest -= part.text.length;
+    kept.unshift(part);
+  }
+  const missing = content.length - kept.length;
+  if (missing === 0) return kept;
+  return [{ type: "text", text: `[${missing} earlier parts of the user's messages are left out.]` }, ...kept];
+}
+
+function shortenResults(message: TranscriptMessage): TranscriptMessage {
+  if (message.role !== "tool") return message;
+  const results = message.results.map((result) => ({
+    ...result,
+    content: result.content.map((part) => (part.type === "text" ? shorten(part, result.toolUseId) : part)),
+  }));
+  return { ...message, results };
+}
+
+function shorten(part: Extract<TranscriptContent, { type: "text" }>, toolUseId: string | undefined): TranscriptContent {
+  if (part.text.length <= keptResultCharacters) return part;
+  const half = keptResultCharacters / 2;
+  const where = toolUseId === undefined ? "" : ` The full text is in ${historyDirectory}/${toolUseId}.txt.`;
+  const missing = part.text.length - keptResultCharacters;
+  const head = part.text.slice(0, half).replace(/[\ud800-\udbff]$/, "");
+  const tail = part.text.slice(-half).replace(/^[\udc00-\udfff]/, "");
+  return { type: "text", text: `${head}\n\n[… ${missing} characters left out.${where} …]\n\n${tail}` };
+}
