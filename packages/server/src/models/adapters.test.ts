@@ -4,6 +4,7 @@ import { ModelError, type ModelErrorKind } from "./model.ts";
 import { createModels } from "./registry.ts";
 import { collectAnswer, continueWith, modelRequest, userMessage } from "./testing/model-calls.ts";
 import { type ModelServer, type ServedStep, startModelServer } from "./testing/model-server.ts";
+import type { SilenceLimits } from "./watch-stream.ts";
 
 let server: ModelServer | undefined;
 afterEach(async () => {
@@ -11,14 +12,14 @@ afterEach(async () => {
   server = undefined;
 });
 
-async function serve(script: readonly ServedStep[], idleTimeoutMs?: number) {
+async function serve(script: readonly ServedStep[], silence?: SilenceLimits) {
   server = await startModelServer({ script });
   const models = createModels({
     anthropicApiKey: "sk-secret",
     anthropicBaseUrl: server.url,
     openaiApiKey: "sk-secret",
     openaiBaseUrl: `${server.url}/v1`,
-    idleTimeoutMs,
+    silence,
   });
   return { models, requests: server.requests };
 }
@@ -152,7 +153,10 @@ describe.each(adapters)("%s", (model) => {
   });
 
   test("gives up on a silent server", async () => {
-    const { models } = await serve([{ text: "Never.", fault: { kind: "silence" } }], 100);
+    const { models } = await serve([{ text: "Never.", fault: { kind: "silence" } }], {
+      firstPartMs: 100,
+      nextPartMs: 100,
+    });
     const failed = collectAnswer(models, modelRequest({ model }));
     await expect(failed).rejects.toMatchObject({
       kind: "unavailable",

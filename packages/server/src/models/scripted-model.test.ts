@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { ModelProvider, TranscriptMessage } from "./model.ts";
+import type { ModelAdapter, TranscriptMessage } from "./model.ts";
 import { createScriptedModels, splitText } from "./scripted-model.ts";
 import { collectAnswer, continueWith, modelRequest, userMessage } from "./testing/model-calls.ts";
 
@@ -9,7 +9,7 @@ function scriptMessage(steps: unknown): TranscriptMessage {
   return userMessage(`Play this.\n\n\`\`\`script\n${JSON.stringify(steps, null, 2)}\n\`\`\`\n`);
 }
 
-function play(steps: unknown, provider: ModelProvider = models) {
+function play(steps: unknown, provider: ModelAdapter = models) {
   return collectAnswer(provider, modelRequest({ model: "scripted", messages: [scriptMessage(steps)] }));
 }
 

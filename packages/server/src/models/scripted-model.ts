@@ -8,11 +8,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import {
   type AssistantPart,
   type FinishReason,
+  type ModelAdapter,
   ModelError,
-  type ModelProvider,
   type ModelRequest,
   type ModelStreamPart,
   type ModelUsage,
+  type SignOfLife,
 } from "./model.ts";
 import { parseModelName } from "./model-name.ts";
 import { type Brain, type Fault, findScript, type Step } from "./script.ts";
@@ -29,7 +30,7 @@ const help =
  * `scripted` and `scripted/inline` play the script of the conversation, `scripted/<name>` the brain of that name.
  * @example createScriptedModels({ repair: repairBrain }).serves("scripted/repair") // true
  */
-export function createScriptedModels(brains: Readonly<Record<string, Brain>>): ModelProvider {
+export function createScriptedModels(brains: Readonly<Record<string, Brain>>): ModelAdapter {
   const faults = createFaultCounter();
   const names = Object.keys(brains);
   const brainOf = (model: string): Brain | undefined => {
@@ -72,7 +73,11 @@ const inlineBrain: Brain = (conversation) => {
   return { text: `You said: ${said.slice(0, 200)}\n\n${help}` };
 };
 
-async function* playStep(step: Step, request: ModelRequest, fault: Fault | null): AsyncGenerator<ModelStreamPart> {
+async function* playStep(
+  step: Step,
+  request: ModelRequest,
+  fault: Fault | null,
+): AsyncGenerator<ModelStreamPart | SignOfLife> {
   const { abortSignal } = request;
   if (step.delayMs !== undefined) await sleep(step.delayMs, undefined, { signal: abortSignal });
   abortSignal.throwIfAborted();
@@ -101,9 +106,10 @@ function stepUsage({ usage }: Step, request: ModelRequest, content: readonly Ass
   return { input, output, cacheRead, cacheWrite, estimated: false };
 }
 
-function* playThinking(step: Step, content: AssistantPart[]): Generator<ModelStreamPart> {
+function* playThinking(step: Step, content: AssistantPart[]): Generator<ModelStreamPart | SignOfLife> {
   if (step.thinking === undefined) return;
   yield { type: "thinking_start" };
+  yield { type: "sign_of_life", characters: step.thinking.length };
   yield { type: "thinking_end" };
   content.push({ type: "thinking", text: step.thinking });
 }
@@ -113,7 +119,7 @@ async function* playText(
   chunkDelayMs: number,
   { abortSignal }: ModelRequest,
   content: AssistantPart[],
-): AsyncGenerator<ModelStreamPart> {
+): AsyncGenerator<ModelStreamPart | SignOfLife> {
   if (text === "") return;
   yield { type: "text_start" };
   for (const chunk of splitText(text)) {
