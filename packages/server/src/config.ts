@@ -165,12 +165,7 @@ function createReader(environment: Environment, problems: string[]) {
       }
       return resolve(value ?? standard());
     },
-    file(name: string): string | null {
-      const value = text(name);
-      if (value === null || isAbsolute(value)) return value;
-      problems.push(`${name} is ${quote(value)}: it must be an absolute path.`);
-      return null;
-    },
+    file: (name: string) => readFilePath(name, text(name), problems),
     databaseUrl(name: string): Secret | null {
       const value = text(name);
       // No URL parser: `postgres://user:password@/name?host=/run/postgresql` is valid for the driver alone.
@@ -187,6 +182,12 @@ function createReader(environment: Environment, problems: string[]) {
       return null;
     },
   };
+}
+
+function readFilePath(name: string, value: string | null, problems: string[]): string | null {
+  if (value === null || isAbsolute(value)) return value;
+  problems.push(`${name} is ${quote(value)}: it must be an absolute path.`);
+  return null;
 }
 
 function readSecret(name: string, value: string | null, problems: string[]): Secret | null {

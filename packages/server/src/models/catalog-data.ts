@@ -3,7 +3,7 @@
  * data; a file of the operator's overrides any of it.
  * @module
  */
-import type { ModelEntry, ModelPrice } from "./catalog.ts";
+import type { ModelEntry, ModelPrice } from "./catalog-entry.ts";
 
 const million = 1_000_000;
 

@@ -3,31 +3,9 @@ import { readFileSync } from "node:fs";
 import { z } from "zod";
 import { StartupError } from "../errors.ts";
 import { knownModels, unknownModel } from "./catalog-data.ts";
+import type { ModelEntry, ModelPrice } from "./catalog-entry.ts";
 import type { ModelUsage } from "./model.ts";
 import { compatibleModelId, parseModelName } from "./model-name.ts";
-
-/** US dollars per million tokens. */
-interface Rates {
-  /** Of input that no cache was involved in. */
-  readonly input: number;
-  readonly output: number;
-  readonly cacheRead: number;
-  readonly cacheWrite: number;
-}
-
-export interface ModelPrice extends Rates {
-  /** All rates of a request whose input, cached or not, is `above` this many tokens. */
-  readonly longPrompt?: Rates & { readonly above: number };
-}
-
-export interface ModelEntry {
-  /** Tokens of input and output together. */
-  readonly contextWindow: number;
-  /** Tokens of one answer. */
-  readonly maximumOutput: number;
-  /** Null: not known. Such a model cannot be held to a budget of money. */
-  readonly price: ModelPrice | null;
-}
 
 export interface ModelCatalog {
   /** Never fails: a model that nobody has described has the defaults, without a price. */

@@ -16,7 +16,9 @@ import {
   type SignOfLife,
 } from "./model.ts";
 import { parseModelName } from "./model-name.ts";
-import { type Brain, type Fault, findScript, type Step } from "./script.ts";
+import { type Brain, type Fault, findScript, type Step, textOf } from "./script.ts";
+import { holdsSummary } from "./script-memory.ts";
+import { answerRequest } from "./scripted-requests.ts";
 import { parseToolArguments } from "./tool-arguments.ts";
 import { estimateUsage } from "./usage.ts";
 
@@ -51,7 +53,7 @@ export function createScriptedModels(brains: Readonly<Record<string, Brain>>): M
         const known = ["inline", ...names].map((name) => `scripted/${name}`).join(", ");
         throw new ModelError("not_configured", `There is no model ${JSON.stringify(request.model)}. Known: ${known}.`);
       }
-      const step = brain(request);
+      const step = answerRequest(request) ?? brain(request);
       try {
         yield* playStep(step, request, faults.take(step.fault, request));
       } catch (error) {
@@ -68,8 +70,7 @@ const inlineBrain: Brain = (conversation) => {
   if (found.type === "script") {
     return found.steps[found.position] ?? { text: `The script has ended after ${found.steps.length} steps.` };
   }
-  const last = conversation.messages.findLast((message) => message.role === "user");
-  const said = last?.content.map((part) => (part.type === "text" ? part.text : "")).join(" ") ?? "";
+  const said = textOf(conversation.messages.findLast((message) => message.role === "user"));
   return { text: `You said: ${said.slice(0, 200)}\n\n${help}` };
 };
 
@@ -81,9 +82,7 @@ async function* playStep(
   const { abortSignal } = request;
   if (step.delayMs !== undefined) await sleep(step.delayMs, undefined, { signal: abortSignal });
   abortSignal.throwIfAborted();
-  if (fault?.kind === "rate_limited" || fault?.kind === "overloaded") {
-    throw new ModelError(fault.kind, `The script says: ${fault.kind}.`, fault.retryAfterMs);
-  }
+  await failBefore(fault, abortSignal);
   const content: AssistantPart[] = [];
   if (fault?.kind !== "empty") {
     const text = fault?.kind === "disconnect" ? halfOf(step.text ?? "") : (step.text ?? "");
@@ -98,6 +97,20 @@ async function* playStep(
     usage: stepUsage(step, request, content),
     finishReason: finishReason(fault, content),
   };
+}
+
+/** Failures before anything has arrived. */
+async function failBefore(fault: Fault | null, abortSignal: AbortSignal): Promise<void> {
+  const kind = fault?.kind;
+  if (kind === "rate_limited" || kind === "overloaded" || kind === "context_overflow") {
+    throw new ModelError(kind, `The script says: ${kind}.`, fault?.retryAfterMs);
+  }
+  if (kind === "server_error") throw new ModelError("unavailable", "The script says: server_error.");
+  if (kind !== "timeout") return;
+  // Whoever called gives up, by an abort or by a limit of its own, which aborts too.
+  await new Promise((_resolve, reject) => {
+    abortSignal.addEventListener("abort", () => reject(abortSignal.reason), { once: true });
+  });
 }
 
 function stepUsage({ usage }: Step, request: ModelRequest, content: readonly AssistantPart[]): ModelUsage {
@@ -169,6 +182,10 @@ function createFaultCounter() {
     take(fault: Fault | undefined, { model, system, messages }: ModelRequest): Fault | null {
       if (fault === undefined) return null;
       if (["malformed_arguments", "length", "refusal"].includes(fault.kind)) return fault;
+      // Not counted: another worker may hold the call that follows the compaction.
+      if (fault.kind === "context_overflow") {
+        return messages.some((message) => holdsSummary(textOf(message))) ? null : fault;
+      }
       const key = createHash("sha256")
         .update(JSON.stringify([model, system, messages]))
         .digest("base64");
