@@ -145,11 +145,11 @@ async function* playText(
 }
 
 function* playCalls(step: Step, fault: Fault | null, content: AssistantPart[]): Generator<ModelStreamPart> {
-  for (const { name, input } of step.toolCalls ?? []) {
+  const written = writtenArguments(step.toolCalls, fault?.kind);
+  for (const [index, { name }] of (step.toolCalls ?? []).entries()) {
     yield { type: "tool_call_start", toolName: name };
-    const written = JSON.stringify(input);
-    const text = fault?.kind === "malformed_arguments" ? malform(written) : written;
-    content.push({ type: "tool_call", callId: `call_${randomUUID()}`, toolName: name, ...parseToolArguments(text) });
+    const input = parseToolArguments(written[index] ?? "");
+    content.push({ type: "tool_call", callId: `call_${randomUUID()}`, toolName: name, ...input });
   }
 }
 
@@ -158,9 +158,16 @@ function finishReason(fault: Fault | null, content: readonly AssistantPart[]): F
   return content.some((part) => part.type === "tool_call") ? "tool_calls" : "stop";
 }
 
-/** What a model's arguments look like when it loses the thread: cut before the end. */
-export function malform(json: string): string {
-  return `${json.slice(0, -1)},`;
+/**
+ * Arguments as a model writes them. One that loses the thread ends all of them wrongly; one whose answer is cut at its
+ * maximum length has written half of the last.
+ */
+export function writtenArguments(calls: Step["toolCalls"], fault: string | undefined): readonly string[] {
+  return (calls ?? []).map(({ input }, index, all) => {
+    const json = JSON.stringify(input);
+    if (fault === "malformed_arguments") return `${json.slice(0, -1)},`;
+    return fault === "length" && index === all.length - 1 ? halfOf(json) : json;
+  });
 }
 
 function halfOf(text: string): string {
