@@ -74,7 +74,8 @@ describe("costs", () => {
 
   test("a binary fraction costs no millionth", () => {
     const cheap = { input: 0.1, output: 0.5, cacheRead: 0.01, cacheWrite: 0.125 };
-    for (const input of [10, 30, 70, 330, 1_230]) expect(costOf(usage({ input }), cheap)).toBe(input / 10);
+    // 23 × 0.1 + 20 × 0.01 + 1 × 0.5 is 3.0000000000000004 in binary.
+    expect(costOf(usage({ input: 43, cacheRead: 20, output: 1 }), cheap)).toBe(3);
   });
 
   test("a long prompt makes all of the request dearer", () => {
@@ -88,12 +89,14 @@ describe("costs", () => {
 test("overrides win field by field, the exact name before the beginning", () => {
   const own = createModelCatalog({
     "compatible/*": { contextWindow: 32_768, price: { input: 0, output: 0 } },
+    "qwen*": { contextWindow: 40_960 },
     "qwen3:8b": { contextWindow: 8192 },
     "claude-sonnet-5-5": { price: { input: 1, output: 2, longPrompt: { above: 10, input: 3, output: 4 } } },
     "gpt-5.5": { price: null },
     scripted: { contextWindow: 4000 },
   });
   expect(own.describe("llama")).toMatchObject({ contextWindow: 32_768, price: { input: 0, cacheRead: 0 } });
+  expect(own.describe("qwen3").contextWindow).toBe(40_960);
   expect(own.describe("compatible/qwen3:8b")).toEqual({ contextWindow: 8192, maximumOutput: 16_000, price: null });
   expect(own.describe("claude-sonnet-5-5")).toEqual({
     contextWindow: 1_000_000,

@@ -75,7 +75,7 @@ function isRefusal(status: number | undefined): boolean {
 /** Anthropic, OpenAI, vLLM, llama.cpp, Ollama, and what gateways have in front of them. */
 const overflowText = new RegExp(
   [
-    "prompt (?:is )?too long",
+    "prompt is too long",
     "input is too long",
     "context (?:length|window|size|limit)",
     "exceeds? the (?:model's )?context",

@@ -10,7 +10,10 @@ import { type ModelSource, toModelError } from "./model-failure.ts";
 import { ModelError, type ModelRequest, type ModelStreamPart, type SignOfLife } from "./model.ts";
 import { readUsage } from "./usage.ts";
 
-/** Rejects with a {@link ModelError} only. A stream that ends without the provider's own end is `unavailable`. */
+/**
+ * Rejects with a {@link ModelError} only. A stream that ends without the provider's own end is `unavailable`. Whoever
+ * leaves the stream early aborts it: that closes the connection.
+ */
 export async function* streamStep(
   model: LanguageModelV4,
   call: LanguageModelV4CallOptions,
@@ -18,11 +21,8 @@ export async function* streamStep(
   source: ModelSource,
 ): AsyncGenerator<ModelStreamPart | SignOfLife> {
   const answer = createAnswer();
-  // Aborted at the end too: it closes the connection of a stream that its reader left early.
-  const left = new AbortController();
   try {
-    const abortSignal = AbortSignal.any([request.abortSignal, left.signal]);
-    const { stream } = await model.doStream({ ...call, abortSignal });
+    const { stream } = await model.doStream({ ...call, abortSignal: request.abortSignal });
     const reader = stream.getReader();
     while (true) {
       const { done, value } = await reader.read();
@@ -39,8 +39,6 @@ export async function* streamStep(
   } catch (error) {
     if (request.abortSignal.aborted) throw new ModelError("aborted", "The model call was aborted.");
     throw toModelError(error, source);
-  } finally {
-    left.abort();
   }
 }
 

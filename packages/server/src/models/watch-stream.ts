@@ -56,6 +56,7 @@ export async function* watchStream(
     throw withUsage(error, request, progress, wait.timedOut());
   } finally {
     wait.release();
+    // Closes the connection of a stream that its reader left early.
     end.abort();
     // Not awaited: an adapter that hangs would hang here too.
     iterator?.return?.().catch(() => undefined);
