@@ -15,6 +15,7 @@ test("without variables everything has a default", () => {
     anthropic: { apiKey: null, baseUrl: null },
     openai: { apiKey: null, baseUrl: null },
     defaultModel: null,
+    models: { catalog: null, firstPartTimeoutMs: 300_000, nextPartTimeoutMs: 60_000 },
   });
 });
 
@@ -27,6 +28,8 @@ test("variables replace the defaults", () => {
     DATABASE_URL: "postgres://u:p@h/d?sslmode=require",
     OPENAI_BASE_URL: "http://127.0.0.1:8000/v1/",
     EXOLOOP_DEFAULT_MODEL: "scripted",
+    EXOLOOP_MODEL_CATALOG: "/etc/exoloop/models.json",
+    EXOLOOP_MODEL_FIRST_PART_SECONDS: "20",
   });
   expect(config).toMatchObject({
     home: "/srv/exoloop",
@@ -34,6 +37,7 @@ test("variables replace the defaults", () => {
     sandbox: "weak",
     logLevel: "debug",
     defaultModel: "scripted",
+    models: { catalog: "/etc/exoloop/models.json", firstPartTimeoutMs: 20_000, nextPartTimeoutMs: 60_000 },
   });
   expect(config.databaseUrl?.reveal()).toBe("postgres://u:p@h/d?sslmode=require");
   expect(config.openai.baseUrl).toBe("http://127.0.0.1:8000/v1");
@@ -48,6 +52,8 @@ test("all problems are told at once, each with its variable, and none with a sec
       EXOLOOP_SANDBOX: "strong",
       EXOLOOP_CONCURRENCY: "-1",
       EXOLOOP_LOG_LEVEL: "loud",
+      EXOLOOP_MODEL_CATALOG: "catalog.json",
+      EXOLOOP_MODEL_NEXT_PART_SECONDS: "0",
       DATABASE_URL: "mysql://user:hunter2@host/x",
       ANTHROPIC_API_KEY: "hunter3 with a space",
       ANTHROPIC_BASE_URL: "api.example.com",
@@ -63,12 +69,21 @@ test("all problems are told at once, each with its variable, and none with a sec
   })();
   expect(error).toBeInstanceOf(StartupError);
   const message = error instanceof Error ? error.message : "";
-  for (const name of ["HOME", "HOST", "PORT", "SANDBOX", "CONCURRENCY", "LOG_LEVEL"])
+  for (const name of [
+    "HOME",
+    "HOST",
+    "PORT",
+    "SANDBOX",
+    "CONCURRENCY",
+    "LOG_LEVEL",
+    "MODEL_CATALOG",
+    "MODEL_NEXT_PART_SECONDS",
+  ])
     expect(message).toContain(`EXOLOOP_${name} is "`);
   for (const name of ["DATABASE_URL", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"]) expect(message).toContain(`${name} `);
   expect(message).toContain("EXOLOOP_PROT is not known: did you mean EXOLOOP_PORT?");
   expect(message).not.toMatch(/hunter/);
-  expect(message.split("\n")).toHaveLength(11);
+  expect(message.split("\n")).toHaveLength(13);
 });
 
 test("a secret shows itself only when asked", () => {

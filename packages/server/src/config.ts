@@ -52,6 +52,15 @@ export interface Config {
   readonly anthropic: ProviderConfig;
   readonly openai: ProviderConfig;
   readonly defaultModel: string | null;
+  readonly models: ModelSettings;
+}
+
+export interface ModelSettings {
+  /** A file of windows and prices that override the built-in ones. */
+  readonly catalog: string | null;
+  /** Longest silence of a model before its answer begins, and within it. Milliseconds. */
+  readonly firstPartTimeoutMs: number;
+  readonly nextPartTimeoutMs: number;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -65,6 +74,9 @@ const ownVariables = [
   "EXOLOOP_CONCURRENCY",
   "EXOLOOP_LOG_LEVEL",
   "EXOLOOP_DEFAULT_MODEL",
+  "EXOLOOP_MODEL_CATALOG",
+  "EXOLOOP_MODEL_FIRST_PART_SECONDS",
+  "EXOLOOP_MODEL_NEXT_PART_SECONDS",
   // Read by the command line, which talks to a server.
   "EXOLOOP_URL",
   "EXOLOOP_API_KEY",
@@ -89,6 +101,11 @@ export function readConfig(environment: Environment): Config {
     anthropic: { apiKey: read.secret("ANTHROPIC_API_KEY"), baseUrl: read.webAddress("ANTHROPIC_BASE_URL") },
     openai: { apiKey: read.secret("OPENAI_API_KEY"), baseUrl: read.webAddress("OPENAI_BASE_URL") },
     defaultModel: read.text("EXOLOOP_DEFAULT_MODEL"),
+    models: {
+      catalog: read.file("EXOLOOP_MODEL_CATALOG"),
+      firstPartTimeoutMs: 1000 * read.integer("EXOLOOP_MODEL_FIRST_PART_SECONDS", 300, 1, 3600),
+      nextPartTimeoutMs: 1000 * read.integer("EXOLOOP_MODEL_NEXT_PART_SECONDS", 60, 1, 3600),
+    },
   };
   if (problems.length > 0)
     throw new StartupError(
@@ -148,6 +165,7 @@ function createReader(environment: Environment, problems: string[]) {
       }
       return resolve(value ?? standard());
     },
+    file: (name: string) => readFilePath(name, text(name), problems),
     databaseUrl(name: string): Secret | null {
       const value = text(name);
       // No URL parser: `postgres://user:password@/name?host=/run/postgresql` is valid for the driver alone.
@@ -164,6 +182,12 @@ function createReader(environment: Environment, problems: string[]) {
       return null;
     },
   };
+}
+
+function readFilePath(name: string, value: string | null, problems: string[]): string | null {
+  if (value === null || isAbsolute(value)) return value;
+  problems.push(`${name} is ${quote(value)}: it must be an absolute path.`);
+  return null;
 }
 
 function readSecret(name: string, value: string | null, problems: string[]): Secret | null {

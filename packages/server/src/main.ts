@@ -160,6 +160,7 @@ function modelsConfig(config: Config) {
     anthropicBaseUrl: config.anthropic.baseUrl ?? undefined,
     openaiApiKey: config.openai.apiKey?.reveal(),
     openaiBaseUrl: config.openai.baseUrl ?? undefined,
+    silence: { firstPartMs: config.models.firstPartTimeoutMs, nextPartMs: config.models.nextPartTimeoutMs },
   };
 }
 

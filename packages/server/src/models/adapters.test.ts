@@ -1,29 +1,9 @@
 /** Every adapter against the stand-in server over HTTP: the same answers, the same failures. @module */
 import { afterEach, describe, expect, test } from "vitest";
-import { ModelError, type ModelErrorKind } from "./model.ts";
-import { createModels } from "./registry.ts";
 import { collectAnswer, continueWith, modelRequest, userMessage } from "./testing/model-calls.ts";
-import { type ModelServer, type ServedStep, startModelServer } from "./testing/model-server.ts";
+import { adapters, closeServer, openAnswers, serve } from "./testing/served-models.ts";
 
-let server: ModelServer | undefined;
-afterEach(async () => {
-  await server?.close();
-  server = undefined;
-});
-
-async function serve(script: readonly ServedStep[], idleTimeoutMs?: number) {
-  server = await startModelServer({ script });
-  const models = createModels({
-    anthropicApiKey: "sk-secret",
-    anthropicBaseUrl: server.url,
-    openaiApiKey: "sk-secret",
-    openaiBaseUrl: `${server.url}/v1`,
-    idleTimeoutMs,
-  });
-  return { models, requests: server.requests };
-}
-
-const adapters = ["claude-sonnet-5-5", "openai/gpt-5.5", "openai-chat/gpt-5.5", "compatible/qwen3"];
+afterEach(closeServer);
 
 describe.each(adapters)("%s", (model) => {
   test("streams text and counts tokens, cached ones too", async () => {
@@ -96,7 +76,7 @@ describe.each(adapters)("%s", (model) => {
   test("tells why an answer ended", async () => {
     const { models } = await serve([{ text: "Too lo", fault: { kind: "length" } }]);
     expect((await collectAnswer(models, modelRequest({ model }))).finishReason).toBe("length");
-    await server?.close();
+    await closeServer();
     const refusing = await serve([{ text: "I will not.", fault: { kind: "refusal" } }]);
     expect((await collectAnswer(refusing.models, modelRequest({ model }))).finishReason).toBe("refusal");
   });
@@ -109,59 +89,8 @@ describe.each(adapters)("%s", (model) => {
     expect(usage.output).toBe(4);
   });
 
-  const longText = { text: "A text of some length, of which only the first half will ever arrive at the other end." };
-  const failures: readonly [name: string, fault: ServedStep["fault"], kind: ModelErrorKind, retryAfterMs?: number][] = [
-    ["429 with seconds", { kind: "rate_limited", retryAfterMs: 2000 }, "rate_limited", 2000],
-    [
-      "429 with milliseconds",
-      { kind: "status", status: 429, headers: { "retry-after-ms": "150", "retry-after": "9" } },
-      "rate_limited",
-      150,
-    ],
-    ["429 for lack of money", { kind: "status", status: 429, errorType: "insufficient_quota" }, "rejected"],
-    ["529", { kind: "overloaded" }, "overloaded"],
-    ["503", { kind: "status", status: 503 }, "overloaded"],
-    ["500", { kind: "status", status: 500 }, "unavailable"],
-    ["502 without JSON", { kind: "status", status: 502 }, "unavailable"],
-    ["401", { kind: "status", status: 401, message: "Incorrect key sk-secret" }, "unauthenticated"],
-    ["403", { kind: "status", status: 403 }, "unauthenticated"],
-    ["404", { kind: "status", status: 404, errorType: "not_found_error" }, "rejected"],
-    ["400", { kind: "status", status: 400, errorType: "invalid_request_error", message: "Bad: sk-secret" }, "rejected"],
-    [
-      "400, prompt too long",
-      { kind: "status", status: 400, message: "prompt is too long: 9 tokens > 8 maximum" },
-      "context_overflow",
-    ],
-    ["400, context length", { kind: "status", status: 400, errorType: "context_length_exceeded" }, "context_overflow"],
-    ["413", { kind: "status", status: 413, errorType: "request_too_large" }, "context_overflow"],
-    ["a cut connection", { kind: "disconnect" }, "unavailable"],
-    ["an answer without end", { kind: "no_finish" }, "unavailable"],
-    ["an error in the stream", { kind: "stream_error", errorType: "overloaded_error" }, "overloaded"],
-    ["an unknown error in the stream", { kind: "stream_error", errorType: "server_error" }, "unavailable"],
-  ];
-  test.each(failures)("%s", async (_name, fault, kind, retryAfterMs) => {
-    const { models, requests } = await serve([{ ...longText, fault }]);
-    const error = await collectAnswer(models, modelRequest({ model })).catch((reason: unknown) => reason);
-    expect(error).toBeInstanceOf(ModelError);
-    expect(error).toMatchObject({ kind, retryAfterMs });
-    expect(String(error)).not.toContain("sk-secret");
-    expect(String(error)).not.toContain("Hello.");
-    expect(requests.length, "nobody but the loop retries").toBe(1);
-    if (fault?.kind === "disconnect")
-      expect((await collectAnswer(models, modelRequest({ model }))).text).toBe(longText.text);
-  });
-
-  test("gives up on a silent server", async () => {
-    const { models } = await serve([{ text: "Never.", fault: { kind: "silence" } }], 100);
-    const failed = collectAnswer(models, modelRequest({ model }));
-    await expect(failed).rejects.toMatchObject({
-      kind: "unavailable",
-      message: expect.stringContaining("sent nothing"),
-    });
-  });
-
   test("stops when it is aborted, before and within the stream", async () => {
-    const { models, requests } = await serve([{ ...longText, chunkDelayMs: 20 }]);
+    const { models, requests } = await serve([{ text: "word ".repeat(20), chunkDelayMs: 20 }]);
     const abort = new AbortController();
     const request = modelRequest({ model, abortSignal: abort.signal });
     const stream = models.stream(request)[Symbol.asyncIterator]();
@@ -176,18 +105,7 @@ describe.each(adapters)("%s", (model) => {
   test("closes the connection of a stream that is left early", async () => {
     const { models } = await serve([{ text: "word ".repeat(2000), chunkDelayMs: 10 }]);
     for await (const part of models.stream(modelRequest({ model }))) if (part.type === "text_delta") break;
-    await expect.poll(() => server?.openAnswers()).toBe(0);
-  });
-
-  test("says that nobody listens", async () => {
-    const { models } = await serve([]);
-    await server?.close();
-    server = undefined;
-    const failed = collectAnswer(models, modelRequest({ model }));
-    await expect(failed).rejects.toMatchObject({
-      kind: "unavailable",
-      message: expect.stringContaining("ECONNREFUSED"),
-    });
+    await expect.poll(openAnswers).toBe(0);
   });
 });
 
@@ -226,8 +144,7 @@ test("another provider's transcript is no obstacle", async () => {
       expect((await collectAnswer(models, modelRequest({ model: to, messages }))).text, `${from} to ${to}`).toBe(
         "Carried on.",
       );
-      await server?.close();
+      await closeServer();
     }
   }
-  server = undefined;
 });

@@ -2,16 +2,15 @@
 import { createAnthropic } from "@ai-sdk/anthropic";
 import { getModelCapabilities } from "@ai-sdk/anthropic/internal";
 import { toReasoning } from "./effort.ts";
-import type { ModelProvider } from "./model.ts";
+import type { ModelAdapter } from "./model.ts";
 import { parseModelName } from "./model-name.ts";
 import { toFunctionTools, toPrompt } from "./prompt.ts";
-import { defaultIdleTimeoutMs, streamStep } from "./step-stream.ts";
+import { streamStep } from "./step-stream.ts";
 
 export interface AnthropicSettings {
   readonly apiKey: string;
   /** With or without `/v1`. */
   readonly baseUrl?: string | undefined;
-  readonly idleTimeoutMs?: number | undefined;
 }
 
 /** Newest first within each size. */
@@ -27,8 +26,8 @@ const offered = [
 const cacheBreakpoint = { anthropic: { cacheControl: { type: "ephemeral" } } };
 
 /** @example createAnthropicModels({ apiKey }).stream({ model: "claude-sonnet-5-5", … }) */
-export function createAnthropicModels(settings: AnthropicSettings): ModelProvider {
-  const { apiKey, idleTimeoutMs = defaultIdleTimeoutMs } = settings;
+export function createAnthropicModels(settings: AnthropicSettings): ModelAdapter {
+  const { apiKey } = settings;
   const anthropic = createAnthropic({ apiKey, baseURL: anthropicBaseUrl(settings.baseUrl) });
   return {
     serves: (model) => parseModelName(model)?.family === "anthropic",
@@ -50,7 +49,7 @@ export function createAnthropicModels(settings: AnthropicSettings): ModelProvide
         },
       };
       const source = { label: "Anthropic", keyVariable: "ANTHROPIC_API_KEY", modelId };
-      return streamStep(anthropic(modelId), call, request, { source, idleTimeoutMs });
+      return streamStep(anthropic(modelId), call, request, source);
     },
   };
 }

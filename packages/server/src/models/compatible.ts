@@ -2,17 +2,16 @@
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import { z } from "zod";
 import { toReasoning } from "./effort.ts";
-import { ModelError, type ModelProvider } from "./model.ts";
+import { ModelError, type ModelAdapter } from "./model.ts";
 import { toModelError } from "./model-failure.ts";
 import { compatibleModelId } from "./model-name.ts";
 import { defaultPromptOptions, toFunctionTools, toPrompt } from "./prompt.ts";
-import { defaultIdleTimeoutMs, streamStep } from "./step-stream.ts";
+import { streamStep } from "./step-stream.ts";
 
 export interface CompatibleSettings {
   /** With its path: `http://localhost:11434/v1`. */
   readonly baseUrl: string;
   readonly apiKey?: string | undefined;
-  readonly idleTimeoutMs?: number | undefined;
 }
 
 const label = "The server at OPENAI_BASE_URL";
@@ -20,8 +19,8 @@ const keyVariable = "OPENAI_API_KEY";
 const listTimeoutMs = 5000;
 
 /** @example createCompatibleModels({ baseUrl }).stream({ model: "compatible/qwen3:8b", … }) */
-export function createCompatibleModels(settings: CompatibleSettings): ModelProvider {
-  const { baseUrl, apiKey, idleTimeoutMs = defaultIdleTimeoutMs } = settings;
+export function createCompatibleModels(settings: CompatibleSettings): ModelAdapter {
+  const { baseUrl, apiKey } = settings;
   const key = apiKey === undefined ? {} : { apiKey };
   const server = createOpenAICompatible({ name: "compatible", baseURL: baseUrl, includeUsage: true, ...key });
   return {
@@ -34,7 +33,7 @@ export function createCompatibleModels(settings: CompatibleSettings): ModelProvi
         tools: toFunctionTools(request.tools),
         ...toReasoning(request.effort),
       };
-      return streamStep(server(modelId), call, request, { source: { label, keyVariable, modelId }, idleTimeoutMs });
+      return streamStep(server(modelId), call, request, { label, keyVariable, modelId });
     },
   };
 }

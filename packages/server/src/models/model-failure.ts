@@ -54,7 +54,8 @@ export function toModelError(error: unknown, source: ModelSource): ModelError {
 function failureKind({ status, codes, text, connection }: Failure): ModelErrorKind {
   const says = (pattern: RegExp) => codes.some((code) => pattern.test(code));
   const overflow =
-    says(/context_length|context_size|request_too_large/) || (isRefusal(status) && overflowText.test(text));
+    says(/context_length|context_size|context_window|max_prompt_tokens|request_too_large/) ||
+    (isRefusal(status) && overflowText.test(text));
   if (overflow || status === 413) return "context_overflow";
   if (says(/insufficient_quota|billing/)) return "rejected";
   if (status === 401 || status === 403 || says(/authentication|permission|invalid_api_key/)) return "unauthenticated";
@@ -71,8 +72,21 @@ function isRefusal(status: number | undefined): boolean {
   return status === undefined || status === 400 || status === 422 || status === 500;
 }
 
-const overflowText =
-  /prompt is too long|input is too long|context (?:length|window|size)|exceeds? the (?:model's )?context/i;
+/** Anthropic, OpenAI, vLLM, llama.cpp, Ollama, and what gateways have in front of them. */
+const overflowText = new RegExp(
+  [
+    "prompt is too long",
+    "input is too long",
+    "context (?:length|window|size|limit)",
+    "exceeds? the (?:model's )?context",
+    "maximum (?:allowed )?(?:prompt|input) length",
+    "input token count.{0,40}exceeds",
+    "token count of \\d+ exceeds the limit",
+    "exceeded model token limit",
+    "reduce the length of the (?:messages|input|prompt)",
+  ].join("|"),
+  "i",
+);
 
 function describeFailure(kind: ModelErrorKind, { status, codes, connection }: Failure, source: ModelSource): string {
   const facts = [status === undefined ? null : `HTTP ${status}`, codes[0] ?? null, connection ?? null];

@@ -85,6 +85,13 @@ export type ModelStreamPart =
       readonly finishReason: FinishReason;
     };
 
+/** Something arrived that nobody is told of: a ping, a piece of a thought or of a call's arguments. */
+export interface SignOfLife {
+  readonly type: "sign_of_life";
+  /** How much of the answer it was. */
+  readonly characters: number;
+}
+
 export type ModelErrorKind =
   /** 429. */
   | "rate_limited"
@@ -106,20 +113,29 @@ export class ModelError extends Error {
   readonly kind: ModelErrorKind;
   /** The provider's Retry-After, in milliseconds. */
   readonly retryAfterMs: number | undefined;
-  constructor(kind: ModelErrorKind, message: string, retryAfterMs?: number) {
+  /** What the attempt used, estimated, where the provider may charge for it. Undefined: it was refused unread. */
+  readonly usage: ModelUsage | undefined;
+  constructor(kind: ModelErrorKind, message: string, retryAfterMs?: number, usage?: ModelUsage) {
     super(message);
     this.kind = kind;
     this.retryAfterMs = retryAfterMs;
+    this.usage = usage;
   }
   get retryable(): boolean {
     return this.kind === "rate_limited" || this.kind === "overloaded" || this.kind === "unavailable";
   }
 }
 
+/** All models of an installation. Bounds every silence, and tells with every failure what it used. */
 export interface ModelProvider {
   /** Whether this provider serves the model of this name. */
   serves(model: string): boolean;
   /** Model names that it offers, for the API's list and for completion; may be incomplete. */
   list(): readonly { readonly id: string; readonly displayName: string }[];
   stream(request: ModelRequest): AsyncIterable<ModelStreamPart>;
+}
+
+/** The models behind one protocol. Knows no limits of time: the registry watches its stream. */
+export interface ModelAdapter extends Omit<ModelProvider, "stream"> {
+  stream(request: ModelRequest): AsyncIterable<ModelStreamPart | SignOfLife>;
 }

@@ -1,16 +1,15 @@
 /** OpenAI through the Responses API, or through Chat Completions where the name says `openai-chat/`. @module */
 import { createOpenAI } from "@ai-sdk/openai";
 import { toReasoning } from "./effort.ts";
-import type { ModelProvider } from "./model.ts";
+import type { ModelAdapter } from "./model.ts";
 import { parseModelName } from "./model-name.ts";
 import { defaultPromptOptions, toFunctionTools, toPrompt } from "./prompt.ts";
-import { defaultIdleTimeoutMs, streamStep } from "./step-stream.ts";
+import { streamStep } from "./step-stream.ts";
 
 export interface OpenAISettings {
   readonly apiKey: string;
   /** With `/v1`. */
   readonly baseUrl?: string | undefined;
-  readonly idleTimeoutMs?: number | undefined;
 }
 
 const offered = [
@@ -21,8 +20,8 @@ const offered = [
 ];
 
 /** @example createOpenAIModels({ apiKey }).stream({ model: "openai-chat/gpt-5.5", … }) */
-export function createOpenAIModels(settings: OpenAISettings): ModelProvider {
-  const { apiKey, baseUrl = "https://api.openai.com/v1", idleTimeoutMs = defaultIdleTimeoutMs } = settings;
+export function createOpenAIModels(settings: OpenAISettings): ModelAdapter {
+  const { apiKey, baseUrl = "https://api.openai.com/v1" } = settings;
   const openai = createOpenAI({ apiKey, baseURL: baseUrl });
   return {
     serves: (model) => ["openai", "openai-chat"].includes(parseModelName(model)?.family ?? ""),
@@ -42,10 +41,7 @@ export function createOpenAIModels(settings: OpenAISettings): ModelProvider {
         },
       };
       const source = { label: "OpenAI", keyVariable: "OPENAI_API_KEY", modelId };
-      return streamStep(chat ? openai.chat(modelId) : openai.responses(modelId), call, request, {
-        source,
-        idleTimeoutMs,
-      });
+      return streamStep(chat ? openai.chat(modelId) : openai.responses(modelId), call, request, source);
     },
   };
 }

@@ -2,10 +2,11 @@
 import { createAnthropicModels } from "./anthropic.ts";
 import { repairBrain } from "./brains/repair.ts";
 import { createCompatibleModels, firstCompatibleModel } from "./compatible.ts";
-import { ModelError, type ModelProvider } from "./model.ts";
+import { type ModelAdapter, ModelError, type ModelProvider } from "./model.ts";
 import { parseModelName } from "./model-name.ts";
 import { createOpenAIModels } from "./openai.ts";
 import { createScriptedModels } from "./scripted-model.ts";
+import { type SilenceLimits, watchStream } from "./watch-stream.ts";
 
 /** What the environment says about models: ANTHROPIC_API_KEY, ANTHROPIC_BASE_URL, OPENAI_API_KEY, OPENAI_BASE_URL. */
 export interface ModelsConfig {
@@ -13,15 +14,20 @@ export interface ModelsConfig {
   readonly anthropicBaseUrl?: string | undefined;
   readonly openaiApiKey?: string | undefined;
   readonly openaiBaseUrl?: string | undefined;
-  /** Longest silence of a model, in milliseconds; two minutes if not given. */
-  readonly idleTimeoutMs?: number | undefined;
+  /** Five minutes before an answer, one within it, if not given. */
+  readonly silence?: SilenceLimits | undefined;
 }
 
+const defaultSilence: SilenceLimits = { firstPartMs: 300_000, nextPartMs: 60_000 };
+
 /**
- * The first provider that serves a name gets the call.
+ * The first adapter that serves a name gets the call.
  * @example createModelRegistry([createScriptedModels({})]).serves("scripted") // true
  */
-export function createModelRegistry(providers: readonly ModelProvider[]): ModelProvider {
+export function createModelRegistry(
+  providers: readonly ModelAdapter[],
+  silence: SilenceLimits = defaultSilence,
+): ModelProvider {
   const find = (model: string) => providers.find((provider) => provider.serves(model));
   return {
     serves: (model) => find(model) !== undefined,
@@ -29,25 +35,25 @@ export function createModelRegistry(providers: readonly ModelProvider[]): ModelP
     async *stream(request) {
       const provider = find(request.model);
       if (provider === undefined) throw notConfigured(request.model, providers);
-      yield* provider.stream(request);
+      yield* watchStream((watched) => provider.stream(watched), request, silence);
     },
   };
 }
 
 /** Providers that have a key, the scripted model, and the server at OPENAI_BASE_URL if that is not OpenAI's own. */
 export function createModels(config: ModelsConfig): ModelProvider {
-  const { anthropicApiKey, anthropicBaseUrl, openaiApiKey, openaiBaseUrl, idleTimeoutMs } = withoutBlanks(config);
-  const providers = [createScriptedModels({ repair: repairBrain })];
+  const { anthropicApiKey, anthropicBaseUrl, openaiApiKey, openaiBaseUrl, silence } = withoutBlanks(config);
+  const providers: ModelAdapter[] = [createScriptedModels({ repair: repairBrain })];
   if (anthropicApiKey !== undefined) {
-    providers.push(createAnthropicModels({ apiKey: anthropicApiKey, baseUrl: anthropicBaseUrl, idleTimeoutMs }));
+    providers.push(createAnthropicModels({ apiKey: anthropicApiKey, baseUrl: anthropicBaseUrl }));
   }
   if (openaiApiKey !== undefined) {
-    providers.push(createOpenAIModels({ apiKey: openaiApiKey, baseUrl: openaiBaseUrl, idleTimeoutMs }));
+    providers.push(createOpenAIModels({ apiKey: openaiApiKey, baseUrl: openaiBaseUrl }));
   }
   if (openaiBaseUrl !== undefined && !isOpenAI(openaiBaseUrl)) {
-    providers.push(createCompatibleModels({ baseUrl: openaiBaseUrl, apiKey: openaiApiKey, idleTimeoutMs }));
+    providers.push(createCompatibleModels({ baseUrl: openaiBaseUrl, apiKey: openaiApiKey }));
   }
-  return createModelRegistry(providers);
+  return createModelRegistry(providers, silence);
 }
 
 /**
@@ -81,7 +87,7 @@ const requiredVariables = {
   compatible: "OPENAI_BASE_URL",
 } as const;
 
-function notConfigured(model: string, providers: readonly ModelProvider[]): ModelError {
+function notConfigured(model: string, providers: readonly ModelAdapter[]): ModelError {
   const name = JSON.stringify(model.slice(0, 200));
   const family = parseModelName(model)?.family;
   if (family !== undefined && family !== "scripted") {

@@ -1,16 +1,29 @@
 /** What the scripted model plays: steps written by a person, or decided by a program. @module */
 import { z } from "zod";
 import type { ToolDefinition, TranscriptMessage } from "./model.ts";
+import { findSource } from "./script-memory.ts";
 
 const milliseconds = (longest: number) => z.number().int().min(0).max(longest);
 const tokens = z.number().int().min(0).max(1e9);
 
 const fault = z.strictObject({
   /**
-   * Failures of the call: rate_limited, overloaded, disconnect (half of the step arrives, then the connection ends),
-   * empty (an answer without content). Kinds of answer: malformed_arguments, length, refusal.
+   * Failures of the call: rate_limited, overloaded, server_error, timeout (nothing arrives until the call is given up),
+   * disconnect (half of the step arrives, then the connection ends), empty (an answer without content). Kinds of answer:
+   * malformed_arguments, length, refusal. context_overflow fails until the conversation has been compacted.
    */
-  kind: z.enum(["rate_limited", "overloaded", "disconnect", "malformed_arguments", "length", "refusal", "empty"]),
+  kind: z.enum([
+    "rate_limited",
+    "overloaded",
+    "server_error",
+    "timeout",
+    "disconnect",
+    "context_overflow",
+    "malformed_arguments",
+    "length",
+    "refusal",
+    "empty",
+  ]),
   retryAfterMs: milliseconds(600_000).optional(),
   /** How many attempts fail before the step is played. Kinds of answer are played every time. */
   times: z.number().int().min(1).max(100).default(1),
@@ -33,11 +46,26 @@ const step = z.strictObject({
   fault: fault.optional(),
 });
 
-const script = z.array(step).min(1).max(1000);
+const steps = z.array(step).min(1).max(1000);
+
+const grade = z.strictObject({
+  result: z.enum(["satisfied", "needs_revision", "failed"]),
+  explanation: z.string().max(10_000).default(""),
+});
+
+/** The longer form of a script. What it does not say of a compaction or a grading has a default. */
+const script = z.strictObject({
+  steps,
+  /** The n-th evaluation of an outcome is answered with the n-th; later ones and missing ones are satisfied. */
+  grades: z.array(grade).max(100).default([]),
+  /** How each compaction is answered; its text is the model's own. */
+  compaction: step.pick({ usage: true, delayMs: true, chunkDelayMs: true, fault: true }).default({}),
+});
 
 /** One answer of the scripted model. @example { text: "I look.", toolCalls: [{ name: "bash", input: { command: "ls" } }] } */
 export type Step = z.input<typeof step>;
 export type Fault = z.input<typeof fault>;
+export type Grade = z.output<typeof grade>;
 
 /** What a brain decides from. */
 export interface Conversation {
@@ -51,23 +79,34 @@ export type Brain = (conversation: Conversation) => Step;
 export type FoundScript =
   | { readonly type: "none" }
   | { readonly type: "invalid"; readonly problem: string }
-  /** `position`: the step that is due. */
-  | { readonly type: "script"; readonly steps: readonly Step[]; readonly position: number };
+  | {
+      readonly type: "script";
+      readonly steps: readonly Step[];
+      readonly grades: readonly Grade[];
+      readonly compaction: Omit<Step, "text" | "thinking" | "toolCalls">;
+      /** The step that is due. */
+      readonly position: number;
+    };
 
-const fence = /^```script[ \t]*\r?\n([\s\S]*?)^```[ \t]*$/gm;
-
-/** The last ```script block of the user's messages. The step due is the number of answers since that message. */
-export function findScript({ messages }: Conversation): FoundScript {
+/**
+ * The last ```script block of the user's messages. The step due is the number of answers since that message; where the
+ * message is what a compaction has left, those that its summary counts come on top.
+ */
+export function findScript({ messages }: Pick<Conversation, "messages">): FoundScript {
   for (let index = messages.length - 1; index >= 0; index--) {
     const message = messages[index];
     if (message?.role !== "user") continue;
-    const text = message.content.map((part) => (part.type === "text" ? part.text : "")).join("\n");
-    const source = [...text.matchAll(fence)].at(-1)?.[1];
-    if (source === undefined) continue;
-    const position = messages.slice(index).filter((later) => later.role === "assistant").length;
-    return readScript(source, position);
+    const found = findSource(textOf(message));
+    if (found === null) continue;
+    const answers = messages.slice(index).filter((later) => later.role === "assistant").length;
+    return readScript(found.source, found.played + answers);
   }
   return { type: "none" };
+}
+
+export function textOf(message: TranscriptMessage | undefined): string {
+  if (message?.role !== "user") return "";
+  return message.content.map((part) => (part.type === "text" ? part.text : "")).join("\n");
 }
 
 function readScript(source: string, position: number): FoundScript {
@@ -77,9 +116,17 @@ function readScript(source: string, position: number): FoundScript {
   } catch (error) {
     return { type: "invalid", problem: error instanceof Error ? error.message.slice(0, 200) : "It is not JSON." };
   }
-  const parsed = script.safeParse(value);
-  if (parsed.success) return { type: "script", steps: parsed.data, position };
+  const parsed = isLongForm(value) ? script.safeParse(value) : steps.safeParse(value);
+  if (parsed.success) {
+    const { data } = parsed;
+    const read = Array.isArray(data) ? { steps: data, grades: [], compaction: {} } : data;
+    return { type: "script", ...read, position };
+  }
   const issue = parsed.error.issues[0];
   const place = issue?.path.length ? `at ${issue.path.join(".")}: ` : "";
   return { type: "invalid", problem: `${place}${issue?.message ?? "It is not an array of steps."}` };
+}
+
+function isLongForm(value: unknown): boolean {
+  return typeof value === "object" && value !== null && "steps" in value;
 }

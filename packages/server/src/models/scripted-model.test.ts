@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { ModelProvider, TranscriptMessage } from "./model.ts";
+import type { ModelAdapter, TranscriptMessage } from "./model.ts";
 import { createScriptedModels, splitText } from "./scripted-model.ts";
 import { collectAnswer, continueWith, modelRequest, userMessage } from "./testing/model-calls.ts";
 
@@ -9,7 +9,7 @@ function scriptMessage(steps: unknown): TranscriptMessage {
   return userMessage(`Play this.\n\n\`\`\`script\n${JSON.stringify(steps, null, 2)}\n\`\`\`\n`);
 }
 
-function play(steps: unknown, provider: ModelProvider = models) {
+function play(steps: unknown, provider: ModelAdapter = models) {
   return collectAnswer(provider, modelRequest({ model: "scripted", messages: [scriptMessage(steps)] }));
 }
 
@@ -95,9 +95,12 @@ test("other faults", async () => {
   const toolCalls = [{ name: "bash", input: { command: "ls" } }];
   const text = "Half of this is lost.";
   await expect(play([{ text, fault: { kind: "overloaded" } }])).rejects.toMatchObject({ kind: "overloaded" });
+  await expect(play([{ text, fault: { kind: "server_error" } }])).rejects.toMatchObject({ kind: "unavailable" });
   await expect(play([{ text, fault: { kind: "disconnect" } }])).rejects.toMatchObject({ kind: "unavailable" });
   expect((await play([{ text, fault: { kind: "empty" } }])).content).toEqual([]);
   expect((await play([{ text, fault: { kind: "length" } }])).finishReason).toBe("length");
+  const cut = await play([{ toolCalls: [...toolCalls, ...toolCalls], fault: { kind: "length" } }]);
+  expect(cut.content).toMatchObject([{ input: { command: "ls" } }, { input: null, malformed: '{"comman' }]);
   expect((await play([{ text, fault: { kind: "refusal" } }])).finishReason).toBe("refusal");
   const malformed = await play([{ toolCalls, fault: { kind: "malformed_arguments" } }]);
   expect(malformed.content).toMatchObject([{ type: "tool_call", input: null, malformed: '{"command":"ls",' }]);

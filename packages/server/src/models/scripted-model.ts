@@ -8,14 +8,17 @@ import { setTimeout as sleep } from "node:timers/promises";
 import {
   type AssistantPart,
   type FinishReason,
+  type ModelAdapter,
   ModelError,
-  type ModelProvider,
   type ModelRequest,
   type ModelStreamPart,
   type ModelUsage,
+  type SignOfLife,
 } from "./model.ts";
 import { parseModelName } from "./model-name.ts";
-import { type Brain, type Fault, findScript, type Step } from "./script.ts";
+import { type Brain, type Fault, findScript, type Step, textOf } from "./script.ts";
+import { holdsSummary } from "./script-memory.ts";
+import { answerRequest } from "./scripted-requests.ts";
 import { parseToolArguments } from "./tool-arguments.ts";
 import { estimateUsage } from "./usage.ts";
 
@@ -29,7 +32,7 @@ const help =
  * `scripted` and `scripted/inline` play the script of the conversation, `scripted/<name>` the brain of that name.
  * @example createScriptedModels({ repair: repairBrain }).serves("scripted/repair") // true
  */
-export function createScriptedModels(brains: Readonly<Record<string, Brain>>): ModelProvider {
+export function createScriptedModels(brains: Readonly<Record<string, Brain>>): ModelAdapter {
   const faults = createFaultCounter();
   const names = Object.keys(brains);
   const brainOf = (model: string): Brain | undefined => {
@@ -50,7 +53,7 @@ export function createScriptedModels(brains: Readonly<Record<string, Brain>>): M
         const known = ["inline", ...names].map((name) => `scripted/${name}`).join(", ");
         throw new ModelError("not_configured", `There is no model ${JSON.stringify(request.model)}. Known: ${known}.`);
       }
-      const step = brain(request);
+      const step = answerRequest(request) ?? brain(request);
       try {
         yield* playStep(step, request, faults.take(step.fault, request));
       } catch (error) {
@@ -67,18 +70,19 @@ const inlineBrain: Brain = (conversation) => {
   if (found.type === "script") {
     return found.steps[found.position] ?? { text: `The script has ended after ${found.steps.length} steps.` };
   }
-  const last = conversation.messages.findLast((message) => message.role === "user");
-  const said = last?.content.map((part) => (part.type === "text" ? part.text : "")).join(" ") ?? "";
+  const said = textOf(conversation.messages.findLast((message) => message.role === "user"));
   return { text: `You said: ${said.slice(0, 200)}\n\n${help}` };
 };
 
-async function* playStep(step: Step, request: ModelRequest, fault: Fault | null): AsyncGenerator<ModelStreamPart> {
+async function* playStep(
+  step: Step,
+  request: ModelRequest,
+  fault: Fault | null,
+): AsyncGenerator<ModelStreamPart | SignOfLife> {
   const { abortSignal } = request;
   if (step.delayMs !== undefined) await sleep(step.delayMs, undefined, { signal: abortSignal });
   abortSignal.throwIfAborted();
-  if (fault?.kind === "rate_limited" || fault?.kind === "overloaded") {
-    throw new ModelError(fault.kind, `The script says: ${fault.kind}.`, fault.retryAfterMs);
-  }
+  await failBefore(fault, abortSignal);
   const content: AssistantPart[] = [];
   if (fault?.kind !== "empty") {
     const text = fault?.kind === "disconnect" ? halfOf(step.text ?? "") : (step.text ?? "");
@@ -95,15 +99,30 @@ async function* playStep(step: Step, request: ModelRequest, fault: Fault | null)
   };
 }
 
+/** Failures before anything has arrived. */
+async function failBefore(fault: Fault | null, abortSignal: AbortSignal): Promise<void> {
+  const kind = fault?.kind;
+  if (kind === "rate_limited" || kind === "overloaded" || kind === "context_overflow") {
+    throw new ModelError(kind, `The script says: ${kind}.`, fault?.retryAfterMs);
+  }
+  if (kind === "server_error") throw new ModelError("unavailable", "The script says: server_error.");
+  if (kind !== "timeout") return;
+  // Whoever called gives up, by an abort or by a limit of its own, which aborts too.
+  await new Promise((_resolve, reject) => {
+    abortSignal.addEventListener("abort", () => reject(abortSignal.reason), { once: true });
+  });
+}
+
 function stepUsage({ usage }: Step, request: ModelRequest, content: readonly AssistantPart[]): ModelUsage {
   if (usage === undefined) return estimateUsage(request, content);
   const { input, output, cacheRead = 0, cacheWrite = 0 } = usage;
   return { input, output, cacheRead, cacheWrite, estimated: false };
 }
 
-function* playThinking(step: Step, content: AssistantPart[]): Generator<ModelStreamPart> {
+function* playThinking(step: Step, content: AssistantPart[]): Generator<ModelStreamPart | SignOfLife> {
   if (step.thinking === undefined) return;
   yield { type: "thinking_start" };
+  yield { type: "sign_of_life", characters: step.thinking.length };
   yield { type: "thinking_end" };
   content.push({ type: "thinking", text: step.thinking });
 }
@@ -113,7 +132,7 @@ async function* playText(
   chunkDelayMs: number,
   { abortSignal }: ModelRequest,
   content: AssistantPart[],
-): AsyncGenerator<ModelStreamPart> {
+): AsyncGenerator<ModelStreamPart | SignOfLife> {
   if (text === "") return;
   yield { type: "text_start" };
   for (const chunk of splitText(text)) {
@@ -126,11 +145,11 @@ async function* playText(
 }
 
 function* playCalls(step: Step, fault: Fault | null, content: AssistantPart[]): Generator<ModelStreamPart> {
-  for (const { name, input } of step.toolCalls ?? []) {
+  const written = writtenArguments(step.toolCalls, fault?.kind);
+  for (const [index, { name }] of (step.toolCalls ?? []).entries()) {
     yield { type: "tool_call_start", toolName: name };
-    const written = JSON.stringify(input);
-    const text = fault?.kind === "malformed_arguments" ? malform(written) : written;
-    content.push({ type: "tool_call", callId: `call_${randomUUID()}`, toolName: name, ...parseToolArguments(text) });
+    const input = parseToolArguments(written[index] ?? "");
+    content.push({ type: "tool_call", callId: `call_${randomUUID()}`, toolName: name, ...input });
   }
 }
 
@@ -139,9 +158,16 @@ function finishReason(fault: Fault | null, content: readonly AssistantPart[]): F
   return content.some((part) => part.type === "tool_call") ? "tool_calls" : "stop";
 }
 
-/** What a model's arguments look like when it loses the thread: cut before the end. */
-export function malform(json: string): string {
-  return `${json.slice(0, -1)},`;
+/**
+ * Arguments as a model writes them. One that loses the thread ends all of them wrongly; one whose answer is cut at its
+ * maximum length has written half of the last.
+ */
+export function writtenArguments(calls: Step["toolCalls"], fault: string | undefined): readonly string[] {
+  return (calls ?? []).map(({ input }, index, all) => {
+    const json = JSON.stringify(input);
+    if (fault === "malformed_arguments") return `${json.slice(0, -1)},`;
+    return fault === "length" && index === all.length - 1 ? halfOf(json) : json;
+  });
 }
 
 function halfOf(text: string): string {
@@ -163,6 +189,10 @@ function createFaultCounter() {
     take(fault: Fault | undefined, { model, system, messages }: ModelRequest): Fault | null {
       if (fault === undefined) return null;
       if (["malformed_arguments", "length", "refusal"].includes(fault.kind)) return fault;
+      // Not counted: another worker may hold the call that follows the compaction.
+      if (fault.kind === "context_overflow") {
+        return messages.some((message) => holdsSummary(textOf(message))) ? null : fault;
+      }
       const key = createHash("sha256")
         .update(JSON.stringify([model, system, messages]))
         .digest("base64");

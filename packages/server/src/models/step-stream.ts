@@ -7,44 +7,44 @@
 import type { LanguageModelV4, LanguageModelV4CallOptions, LanguageModelV4StreamPart } from "@ai-sdk/provider";
 import { addPart, answerContent, createAnswer } from "./answer.ts";
 import { type ModelSource, toModelError } from "./model-failure.ts";
-import { ModelError, type ModelRequest, type ModelStreamPart } from "./model.ts";
+import { ModelError, type ModelRequest, type ModelStreamPart, type SignOfLife } from "./model.ts";
 import { readUsage } from "./usage.ts";
 
-export const defaultIdleTimeoutMs = 120_000;
-
-export interface StepStreamOptions {
-  readonly source: ModelSource;
-  /** Longest silence before and within the stream, in milliseconds. */
-  readonly idleTimeoutMs: number;
-}
-
-/** Rejects with a {@link ModelError} only. A stream that ends without the provider's own end is `unavailable`. */
+/**
+ * Rejects with a {@link ModelError} only. A stream that ends without the provider's own end is `unavailable`. Whoever
+ * leaves the stream early aborts it: that closes the connection.
+ */
 export async function* streamStep(
   model: LanguageModelV4,
   call: LanguageModelV4CallOptions,
   request: ModelRequest,
-  options: StepStreamOptions,
-): AsyncGenerator<ModelStreamPart> {
-  const guard = guardStream(request.abortSignal, options);
+  source: ModelSource,
+): AsyncGenerator<ModelStreamPart | SignOfLife> {
   const answer = createAnswer();
   try {
-    const { stream } = await guard.wait(model.doStream({ ...call, abortSignal: guard.signal }));
+    const { stream } = await model.doStream({ ...call, abortSignal: request.abortSignal });
     const reader = stream.getReader();
     while (true) {
-      const { done, value } = await guard.wait(reader.read());
-      if (done) throw new ModelError("unavailable", `${options.source.label} ended its answer before it was complete.`);
+      const { done, value } = await reader.read();
+      if (done) throw new ModelError("unavailable", `${source.label} ended its answer before it was complete.`);
       if (value.type === "finish") {
-        yield finishStep(value, answerContent(answer), request, options.source);
+        yield finishStep(value, answerContent(answer), request, source);
         return;
       }
-      if (value.type === "error") throw toModelError(value.error, options.source);
-      yield* addPart(answer, value);
+      if (value.type === "error") throw toModelError(value.error, source);
+      const told = addPart(answer, value);
+      if (told.length === 0) yield signOfLife(value);
+      yield* told;
     }
   } catch (error) {
-    throw guard.failure() ?? toModelError(error, options.source);
-  } finally {
-    guard.release();
+    if (request.abortSignal.aborted) throw new ModelError("aborted", "The model call was aborted.");
+    throw toModelError(error, source);
   }
+}
+
+function signOfLife(part: LanguageModelV4StreamPart): SignOfLife {
+  const counts = part.type === "reasoning-delta" || part.type === "tool-input-delta";
+  return { type: "sign_of_life", characters: counts ? part.delta.length : 0 };
 }
 
 function finishStep(
@@ -72,41 +72,4 @@ function finishStep(
     default:
       return finish("other");
   }
-}
-
-/** Ends a wait that lasts too long or is aborted, whatever the provider's stream does about it. */
-function guardStream(abortSignal: AbortSignal, { idleTimeoutMs, source }: StepStreamOptions) {
-  const idle = new AbortController();
-  const signal = AbortSignal.any([abortSignal, idle.signal]);
-  const cut = new Promise<never>((_resolve, reject) => {
-    if (signal.aborted) reject(signal.reason);
-    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-  });
-  cut.catch(() => undefined);
-  let timer: NodeJS.Timeout | undefined;
-  return {
-    signal,
-    async wait<Value>(started: PromiseLike<Value>): Promise<Value> {
-      const work = Promise.resolve(started);
-      timer = setTimeout(() => idle.abort(), idleTimeoutMs);
-      // The loser of the race rejects later, with nobody listening.
-      work.catch(() => undefined);
-      try {
-        return await Promise.race([cut, work]);
-      } finally {
-        clearTimeout(timer);
-      }
-    },
-    failure(): ModelError | null {
-      if (abortSignal.aborted) return new ModelError("aborted", "The model call was aborted.");
-      if (!idle.signal.aborted) return null;
-      const seconds = Math.round(idleTimeoutMs / 1000);
-      return new ModelError("unavailable", `${source.label} sent nothing for ${seconds} seconds.`);
-    },
-    /** Also closes the connection of a stream that its reader left early. */
-    release() {
-      clearTimeout(timer);
-      idle.abort();
-    },
-  };
 }

@@ -1,6 +1,6 @@
 /** Tokens of one model call. @module */
 import type { LanguageModelV4Usage } from "@ai-sdk/provider";
-import type { AssistantPart, ModelRequest, ModelUsage, TranscriptContent } from "./model.ts";
+import type { AssistantPart, ModelRequest, ModelUsage, TranscriptContent, TranscriptMessage } from "./model.ts";
 
 const charactersPerToken = 4;
 /** About what providers count for an image of one megapixel. */
@@ -23,15 +23,37 @@ export function readUsage(
   };
 }
 
-/** Four characters to the token: close enough for a budget, marked so that no bill is made of it. */
-export function estimateUsage(request: ModelRequest, content: readonly AssistantPart[]): ModelUsage {
-  const given = request.system.length + JSON.stringify(request.tools).length;
-  const input = request.messages.reduce((total, message) => {
+/**
+ * Four characters to the token: close enough for a budget, marked so that no bill is made of it. A call of which nothing
+ * but its request is known has used its input, `content` is then empty.
+ */
+export function estimateUsage(
+  request: Pick<ModelRequest, "system" | "tools" | "messages">,
+  content: readonly AssistantPart[],
+): ModelUsage {
+  const output = content.reduce((total, part) => total + partLength(part), 0);
+  return estimatedUsage(request, output);
+}
+
+/** The same where only the length of the answer is known, in characters. */
+export function estimatedUsage(
+  { system, tools, messages }: Pick<ModelRequest, "system" | "tools" | "messages">,
+  outputCharacters: number,
+): ModelUsage {
+  const input = toTokens(system.length + JSON.stringify(tools).length + transcriptLength(messages));
+  return { input, output: toTokens(outputCharacters), cacheRead: 0, cacheWrite: 0, estimated: true };
+}
+
+/** About the tokens of a transcript, by the same rule; system and tools apart. */
+export function estimateTokens(messages: readonly TranscriptMessage[]): number {
+  return toTokens(transcriptLength(messages));
+}
+
+function transcriptLength(messages: readonly TranscriptMessage[]): number {
+  return messages.reduce((total, message) => {
     const parts = message.role === "tool" ? message.results.flatMap((result) => result.content) : message.content;
     return total + parts.reduce((sum, part) => sum + partLength(part), 0);
-  }, given);
-  const output = content.reduce((total, part) => total + partLength(part), 0);
-  return { input: toTokens(input), output: toTokens(output), cacheRead: 0, cacheWrite: 0, estimated: true };
+  }, 0);
 }
 
 function partLength(part: AssistantPart | TranscriptContent): number {

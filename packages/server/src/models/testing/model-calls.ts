@@ -1,5 +1,5 @@
 /** Calls of models in tests: a request with defaults, and everything that came of it. @module */
-import type { ModelProvider, ModelRequest, ModelStreamPart, ToolDefinition, TranscriptMessage } from "../model.ts";
+import type { ModelAdapter, ModelRequest, ModelStreamPart, ToolDefinition, TranscriptMessage } from "../model.ts";
 
 export const bashTool: ToolDefinition = {
   name: "bash",
@@ -28,8 +28,9 @@ export interface CollectedAnswer extends Omit<Extract<ModelStreamPart, { type: "
   readonly text: string;
 }
 
-export async function collectAnswer(provider: ModelProvider, request: ModelRequest): Promise<CollectedAnswer> {
-  const parts = await Array.fromAsync(provider.stream(request));
+export async function collectAnswer(models: ModelAdapter, request: ModelRequest): Promise<CollectedAnswer> {
+  const arrived = await Array.fromAsync(models.stream(request));
+  const parts = arrived.filter((part) => part.type !== "sign_of_life");
   const finish = parts.at(-1);
   if (finish?.type !== "finish") throw new Error("The stream had no finish.");
   const text = parts.map((part) => (part.type === "text_delta" ? part.text : "")).join("");

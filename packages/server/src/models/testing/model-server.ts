@@ -87,6 +87,13 @@ function createAnswerer(options: ModelServerOptions, requests: LoggedRequest[]) 
     const fault = dueFault(planned, JSON.stringify([wire.path, conversation.messages]), failures);
     const step: ServedStep = isWireFault(planned.fault) ? { ...planned, fault: undefined } : planned;
     if (step.delayMs !== undefined) await sleep(step.delayMs);
+    if (fault?.kind === "silence" && fault.of === "headers") return;
+    if (fault?.kind === "reset" && fault.before === "headers") return resetConnection(response);
+    if (fault?.kind === "status" && fault.body !== undefined) {
+      response.writeHead(fault.status, fault.headers);
+      response.end(fault.body);
+      return;
+    }
     if (fault?.kind === "status") {
       const problem = wire.error(fault.errorType ?? "api_error", fault.message ?? "The stand-in fails.");
       return sendJson(response, fault.status, problem, fault.headers);
@@ -126,7 +133,7 @@ async function sendEvents(
   const sent = fault === null ? events : fault.kind === "no_finish" ? events.slice(0, -2) : events.slice(0, half);
   response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-cache" });
   response.flushHeaders();
-  for (const { event, data } of fault?.kind === "silence" ? [] : sent) {
+  for (const { event, data } of fault?.kind === "silence" && fault.of === "answer" ? [] : sent) {
     if (response.destroyed) return;
     response.write(`${event === undefined ? "" : `event: ${event}\n`}data: ${JSON.stringify(data)}\n\n`);
     if (step.chunkDelayMs !== undefined) await sleep(step.chunkDelayMs);
@@ -139,6 +146,9 @@ async function sendEvents(
       await sleep(30);
       response.destroy();
       return;
+    case "reset":
+      await sleep(30);
+      return resetConnection(response);
     case "stream_error": {
       const { event, data } = wire.streamError(fault.errorType);
       response.write(`${event === undefined ? "" : `event: ${event}\n`}data: ${JSON.stringify(data)}\n\n`);
@@ -151,6 +161,11 @@ async function sendEvents(
       if (wire.end !== undefined) response.write(`data: ${wire.end}\n\n`);
   }
   response.end();
+}
+
+/** The other end sees ECONNRESET, and not the end of a connection. */
+function resetConnection(response: ServerResponse): void {
+  response.socket?.resetAndDestroy();
 }
 
 type DueFault = WireFault | { readonly kind: "disconnect" };
@@ -178,6 +193,7 @@ function toDueFault(fault: ServedStep["fault"]): DueFault | null {
     case "status":
     case "stream_error":
     case "silence":
+    case "reset":
     case "no_finish":
       return fault;
     default:
@@ -186,7 +202,7 @@ function toDueFault(fault: ServedStep["fault"]): DueFault | null {
 }
 
 function isWireFault(fault: ServedStep["fault"]): fault is WireFault {
-  return ["status", "stream_error", "silence", "no_finish"].includes(fault?.kind ?? "");
+  return ["status", "stream_error", "silence", "reset", "no_finish"].includes(fault?.kind ?? "");
 }
 
 async function readJson(request: IncomingMessage): Promise<unknown> {

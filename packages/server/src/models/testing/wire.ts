@@ -1,7 +1,7 @@
 /** What each wire protocol of the stand-in server implements, and the steps that it can serve. @module */
 import { createHash } from "node:crypto";
 import { z } from "zod";
-import { malform } from "../scripted-model.ts";
+import { writtenArguments } from "../scripted-model.ts";
 import type { Conversation, Step } from "../script.ts";
 
 /** Failures that only a connection can have. `times`: how many requests fail before the step is served; one if not given. */
@@ -12,12 +12,16 @@ export type WireFault =
       readonly errorType?: string;
       readonly message?: string;
       readonly headers?: Readonly<Record<string, string>>;
+      /** The whole body, instead of the protocol's own shape of an error. */
+      readonly body?: string;
       readonly times?: number;
     }
   /** The answer begins, then an error event follows. */
   | { readonly kind: "stream_error"; readonly errorType: string; readonly times?: number }
-  /** The answer begins and never goes on. */
-  | { readonly kind: "silence"; readonly times?: number }
+  /** Nothing comes: not even a status (`headers`), only a status (`answer`), or half of the answer (`rest`). */
+  | { readonly kind: "silence"; readonly of: "headers" | "answer" | "rest"; readonly times?: number }
+  /** The connection is reset before the status, or after half of the answer. */
+  | { readonly kind: "reset"; readonly before: "headers" | "rest"; readonly times?: number }
   /** The connection ends in good order, but the answer has no end. */
   | { readonly kind: "no_finish"; readonly times?: number };
 
@@ -54,10 +58,10 @@ export interface PlannedCall {
 
 /** Calls with their identifiers: the same step has the same ones, whether it is streamed or not. */
 export function plannedCalls(step: ServedStep, prefix: string): readonly PlannedCall[] {
+  const written = writtenArguments(step.toolCalls, step.fault?.kind);
   return (step.toolCalls ?? []).map(({ name, input }, index) => {
-    const json = JSON.stringify(input);
-    const id = `${prefix}${digest(`${index} ${name} ${json}`).slice(0, 16)}`;
-    return { id, name, arguments: step.fault?.kind === "malformed_arguments" ? malform(json) : json };
+    const id = `${prefix}${digest(`${index} ${name} ${JSON.stringify(input)}`).slice(0, 16)}`;
+    return { id, name, arguments: written[index] ?? "" };
   });
 }
 
