@@ -6,6 +6,7 @@ import { startEmbeddedPostgres, stopEmbeddedPostgres } from "@exoloop/server/db/
 import { migrate } from "@exoloop/server/db/migrate";
 import { createPgBossEngine } from "@exoloop/server/engine/pg-boss-engine";
 import { driveTurn, type DriverDependencies } from "@exoloop/server/loop/driver";
+import { createModelCatalog } from "@exoloop/server/models/catalog";
 import type { ModelProvider } from "@exoloop/server/models/model";
 import { publicEvent } from "@exoloop/server/sessions/event";
 import { appendUnderLock, readLog } from "@exoloop/server/sessions/log";
@@ -51,6 +52,7 @@ export async function measureStepOverhead(directory: string, rounds: number): Pr
   const notices = await createNoticeBoard({ connectionString: url, log });
   const engine = createPgBossEngine({ connectionString: url, database, concurrency: 4, log });
   const dependencies: DriverDependencies = {
+    catalog: createModelCatalog(),
     database,
     engine,
     notices,

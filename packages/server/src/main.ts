@@ -23,6 +23,7 @@ import { createApp } from "./http/app.ts";
 import { createRequestOnce } from "./http/idempotency.ts";
 import { listen } from "./http/listen.ts";
 import { driveTurn, type DriverDependencies } from "./loop/driver.ts";
+import { createModelCatalog, readCatalogOverrides } from "./models/catalog.ts";
 import { ModelError } from "./models/model.ts";
 import { createModels, defaultModel, listFromDefault } from "./models/registry.ts";
 import { createAuthenticator } from "./orgs/api-keys.ts";
@@ -171,6 +172,7 @@ function driverDependencies({ config, database, engine, notices, sandboxes, log 
     notices,
     log,
     models: createModels(modelsConfig(config)),
+    catalog: createModelCatalog(readCatalogOverrides(config.models.catalog)),
     tools: createToolRegistry(builtInTools),
     toolContext: (claim, call, options) => ({
       toolUseId: call.toolUseId,

@@ -1,5 +1,7 @@
 /** The tables as Kysely sees them. The migrations are the truth; a test compares the two. @module */
 import type { ColumnType, Generated } from "kysely";
+import type { BudgetLimits } from "../loop/budgets.ts";
+import type { WaitTables } from "./tables/waits.ts";
 
 type Timestamp = ColumnType<Date, Date | undefined, Date>;
 type Json<T> = ColumnType<T, string, string>;
@@ -64,6 +66,8 @@ export interface SessionTable {
   metadata: Json<Record<string, string>>;
   resources: Json<unknown[]>;
   vault_ids: Json<string[]>;
+  parent_session_id: string | null;
+  budget: ColumnType<BudgetLimits | null, string | null | undefined, string | null>;
   status: Generated<SessionStatus>;
   epoch: Count;
   head_seq: Count;
@@ -214,7 +218,7 @@ export interface IdempotentRequestTable {
   created_at: Timestamp;
 }
 
-export interface Tables {
+export interface Tables extends WaitTables {
   organizations: OrganizationTable;
   api_keys: ApiKeyTable;
   agents: AgentTable;

@@ -48,7 +48,7 @@ function resultEvents(
         answeredEvent(startId, attempt, outcome, effects),
       ];
     case "interrupted":
-      return [interruptedEvent(startId, attempt, state, outcome.outputCharacters, effects)];
+      return [interruptedEvent(startId, attempt, state, outcome.usage, effects)];
     case "failed":
       return failedEvents(startId, attempt, outcome.error, state, effects, limits);
   }

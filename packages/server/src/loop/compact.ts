@@ -42,7 +42,7 @@ export async function compact(
     effects.callModel({ ...effects.describe(state), messages, model: attempt.model, abortSignal }, { shown: false }),
   );
   if (outcome.type === "interrupted") {
-    const event = interruptedEvent(startId, attempt, state, outcome.outputCharacters, effects);
+    const event = interruptedEvent(startId, attempt, state, outcome.usage, effects);
     return join(intent, await effects.append({ events: [event] }));
   }
   const summary = outcome.type === "answered" ? textOf(outcome.content) : "";
@@ -77,17 +77,21 @@ export function withRequest(messages: readonly TranscriptMessage[], text: string
   return [...messages.slice(0, -1), { role: "user", content: [...last.content, part] }];
 }
 
-/** Unchanged where it fits. Else results of tools are cut, and then the oldest exchanges are left out. */
+/**
+ * Unchanged where it fits. Else results of tools are cut, and then the oldest exchanges are left out: not the first
+ * message, which holds the task or the summary before this one.
+ */
 function fit(messages: readonly TranscriptMessage[], maximumTokens: number): readonly TranscriptMessage[] {
   const size = (list: readonly TranscriptMessage[]) => list.reduce((sum, message) => sum + messageTokens(message), 0);
   if (size(messages) <= maximumTokens) return messages;
-  let rest = messages.map(cutResults);
-  while (rest.length > 1 && size(rest) > maximumTokens) {
-    const next = rest.findIndex((message, index) => index > 0 && message.role !== "tool");
-    if (next === -1) break;
-    rest = rest.slice(next);
+  const [first, ...others] = messages.map(cutResults);
+  if (first === undefined) return messages;
+  let rest = others;
+  while (rest.length > 0 && size([first, ...rest]) > maximumTokens) {
+    const next = rest.findIndex((message, index) => index > 0 && message.role === "assistant");
+    rest = next === -1 ? [] : rest.slice(next);
   }
-  return rest;
+  return [first, ...rest];
 }
 
 function cutResults(message: TranscriptMessage): TranscriptMessage {

@@ -2,13 +2,44 @@
 import type { ModelRequest, ToolDefinition } from "../models/model.ts";
 import { type AgentTool, toolConfig } from "../policy/decide-call.ts";
 import type { SessionState } from "../sessions/state.ts";
+import { delegateDefinition, waitForDefinition } from "./loop-tools.ts";
 
 /** The agent as a session keeps it: the part that the loop reads. */
 export interface AgentSnapshot {
   readonly name: string;
+  readonly description?: string | null;
   readonly system: string | null;
   readonly model: { readonly id: string; readonly effort?: { readonly type: string } | null };
   readonly tools: readonly AgentTool[];
+  /** Who may be given work; absent or null: nobody. */
+  readonly multiagent?: Multiagent | null;
+  readonly x_exoloop?: {
+    /** Models that answer when the agent's own does not, in this order. */
+    readonly fallback_models?: readonly string[];
+  };
+}
+
+type AgentReference = { readonly type: string; readonly id?: string; readonly version?: number };
+
+export type Multiagent =
+  | { readonly type: "coordinator"; readonly agents: readonly AgentReference[] }
+  | {
+      readonly type: "multiagent_20261001";
+      readonly subagents: { readonly type: string; readonly predefined_agents?: readonly AgentReference[] };
+    };
+
+/** The agents that this one may give work to, as its definition names them. */
+export function rosterOf(agent: AgentSnapshot): readonly { readonly id: string; readonly version: number }[] {
+  const { multiagent } = agent;
+  if (multiagent === undefined || multiagent === null) return [];
+  const listed =
+    multiagent.type === "coordinator" ? multiagent.agents : (multiagent.subagents.predefined_agents ?? []);
+  return listed.flatMap(({ id, version }) => (id === undefined || version === undefined ? [] : [{ id, version }]));
+}
+
+/** The preferred model first. */
+export function modelsOf(agent: AgentSnapshot): readonly string[] {
+  return [agent.model.id, ...(agent.x_exoloop?.fallback_models ?? [])];
 }
 
 const workplace = [
@@ -19,18 +50,18 @@ const workplace = [
   "In commands $WORKSPACE, $SKILLS and $MEMORY name these directories.",
 ].join("\n");
 
-/** @example describeRequest(agent, builtInTools, state).messages */
+/** @example describeRequest(agent, builtInTools, [], state).messages */
 export function describeRequest(
   agent: AgentSnapshot,
   builtIn: readonly ToolDefinition[],
+  roster: readonly { readonly agent: AgentSnapshot }[],
   state: SessionState,
-): Omit<ModelRequest, "abortSignal"> {
-  const tools = offeredTools(agent.tools, builtIn);
+): Omit<ModelRequest, "abortSignal" | "model"> {
+  const tools = offeredTools(agent.tools, builtIn, roster);
   const usesSandbox = tools.some((tool) => builtIn.includes(tool));
   const system = [agent.system, usesSandbox ? workplace : null].filter((part) => part !== null && part !== "");
   const effort = agent.model.effort?.type;
   return {
-    model: agent.model.id,
     ...(effort === undefined ? {} : { effort }),
     system: system.join("\n\n"),
     messages: state.transcript,
@@ -38,10 +69,17 @@ export function describeRequest(
   };
 }
 
-function offeredTools(tools: readonly AgentTool[], builtIn: readonly ToolDefinition[]): readonly ToolDefinition[] {
-  const enabled = builtIn.filter((tool) => toolConfig(tools, tool.name)?.enabled === true);
+function offeredTools(
+  tools: readonly AgentTool[],
+  builtIn: readonly ToolDefinition[],
+  roster: readonly { readonly agent: AgentSnapshot }[],
+): readonly ToolDefinition[] {
+  const candidates = [...builtIn, waitForDefinition];
+  const enabled = candidates.filter((tool) => toolConfig(tools, tool.name)?.enabled === true);
+  const agents = roster.map(({ agent }) => ({ name: agent.name, description: agent.description ?? null }));
+  const delegate = agents.length === 0 ? [] : [delegateDefinition(agents)];
   const custom = tools.flatMap((tool): ToolDefinition[] =>
     tool.type === "custom" ? [{ name: tool.name, description: tool.description, inputSchema: tool.input_schema }] : [],
   );
-  return [...enabled, ...custom];
+  return [...enabled, ...delegate, ...custom];
 }

@@ -9,6 +9,9 @@ const context: DecideContext = {
   stepsInTurn: 0,
   maximumStepsInTurn: 40,
   maximumModelAttempts: 3,
+  waitsChecked: false,
+  budget: null,
+  contextWindow: 100_000,
   isParallel: (toolName) => toolName === "read",
 };
 

@@ -2,15 +2,18 @@
 import type { Kysely } from "kysely";
 import type { Tables } from "../db/tables.ts";
 import { type Claim, claimSession, ClaimLostError } from "../sessions/log.ts";
-import type { AgentSnapshot } from "./context.ts";
-import type { Effects } from "./effects.ts";
-import { createLiveEffects, type LiveEffectsDependencies } from "./effects-live.ts";
-import { runTurn } from "./run.ts";
+import { type AgentSnapshot, modelsOf, rosterOf } from "./context.ts";
+import type { Effects, RosterEntry } from "./effects.ts";
+import { createLiveEffects, type DrivenSession, type LiveEffectsDependencies } from "./effects-live.ts";
+import { defaultLimits, runTurn } from "./run.ts";
 
 export interface DriverDependencies extends LiveEffectsDependencies {
   /** Stands between the loop and what it does: crash tests stop there, the durability bench kills there. */
   readonly wrapEffects?: (effects: Effects, claim: Claim) => Effects;
 }
+
+/** Further attempts of a model call for each further model that may answer it. */
+const attemptsForEachFallback = 3;
 
 /**
  * Drives one turn of a session. A driver that was replaced stops without an error: the other one goes on. Any other
@@ -21,11 +24,14 @@ export async function driveTurn(dependencies: DriverDependencies, sessionId: str
   const claim = await claimSession(database, sessionId);
   if (claim === null) return;
   try {
-    const agent = await readAgent(database, sessionId);
-    if (agent === null) return;
-    const live = createLiveEffects(dependencies, claim, agent);
+    const session = await readSession(database, claim);
+    if (session === null) return;
+    const live = createLiveEffects(dependencies, claim, session);
     const effects = dependencies.wrapEffects?.(live, claim) ?? live;
-    await runTurn(effects, (toolName) => tools.find(toolName)?.parallel === true);
+    const fallbacks = modelsOf(session.agent).length - 1;
+    const maximumModelAttempts = defaultLimits.maximumModelAttempts + fallbacks * attemptsForEachFallback;
+    const limits = { ...defaultLimits, maximumModelAttempts };
+    await runTurn(effects, (toolName) => tools.find(toolName)?.parallel === true, limits);
   } catch (error) {
     if (error instanceof ClaimLostError) {
       log.info({ session: sessionId, epoch: claim.epoch }, "claim lost");
@@ -36,8 +42,40 @@ export async function driveTurn(dependencies: DriverDependencies, sessionId: str
   }
 }
 
-async function readAgent(database: Kysely<Tables>, sessionId: string): Promise<AgentSnapshot | null> {
-  const row = await database.selectFrom("sessions").select("agent").where("id", "=", sessionId).executeTakeFirst();
+async function readSession(database: Kysely<Tables>, claim: Claim): Promise<DrivenSession | null> {
+  const row = await database
+    .selectFrom("sessions")
+    .select(["agent", "budget", "parent_session_id"])
+    .where("id", "=", claim.sessionId)
+    .executeTakeFirst();
+  if (row === undefined) return null;
   // Written by this server from a validated agent: its shape is the snapshot's.
-  return row === undefined ? null : (row.agent as AgentSnapshot);
+  const agent = row.agent as AgentSnapshot;
+  // A thread gives no work to others: its parent does.
+  const roster = row.parent_session_id === null ? await readRoster(database, claim.organizationId, agent) : [];
+  return { agent, roster, budget: row.budget ?? {} };
+}
+
+async function readRoster(
+  database: Kysely<Tables>,
+  organizationId: string,
+  agent: AgentSnapshot,
+): Promise<readonly RosterEntry[]> {
+  const listed = rosterOf(agent);
+  if (listed.length === 0) return [];
+  const rows = await database
+    .selectFrom("agent_versions")
+    .select(["agent_id", "version", "definition"])
+    .where("organization_id", "=", organizationId)
+    .where((expression) =>
+      expression.or(
+        listed.map(({ id, version }) => expression.and({ agent_id: id, version })),
+      ),
+    )
+    .execute();
+  // In the order of the definition: the model's tools must not change from turn to turn.
+  return listed.flatMap(({ id, version }) => {
+    const row = rows.find((found) => found.agent_id === id && found.version === version);
+    return row === undefined ? [] : [{ agentId: id, version, agent: row.definition as AgentSnapshot }];
+  });
 }

@@ -1,30 +1,36 @@
 /** Effects that act: Postgres, the model, the tools, the engine. @module */
-import { SandboxUnavailableError } from "@exoloop/sandbox/errors";
-import type { Kysely } from "kysely";
-import { storableJson } from "../db/storable-json.ts";
-import type { Tables } from "../db/tables.ts";
+import type { Database } from "../db/database.ts";
 import type { Engine } from "../engine/engine.ts";
+import { costOf, type ModelCatalog } from "../models/catalog.ts";
 import type { ModelProvider } from "../models/model.ts";
-import { decideCall } from "../policy/decide-call.ts";
+import { type CallDecision, decideCall } from "../policy/decide-call.ts";
 import { callDigest } from "../policy/digest.ts";
-import type { LogEvent } from "../sessions/event.ts";
-import { appendAsDriver, type Claim, readLog } from "../sessions/log.ts";
+import { type Claim, readLog } from "../sessions/log.ts";
 import type { NoticeBoard } from "../sessions/notices.ts";
 import type { OpenCall } from "../sessions/state.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import type { ToolContext, ToolResult } from "../tools/tool.ts";
+import type { ToolContext } from "../tools/tool.ts";
 import type { ToolRegistry } from "../tools/registry.ts";
-import { type AgentSnapshot, describeRequest } from "./context.ts";
-import type { AppendRequest, Effects } from "./effects.ts";
+import { append } from "./append.ts";
+import { type BudgetLimits, type BudgetReached, reachedBudget } from "./budgets.ts";
+import { checkWait } from "./check-wait.ts";
+import { type AgentSnapshot, describeRequest, modelsOf } from "./context.ts";
+import type { Effects, RosterEntry } from "./effects.ts";
+import { interruptible, interruptThread } from "./interrupts.ts";
+import { delegateTool, isLoopTool } from "./loop-tools.ts";
+import { runTool } from "./run-tool.ts";
 import { streamModel } from "./stream-model.ts";
 
 export interface LiveEffectsDependencies {
-  readonly database: Kysely<Tables>;
+  readonly database: Database;
   readonly engine: Engine;
   readonly notices: NoticeBoard;
   readonly models: ModelProvider;
+  readonly catalog: ModelCatalog;
   readonly tools: ToolRegistry;
   readonly log: Logger;
+  /** Budgets that several sessions share; null while there is room. */
+  readonly sharedBudget?: (claim: Claim) => Promise<BudgetReached | null>;
   /** What a tool call of this session works with. */
   readonly toolContext: (
     claim: Claim,
@@ -33,125 +39,60 @@ export interface LiveEffectsDependencies {
   ) => ToolContext;
 }
 
-export function createLiveEffects(dependencies: LiveEffectsDependencies, claim: Claim, agent: AgentSnapshot): Effects {
-  const { database, notices, models, tools } = dependencies;
-  const readsOnly = (toolName: string) => tools.find(toolName)?.parallel === true;
+/** The session as its driver found it. */
+export interface DrivenSession {
+  readonly agent: AgentSnapshot;
+  readonly roster: readonly RosterEntry[];
+  readonly budget: BudgetLimits;
+}
+
+export function createLiveEffects(
+  dependencies: LiveEffectsDependencies,
+  claim: Claim,
+  { agent, roster, budget }: DrivenSession,
+): Effects {
+  const { database, notices, models, tools, catalog } = dependencies;
+  const { sessionId } = claim;
   return {
+    sessionId,
+    models: modelsOf(agent),
+    roster,
+    budget,
     now: Date.now,
     random: Math.random,
     append: (request) => append(dependencies, claim, request),
-    readAfter: (seq) => readLog(database, claim.sessionId, seq),
-    describe: (state) => describeRequest(agent, tools.definitions, state),
-    callModel: (request) => streamModel(models, notices, claim.sessionId, request),
-    decideCall: (call) => decideCall(agent.tools, { toolName: call.toolName, readsOnly: readsOnly(call.toolName) }),
-    callDigest: (call) => callDigest({ toolName: call.toolName, input: call.input ?? {}, sessionId: claim.sessionId }),
+    readAfter: (seq) => readLog(database, sessionId, seq),
+    reachedBudget: async (state) =>
+      reachedBudget(state.usage, budget, Date.now()) ?? (await dependencies.sharedBudget?.(claim)) ?? null,
+    contextWindow: (model) => catalog.describe(model).contextWindow,
+    cost(model, usage) {
+      const { price } = catalog.describe(model);
+      return price === null ? 0 : costOf(usage, price);
+    },
+    describe: (state) => describeRequest(agent, tools.definitions, roster, state),
+    callModel: (request, { shown }) => streamModel(models, shown ? notices : null, sessionId, request),
+    decideCall: (call) => decide(dependencies, agent, roster, call.toolName),
+    callDigest: (call) => callDigest({ toolName: call.toolName, input: call.input ?? {}, sessionId }),
     runTool: (call, options) => runTool(dependencies, claim, call, options),
+    checkWait: (call) => checkWait(database, claim, call),
+    async interruptThreads(threadIds, sourceId) {
+      for (const threadId of threadIds) await interruptThread(dependencies, threadId, sourceId);
+    },
     interruptible: (seq, intent, effect) => interruptible(dependencies, claim, seq, intent, effect),
   };
 }
 
-async function append(dependencies: LiveEffectsDependencies, claim: Claim, request: AppendRequest) {
-  const { database, engine, notices } = dependencies;
-  const { events, audit = [], wake, ...options } = request;
-  const needsTransaction = audit.length > 0 || wake !== undefined;
-  const appended = needsTransaction
-    ? await database.transaction().execute(async (transaction) => {
-        // First: it takes the row lock that a wake needs, and fails for a driver that was replaced.
-        const stored = await appendAsDriver(transaction, claim, events, options);
-        if (stored === null) return null;
-        if (audit.length > 0) await writeAudit(transaction, claim, audit);
-        if (wake === "now") await engine.wake(claim.sessionId, transaction);
-        if (typeof wake === "number") await engine.wakeAt(claim.sessionId, new Date(wake), transaction);
-        return stored;
-      })
-    : await appendAsDriver(database, claim, events, options);
-  const last = appended?.at(-1);
-  if (last !== undefined) notices.publish({ type: "appended", sessionId: claim.sessionId, seq: last.seq });
-  return appended;
-}
-
-async function writeAudit(transaction: Kysely<Tables>, claim: Claim, audit: NonNullable<AppendRequest["audit"]>) {
-  await transaction
-    .insertInto("audit_log")
-    .values(
-      audit.map((entry) => ({
-        organization_id: claim.organizationId,
-        session_id: claim.sessionId,
-        principal: JSON.stringify({ type: "session", id: claim.sessionId }),
-        action: entry.action,
-        resource: entry.resource,
-        decision: entry.decision,
-        reasons: storableJson(entry.reasons),
-        digest: entry.digest,
-      })),
-    )
-    .execute();
-}
-
-async function runTool(
-  dependencies: LiveEffectsDependencies,
-  claim: Claim,
-  call: OpenCall,
-  options: { readonly resumed: boolean; readonly abortSignal: AbortSignal },
-): Promise<ToolResult> {
-  const tool = dependencies.tools.find(call.toolName);
-  if (tool === undefined) return failure(`There is no tool named ${call.toolName}.`);
-  if (options.resumed && tool.replay === "never") {
-    return failure(
-      "Interrupted: the worker was lost while this call ran, and its outcome is unknown. Check before you repeat it.",
-    );
+function decide(
+  { tools }: LiveEffectsDependencies,
+  agent: AgentSnapshot,
+  roster: readonly RosterEntry[],
+  toolName: string,
+): CallDecision {
+  // Giving work has no effect of its own: everything that the thread does is decided by its agent's policy.
+  if (toolName === delegateTool && roster.length > 0) {
+    const reasons = ["the agent may give work to others"];
+    return { decision: "allow", custom: false, policy: "always_allow", reasons };
   }
-  if (options.abortSignal.aborted && tool.replay !== "reattach") {
-    return failure("The user interrupted before this call ran.");
-  }
-  try {
-    return await dependencies.tools.run(tool, call.input, dependencies.toolContext(claim, call, options));
-  } catch (error) {
-    if (error instanceof SandboxUnavailableError) return failure(`${error.message} ${error.remedy}`);
-    // A fault of ours is told as such: rejecting would make the engine hand the same turn out again and again.
-    dependencies.log.error({ session: claim.sessionId, tool: call.toolName, error }, "tool failed");
-    return failure(`${call.toolName} failed because of a fault of the server; its outcome is unknown.`);
-  }
-}
-
-function failure(text: string): ToolResult {
-  return { content: [{ type: "text", text }], isError: true };
-}
-
-/** A notice can be lost with the process that would have sent it. */
-const lookIntervalMs = 5_000;
-
-/** Watches for an interrupt, or the end of the session, while the effect runs; the log, not the notice, says whether there is one. */
-async function interruptible<Result>(
-  { database, notices }: LiveEffectsDependencies,
-  claim: Claim,
-  seq: number,
-  intent: readonly LogEvent[] | null,
-  effect: (signal: AbortSignal) => Promise<Result>,
-): Promise<Result> {
-  const controller = new AbortController();
-  const look = async () => {
-    const interrupt = await database
-      .selectFrom("session_events")
-      .select("seq")
-      .where("session_id", "=", claim.sessionId)
-      .where("type", "in", ["user.interrupt", "session.status_terminated"])
-      .where("seq", ">", seq)
-      .executeTakeFirst();
-    if (interrupt !== undefined) controller.abort();
-  };
-  const unsubscribe = notices.subscribe(claim.sessionId, (notice) => {
-    // A failed look costs latency only: the interrupt is consumed at the next checkpoint.
-    if (notice.type === "appended") void look().catch(() => undefined);
-    if (notice.type === "deleted") controller.abort();
-  });
-  const fallback = setInterval(() => void look().catch(() => undefined), lookIntervalMs);
-  const followsDirectly = intent !== null && intent[0]?.seq === seq + 1;
-  if (!followsDirectly) void look().catch(() => undefined);
-  try {
-    return await effect(controller.signal);
-  } finally {
-    clearInterval(fallback);
-    unsubscribe();
-  }
+  const readsOnly = isLoopTool(toolName) || tools.find(toolName)?.parallel === true;
+  return decideCall(agent.tools, { toolName, readsOnly });
 }

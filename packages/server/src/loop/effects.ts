@@ -8,6 +8,7 @@ import type { AssistantPart, FinishReason, ModelError, ModelRequest, ModelUsage 
 import type { CallDecision, Decision } from "../policy/decide-call.ts";
 import type { LogEvent, NewEvent } from "../sessions/event.ts";
 import type { CallResult, OpenCall, SessionState, ToolCallPart } from "../sessions/state.ts";
+import type { RegisteredWait } from "../sessions/waits.ts";
 import type { ToolResult } from "../tools/tool.ts";
 import type { BudgetLimits, BudgetReached } from "./budgets.ts";
 import type { AgentSnapshot } from "./context.ts";
@@ -55,14 +56,9 @@ export interface AppendRequest {
   /** For the log of the session that this thread works for. */
   readonly parent?: { readonly sessionId: string; readonly events: readonly NewEvent[]; readonly wake: boolean };
   /** Calls that wait for a webhook or for another session, so that whoever brings it finds them. */
-  readonly waits?: readonly OpenWait[];
-}
-
-export interface OpenWait {
-  readonly toolUseId: string;
-  readonly kind: "webhook" | "session";
-  /** The webhook's name or the session's identifier. */
-  readonly target: string;
+  readonly waits?: readonly RegisteredWait[];
+  /** Calls that wait no longer. */
+  readonly endedWaits?: readonly string[];
 }
 
 export type ModelOutcome =
@@ -75,8 +71,8 @@ export type ModelOutcome =
       readonly previewIds: readonly string[];
     }
   | { readonly type: "failed"; readonly error: ModelError }
-  /** `outputCharacters`: how much had arrived. */
-  | { readonly type: "interrupted"; readonly outputCharacters: number };
+  /** `usage`: an estimate of what was used up to the interrupt; null when nothing is known. */
+  | { readonly type: "interrupted"; readonly usage: ModelUsage | null };
 
 export interface Effects {
   /** Whose log this is: a session or a thread. */

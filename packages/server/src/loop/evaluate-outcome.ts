@@ -66,7 +66,7 @@ function resultEvents(answer: ModelOutcome, judged: Judged): readonly NewEvent[]
   const { startId, attempt, evaluation, outcome, state, effects, limits } = judged;
   if (answer.type === "interrupted") {
     return [
-      interruptedEvent(startId, attempt, state, answer.outputCharacters, effects),
+      interruptedEvent(startId, attempt, state, answer.usage, effects),
       endEvent(outcome, evaluation, "interrupted", "The user interrupted the evaluation."),
     ];
   }

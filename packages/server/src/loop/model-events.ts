@@ -9,7 +9,6 @@ import type { Effects, ModelOutcome } from "./effects.ts";
 
 const firstRetryDelayMs = 500;
 const longestRetryDelayMs = 60_000;
-const charactersPerToken = 4;
 
 /** What is due: the model that is asked now, and what has failed before. */
 export interface Attempt {
@@ -52,10 +51,10 @@ export function interruptedEvent(
   startId: string,
   attempt: Attempt,
   state: SessionState,
-  outputCharacters: number,
+  known: ModelUsage | null,
   effects: Effects,
 ): NewEvent {
-  const usage = estimate(state, Math.ceil(outputCharacters / charactersPerToken));
+  const usage = known ?? estimate(state);
   return publicEvent(
     "span.model_request_end",
     { model_request_start_id: startId, is_error: true, model_usage: publicUsage(usage) },
@@ -78,7 +77,7 @@ export function failedEvents(
   const retryable = next !== null && failures.length < limits.maximumModelAttempts;
   // Another model has not said that it is busy.
   const delay = next === attempt.model ? retryDelay(error, failures.length, effects.random()) : 0;
-  const usage = error.usage ?? estimate(state, 0, refusedKinds.has(kind));
+  const usage = error.usage ?? estimate(state);
   const end = publicEvent(
     "span.model_request_end",
     { model_request_start_id: startId, is_error: true, model_usage: publicUsage(usage) },
@@ -98,7 +97,7 @@ export function failedEvents(
 /** Nothing is known of what the model answered: the attempt counts as failed and is made again. */
 export function lostEvents(state: SessionState, startId: string, effects: Effects): readonly NewEvent[] {
   const attempt = nextAttempt(state, state.modelCall?.purpose ?? "step", effects);
-  const usage = estimate(state, 0);
+  const usage = estimate(state);
   const failure = { kind: "unavailable", retryable: true, retry_at: effects.now(), message: "the worker was lost" };
   return [
     publicEvent(
@@ -109,18 +108,9 @@ export function lostEvents(state: SessionState, startId: string, effects: Effect
   ];
 }
 
-/** Refused before a token was read: nothing is charged. */
-const refusedKinds = new Set<ModelErrorKind>([
-  "rate_limited",
-  "overloaded",
-  "rejected",
-  "unauthenticated",
-  "context_overflow",
-  "not_configured",
-]);
-
-function estimate(state: SessionState, output: number, refused = false): ModelUsage {
-  return { input: refused ? 0 : contextTokens(state), output, cacheRead: 0, cacheWrite: 0, estimated: true };
+/** The request was sent; what came back is not known. */
+function estimate(state: SessionState): ModelUsage {
+  return { input: contextTokens(state), output: 0, cacheRead: 0, cacheWrite: 0, estimated: true };
 }
 
 function costRecord(model: string, usage: ModelUsage, effects: Effects) {

@@ -6,7 +6,8 @@
 import { type LogEvent, type NewEvent, publicEvent, recordEvent } from "../sessions/event.ts";
 import type { CallResult, OpenCall, SessionState, Wait } from "../sessions/state.ts";
 import { readDelegateRequest } from "./delegate-request.ts";
-import type { AppendRequest, Effects, OpenWait, ThreadStart } from "./effects.ts";
+import type { RegisteredWait } from "../sessions/waits.ts";
+import type { AppendRequest, Effects, ThreadStart } from "./effects.ts";
 import { delegateTool, waitForTool } from "./loop-tools.ts";
 import { runningEvents } from "./model-events.ts";
 import { resultEvent } from "./run-tools.ts";
@@ -15,7 +16,7 @@ import { readWaitRequest } from "./wait-request.ts";
 interface Parked {
   readonly events: readonly NewEvent[];
   readonly threads: readonly ThreadStart[];
-  readonly waits: readonly OpenWait[];
+  readonly waits: readonly RegisteredWait[];
   /** Milliseconds since the epoch. */
   readonly alarm: number | null;
 }
@@ -96,7 +97,8 @@ export async function checkWaits(
   const alarms = open.flatMap(({ wait }) =>
     wait !== null && wait.until - now < clockToleranceMs ? [wait.until] : [],
   );
-  return events.length === 0 && alarms.length === 0 ? [] : effects.append({ events, alarms });
+  const endedWaits = calls.filter((call) => !open.includes(call)).map((call) => call.toolUseId);
+  return events.length === 0 && alarms.length === 0 ? [] : effects.append({ events, alarms, endedWaits });
 }
 
 async function checkOne(call: OpenCall, now: number, effects: Effects): Promise<CallResult | null> {

@@ -57,7 +57,8 @@ export async function settleTools(calls: readonly OpenCall[], state: SessionStat
   );
   const goesOn = calls.some((call) => call.status === "arrived");
   const events = goesOn ? [...runningEvents(state), ...results] : results;
-  return effects.append({ events, ...(goesOn ? { status: "running" as const } : {}) });
+  const endedWaits = calls.filter((call) => call.wait !== null).map((call) => call.toolUseId);
+  return effects.append({ events, endedWaits, ...(goesOn ? { status: "running" as const } : {}) });
 }
 
 /**

@@ -6,13 +6,19 @@ import type { ModelOutcome } from "./effects.ts";
 
 const deltaBatchMs = 30;
 
-/** Never rejects: a failure of the model is an outcome. */
+const silent: Pick<NoticeBoard, "publish"> = { publish: () => undefined };
+
+/**
+ * Never rejects: a failure of the model is an outcome.
+ * @param board Null: no client sees the answer as it arrives.
+ */
 export async function streamModel(
   models: ModelProvider,
-  notices: NoticeBoard,
+  board: NoticeBoard | null,
   sessionId: string,
   request: ModelRequest,
 ): Promise<ModelOutcome> {
+  const notices = board ?? silent;
   const previewIds: string[] = [];
   const deltas = createDeltaBatch(notices, sessionId);
   const startPreview = (type: "agent.message" | "agent.thinking") => {
@@ -34,7 +40,8 @@ export async function streamModel(
     }
     return { type: "failed", error: new ModelError("unavailable", "The model's stream ended before its answer did.") };
   } catch (error) {
-    if (request.abortSignal.aborted) return { type: "interrupted" };
+    const usage = error instanceof ModelError ? (error.usage ?? null) : null;
+    if (request.abortSignal.aborted) return { type: "interrupted", usage };
     if (error instanceof ModelError) return { type: "failed", error };
     return { type: "failed", error: new ModelError("unavailable", "The model call failed for an unexpected reason.") };
   } finally {
@@ -42,7 +49,7 @@ export async function streamModel(
   }
 }
 
-function createDeltaBatch(notices: NoticeBoard, sessionId: string) {
+function createDeltaBatch(notices: Pick<NoticeBoard, "publish">, sessionId: string) {
   let eventId = "";
   let text = "";
   let timer: NodeJS.Timeout | null = null;

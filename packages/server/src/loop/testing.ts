@@ -1,6 +1,7 @@
 /** Turns for tests: real Postgres, real engine, the scripted model; tools that note that they ran. @module */
 import { createTestDatabase } from "../db/testing.ts";
 import { createPgBossEngine } from "../engine/pg-boss-engine.ts";
+import { createModelCatalog } from "../models/catalog.ts";
 import { createModels } from "../models/registry.ts";
 import { admit, type Input } from "../sessions/inbox.ts";
 import { lockSession } from "../sessions/locked-session.ts";
@@ -44,6 +45,7 @@ function testDependencies(
     ...parts,
     log,
     models: createModels({}),
+    catalog: createModelCatalog(),
     tools: {
       definitions: tools.map((tool) => tool.definition),
       find: (name) => tools.find((tool) => tool.definition.name === name),

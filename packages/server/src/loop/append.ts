@@ -1,0 +1,162 @@
+/** One append of the loop and everything that belongs into its transaction. @module */
+import { createId } from "@exoloop/protocol/ids";
+import { sql, type Transaction } from "kysely";
+import { storableJson } from "../db/storable-json.ts";
+import type { Tables } from "../db/tables.ts";
+import type { Engine } from "../engine/engine.ts";
+import { type LogEvent, publicEvent, recordEvent } from "../sessions/event.ts";
+import { appendAsDriver, appendUnderLock, type Claim } from "../sessions/log.ts";
+import type { NoticeBoard } from "../sessions/notices.ts";
+import { endWaits, registerWaits, wakeWaiters } from "../sessions/waits.ts";
+import type { Database } from "../db/database.ts";
+import type { AppendRequest, ThreadStart } from "./effects.ts";
+
+export interface AppendDependencies {
+  readonly database: Database;
+  readonly engine: Engine;
+  readonly notices: NoticeBoard;
+}
+
+/** Null when `onlyAt` was given and the log has grown. @throws ClaimLostError */
+export async function append(
+  dependencies: AppendDependencies,
+  claim: Claim,
+  request: AppendRequest,
+): Promise<readonly LogEvent[] | null> {
+  const { database, notices } = dependencies;
+  const { events, status, onlyAt } = request;
+  const options = { ...(status === undefined ? {} : { status }), ...(onlyAt === undefined ? {} : { onlyAt }) };
+  if (!hasCompany(request)) {
+    const stored = await appendAsDriver(database, claim, events, options);
+    announce(notices, claim.sessionId, stored);
+    return stored;
+  }
+  const announced = new Map<string, readonly LogEvent[]>();
+  const appended = await database.transaction().execute(async (transaction) => {
+    announced.clear();
+    // The order of locks between sessions: the parent's row before the thread's.
+    if (request.parent !== undefined) await lockRow(transaction, request.parent.sessionId);
+    // It takes the row lock that a wake needs, and fails for a driver that was replaced.
+    const stored = await appendAsDriver(transaction, claim, events, options);
+    if (stored === null) return null;
+    await accompany(dependencies, transaction, claim, request, announced);
+    return stored;
+  });
+  announce(notices, claim.sessionId, appended);
+  if (appended !== null) for (const [sessionId, stored] of announced) announce(notices, sessionId, stored);
+  return appended;
+}
+
+function hasCompany(request: AppendRequest): boolean {
+  const { audit, wake, alarms, threads, parent, waits, endedWaits, status } = request;
+  const lists = [audit, alarms, threads, waits, endedWaits];
+  return wake === true || parent !== undefined || status === "idle" || lists.some((list) => (list ?? []).length > 0);
+}
+
+async function accompany(
+  { engine }: AppendDependencies,
+  transaction: Transaction<Tables>,
+  claim: Claim,
+  request: AppendRequest,
+  announced: Map<string, readonly LogEvent[]>,
+): Promise<void> {
+  const { audit = [], alarms = [], threads = [], waits = [], endedWaits = [], parent } = request;
+  if (audit.length > 0) await writeAudit(transaction, claim, audit);
+  for (const start of threads) announced.set(start.threadId, await startThread(transaction, engine, claim, start));
+  await registerWaits(transaction, claim, waits);
+  await endWaits(transaction, claim.sessionId, endedWaits);
+  if (parent !== undefined) {
+    announced.set(parent.sessionId, await tellParent(transaction, parent));
+    if (parent.wake) await engine.wake(parent.sessionId, transaction);
+  }
+  if (request.status === "idle") await wakeWaiters(transaction, engine, claim);
+  if (request.wake === true) await engine.wake(claim.sessionId, transaction);
+  for (const instant of new Set(alarms)) await engine.wakeAt(claim.sessionId, new Date(instant), transaction);
+}
+
+function announce(notices: NoticeBoard, sessionId: string, events: readonly LogEvent[] | null): void {
+  const last = events?.at(-1);
+  if (last !== undefined) notices.publish({ type: "appended", sessionId, seq: last.seq });
+}
+
+async function lockRow(transaction: Transaction<Tables>, sessionId: string): Promise<void> {
+  await transaction.selectFrom("sessions").select("id").where("id", "=", sessionId).forUpdate().execute();
+}
+
+async function writeAudit(
+  transaction: Transaction<Tables>,
+  claim: Claim,
+  audit: NonNullable<AppendRequest["audit"]>,
+): Promise<void> {
+  await transaction
+    .insertInto("audit_log")
+    .values(
+      audit.map((entry) => ({
+        organization_id: claim.organizationId,
+        session_id: claim.sessionId,
+        principal: JSON.stringify({ type: "session", id: claim.sessionId }),
+        action: entry.action,
+        resource: entry.resource,
+        decision: entry.decision,
+        reasons: storableJson(entry.reasons),
+        digest: entry.digest,
+      })),
+    )
+    .execute();
+}
+
+/** A new thread begins with the parent's environment and a copy of its workspace as last captured. */
+async function startThread(
+  transaction: Transaction<Tables>,
+  engine: Engine,
+  claim: Claim,
+  start: ThreadStart,
+): Promise<readonly LogEvent[]> {
+  if (start.agent === null) await lockRow(transaction, start.threadId);
+  else await insertThread(transaction, claim, start, start.agent);
+  const budget = Object.keys(start.budget).length === 0 ? null : JSON.stringify(start.budget);
+  await transaction.updateTable("sessions").set({ budget }).where("id", "=", start.threadId).execute();
+  const events = await appendUnderLock(transaction, start.threadId, [
+    recordEvent("x.delegated", {
+      parent_id: claim.sessionId,
+      tool_use_id: start.toolUseId,
+      agent_name: start.agentName,
+    }),
+    publicEvent("user.message", { content: [{ type: "text", text: start.task }] }, { id: createId("event") }),
+  ]);
+  await engine.wake(start.threadId, transaction);
+  return events;
+}
+
+async function insertThread(
+  transaction: Transaction<Tables>,
+  claim: Claim,
+  start: ThreadStart,
+  { agentId, version, agent }: NonNullable<ThreadStart["agent"]>,
+): Promise<void> {
+  await sql`
+    insert into sessions (id, organization_id, agent, agent_id, agent_version, environment_id, title, parent_session_id)
+    select ${start.threadId}, organization_id, ${JSON.stringify(agent)}::jsonb, ${agentId}, ${version}, environment_id,
+           ${start.agentName}, id
+    from sessions where id = ${claim.sessionId}`.execute(transaction);
+  await sql`
+    insert into sandboxes (session_id, organization_id, provider, snapshot_id, snapshot_at)
+    select ${start.threadId}, organization_id, provider, snapshot_id, snapshot_at
+    from sandboxes where session_id = ${claim.sessionId} and snapshot_id is not null`.execute(transaction);
+}
+
+/** A call that was shown before, because the thread has waited for another one since, is not shown again. */
+async function tellParent(
+  transaction: Transaction<Tables>,
+  parent: NonNullable<AppendRequest["parent"]>,
+): Promise<readonly LogEvent[]> {
+  const ids = parent.events.map((event) => event.id);
+  const known = await transaction
+    .selectFrom("session_events")
+    .select("id")
+    .where("session_id", "=", parent.sessionId)
+    .where("id", "in", ids)
+    .execute();
+  const fresh = parent.events.filter((event) => !known.some((row) => row.id === event.id));
+  return appendUnderLock(transaction, parent.sessionId, fresh);
+}

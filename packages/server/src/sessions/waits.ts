@@ -1,0 +1,81 @@
+/**
+ * Sessions that wait for another session to come to rest. The table says whom to wake; what is true is in the sessions'
+ * own rows and logs.
+ * @module
+ */
+import { type Kysely, sql, type Transaction } from "kysely";
+import type { SessionStatus, Tables } from "../db/tables.ts";
+import type { Engine } from "../engine/engine.ts";
+
+export interface RegisteredWait {
+  readonly toolUseId: string;
+  readonly kind: "webhook" | "session";
+  readonly target: string;
+}
+
+export async function registerWaits(
+  transaction: Transaction<Tables>,
+  waiter: { readonly sessionId: string; readonly organizationId: string },
+  waits: readonly RegisteredWait[],
+): Promise<void> {
+  if (waits.length === 0) return;
+  const rows = waits.map(({ toolUseId, kind, target }) => ({
+    session_id: waiter.sessionId,
+    organization_id: waiter.organizationId,
+    tool_use_id: toolUseId,
+    kind,
+    target,
+  }));
+  await transaction
+    .insertInto("session_waits")
+    .values(rows)
+    .onConflict((conflict) => conflict.doNothing())
+    .execute();
+}
+
+export async function endWaits(database: Kysely<Tables>, sessionId: string, toolUseIds: readonly string[]) {
+  if (toolUseIds.length === 0) return;
+  await database
+    .deleteFrom("session_waits")
+    .where("session_id", "=", sessionId)
+    .where("tool_use_id", "in", [...toolUseIds])
+    .execute();
+}
+
+/**
+ * In the transaction in which the session comes to rest. Takes no lock of those that wait: two sessions that wait for
+ * each other must not hold each other up.
+ */
+export async function wakeWaiters(
+  transaction: Transaction<Tables>,
+  engine: Engine,
+  session: { readonly sessionId: string; readonly organizationId: string },
+): Promise<void> {
+  const waiters = await transaction
+    .selectFrom("session_waits")
+    .select("session_id")
+    .where("organization_id", "=", session.organizationId)
+    .where("kind", "=", "session")
+    .where("target", "=", session.sessionId)
+    .execute();
+  for (const waiter of new Set(waiters.map((row) => row.session_id))) {
+    await engine.wakeAt(waiter, new Date(), transaction);
+  }
+}
+
+/**
+ * The status of a session of the same organization; null when there is none. Waits for a transaction that is about to
+ * change it: one that did not see our registration yet is thereby seen by us.
+ */
+export async function settledStatus(
+  database: Kysely<Tables>,
+  organizationId: string,
+  sessionId: string,
+): Promise<{ readonly status: SessionStatus; readonly began: boolean } | null> {
+  const { rows } = await sql<{ status: SessionStatus; head_seq: number }>`
+    select status, head_seq from sessions
+    where id = ${sessionId} and organization_id = ${organizationId} and parent_session_id is null
+    for share`.execute(database);
+  const row = rows[0];
+  return row === undefined ? null : { status: row.status, began: Number(row.head_seq) > 0 };
+}
