@@ -113,7 +113,7 @@ export class ModelError extends Error {
   readonly kind: ModelErrorKind;
   /** The provider's Retry-After, in milliseconds. */
   readonly retryAfterMs: number | undefined;
-  /** What the attempt used, estimated, where the provider may charge for it. Undefined: it was refused unread. */
+  /** What the attempt used, estimated: nothing where it was refused unread. Undefined before the registry has seen it. */
   readonly usage: ModelUsage | undefined;
   constructor(kind: ModelErrorKind, message: string, retryAfterMs?: number, usage?: ModelUsage) {
     super(message);

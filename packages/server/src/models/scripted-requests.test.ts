@@ -110,7 +110,7 @@ test("an overflow lasts until the conversation has been compacted", async () => 
   const transcript = await play([userMessage(scriptText(script))], 2);
   for (const attempt of [1, 2]) {
     const failed = ask(transcript);
-    await expect(failed, `attempt ${attempt}`).rejects.toMatchObject({ kind: "context_overflow", usage: undefined });
+    await expect(failed, `attempt ${attempt}`).rejects.toMatchObject({ kind: "context_overflow", usage: { input: 0 } });
   }
   expect((await ask(await compact(transcript, 2))).text).toBe("Fits now.");
 });

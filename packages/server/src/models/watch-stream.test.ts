@@ -67,7 +67,7 @@ test("what is aborted before it begins is not asked", async () => {
   };
   const request = modelRequest({ model: "any", abortSignal: AbortSignal.abort() });
   const failed = Array.fromAsync(watchStream(stream, request, { firstPartMs: 1000, nextPartMs: 1000 }));
-  await expect(failed).rejects.toMatchObject({ kind: "aborted", usage: undefined });
+  await expect(failed).rejects.toMatchObject({ kind: "aborted", usage: { input: 0 } });
   expect(asked).toBe(false);
 });
 
@@ -90,9 +90,11 @@ test("counts texts, names of calls, and what nobody is told of", async () => {
 });
 
 test("a refusal without an answer is not charged, other failures of an accepted request are", async () => {
-  await expect(watch([sign(0), new ModelError("overloaded", "No.")])).rejects.toMatchObject({ usage: undefined });
-  await expect(watch([sign(0), new ModelError("unavailable", "No.")])).rejects.toMatchObject({ usage: { output: 0 } });
-  await expect(watch([new ModelError("unavailable", "No.")])).rejects.toMatchObject({ usage: undefined });
+  await expect(watch([sign(0), new ModelError("overloaded", "No.")])).rejects.toMatchObject({ usage: { input: 0 } });
+  await expect(watch([sign(0), new ModelError("unavailable", "No.")])).rejects.toMatchObject({
+    usage: { input: 42, output: 0 },
+  });
+  await expect(watch([new ModelError("unavailable", "No.")])).rejects.toMatchObject({ usage: { input: 0 } });
   await expect(watch([new TypeError("A mistake of ours.")])).rejects.toMatchObject({
     kind: "unavailable",
     message: "The model call failed.",

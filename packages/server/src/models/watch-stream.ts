@@ -9,6 +9,7 @@ import {
   type ModelErrorKind,
   type ModelRequest,
   type ModelStreamPart,
+  type ModelUsage,
   type SignOfLife,
 } from "./model.ts";
 import { estimatedUsage } from "./usage.ts";
@@ -30,7 +31,9 @@ const refusals: readonly ModelErrorKind[] = [
   "not_configured",
 ];
 
-/** Rejects with a {@link ModelError} only. Signs of life are counted and go no further. */
+const unused: ModelUsage = { input: 0, output: 0, cacheRead: 0, cacheWrite: 0, estimated: true };
+
+/** Rejects with a {@link ModelError} only, its usage set. Signs of life are counted and go no further. */
 export async function* watchStream(
   stream: ModelAdapter["stream"],
   request: ModelRequest,
@@ -140,6 +143,6 @@ function withUsage(
   const known = error instanceof ModelError ? error : new ModelError("unavailable", "The model call failed.");
   const begun = progress.arrived() && !refusals.includes(known.kind);
   const mayBeCharged = begun || progress.characters() > 0 || timedOut;
-  if (known.usage !== undefined || !mayBeCharged) return known;
-  return new ModelError(known.kind, known.message, known.retryAfterMs, estimatedUsage(request, progress.characters()));
+  const usage = mayBeCharged ? estimatedUsage(request, progress.characters()) : unused;
+  return new ModelError(known.kind, known.message, known.retryAfterMs, known.usage ?? usage);
 }
