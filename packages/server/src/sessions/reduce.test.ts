@@ -59,7 +59,7 @@ describe("reduce", () => {
       ]),
     );
     expect(state.calls).toEqual([]);
-    expect(state.transcript.at(-1)).toEqual({
+    expect(state.transcript.at(-1)).toMatchObject({
       role: "tool",
       results: [
         { callId: "c1", toolName: "read", content: text("first"), isError: false },
@@ -155,6 +155,6 @@ describe("reduce", () => {
     expect(reduceLog(logOf(start)).modelFailure?.kinds).toHaveLength(2);
     const answered = reduceLog(logOf([...start, modelStart("m3"), modelEnd("m3", { text: "ok" })]));
     expect(answered.modelFailure).toBeNull();
-    expect(answered.usage).toEqual({ input: 10, output: 5, cacheRead: 3, cacheWrite: 0 });
+    expect(answered.usage).toMatchObject({ input: 10, output: 5, cacheRead: 3, cacheWrite: 0 });
   });
 });
