@@ -1,5 +1,6 @@
 /** The tables as Kysely sees them. The migrations are the truth; a test compares the two. @module */
 import type { ColumnType, Generated } from "kysely";
+import type { EngineTables } from "./tables/engine.ts";
 
 type Timestamp = ColumnType<Date, Date | undefined, Date>;
 type Json<T> = ColumnType<T, string, string>;
@@ -67,6 +68,8 @@ export interface SessionTable {
   status: Generated<SessionStatus>;
   epoch: Count;
   head_seq: Count;
+  /** Of the loop that last drove the session; 0 before the first. */
+  protocol_version: Generated<number>;
   created_at: Timestamp;
   updated_at: Timestamp;
   archived_at: Date | null;
@@ -214,7 +217,7 @@ export interface IdempotentRequestTable {
   created_at: Timestamp;
 }
 
-export interface Tables {
+export interface Tables extends EngineTables {
   organizations: OrganizationTable;
   api_keys: ApiKeyTable;
   agents: AgentTable;
