@@ -1,7 +1,6 @@
 /** Effects that act: Postgres, the model, the tools, the engine. @module */
 import { SandboxUnavailableError } from "@exoloop/sandbox/errors";
 import type { Kysely } from "kysely";
-import { storableJson } from "../db/storable-json.ts";
 import type { Tables } from "../db/tables.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { ModelProvider } from "../models/model.ts";
@@ -52,40 +51,21 @@ export function createLiveEffects(dependencies: LiveEffectsDependencies, claim: 
 
 async function append(dependencies: LiveEffectsDependencies, claim: Claim, request: AppendRequest) {
   const { database, engine, notices } = dependencies;
-  const { events, audit = [], wake, ...options } = request;
-  const needsTransaction = audit.length > 0 || wake !== undefined;
-  const appended = needsTransaction
-    ? await database.transaction().execute(async (transaction) => {
-        // First: it takes the row lock that a wake needs, and fails for a driver that was replaced.
-        const stored = await appendAsDriver(transaction, claim, events, options);
-        if (stored === null) return null;
-        if (audit.length > 0) await writeAudit(transaction, claim, audit);
-        if (wake === "now") await engine.wake(claim.sessionId, transaction);
-        if (typeof wake === "number") await engine.wakeAt(claim.sessionId, new Date(wake), transaction);
-        return stored;
-      })
-    : await appendAsDriver(database, claim, events, options);
+  const { events, wake, ...options } = request;
+  const appended =
+    wake === undefined
+      ? await appendAsDriver(database, claim, events, options)
+      : await database.transaction().execute(async (transaction) => {
+          // First: it takes the row lock that a wake needs, and fails for a driver that was replaced.
+          const stored = await appendAsDriver(transaction, claim, events, options);
+          if (stored === null) return null;
+          if (wake === "now") await engine.wake(claim.sessionId, transaction);
+          else await engine.wakeAt(claim.sessionId, new Date(wake), transaction);
+          return stored;
+        });
   const last = appended?.at(-1);
   if (last !== undefined) notices.publish({ type: "appended", sessionId: claim.sessionId, seq: last.seq });
   return appended;
-}
-
-async function writeAudit(transaction: Kysely<Tables>, claim: Claim, audit: NonNullable<AppendRequest["audit"]>) {
-  await transaction
-    .insertInto("audit_log")
-    .values(
-      audit.map((entry) => ({
-        organization_id: claim.organizationId,
-        session_id: claim.sessionId,
-        principal: JSON.stringify({ type: "session", id: claim.sessionId }),
-        action: entry.action,
-        resource: entry.resource,
-        decision: entry.decision,
-        reasons: storableJson(entry.reasons),
-        digest: entry.digest,
-      })),
-    )
-    .execute();
 }
 
 async function runTool(
