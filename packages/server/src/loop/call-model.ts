@@ -6,7 +6,14 @@ import { type LogEvent, type NewEvent, publicEvent } from "../sessions/event.ts"
 import type { SessionState } from "../sessions/state.ts";
 import type { TurnLimits } from "./decide.ts";
 import type { Effects, ModelOutcome } from "./effects.ts";
-import { type Attempt, answeredEvent, failedEvents, interruptedEvent, nextAttempt, startEvents } from "./model-events.ts";
+import {
+  type Attempt,
+  answeredEvent,
+  failedEvents,
+  interruptedEvent,
+  nextAttempt,
+  startEvents,
+} from "./model-events.ts";
 
 export async function callModel(
   state: SessionState,
@@ -21,7 +28,7 @@ export async function callModel(
     effects.callModel({ ...effects.describe(state), model: attempt.model, abortSignal }, { shown: true }),
   );
   const events = resultEvents(refuseEmpty(outcome), startId, attempt, state, effects, limits);
-  const result = await effects.append({ events });
+  const result = await effects.append({ events, joins: true });
   return intent === null || result === null ? null : [...intent, ...result];
 }
 
@@ -43,10 +50,7 @@ function resultEvents(
 ): readonly NewEvent[] {
   switch (outcome.type) {
     case "answered":
-      return [
-        ...messageEvents(outcome.content, outcome.previewIds),
-        answeredEvent(startId, attempt, outcome, effects),
-      ];
+      return [...messageEvents(outcome.content, outcome.previewIds), answeredEvent(startId, attempt, outcome, effects)];
     case "interrupted":
       return [interruptedEvent(startId, attempt, state, outcome.usage, effects)];
     case "failed":

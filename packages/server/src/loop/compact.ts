@@ -48,7 +48,10 @@ export async function compact(
   const summary = outcome.type === "answered" ? textOf(outcome.content) : "";
   if (outcome.type === "failed" || summary === "") {
     const error = outcome.type === "failed" ? outcome.error : new ModelError("unavailable", "The summary is empty.");
-    return join(intent, await effects.append({ events: failedEvents(startId, attempt, error, state, effects, limits) }));
+    return join(
+      intent,
+      await effects.append({ events: failedEvents(startId, attempt, error, state, effects, limits) }),
+    );
   }
   const end = answeredEvent(startId, attempt, { ...outcome, content: [] }, effects);
   const record = { summary: `${summary}\n\n${pointer}`, kept };

@@ -32,8 +32,7 @@ export type Multiagent =
 export function rosterOf(agent: AgentSnapshot): readonly { readonly id: string; readonly version: number }[] {
   const { multiagent } = agent;
   if (multiagent === undefined || multiagent === null) return [];
-  const listed =
-    multiagent.type === "coordinator" ? multiagent.agents : (multiagent.subagents.predefined_agents ?? []);
+  const listed = multiagent.type === "coordinator" ? multiagent.agents : (multiagent.subagents.predefined_agents ?? []);
   return listed.flatMap(({ id, version }) => (id === undefined || version === undefined ? [] : [{ id, version }]));
 }
 

@@ -67,11 +67,7 @@ async function readRoster(
     .selectFrom("agent_versions")
     .select(["agent_id", "version", "definition"])
     .where("organization_id", "=", organizationId)
-    .where((expression) =>
-      expression.or(
-        listed.map(({ id, version }) => expression.and({ agent_id: id, version })),
-      ),
-    )
+    .where((expression) => expression.or(listed.map(({ id, version }) => expression.and({ agent_id: id, version }))))
     .execute();
   // In the order of the definition: the model's tools must not change from turn to turn.
   return listed.flatMap(({ id, version }) => {

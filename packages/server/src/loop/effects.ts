@@ -5,21 +5,14 @@
  */
 import type { SessionStatus } from "../db/tables.ts";
 import type { AssistantPart, FinishReason, ModelError, ModelRequest, ModelUsage } from "../models/model.ts";
-import type { CallDecision, Decision } from "../policy/decide-call.ts";
+import type { CallDecision } from "../policy/decide-call.ts";
 import type { LogEvent, NewEvent } from "../sessions/event.ts";
+import type { AuditEntry } from "../sessions/log.ts";
 import type { CallResult, OpenCall, SessionState, ToolCallPart } from "../sessions/state.ts";
 import type { RegisteredWait } from "../sessions/waits.ts";
 import type { ToolResult } from "../tools/tool.ts";
 import type { BudgetLimits, BudgetReached } from "./budgets.ts";
 import type { AgentSnapshot } from "./context.ts";
-
-export interface AuditEntry {
-  readonly action: "tool.call";
-  readonly resource: string;
-  readonly decision: Decision;
-  readonly reasons: readonly string[];
-  readonly digest: string;
-}
 
 /** An agent that may be given work. */
 export interface RosterEntry {
@@ -59,6 +52,11 @@ export interface AppendRequest {
   readonly waits?: readonly RegisteredWait[];
   /** Calls that wait no longer. */
   readonly endedWaits?: readonly string[];
+  /**
+   * These events record what has happened, and what follows them is decided from the state alone: they may be written
+   * together with the next intent, which always comes before the next effect.
+   */
+  readonly joins?: boolean;
 }
 
 export type ModelOutcome =

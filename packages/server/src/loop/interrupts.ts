@@ -41,8 +41,9 @@ export async function interruptible<Result>(
   });
   const fallback = setInterval(() => void look().catch(() => undefined), lookIntervalMs);
   const followsDirectly = intent !== null && intent[0]?.seq === seq + 1;
-  if (!followsDirectly) void look().catch(() => undefined);
   try {
+    // Before the effect: one that is not wanted any more should not begin.
+    if (!followsDirectly) await look().catch(() => undefined);
     return await effect(controller.signal);
   } finally {
     clearInterval(fallback);

@@ -1,5 +1,5 @@
 /** What a model call leaves in the log, whatever it was for: its usage, its cost, its failure and when to try again. @module */
-import { ModelError, type ModelErrorKind, type ModelUsage } from "../models/model.ts";
+import type { ModelError, ModelErrorKind, ModelUsage } from "../models/model.ts";
 import { modelForAttempt } from "../models/fallback.ts";
 import { type NewEvent, publicEvent } from "../sessions/event.ts";
 import type { ModelPurpose, SessionState } from "../sessions/state.ts";

@@ -64,7 +64,8 @@ function parkWait(call: OpenCall, effects: Effects): Parked {
   const { wait } = asked;
   const record = recordEvent("x.wait_started", { tool_use_id: call.toolUseId, wait: writeWait(wait) });
   const target = wait.type === "webhook" ? wait.name : wait.type === "session" ? wait.sessionId : null;
-  const waits = target === null || wait.type === "instant" ? [] : [{ toolUseId: call.toolUseId, kind: wait.type, target }];
+  const waits =
+    target === null || wait.type === "instant" ? [] : [{ toolUseId: call.toolUseId, kind: wait.type, target }];
   return { events: [record], threads: [], waits, alarm: wait.until };
 }
 
@@ -83,10 +84,7 @@ function writeWait(wait: Wait) {
 const clockToleranceMs = 5_000;
 
 /** Settles what has happened or run out of time. An alarm that rang too early is set again: no other would follow. */
-export async function checkWaits(
-  calls: readonly OpenCall[],
-  effects: Effects,
-): Promise<readonly LogEvent[] | null> {
+export async function checkWaits(calls: readonly OpenCall[], effects: Effects): Promise<readonly LogEvent[] | null> {
   const now = effects.now();
   const results = await Promise.all(calls.map((call) => checkOne(call, now, effects)));
   const events = calls.flatMap((call, index) => {
@@ -94,9 +92,7 @@ export async function checkWaits(
     return result === undefined || result === null ? [] : [resultEvent(call, result)];
   });
   const open = calls.filter((_call, index) => (results[index] ?? null) === null);
-  const alarms = open.flatMap(({ wait }) =>
-    wait !== null && wait.until - now < clockToleranceMs ? [wait.until] : [],
-  );
+  const alarms = open.flatMap(({ wait }) => (wait !== null && wait.until - now < clockToleranceMs ? [wait.until] : []));
   const endedWaits = calls.filter((call) => !open.includes(call)).map((call) => call.toolUseId);
   return events.length === 0 && alarms.length === 0 ? [] : effects.append({ events, alarms, endedWaits });
 }

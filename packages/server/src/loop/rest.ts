@@ -22,10 +22,11 @@ export async function consume(
   const abandoned =
     interrupt === undefined ? [] : abandonedEvaluation(state, "interrupted", "The user interrupted the evaluation.");
   const consumed = recordEvent("x.consumed", { event_ids: events.map((event) => event.id) });
-  if (state.status === "running") return effects.append({ events: [...abandoned, consumed] });
+  if (state.status === "running") return effects.append({ events: [...abandoned, consumed], joins: true });
   return effects.append({
     events: [...runningEvents(state), ...abandoned, consumed],
     status: "running",
+    joins: true,
     ...forParent(state, (delegation) => resumedEvents(effects.sessionId, delegation, state.calls.length > 0)),
   });
 }
@@ -74,7 +75,9 @@ export async function wait(
   const details = stopDetails(reason);
   const extension = budget === undefined ? {} : { x_exoloop: { budget_reached: publicBudget(budget) } };
   const abandoned =
-    reason.type === "retries_exhausted" ? abandonedEvaluation(state, "failed", "The evaluation could not be made.") : [];
+    reason.type === "retries_exhausted"
+      ? abandonedEvaluation(state, "failed", "The evaluation could not be made.")
+      : [];
   const idle = publicEvent("session.status_idle", { stop_reason: reason, stop_details: details, ...extension });
   const events: readonly NewEvent[] = [...abandoned, idle];
   const appended = await effects.append({

@@ -31,7 +31,7 @@ export async function runTool(
       "Interrupted: the worker was lost while this call ran, and its outcome is unknown. Check before you repeat it.",
     );
   }
-  if (options.abortSignal.aborted && tool.replay !== "reattach") {
+  if (options.abortSignal.aborted && !(options.resumed && tool.replay === "reattach")) {
     return failure("The user interrupted before this call ran.");
   }
   try {

@@ -3,13 +3,15 @@ import { type LogEvent, type NewEvent, publicEvent, recordEvent } from "../sessi
 import { writeContent } from "../sessions/content.ts";
 import type { CallResult, OpenCall, SessionState, ToolCallPart } from "../sessions/state.ts";
 import type { ToolResult } from "../tools/tool.ts";
-import type { AuditEntry, Effects } from "./effects.ts";
+import type { AuditEntry } from "../sessions/log.ts";
+import type { Effects } from "./effects.ts";
 import { runningEvents } from "./model-events.ts";
 
 /** The decision, its audit row and the event that shows it are one transaction, before any effect of the call. */
 export async function decideCalls(calls: readonly ToolCallPart[], state: SessionState, effects: Effects) {
   const decided = calls.map((call) => decideOne(call, state, effects));
-  return effects.append({ events: decided.map((entry) => entry.event), audit: decided.map((entry) => entry.audit) });
+  const [events, audit] = [decided.map((entry) => entry.event), decided.map((entry) => entry.audit)];
+  return effects.append({ events, audit, joins: true });
 }
 
 function decideOne(
@@ -87,6 +89,7 @@ export async function runTools(
   );
   const settled = await effects.append({
     events: calls.map((call, index) => toolResultEvent(call, results[index] ?? missingResult)),
+    joins: true,
   });
   return intent === null || settled === null ? null : [...intent, ...settled];
 }

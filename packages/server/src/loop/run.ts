@@ -2,10 +2,12 @@
  * One turn: from a wake to a wait. Reads the log, decides, performs, until nothing more can be done without the world.
  * @module
  */
+import type { LogEvent } from "../sessions/event.ts";
 import { reduce, reduceLog } from "../sessions/reduce.ts";
 import type { SessionState } from "../sessions/state.ts";
 import { decide, type DecideContext, type TurnLimits } from "./decide.ts";
 import type { Effects } from "./effects.ts";
+import { joinAppends } from "./joined-appends.ts";
 import { nextAttempt } from "./model-events.ts";
 import { perform } from "./perform.ts";
 
@@ -16,10 +18,11 @@ export const defaultLimits: TurnLimits = { maximumStepsInTurn: 40, maximumModelA
  * @throws ClaimLostError when another driver has taken over: then this one has written nothing since.
  */
 export async function runTurn(
-  effects: Effects,
+  given: Effects,
   isParallel: (toolName: string) => boolean,
   limits: TurnLimits = defaultLimits,
 ): Promise<SessionState> {
+  const effects = joinAppends(given);
   let state = reduceLog(await effects.readAfter(0));
   let stepsInTurn = 0;
   let waitsChecked = false;
@@ -42,12 +45,16 @@ export async function runTurn(
   }
 }
 
-/** Input that others admitted lies between the events we know and those we appended: the log is read in its order. */
+/**
+ * Input that others admitted lies between the events we know and those we appended: the log is read in its order, from
+ * its beginning where events were numbered in advance.
+ */
 async function catchUp(
   state: SessionState,
-  appended: Awaited<ReturnType<Effects["append"]>>,
+  appended: readonly LogEvent[] | null,
   effects: Effects,
 ): Promise<SessionState> {
-  const contiguous = appended !== null && appended.every((event, index) => event.seq === state.seq + index + 1);
+  if (appended === null) return reduceLog(await effects.readAfter(0));
+  const contiguous = appended.every((event, index) => event.seq === state.seq + index + 1);
   return reduce(state, contiguous && appended.length > 0 ? appended : await effects.readAfter(state.seq));
 }

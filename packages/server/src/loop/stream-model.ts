@@ -1,11 +1,12 @@
 /** One model call, its previews on the way. Deltas reach clients in batches and are never stored. @module */
 import { createId } from "@exoloop/protocol/ids";
-import { ModelError, type ModelProvider, type ModelRequest } from "../models/model.ts";
+import { ModelError, type ModelProvider, type ModelRequest, type ModelUsage } from "../models/model.ts";
 import type { NoticeBoard } from "../sessions/notices.ts";
 import type { ModelOutcome } from "./effects.ts";
 
 const deltaBatchMs = 30;
 
+const nothingUsed: ModelUsage = { input: 0, output: 0, cacheRead: 0, cacheWrite: 0, estimated: false };
 const silent: Pick<NoticeBoard, "publish"> = { publish: () => undefined };
 
 /**
@@ -18,6 +19,7 @@ export async function streamModel(
   sessionId: string,
   request: ModelRequest,
 ): Promise<ModelOutcome> {
+  if (request.abortSignal.aborted) return { type: "interrupted", usage: nothingUsed };
   const notices = board ?? silent;
   const previewIds: string[] = [];
   const deltas = createDeltaBatch(notices, sessionId);

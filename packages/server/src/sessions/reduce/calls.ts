@@ -70,11 +70,7 @@ function firstStatus(custom: boolean, permission: unknown): CallStatus {
   return permission === "allow" ? "ready" : "refused";
 }
 
-export function changeCall(
-  state: SessionState,
-  toolUseId: string,
-  change: (call: OpenCall) => OpenCall,
-): SessionState {
+export function changeCall(state: SessionState, toolUseId: string, change: (call: OpenCall) => OpenCall): SessionState {
   return { ...state, calls: state.calls.map((call) => (call.toolUseId === toolUseId ? change(call) : call)) };
 }
 
