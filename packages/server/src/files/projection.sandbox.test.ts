@@ -77,6 +77,15 @@ describe("before a command", () => {
   });
 });
 
+describe("before the first command of an organization that has stored nothing", () => {
+  it("the directories are there, and what is written into them is saved", async () => {
+    expect(await run("ls -d /skills /memory/org; echo first > $MEMORY/org/note.md")).toMatchObject({
+      output: "/memory/org\n/skills\n",
+    });
+    expect(await stored("/memory/org/note.md")).toBe("first\n");
+  });
+});
+
 describe("after a command", () => {
   it("new, changed, executable and deleted files are saved", async () => {
     await save("/memory/org/a.md", "a\n");
