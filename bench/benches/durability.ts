@@ -12,7 +12,7 @@ import { type Api, createApi } from "./durability/api.ts";
 import { runChaos } from "./durability/chaos.ts";
 import { collectEvidence, withDatabase } from "./durability/collect.ts";
 import { type Conversation, converse } from "./durability/conversation.ts";
-import type { Evidence } from "./durability/evidence.ts";
+import type { Evidence, LoggedEvent } from "./durability/evidence.ts";
 import { type InterruptSamples, measureInterrupts } from "./durability/interrupt.ts";
 import { type Blow, countRows, killsOf } from "./durability/journal.ts";
 import { judge } from "./durability/oracle.ts";
@@ -130,6 +130,8 @@ function report(
   );
   for (const { kind, sessionId, text } of judgement.findings.slice(0, shownFindings))
     progress(`${kind}: ${sessionId ?? ""} ${text}`);
+  for (const { stuck, sessionId, log } of evidence.sessions)
+    if (stuck !== null) progress([`${sessionId} ends with`, ...log.slice(-8).map(describeEvent)].join("\n  "));
   const kills = killsOf(blows).length;
   const unmet = kills < crashTable.length ? 0 : [...rows.values()].filter((count) => count === 0).length;
   const worked = blows.filter((blow) => blow.type === "stop" && blow.worked === true).length;
@@ -151,6 +153,10 @@ function report(
     toRow(interrupts.plain, { id: "interrupt", unit: "ms", goal: 100 }),
     toRow(interrupts.trapped, { id: "interrupt_trapped", unit: "ms", goal: 1_000 }),
   ];
+}
+
+function describeEvent({ seq, epoch, at, type, data }: LoggedEvent): string {
+  return `${seq} epoch ${epoch} ${new Date(at).toISOString()} ${type} ${JSON.stringify(data ?? {}).slice(0, 150)}`;
 }
 
 function readLog(path: string): readonly string[] {
