@@ -80,7 +80,7 @@ function wrapEffects(effects: Effects, pass: Pass, toolEffect: (toolName: string
       const effect = (request.audit ?? []).length > 0 ? "decide-calls" : "append";
       return pass(effect, () => effects.append(request));
     },
-    callModel: (request) => pass("call-model", () => effects.callModel(request)),
+    callModel: (request, options) => pass("call-model", () => effects.callModel(request, options)),
     runTool: (call, options) => pass(toolEffect(call.toolName), () => effects.runTool(call, options)),
   };
 }
