@@ -20,16 +20,27 @@ export interface Row {
   readonly ok: boolean;
 }
 
+/** A whole number that a person may give: `--kills 10`. */
+export interface BenchOption {
+  /** As typed after `--`; lower case. */
+  readonly name: string;
+  readonly description: string;
+  readonly default: number;
+}
+
 export interface BenchContext {
   /** Empty, on a disk, and removed afterwards. Unprivileged users can enter it. */
   readonly directory: string;
   /** For people, on standard error. */
   progress(text: string): void;
+  /** What was given for one of the bench's options, else its default. @throws Error for a name that is none of them */
+  option(name: string): number;
 }
 
 export interface Bench {
   readonly name: string;
   readonly description: string;
+  readonly options?: readonly BenchOption[];
   run(context: BenchContext): Promise<Row[]>;
 }
 

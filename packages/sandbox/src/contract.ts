@@ -124,7 +124,7 @@ export interface SandboxProcess {
   /** Both streams in the order in which they arrived. Ends when the command has exited and its output is drained. */
   readonly output: AsyncIterable<CommandOutputChunk>;
   wait(): Promise<CommandExit>;
-  /** SIGTERM to the process group, SIGKILL two seconds later. */
+  /** SIGTERM to the process group, SIGKILL half a second later: an interrupt is answered within a second. */
   kill(): Promise<void>;
 }
 

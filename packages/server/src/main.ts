@@ -10,7 +10,7 @@ import type { Config } from "./config.ts";
 import { type Database, openDatabase } from "./db/database.ts";
 import { migrate } from "./db/migrate.ts";
 import type { Engine } from "./engine/engine.ts";
-import { createPgBossEngine } from "./engine/pg-boss-engine.ts";
+import { createPgBossEngine, type EngineTiming } from "./engine/pg-boss-engine.ts";
 import { StartupError } from "./errors.ts";
 import { createStoredFiles, type StoredFiles } from "./files/postgres/stored-files.ts";
 import { storedMounts } from "./files/mounts.ts";
@@ -28,8 +28,8 @@ import { ModelError } from "./models/model.ts";
 import { createModels, defaultModel, listFromDefault } from "./models/registry.ts";
 import { createAuthenticator } from "./orgs/api-keys.ts";
 import { createFirstOrganization } from "./orgs/organizations.ts";
-import { createDirectoryBlobStore } from "./sandboxes/blobs.ts";
-import { createCommandRunner } from "./sandboxes/command-runner.ts";
+import { type BlobStore, createDirectoryBlobStore } from "./sandboxes/blobs.ts";
+import { createCommandRunner, type Projection } from "./sandboxes/command-runner.ts";
 import { createPersonCommands } from "./sandboxes/person-commands.ts";
 import { listSandboxes } from "./sandboxes/summary.ts";
 import type { SandboxOwner } from "./sandboxes/workspace.ts";
@@ -40,7 +40,7 @@ import { createSessionService } from "./sessions/service.ts";
 import type { Logger } from "./telemetry/logger.ts";
 import { builtInTools } from "./tools/built-in.ts";
 import { createToolRegistry } from "./tools/registry.ts";
-import type { CommandRunner } from "./tools/tool.ts";
+import type { CommandRunner, Tool } from "./tools/tool.ts";
 
 export interface RunningServer {
   readonly url: string;
@@ -57,10 +57,25 @@ export interface Places {
   readonly sandboxSocket: string | null;
 }
 
+/** What a bench puts beside and around the server's own parts; nothing in a server of one's own. */
+export interface ServerOverrides {
+  /** After the built-in ones. */
+  readonly tools?: readonly Tool[];
+  readonly timing?: Partial<EngineTiming>;
+  readonly wrapEffects?: NonNullable<DriverDependencies["wrapEffects"]>;
+  readonly wrapProjection?: (projection: Projection, owner: SandboxOwner) => Projection;
+  readonly wrapBlobs?: (blobs: BlobStore) => BlobStore;
+}
+
 const stopGraceMs = 5_000;
 
 /** Starts HTTP and worker in this process. */
-export async function startServer(config: Config, places: Places, log: Logger): Promise<RunningServer> {
+export async function startServer(
+  config: Config,
+  places: Places,
+  log: Logger,
+  overrides: ServerOverrides = {},
+): Promise<RunningServer> {
   const { databaseUrl } = places;
   const model = config.defaultModel ?? (await findDefaultModel(config));
   await migrate(databaseUrl);
@@ -70,9 +85,11 @@ export async function startServer(config: Config, places: Places, log: Logger): 
   });
   const first = await createFirstOrganization(database);
   const notices = await createNoticeBoard({ connectionString: databaseUrl, log });
-  const engine = createPgBossEngine({ connectionString: databaseUrl, database, concurrency: config.concurrency, log });
-  const sandboxes = await openSandboxes(config, places, database, notices, log);
-  const dependencies = driverDependencies({ config, database, engine, notices, sandboxes, log });
+  const { timing = {} } = overrides;
+  const { concurrency } = config;
+  const engine = createPgBossEngine({ connectionString: databaseUrl, database, concurrency, log, timing });
+  const sandboxes = await openSandboxes(config, places, database, notices, log, overrides);
+  const dependencies = driverDependencies({ config, database, engine, notices, sandboxes, log }, overrides);
   await engine.start(({ sessionId }) => driveTurn(dependencies, sessionId));
   const http = createHttp({ database, engine, notices, sandboxes, models: dependencies.models, model, log });
   const listener = await listen(http, config.host, config.port);
@@ -118,16 +135,18 @@ async function openSandboxes(
   database: Database,
   notices: NoticeBoard,
   log: Logger,
+  { wrapBlobs, wrapProjection }: ServerOverrides,
 ): Promise<Sandboxes> {
   const provider =
     places.sandboxSocket === null
       ? createUnavailableProvider("This server runs without sandboxes.", "Start it with EXOLOOP_SANDBOX=auto.")
       : await createLocalProvider({ socketPath: places.sandboxSocket });
+  const blobs = createDirectoryBlobStore(join(config.home, "blobs"));
   const lease = {
     database,
     provider,
     notices,
-    blobs: createDirectoryBlobStore(join(config.home, "blobs")),
+    blobs: wrapBlobs?.(blobs) ?? blobs,
     resources: { memoryBytes: 2 * 1024 ** 3, processes: 512, diskBytes: 4 * 1024 ** 3 },
   };
   const workspaces = createWorkspaces({ ...lease, log });
@@ -141,7 +160,8 @@ async function openSandboxes(
       createSessionFiles({ files, ...owner, useWorkspace: (use, options) => workspaces.useFiles(owner, options, use) }),
     commandsOf: (owner) => {
       const projection = createProjection({ files, baselines, ...owner, mounts: storedMounts });
-      return createCommandRunner({ ...lease, workspaces, projection }, owner);
+      const wrapped = wrapProjection?.(projection, owner) ?? projection;
+      return createCommandRunner({ ...lease, workspaces, projection: wrapped }, owner);
     },
   };
 }
@@ -165,15 +185,19 @@ function modelsConfig(config: Config) {
   };
 }
 
-function driverDependencies({ config, database, engine, notices, sandboxes, log }: Parts): DriverDependencies {
+function driverDependencies(
+  { config, database, engine, notices, sandboxes, log }: Parts,
+  { tools = [], wrapEffects }: ServerOverrides,
+): DriverDependencies {
   return {
+    ...(wrapEffects === undefined ? {} : { wrapEffects }),
     database,
     engine,
     notices,
     log,
     models: createModels(modelsConfig(config)),
     catalog: createModelCatalog(readCatalogOverrides(config.models.catalog)),
-    tools: createToolRegistry(builtInTools),
+    tools: createToolRegistry([...builtInTools, ...tools]),
     toolContext: (claim, call, options) => ({
       toolUseId: call.toolUseId,
       actor: {

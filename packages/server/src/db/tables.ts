@@ -104,6 +104,8 @@ export interface SandboxTable {
   commands: Generated<number>;
   replacements: Generated<number>;
   resume_milliseconds: Generated<number[]>;
+  /** `identifier@generation` of the last commands that anybody was about to start. */
+  command_attempts: Generated<string[]>;
   updated_at: Timestamp;
 }
 

@@ -20,7 +20,7 @@ import type { StoredFiles } from "./postgres/stored-files.ts";
 import { type Baseline, type BaselineCache, emptyBaseline, rebuildBaseline } from "./projection/baseline.ts";
 import { capture, type Layer } from "./projection/capture.ts";
 import { tellStrays } from "./projection/inspect.ts";
-import { type FileToLay, layFiles } from "./projection/lay.ts";
+import { type FileToLay, layFiles, makeMountDirectories } from "./projection/lay.ts";
 import { describeSync, explain } from "./projection/report.ts";
 
 export interface ProjectionDependencies {
@@ -111,6 +111,7 @@ async function synchronise(
 ): Promise<string | null> {
   const { baselines } = dependencies;
   const key = keyOf(dependencies, workspace);
+  if (start.recorded === null) await makeMountDirectories(workspace.session, dependencies.mounts);
   const entries = await scan(workspace);
   const baseline = start.baseline ?? (await deriveBaseline(dependencies, workspace, start.recorded, entries));
   // Until all is done the copies match no baseline: a failure in between makes the next use derive it again.

@@ -1,6 +1,13 @@
 /**
  * One command of a session: project, wake, run, suspend, capture, snapshot. A lost sandbox is replaced and the model is
  * told what survived; a command is never run a second time.
+ *
+ * | the worker dies                  | what the next one does with the command                                 |
+ * |----------------------------------|-------------------------------------------------------------------------|
+ * | before it was sent               | the sandbox never saw it, nor did an earlier generation: it is run      |
+ * | while it runs, or after it ended | it is joined, and its output taken from the first byte; then captured   |
+ * | in any of these, and the sandbox | it is told as unknown                                                   |
+ * | not at all: it only stood still  | the command is not the session's last one any more: it is left alone    |
  * @module
  */
 import type { SandboxProcess } from "@exoloop/sandbox/contract";
@@ -77,23 +84,19 @@ async function attemptCommand(
   const nothing: CollectedOutput = { text: "", truncated: false };
   let collected = nothing;
   try {
-    if (!request.reattach) await dependencies.projection.before(workspaceOf(lease));
-    const process = await startCommand(dependencies, lease, request);
-    if (process === null) {
-      return {
-        outcome: outcome(nothing, { type: "unknown", reason: "no trace of this command was found" }),
-        lost: false,
-        generation,
-      };
+    if (request.reattach && (await ranElsewhere(dependencies, lease, request.commandId))) {
+      const reason = "no trace of this command was found";
+      return { outcome: outcome(nothing, { type: "unknown", reason }), lost: false, generation };
     }
+    const process = await joinOrStart(dependencies, lease, request);
     const abort = () => void process.kill().catch(() => undefined);
     request.abortSignal.addEventListener("abort", abort);
     if (request.abortSignal.aborted) abort();
     try {
       collected = await collectOutput(process.output);
       const exit = await process.wait();
-      await suspendAfter(dependencies, lease);
-      const sync = await dependencies.projection.after(workspaceOf(lease), request.commandId);
+      const current = await suspendAfter(dependencies, lease, request.commandId);
+      const sync = current ? await dependencies.projection.after(workspaceOf(lease), request.commandId) : null;
       const final = request.abortSignal.aborted ? ({ type: "interrupted" } as const) : exit;
       return { outcome: outcome(collected, final, sync === null ? [] : [sync]), lost: false, generation };
     } finally {
@@ -107,22 +110,38 @@ async function attemptCommand(
   }
 }
 
-async function startCommand(
+/** Whether this command may have been sent to a sandbox that is gone. */
+async function ranElsewhere(
+  { database }: CommandRunnerDependencies,
+  { owner, generation }: Lease,
+  commandId: string,
+): Promise<boolean> {
+  const row = await database
+    .selectFrom("sandboxes")
+    .select("command_attempts")
+    .where("session_id", "=", owner.sessionId)
+    .executeTakeFirst();
+  const attempts = (row?.command_attempts ?? []).filter((attempt) => attempt.startsWith(`${commandId}@`));
+  return attempts.some((attempt) => attempt !== attemptOf(commandId, generation));
+}
+
+/**
+ * A command that an earlier driver may have started is joined where the sandbox knows it. Where it does not, the worker
+ * died before the command was sent; and a sandbox joins a second start under one identifier to the first.
+ */
+async function joinOrStart(
   dependencies: CommandRunnerDependencies,
   lease: Lease,
   request: CommandRequest,
-): Promise<SandboxProcess | null> {
-  const { sandbox, owner, generation } = lease;
-  publishStatus(dependencies, owner, "waking", generation, 0);
-  const { milliseconds } = await sandbox.resume();
-  publishStatus(dependencies, owner, "awake", generation, milliseconds);
-  awakeSince.set(lease, performance.now());
-  await sql`
-    update sandboxes set state = 'awake', commands = commands + 1, updated_at = now(),
-      resume_milliseconds = (array_append(resume_milliseconds, ${milliseconds}::float8))[greatest(1, cardinality(resume_milliseconds) - 998):]
-    where session_id = ${owner.sessionId}`.execute(dependencies.database);
-  if (request.reattach) return sandbox.session.attachCommand({ commandId: request.commandId, byteOffset: 0 });
-  return sandbox.session.spawn({
+): Promise<SandboxProcess> {
+  if (request.reattach) {
+    await wake(dependencies, lease, request.commandId);
+    const joined = await lease.sandbox.session.attachCommand({ commandId: request.commandId, byteOffset: 0 });
+    if (joined !== null) return joined;
+  }
+  await dependencies.projection.before(workspaceOf(lease));
+  await wake(dependencies, lease, request.commandId);
+  return lease.sandbox.session.spawn({
     command: request.command,
     commandId: request.commandId,
     workingDirectory: "/workspace",
@@ -130,16 +149,47 @@ async function startCommand(
   });
 }
 
+function attemptOf(commandId: string, generation: number): string {
+  return `${commandId}@${generation}`;
+}
+
+/** The intent is written before the command is sent. */
+async function wake(dependencies: CommandRunnerDependencies, lease: Lease, commandId: string): Promise<void> {
+  const { sandbox, owner, generation } = lease;
+  publishStatus(dependencies, owner, "waking", generation, 0);
+  const { milliseconds } = await sandbox.resume();
+  publishStatus(dependencies, owner, "awake", generation, milliseconds);
+  awakeSince.set(lease, performance.now());
+  await sql`
+    update sandboxes set state = 'awake', commands = commands + 1, updated_at = now(),
+      command_attempts = (array_append(command_attempts, ${attemptOf(commandId, generation)}::text))[greatest(1, cardinality(command_attempts) - 98):],
+      resume_milliseconds = (array_append(resume_milliseconds, ${milliseconds}::float8))[greatest(1, cardinality(resume_milliseconds) - 998):]
+    where session_id = ${owner.sessionId}`.execute(dependencies.database);
+}
+
 /** When the lease's sandbox was thawed, on the clock of `performance.now()`. */
 const awakeSince = new WeakMap<Lease, number>();
 
-async function suspendAfter(dependencies: CommandRunnerDependencies, lease: Lease): Promise<void> {
-  const { milliseconds } = await lease.sandbox.suspend();
+/**
+ * False when another driver has started another command since: its sandbox must not be stopped under it, and what lies
+ * there is its own to capture.
+ */
+async function suspendAfter(
+  dependencies: CommandRunnerDependencies,
+  lease: Lease,
+  commandId: string,
+): Promise<boolean> {
   const awake = performance.now() - (awakeSince.get(lease) ?? performance.now());
-  publishStatus(dependencies, lease.owner, "suspended", lease.generation, milliseconds);
-  await sql`
+  const { numAffectedRows } = await sql`
     update sandboxes set state = 'suspended', awake_milliseconds = awake_milliseconds + ${awake}, updated_at = now()
-    where session_id = ${lease.owner.sessionId}`.execute(dependencies.database);
+    where session_id = ${lease.owner.sessionId}
+      and command_attempts[cardinality(command_attempts)] = ${attemptOf(commandId, lease.generation)}`.execute(
+    dependencies.database,
+  );
+  if (numAffectedRows === 0n) return false;
+  const { milliseconds } = await lease.sandbox.suspend();
+  publishStatus(dependencies, lease.owner, "suspended", lease.generation, milliseconds);
+  return true;
 }
 
 /** Exported for its test. */

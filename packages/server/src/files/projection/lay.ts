@@ -7,7 +7,7 @@ import { SandboxFileError } from "@exoloop/sandbox/errors";
 import type { Workspace } from "../../sandboxes/workspace.ts";
 import { writeArchive } from "../archive.ts";
 import { isWithin, relativePath } from "../path.ts";
-import { storedRoots } from "../mounts.ts";
+import { type StoredMount, storedRoots } from "../mounts.ts";
 import type { StoredFile } from "../postgres/rows.ts";
 import type { StoredFiles } from "../postgres/stored-files.ts";
 
@@ -16,6 +16,7 @@ const fewFiles = 16;
 /** Bytes of contents held in memory at once. */
 const batchBytes = 16 * 1024 * 1024;
 const unpackTimeoutMs = 120_000;
+const makeTimeoutMs = 10_000;
 
 export interface FileToLay {
   readonly head: StoredFile;
@@ -23,6 +24,22 @@ export interface FileToLay {
 }
 
 type Session = Workspace["session"];
+
+/** A mount that holds no file is there all the same: the model is told of it, and writes into it. */
+export async function makeMountDirectories(session: Session, mounts: readonly StoredMount[]): Promise<void> {
+  for (const root of storedRoots) {
+    const below = mounts.filter(({ prefix }) => prefix !== root && isWithin(root, prefix));
+    if (below.length === 0) continue;
+    const names = below.map(({ prefix }) => relativePath(root, prefix));
+    await session.run({
+      // Names of ours: lower-case letters and slashes.
+      command: `umask 022; exec mkdir -p -- ${names.join(" ")}`,
+      workingDirectory: root,
+      timeoutMs: makeTimeoutMs,
+      scope: "maintenance",
+    });
+  }
+}
 
 /** @throws SandboxFileError when the sandbox does not take them */
 export async function layFiles(

@@ -1,0 +1,129 @@
+/** What a session is asked to do, and what must come out of it: made by chance, known beforehand. Pure. @module */
+import type { Step } from "@exoloop/server/models/script";
+import { countingToolName } from "./counting-tool.ts";
+import type { Random } from "./random.ts";
+
+export interface PlannedCall {
+  readonly name: string;
+  /** Distinct within a session. */
+  readonly input: Readonly<Record<string, string | number>>;
+  /** What the result says, blocks like `<files_sync>` aside: all of it, or a part. */
+  readonly expected: { readonly text: string; readonly whole: boolean; readonly isError: boolean };
+  /** It reads what a lost sandbox may have lost. */
+  readonly needsWorkspace: boolean;
+  /** A line that the command leaves in a stored file, by way of capture; null for other calls. */
+  readonly captured: string | null;
+}
+
+interface PlannedRound {
+  /** What the model says last. */
+  readonly end: string;
+  readonly steps: readonly Step[];
+  readonly calls: readonly PlannedCall[];
+}
+
+export interface SessionPlan {
+  readonly name: string;
+  /** Where its commands leave lines, as an absolute path in the sandbox. */
+  readonly journal: string;
+  readonly rounds: readonly PlannedRound[];
+}
+
+export function planSession(name: string, random: Random): SessionPlan {
+  const journal = `/memory/org/journal-${name}.md`;
+  const rounds = Array.from({ length: random.between(2, 3) }, (_, index) =>
+    planRound(`${name}-${index}`, journal, random),
+  );
+  return { name, journal, rounds };
+}
+
+function planRound(name: string, journal: string, random: Random): PlannedRound {
+  const calls: PlannedCall[] = [];
+  const steps = Array.from({ length: random.between(5, 8) }, (_, index): Step => {
+    const token = `${name}-${index}`;
+    const planned = planCalls(token, calls, journal, random);
+    calls.push(...planned);
+    return {
+      text: `step ${token} `.repeat(random.between(1, 8)),
+      toolCalls: planned.map((call) => ({ name: call.name, input: { ...call.input } })),
+      delayMs: random.between(30, 300),
+      chunkDelayMs: 5,
+      ...(random.chance(0.05) ? { fault: { kind: random.pick(["overloaded", "disconnect"] as const) } } : {}),
+    };
+  });
+  const end = `The end of ${name}.`;
+  return { end, steps: [...steps, { text: end, delayMs: random.between(10, 100) }], calls };
+}
+
+function planCalls(
+  token: string,
+  earlier: readonly PlannedCall[],
+  journal: string,
+  random: Random,
+): readonly PlannedCall[] {
+  const kind = random.next();
+  if (kind < 0.3) return [count(token, random)];
+  if (kind < 0.6) return [command(token, journal, random)];
+  if (kind < 0.8) return [write(token, random.chance(0.5) ? "/memory/org" : "/workspace")];
+  if (kind < 0.85) return [count(`${token}-a`, random), count(`${token}-b`, random)];
+  return readings(token, earlier, random);
+}
+
+function planned(
+  name: string,
+  input: PlannedCall["input"],
+  text: string,
+  more: Partial<PlannedCall> & { readonly whole?: boolean; readonly isError?: boolean } = {},
+): PlannedCall {
+  const { whole = false, isError = false, needsWorkspace = false, captured = null } = more;
+  return { name, input, expected: { text, whole, isError }, needsWorkspace, captured };
+}
+
+function count(token: string, random: Random): PlannedCall {
+  const input = { token, linger_ms: random.between(5, 150) };
+  return planned(countingToolName, input, `counted ${token}`, { whole: true });
+}
+
+/** Quick, or seconds long; some leave a line in a stored file, some change the workspace, some fail. */
+function command(token: string, journal: string, random: Random): PlannedCall {
+  const captured = random.chance(0.5) ? token : null;
+  const code = random.chance(0.25) ? random.between(1, 9) : 0;
+  const seconds = random.chance(0.4) ? random.between(5, 40) / 10 : 0;
+  const parts = [
+    `echo begin ${token}`,
+    ...(captured === null ? [] : [`echo ${token} >> ${journal}`]),
+    ...(random.chance(0.5) ? [`head -c ${random.between(1, 300)}000 /dev/urandom > noise`] : []),
+    ...(seconds === 0 ? [] : [`sleep ${seconds}`]),
+    `echo end ${token}`,
+    `exit ${code}`,
+  ];
+  const text = [`begin ${token}`, `end ${token}`, ...(code === 0 ? [] : [`[exit ${code}]`])].join("\n");
+  return planned("bash", { command: parts.join("; ") }, text, { whole: true, isError: code !== 0, captured });
+}
+
+function write(token: string, directory: string): PlannedCall {
+  const file_path = `${directory}/note-${token}.md`;
+  return planned("write", { file_path, content: `note ${token}\n` }, file_path);
+}
+
+/** Of what was written before; of nothing where nothing was. They run beside each other. */
+function readings(token: string, earlier: readonly PlannedCall[], random: Random): readonly PlannedCall[] {
+  const written = earlier.filter((call) => call.name === "write").map((call) => String(call.input["file_path"]));
+  if (written.length === 0) return [planned("glob", { pattern: `no-${token}*`, path: "/memory/org" }, "no ")];
+  const path = random.pick(written);
+  const note = /note-(.*)\.md$/.exec(path)?.[1] ?? "";
+  const needsWorkspace = path.startsWith("/workspace");
+  const directory = needsWorkspace ? "/workspace" : "/memory/org";
+  return [
+    planned("read", { file_path: path, limit: random.between(1, 1e6) }, `note ${note}`, { needsWorkspace }),
+    planned("grep", { pattern: `note ${note}`, path: directory, head_limit: random.between(50, 2_000) }, path, {
+      needsWorkspace,
+    }),
+  ];
+}
+
+/** The same text for the same call, in whatever order its fields are stored. */
+export function callKey(name: string, input: Readonly<Record<string, unknown>>): string {
+  const sorted = Object.entries(input).sort(([left], [right]) => (left < right ? -1 : 1));
+  return `${name} ${JSON.stringify(sorted)}`;
+}

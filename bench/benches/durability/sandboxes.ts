@@ -1,0 +1,43 @@
+/** Sandboxes as the machine sees them: their supervisors and the processes of their commands. @module */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+
+interface SandboxState {
+  readonly supervisorPid: number | null;
+  readonly cgroups: { readonly parent: string | null };
+}
+
+/** Kills the supervisor with SIGKILL, and with it everything inside. False when there is none. */
+export function killSandbox(directory: string, id: string): boolean {
+  const pid = readState(directory, id)?.supervisorPid ?? null;
+  if (pid === null) return false;
+  try {
+    return process.kill(pid, "SIGKILL");
+  } catch {
+    return false;
+  }
+}
+
+/** The control group of what its commands have started. @throws Error where there is none */
+export function workloadGroup(directory: string, id: string): string {
+  const parent = readState(directory, id)?.cgroups.parent ?? null;
+  if (parent === null) throw new Error(`the sandbox ${id} has no control group`);
+  return join(parent, "work");
+}
+
+/** Host process ids of the workload. */
+export function workloadProcesses(group: string): readonly number[] {
+  try {
+    return readFileSync(join(group, "cgroup.procs"), "utf8").split("\n").filter(Boolean).map(Number);
+  } catch {
+    return [];
+  }
+}
+
+function readState(directory: string, id: string): SandboxState | null {
+  try {
+    return JSON.parse(readFileSync(join(directory, id, "state.json"), "utf8")) as SandboxState;
+  } catch {
+    return null;
+  }
+}
