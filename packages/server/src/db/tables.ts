@@ -1,6 +1,7 @@
 /** The tables as Kysely sees them. The migrations are the truth; a test compares the two. @module */
 import type { ColumnType, Generated } from "kysely";
 import type { BudgetLimits } from "../loop/budgets.ts";
+import type { EngineTables } from "./tables/engine.ts";
 import type { WaitTables } from "./tables/waits.ts";
 
 type Timestamp = ColumnType<Date, Date | undefined, Date>;
@@ -71,6 +72,8 @@ export interface SessionTable {
   status: Generated<SessionStatus>;
   epoch: Count;
   head_seq: Count;
+  /** Of the loop that last drove the session; 0 before the first. */
+  protocol_version: Generated<number>;
   created_at: Timestamp;
   updated_at: Timestamp;
   archived_at: Date | null;
@@ -218,7 +221,7 @@ export interface IdempotentRequestTable {
   created_at: Timestamp;
 }
 
-export interface Tables extends WaitTables {
+export interface Tables extends EngineTables, WaitTables {
   organizations: OrganizationTable;
   api_keys: ApiKeyTable;
   agents: AgentTable;

@@ -5,9 +5,10 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "../telemetry/logger.ts";
+import { TurnRefusedError } from "./engine.ts";
 import type { JobQueue, TurnJob } from "./job-queue.ts";
 
-type TurnQueue = Pick<JobQueue, "fetchTurns" | "complete" | "giveBack" | "beat">;
+type TurnQueue = Pick<JobQueue, "fetchTurns" | "complete" | "giveBack" | "handOver" | "beat">;
 export type OnTurn = (turn: { readonly sessionId: string }) => Promise<void>;
 
 export interface Dispatcher {
@@ -26,6 +27,7 @@ export function createDispatcher(
   options: { readonly concurrency: number; readonly log: Logger },
 ): Dispatcher {
   const { concurrency, log } = options;
+  // By attempt: a process that stalled may be handed the turn that it still runs.
   const running = new Map<string, { readonly job: TurnJob; readonly ended: Promise<void> }>();
   let draining = false;
   const freeSlots = () => (draining ? 0 : concurrency - running.size);
@@ -41,11 +43,12 @@ export function createDispatcher(
     (error) => log.warn({ error }, "turns could not be fetched"),
   );
   const begin = (job: TurnJob): void => {
+    const attempt = `${job.id}:${job.retryCount}`;
     const ended = runTurn(queue, job, onTurn, log).finally(() => {
-      running.delete(job.id);
+      running.delete(attempt);
       void fetch();
     });
-    running.set(job.id, { job, ended });
+    running.set(attempt, { job, ended });
   };
   return {
     fetch,
@@ -66,7 +69,7 @@ export function createDispatcher(
       await Promise.race([Promise.all([...running.values()].map(({ ended }) => ended)), grace]);
       cancel.abort();
       const unfinished = [...running.values()].map(({ job }) => job);
-      await settle(() => queue.giveBack(unfinished, "the worker stops"), log);
+      await settle(() => queue.handOver(unfinished, "the worker stops"), log);
     },
   };
 }
@@ -77,7 +80,8 @@ async function runTurn(queue: TurnQueue, job: TurnJob, onTurn: OnTurn, log: Logg
   try {
     await onTurn({ sessionId });
   } catch (error) {
-    log.error({ error, session: sessionId }, "a turn failed and will be handed out again");
+    if (error instanceof TurnRefusedError) log.info({ session: sessionId, reason: error.message }, "turn refused");
+    else log.error({ error, session: sessionId }, "a turn failed and will be handed out again");
     await settle(() => queue.giveBack([job], "the turn failed"), log);
     return;
   }

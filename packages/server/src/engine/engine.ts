@@ -17,6 +17,22 @@ export interface Engine {
   wake(sessionId: string, transaction: Transaction<Tables>): Promise<void>;
   /** Asks for a turn at a later instant; survives restarts. */
   wakeAt(sessionId: string, at: Date, transaction: Transaction<Tables>): Promise<void>;
+  /**
+   * Does `work` again and again, in one worker at a time, whatever their number; called before `start`. The next run is
+   * due so many milliseconds after the last began, and is found within about a second; while nothing is due this costs
+   * no query. A run that rejects is logged, and due again after the interval. One whose worker dies is begun by another
+   * after the detector's timeout: a worker that only stalled may then still be at it, so the work must bear overlap.
+   * @example engine.every("retention", 60_000, () => deleteExpired(database));
+   */
+  every(name: string, milliseconds: number, work: PeriodicWork): void;
   /** Stops taking turns and waits up to `graceMs` for running ones. */
   stop(graceMs: number): Promise<void>;
+}
+
+/** `signal` fires when the worker stops, or has lost the work to another. */
+export type PeriodicWork = (signal: AbortSignal) => Promise<void>;
+
+/** Thrown by `onTurn`: another worker may run this turn, this one must not. It is handed out again after a delay. */
+export class TurnRefusedError extends Error {
+  override readonly name: string = "TurnRefusedError";
 }

@@ -24,16 +24,27 @@ export interface Outlook {
   /** Milliseconds until the next wake-up is due, negative when one is; null when none is within the horizon. */
   readonly wakeDueIn: number | null;
   /** Active turns whose worker has stopped giving signs of life. */
-  readonly lost: readonly { readonly id: string; readonly retryCount: number }[];
+  readonly lost: readonly TurnAttempt[];
+  /** Periodic work that is due. */
+  readonly periodic: readonly string[];
+}
+
+/** One handing-out of a turn: what is told of an earlier one changes nothing. */
+export interface TurnAttempt {
+  readonly id: string;
+  readonly retryCount: number;
 }
 
 const schema = "exoloop_jobs";
+const jobTable = sql.table(`${schema}.job`);
 const turns = "turns";
 const wakes = "wakes";
 const hour = 3600;
 
 /** A failed turn is tried again for days, a little later each time; a poisonous one must not spin. */
 const persistent = { retryLimit: 10_000, retryDelay: 1, retryBackoff: true, retryDelayMax: 30 };
+/** So often in a row a turn may lose its worker before it waits: perhaps it is the turn that kills them. */
+const losesWithoutDelay = 5;
 const small = { deleteAfterSeconds: 60, retentionSeconds: 365 * 24 * hour, expireInSeconds: 24 * hour };
 
 export type JobQueue = ReturnType<typeof createJobQueue>;
@@ -80,19 +91,18 @@ export function createJobQueue(options: {
     async complete(job: TurnJob): Promise<void> {
       await boss.complete(turns, job);
     },
-    /** Hands turns to whoever fetches next, after a delay. */
-    async giveBack(
-      jobs: readonly { readonly id: string; readonly retryCount: number }[],
-      reason: string,
-    ): Promise<void> {
+    /** Hands a turn that failed to whoever fetches next, after a delay that grows each time. */
+    async giveBack(jobs: readonly TurnAttempt[], reason: string): Promise<void> {
       if (jobs.length > 0) await boss.fail(turns, [...jobs], { reason });
     },
+    /** Hands turns that have lost their worker to whoever fetches next, at once. */
+    handOver: (jobs: readonly TurnAttempt[], reason: string): Promise<void> =>
+      jobs.length === 0 ? Promise.resolve() : handOver(boss, database, jobs, reason),
     /** Tells that these turns are still being worked on. */
     async beat(jobs: readonly TurnJob[]): Promise<void> {
       if (jobs.length > 0) await boss.touch(turns, [...jobs]);
     },
-    look: (lostAfterMilliseconds: number, horizonMilliseconds: number): Promise<Outlook> =>
-      look(database, lostAfterMilliseconds, horizonMilliseconds),
+    look: (query: LookQuery): Promise<Outlook> => look(database, query),
   };
 }
 
@@ -126,26 +136,59 @@ function bossDatabase(transaction: Kysely<Tables>): Db {
   };
 }
 
-async function look(database: Database, lostAfterMilliseconds: number, horizonMilliseconds: number): Promise<Outlook> {
-  const jobs = sql.table(`${schema}.job`);
-  const { rows } = await sql<{ ready: boolean; due: number | null; lost: { id: string; retryCount: number }[] }>`
+/** Both statements in one transaction: a crash between them would leave the delay of a turn that failed. */
+function handOver(boss: PgBoss, database: Database, jobs: readonly TurnAttempt[], reason: string): Promise<void> {
+  return database.transaction().execute(async (transaction) => {
+    await boss.fail(turns, [...jobs], { reason }, { db: bossDatabase(transaction) });
+    await sql`
+      update ${jobTable} set start_after = now()
+      where name = ${turns} and id = any(${jobs.map((job) => job.id)}::uuid[]) and state = 'retry'
+        and retry_count < ${losesWithoutDelay}`.execute(transaction);
+  });
+}
+
+interface LookQuery {
+  /** Silence of a turn's worker, in milliseconds. Null: nobody is to be judged now. */
+  readonly lostAfter: number | null;
+  /** No turn is lost while the database runs for less than this, in milliseconds: nobody could give signs of life. */
+  readonly grace: number;
+  /** How far ahead wake-ups are told, in milliseconds. */
+  readonly horizon: number;
+  /** The periodic work that can be done here. */
+  readonly periodic: readonly string[];
+}
+
+async function look(database: Database, query: LookQuery): Promise<Outlook> {
+  const milliseconds = (value: number) => sql`${value}::float8 * interval '1 millisecond'`;
+  const { rows } = await sql<{ ready: boolean; due: number | null; lost: TurnAttempt[]; periodic: string[] }>`
     select
       exists (
-        select from ${jobs} where name = ${turns} and state < 'active' and start_after <= now()
+        select from ${jobTable} where name = ${turns} and state < 'active' and not blocked and start_after <= now()
       ) as ready,
       (
         select (extract(epoch from min(start_after) - now()) * 1000)::float8
-        from ${jobs} where name = ${wakes} and state < 'active'
-          and start_after <= now() + ${horizonMilliseconds}::float8 * interval '1 millisecond'
+        from ${jobTable} where name = ${wakes} and state < 'active' and not blocked
+          and start_after <= now() + ${milliseconds(query.horizon)}
       ) as due,
       (
         select coalesce(json_agg(json_build_object('id', id, 'retryCount', retry_count)), '[]')
         from (
-          select id, retry_count from ${jobs} where name = ${turns} and state = 'active'
-            and heartbeat_on < now() - ${lostAfterMilliseconds}::float8 * interval '1 millisecond'
-          limit 100
+          select id, retry_count from ${jobTable}
+          where name = ${turns} and state = 'active' and policy = 'stately'
+            and heartbeat_on < now() - ${milliseconds(query.lostAfter ?? 0)}
+            and pg_postmaster_start_time() < now() - ${milliseconds(query.grace)}
+            and ${query.lostAfter !== null}
+          limit 1000
         ) silent
-      ) as lost`.execute(database);
+      ) as lost,
+      array(
+        select name from periodic_looks where name = any(${query.periodic}::text[]) and due_at <= now()
+      ) as periodic`.execute(database);
   const row = rows[0];
-  return { turnsReady: row?.ready ?? false, wakeDueIn: row?.due ?? null, lost: row?.lost ?? [] };
+  return {
+    turnsReady: row?.ready ?? false,
+    wakeDueIn: row?.due ?? null,
+    lost: row?.lost ?? [],
+    periodic: row?.periodic ?? [],
+  };
 }

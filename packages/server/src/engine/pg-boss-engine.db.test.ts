@@ -8,7 +8,8 @@ import { seedSessions } from "../db/seed.ts";
 import { createTestDatabase, type TestDatabase } from "../db/testing.ts";
 import { claimSession } from "../sessions/log.ts";
 import type { Engine } from "./engine.ts";
-import { createPgBossEngine, type EngineTiming } from "./pg-boss-engine.ts";
+import { createPgBossEngine } from "./pg-boss-engine.ts";
+import type { EngineTiming } from "./watch.ts";
 
 const log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 /** So rare that only hints can have brought a turn. */

@@ -39,6 +39,7 @@ export async function startTestServer(options: { readonly pingMilliseconds?: num
     start: () => Promise.resolve(),
     wake: (sessionId) => Promise.resolve(void woken.push(sessionId)),
     wakeAt: () => Promise.resolve(),
+    every: () => undefined,
     stop: () => Promise.resolve(),
   };
   const sessions = createSessionService({ database, engine, notices, releaseSandbox: () => Promise.resolve() });
