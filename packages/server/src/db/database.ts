@@ -1,8 +1,17 @@
 /** The connection pool and its typed queries. @module */
-import { type DatabaseConnection, Kysely, PostgresDialect, PostgresDriver, sql, type Transaction } from "kysely";
+import {
+  type DatabaseConnection,
+  Kysely,
+  PostgresDialect,
+  PostgresDriver,
+  type PostgresPool,
+  sql,
+  type Transaction,
+} from "kysely";
 import { Client, Pool, type PoolConfig, types } from "pg";
 import { StartupError } from "../errors.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import { keepingPrepared } from "./prepared.ts";
 import type { Tables } from "./tables.ts";
 
 export type Database = Kysely<Tables>;
@@ -34,7 +43,7 @@ export async function openDatabase(url: string, options: DatabaseOptions): Promi
   });
   // Without a listener a broken idle connection would end the process.
   pool.on("error", (error) => options.log?.warn({ error }, "an idle database connection broke"));
-  const database = new Kysely<Tables>({ dialect: new CommitDialect({ pool }) });
+  const database = new Kysely<Tables>({ dialect: new CommitDialect({ pool: keepingPrepared(pool) }) });
   try {
     const { rows } = await sql<{
       version: number;
@@ -95,8 +104,8 @@ export async function afterCommit(transaction: Transaction<Tables>, hook: () => 
 }
 
 class CommitDialect extends PostgresDialect {
-  readonly #pool: Pool;
-  constructor(config: { readonly pool: Pool }) {
+  readonly #pool: PostgresPool;
+  constructor(config: { readonly pool: PostgresPool }) {
     super(config);
     this.#pool = config.pool;
   }

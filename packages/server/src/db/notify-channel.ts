@@ -126,6 +126,8 @@ async function openListener(options: NotifyChannelOptions): Promise<Client> {
   });
   try {
     await opened.connect();
+    // A notice that is lost with the database costs latency only: no send waits for the disk.
+    await opened.query("set synchronous_commit = off");
     await opened.query(`listen ${escapeIdentifier(options.channel)}`);
   } catch (error) {
     abandon(opened);

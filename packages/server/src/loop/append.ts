@@ -1,7 +1,6 @@
 /** One append of the loop and everything that belongs into its transaction. @module */
 import { createId } from "@exoloop/protocol/ids";
 import { sql, type Transaction } from "kysely";
-import { storableJson } from "../db/storable-json.ts";
 import type { Tables } from "../db/tables.ts";
 import type { Engine } from "../engine/engine.ts";
 import { type LogEvent, publicEvent, recordEvent } from "../sessions/event.ts";
@@ -24,8 +23,12 @@ export async function append(
   request: AppendRequest,
 ): Promise<readonly LogEvent[] | null> {
   const { database, notices } = dependencies;
-  const { events, status, onlyAt } = request;
-  const options = { ...(status === undefined ? {} : { status }), ...(onlyAt === undefined ? {} : { onlyAt }) };
+  const { events, status, onlyAt, audit } = request;
+  const options = {
+    ...(status === undefined ? {} : { status }),
+    ...(onlyAt === undefined ? {} : { onlyAt }),
+    ...(audit === undefined ? {} : { audit }),
+  };
   if (!hasCompany(request)) {
     const stored = await appendAsDriver(database, claim, events, options);
     announce(notices, claim.sessionId, stored);
@@ -48,8 +51,8 @@ export async function append(
 }
 
 function hasCompany(request: AppendRequest): boolean {
-  const { audit, wake, alarms, threads, parent, waits, endedWaits, status } = request;
-  const lists = [audit, alarms, threads, waits, endedWaits];
+  const { wake, alarms, threads, parent, waits, endedWaits, status } = request;
+  const lists = [alarms, threads, waits, endedWaits];
   return wake === true || parent !== undefined || status === "idle" || lists.some((list) => (list ?? []).length > 0);
 }
 
@@ -60,8 +63,7 @@ async function accompany(
   request: AppendRequest,
   announced: Map<string, readonly LogEvent[]>,
 ): Promise<void> {
-  const { audit = [], alarms = [], threads = [], waits = [], endedWaits = [], parent } = request;
-  if (audit.length > 0) await writeAudit(transaction, claim, audit);
+  const { alarms = [], threads = [], waits = [], endedWaits = [], parent } = request;
   for (const start of threads) announced.set(start.threadId, await startThread(transaction, engine, claim, start));
   await registerWaits(transaction, claim, waits);
   await endWaits(transaction, claim.sessionId, endedWaits);
@@ -81,28 +83,6 @@ function announce(notices: NoticeBoard, sessionId: string, events: readonly LogE
 
 async function lockRow(transaction: Transaction<Tables>, sessionId: string): Promise<void> {
   await transaction.selectFrom("sessions").select("id").where("id", "=", sessionId).forUpdate().execute();
-}
-
-async function writeAudit(
-  transaction: Transaction<Tables>,
-  claim: Claim,
-  audit: NonNullable<AppendRequest["audit"]>,
-): Promise<void> {
-  await transaction
-    .insertInto("audit_log")
-    .values(
-      audit.map((entry) => ({
-        organization_id: claim.organizationId,
-        session_id: claim.sessionId,
-        principal: JSON.stringify({ type: "session", id: claim.sessionId }),
-        action: entry.action,
-        resource: entry.resource,
-        decision: entry.decision,
-        reasons: storableJson(entry.reasons),
-        digest: entry.digest,
-      })),
-    )
-    .execute();
 }
 
 /** A new thread begins with the parent's environment and a copy of its workspace as last captured. */

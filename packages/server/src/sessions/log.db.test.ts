@@ -45,6 +45,35 @@ describe("the log", () => {
     expect(stored?.[0]?.data).toEqual({ [clean]: [clean] });
   });
 
+  it("writes audit rows with the events they are about, or neither", async () => {
+    const zombie = await claimed();
+    const claim = await claimSession(database, zombie.sessionId);
+    if (claim === null) throw new Error("no claim");
+    const entry = {
+      action: "tool.call",
+      resource: "bash",
+      decision: "deny",
+      reasons: ['"odd" \0'],
+      digest: "d",
+    } as const;
+    const audit = [entry, { ...entry, resource: "read" }];
+    await expect(appendAsDriver(database, zombie, [event("late")], { audit })).rejects.toThrow(ClaimLostError);
+    expect(await appendAsDriver(database, claim, [event("late")], { audit, onlyAt: 7 })).toBeNull();
+    await appendAsDriver(database, claim, [event("decided")], { audit });
+    const rows = await database
+      .selectFrom("audit_log")
+      .select(["organization_id", "principal", "resource", "decision", "reasons"])
+      .where("session_id", "=", claim.sessionId)
+      .orderBy("id")
+      .execute();
+    const row = { organization_id: claim.organizationId, decision: "deny", reasons: ['"odd" \ufffd'] };
+    const principal = { type: "session", id: claim.sessionId };
+    expect(rows).toEqual([
+      { ...row, principal, resource: "bash" },
+      { ...row, principal, resource: "read" },
+    ]);
+  });
+
   it("refuses a driver whose claim was taken over, and writes nothing of it", async () => {
     const zombie = await claimed();
     const successor = await claimSession(database, zombie.sessionId);

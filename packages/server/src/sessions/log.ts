@@ -4,6 +4,7 @@
  * @module
  */
 import { type Kysely, sql } from "kysely";
+import { preparedMark } from "../db/prepared.ts";
 import { storableJson } from "../db/storable-json.ts";
 import type { SessionStatus, Tables } from "../db/tables.ts";
 import type { LogEvent, NewEvent } from "./event.ts";
@@ -25,6 +26,17 @@ export interface AppendOptions {
   readonly status?: SessionStatus;
   /** Append only if the log still ends at this number: input that was admitted meanwhile makes the append a no-op. */
   readonly onlyAt?: number;
+  /** Written in the same statement. */
+  readonly audit?: readonly AuditEntry[];
+}
+
+/** A decision of policy, as the audit log keeps it. The session is its principal. */
+export interface AuditEntry {
+  readonly action: string;
+  readonly resource: string;
+  readonly decision: "allow" | "ask" | "deny";
+  readonly reasons: readonly string[];
+  readonly digest: string;
 }
 
 interface EventRow {
@@ -57,6 +69,24 @@ function eventColumns(events: readonly NewEvent[]) {
   ) with ordinality as new_event(id, type, data, record, position)`;
 }
 
+/** Rows of the audit log, from the session that an append has updated. Nothing where there are none. */
+function auditRows(audit: readonly AuditEntry[]) {
+  if (audit.length === 0) return sql``;
+  return sql`, audited as (
+      insert into audit_log (organization_id, session_id, principal, action, resource, decision, reasons, digest)
+      select session.organization_id, session.id, jsonb_build_object('type', 'session', 'id', session.id),
+             entry.action, entry.resource, entry.decision, entry.reasons::jsonb, entry.digest
+      from session, unnest(
+        ${audit.map((entry) => entry.action)}::text[],
+        ${audit.map((entry) => entry.resource)}::text[],
+        ${audit.map((entry) => entry.decision)}::text[],
+        ${audit.map((entry) => storableJson(entry.reasons))}::text[],
+        ${audit.map((entry) => entry.digest)}::text[]
+      ) with ordinality as entry(action, resource, decision, reasons, digest, position)
+      order by entry.position
+    )`;
+}
+
 /**
  * Appends as the driver, in one statement: the epoch is checked, numbers are allocated and rows are written, or nothing
  * is. Returns the stored events, or null when `onlyAt` was given and the log has grown.
@@ -68,14 +98,14 @@ export async function appendAsDriver(
   events: readonly NewEvent[],
   options: AppendOptions = {},
 ): Promise<LogEvent[] | null> {
-  const result = await sql<EventRow>`
+  const result = await sql<EventRow>`${sql.raw(preparedMark)}
     with session as (
       update sessions
       set head_seq = head_seq + ${events.length}, updated_at = now(), status = coalesce(${options.status ?? null}, status)
       where id = ${claim.sessionId} and epoch = ${claim.epoch}
         and (${options.onlyAt ?? null}::bigint is null or head_seq = ${options.onlyAt ?? null}::bigint)
       returning id, organization_id, epoch, head_seq
-    )
+    )${auditRows(options.audit ?? [])}
     insert into session_events (session_id, seq, organization_id, id, type, data, record, epoch)
     select session.id, session.head_seq - ${events.length} + new_event.position, session.organization_id,
            new_event.id, new_event.type, new_event.data::jsonb, new_event.record::jsonb, session.epoch
