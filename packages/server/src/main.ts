@@ -9,6 +9,7 @@ import { createEnvironmentRepository } from "./agents/environments.ts";
 import type { Config } from "./config.ts";
 import { type Database, openDatabase } from "./db/database.ts";
 import { migrate } from "./db/migrate.ts";
+import { deleteExpired } from "./db/retention.ts";
 import type { Engine } from "./engine/engine.ts";
 import { createPgBossEngine } from "./engine/pg-boss-engine.ts";
 import { StartupError } from "./errors.ts";
@@ -23,6 +24,7 @@ import { createApp } from "./http/app.ts";
 import { createRequestOnce } from "./http/idempotency.ts";
 import { listen } from "./http/listen.ts";
 import { driveTurn, type DriverDependencies } from "./loop/driver.ts";
+import { loopProtocolVersion } from "./loop/protocol-version.ts";
 import { createModelCatalog, readCatalogOverrides } from "./models/catalog.ts";
 import { ModelError } from "./models/model.ts";
 import { createModels, defaultModel, listFromDefault } from "./models/registry.ts";
@@ -36,6 +38,7 @@ import type { SandboxOwner } from "./sandboxes/workspace.ts";
 import { createWorkspaces, type Workspaces } from "./sandboxes/workspaces.ts";
 import { createNoticeBoard } from "./sessions/notice-board.ts";
 import type { NoticeBoard } from "./sessions/notices.ts";
+import { wakeOlderSessions } from "./sessions/protocol-sweep.ts";
 import { createSessionService } from "./sessions/service.ts";
 import type { Logger } from "./telemetry/logger.ts";
 import { builtInTools } from "./tools/built-in.ts";
@@ -58,6 +61,7 @@ export interface Places {
 }
 
 const stopGraceMs = 5_000;
+const retentionMs = 60_000;
 
 /** Starts HTTP and worker in this process. */
 export async function startServer(config: Config, places: Places, log: Logger): Promise<RunningServer> {
@@ -70,10 +74,18 @@ export async function startServer(config: Config, places: Places, log: Logger): 
   });
   const first = await createFirstOrganization(database);
   const notices = await createNoticeBoard({ connectionString: databaseUrl, log });
-  const engine = createPgBossEngine({ connectionString: databaseUrl, database, concurrency: config.concurrency, log });
+  const engine = createPgBossEngine({
+    connectionString: databaseUrl,
+    database,
+    concurrency: config.concurrency,
+    workerTimeout: config.workerTimeoutSeconds * 1000,
+    log,
+  });
+  engine.every("retention", retentionMs, async (signal) => void (await deleteExpired(database, signal)));
   const sandboxes = await openSandboxes(config, places, database, notices, log);
   const dependencies = driverDependencies({ config, database, engine, notices, sandboxes, log });
   await engine.start(({ sessionId }) => driveTurn(dependencies, sessionId));
+  if (config.concurrency > 0) await wakeOlderSessions(database, engine, loopProtocolVersion);
   const http = createHttp({ database, engine, notices, sandboxes, models: dependencies.models, model, log });
   const listener = await listen(http, config.host, config.port);
   return {
