@@ -20,7 +20,7 @@ import { planSession } from "./durability/plan.ts";
 import { startPool } from "./durability/pool.ts";
 import { createRandom } from "./durability/random.ts";
 import { measureRecovery } from "./durability/recovery.ts";
-import { brokenVariable, detector } from "./durability/settings.ts";
+import { brokenVariable, workerTimeoutMs } from "./durability/settings.ts";
 import { startWorld } from "./durability/world.ts";
 
 /** After the last kill, for what is still to be done. */
@@ -138,7 +138,7 @@ function report(
   const count = (id: string, value: number, goal: number, higherIsBetter = false) =>
     toRow([value], { id, unit: "", goal, higherIsBetter });
   const unknown = count("unknown_outcomes", judgement.unknown, judgement.exposed);
-  const recoveries = measureRecovery(evidence).map((milliseconds) => milliseconds - detector.lost);
+  const recoveries = measureRecovery(evidence).map((milliseconds) => milliseconds - workerTimeoutMs);
   return [
     count("kills", kills, option("kills"), true),
     count("crash_rows_unmet", unmet, 0),

@@ -6,7 +6,7 @@ import { type Blow, countRows, killsOf } from "./journal.ts";
 import type { Pool, Worker } from "./pool.ts";
 import type { Random } from "./random.ts";
 import { killSandbox } from "./sandboxes.ts";
-import { detector } from "./settings.ts";
+import { workerTimeoutMs } from "./settings.ts";
 import type { World } from "./world.ts";
 
 export interface ChaosOptions {
@@ -122,7 +122,7 @@ async function stopWorker(options: ChaosOptions, { pid }: Worker): Promise<boole
   const find = () => pool.workers().find((worker) => worker.pid === pid);
   const at = Date.now();
   pool.stop(pid);
-  await sleep(detector.lost + detector.look + random.between(500, 2_000));
+  await sleep(workerTimeoutMs + 1_000 + random.between(500, 2_000));
   const claims = find()?.claims;
   pool.proceed(pid);
   const until = Date.now();

@@ -10,7 +10,7 @@ import { builtInTools } from "@exoloop/server/tools/built-in";
 import type { ReplayRule } from "@exoloop/server/tools/tool";
 import { createCountingTool } from "./counting-tool.ts";
 import { createKillPoints } from "./kill-points.ts";
-import { brokenVariable, detector } from "./settings.ts";
+import { brokenVariable } from "./settings.ts";
 import { type BenchMessage, directoryVariable, type WorkerMessage } from "./worker-messages.ts";
 
 const directory = process.env[directoryVariable] ?? "";
@@ -21,7 +21,7 @@ const points = createKillPoints(directory, [...builtInTools, countingTool], () =
 
 async function start(databaseUrl: string, sandboxSocket: string | null): Promise<void> {
   const config = readConfig(process.env);
-  const overrides = { ...points.overrides, tools: [countingTool], timing: detector };
+  const overrides = { ...points.overrides, tools: [countingTool] };
   try {
     const server = await startServer(config, { databaseUrl, sandboxSocket }, createLogger(config.logLevel), overrides);
     send({ type: "ready", url: server.url, firstAdminKey: server.firstAdminKey });

@@ -11,6 +11,7 @@ test("without variables everything has a default", () => {
     databaseUrl: null,
     sandbox: "auto",
     concurrency: 16,
+    workerTimeoutSeconds: 3,
     logLevel: "info",
     anthropic: { apiKey: null, baseUrl: null },
     openai: { apiKey: null, baseUrl: null },
@@ -51,6 +52,7 @@ test("all problems are told at once, each with its variable, and none with a sec
       EXOLOOP_PORT: "70000",
       EXOLOOP_SANDBOX: "strong",
       EXOLOOP_CONCURRENCY: "-1",
+      EXOLOOP_WORKER_TIMEOUT_SECONDS: "0",
       EXOLOOP_LOG_LEVEL: "loud",
       EXOLOOP_MODEL_CATALOG: "catalog.json",
       EXOLOOP_MODEL_NEXT_PART_SECONDS: "0",
@@ -75,6 +77,7 @@ test("all problems are told at once, each with its variable, and none with a sec
     "PORT",
     "SANDBOX",
     "CONCURRENCY",
+    "WORKER_TIMEOUT_SECONDS",
     "LOG_LEVEL",
     "MODEL_CATALOG",
     "MODEL_NEXT_PART_SECONDS",
@@ -83,7 +86,7 @@ test("all problems are told at once, each with its variable, and none with a sec
   for (const name of ["DATABASE_URL", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"]) expect(message).toContain(`${name} `);
   expect(message).toContain("EXOLOOP_PROT is not known: did you mean EXOLOOP_PORT?");
   expect(message).not.toMatch(/hunter/);
-  expect(message.split("\n")).toHaveLength(13);
+  expect(message.split("\n")).toHaveLength(14);
 });
 
 test("a secret shows itself only when asked", () => {

@@ -48,6 +48,8 @@ export interface Config {
   readonly sandbox: SandboxChoice;
   /** Turns at a time in this process. */
   readonly concurrency: number;
+  /** Silence after which a worker is taken for dead and its turns are given to others. */
+  readonly workerTimeoutSeconds: number;
   readonly logLevel: LogLevel;
   readonly anthropic: ProviderConfig;
   readonly openai: ProviderConfig;
@@ -72,6 +74,7 @@ const ownVariables = [
   "EXOLOOP_PORT",
   "EXOLOOP_SANDBOX",
   "EXOLOOP_CONCURRENCY",
+  "EXOLOOP_WORKER_TIMEOUT_SECONDS",
   "EXOLOOP_LOG_LEVEL",
   "EXOLOOP_DEFAULT_MODEL",
   "EXOLOOP_MODEL_CATALOG",
@@ -97,6 +100,7 @@ export function readConfig(environment: Environment): Config {
     databaseUrl: read.databaseUrl("DATABASE_URL"),
     sandbox: read.choice("EXOLOOP_SANDBOX", sandboxChoices, "auto"),
     concurrency: read.integer("EXOLOOP_CONCURRENCY", 16, 0, 1000),
+    workerTimeoutSeconds: read.integer("EXOLOOP_WORKER_TIMEOUT_SECONDS", 3, 1, 600),
     logLevel: read.choice("EXOLOOP_LOG_LEVEL", logLevels, "info"),
     anthropic: { apiKey: read.secret("ANTHROPIC_API_KEY"), baseUrl: read.webAddress("ANTHROPIC_BASE_URL") },
     openai: { apiKey: read.secret("OPENAI_API_KEY"), baseUrl: read.webAddress("OPENAI_BASE_URL") },

@@ -1,16 +1,14 @@
 /** The composition root: the only file that names concrete implementations. @module */
 import { join } from "node:path";
-import { createId } from "@exoloop/protocol/ids";
 import type { SandboxProvider } from "@exoloop/sandbox/contract";
 import { createLocalProvider } from "@exoloop/sandbox/providers/local/provider";
 import { createUnavailableProvider } from "@exoloop/sandbox/providers/unavailable";
-import { createAgentRepository } from "./agents/agents.ts";
-import { createEnvironmentRepository } from "./agents/environments.ts";
 import type { Config } from "./config.ts";
 import { type Database, openDatabase } from "./db/database.ts";
 import { migrate } from "./db/migrate.ts";
+import { deleteExpired } from "./db/retention.ts";
 import type { Engine } from "./engine/engine.ts";
-import { createPgBossEngine, type EngineTiming } from "./engine/pg-boss-engine.ts";
+import { createPgBossEngine } from "./engine/pg-boss-engine.ts";
 import { StartupError } from "./errors.ts";
 import { createStoredFiles, type StoredFiles } from "./files/postgres/stored-files.ts";
 import { storedMounts } from "./files/mounts.ts";
@@ -20,23 +18,21 @@ import { createSessionFiles } from "./files/session-files.ts";
 import type { FileStore } from "./files/store.ts";
 import { encodeText } from "./files/text.ts";
 import { createApp } from "./http/app.ts";
-import { createRequestOnce } from "./http/idempotency.ts";
 import { listen } from "./http/listen.ts";
 import { driveTurn, type DriverDependencies } from "./loop/driver.ts";
+import { loopProtocolVersion } from "./loop/protocol-version.ts";
 import { createModelCatalog, readCatalogOverrides } from "./models/catalog.ts";
 import { ModelError } from "./models/model.ts";
 import { createModels, defaultModel, listFromDefault } from "./models/registry.ts";
-import { createAuthenticator } from "./orgs/api-keys.ts";
 import { createFirstOrganization } from "./orgs/organizations.ts";
 import { type BlobStore, createDirectoryBlobStore } from "./sandboxes/blobs.ts";
 import { createCommandRunner, type Projection } from "./sandboxes/command-runner.ts";
-import { createPersonCommands } from "./sandboxes/person-commands.ts";
-import { listSandboxes } from "./sandboxes/summary.ts";
 import type { SandboxOwner } from "./sandboxes/workspace.ts";
 import { createWorkspaces, type Workspaces } from "./sandboxes/workspaces.ts";
 import { createNoticeBoard } from "./sessions/notice-board.ts";
 import type { NoticeBoard } from "./sessions/notices.ts";
-import { createSessionService } from "./sessions/service.ts";
+import { createServices } from "./services.ts";
+import { wakeOlderSessions } from "./sessions/protocol-sweep.ts";
 import type { Logger } from "./telemetry/logger.ts";
 import { builtInTools } from "./tools/built-in.ts";
 import { createToolRegistry } from "./tools/registry.ts";
@@ -61,13 +57,13 @@ export interface Places {
 export interface ServerOverrides {
   /** After the built-in ones. */
   readonly tools?: readonly Tool[];
-  readonly timing?: Partial<EngineTiming>;
   readonly wrapEffects?: NonNullable<DriverDependencies["wrapEffects"]>;
   readonly wrapProjection?: (projection: Projection, owner: SandboxOwner) => Projection;
   readonly wrapBlobs?: (blobs: BlobStore) => BlobStore;
 }
 
 const stopGraceMs = 5_000;
+const retentionMs = 60_000;
 
 /** Starts HTTP and worker in this process. */
 export async function startServer(
@@ -85,13 +81,21 @@ export async function startServer(
   });
   const first = await createFirstOrganization(database);
   const notices = await createNoticeBoard({ connectionString: databaseUrl, log });
-  const { timing = {} } = overrides;
-  const { concurrency } = config;
-  const engine = createPgBossEngine({ connectionString: databaseUrl, database, concurrency, log, timing });
+  const engine = createPgBossEngine({
+    connectionString: databaseUrl,
+    database,
+    concurrency: config.concurrency,
+    workerTimeout: config.workerTimeoutSeconds * 1000,
+    log,
+  });
+  engine.every("retention", retentionMs, async (signal) => void (await deleteExpired(database, signal)));
   const sandboxes = await openSandboxes(config, places, database, notices, log, overrides);
   const dependencies = driverDependencies({ config, database, engine, notices, sandboxes, log }, overrides);
   await engine.start(({ sessionId }) => driveTurn(dependencies, sessionId));
-  const http = createHttp({ database, engine, notices, sandboxes, models: dependencies.models, model, log });
+  if (config.concurrency > 0) await wakeOlderSessions(database, engine, loopProtocolVersion);
+  const models = () => listFromDefault(dependencies.models, model);
+  const { workspaces, commandsOf } = sandboxes;
+  const http = createApp(createServices({ database, engine, notices, workspaces, commandsOf, models, log }));
   const listener = await listen(http, config.host, config.port);
   return {
     url: listener.url,
@@ -211,43 +215,4 @@ function driverDependencies(
       ...options,
     }),
   };
-}
-
-function createHttp(
-  parts: Pick<Parts, "database" | "engine" | "notices" | "sandboxes" | "log"> &
-    Pick<DriverDependencies, "models"> & { readonly model: string },
-) {
-  const { database, engine, notices, sandboxes, log, models, model } = parts;
-  const sessions = createSessionService({
-    database,
-    engine,
-    notices,
-    releaseSandbox: (owner) =>
-      sandboxes.workspaces
-        .release(owner)
-        .catch((error: unknown) => log.error({ session: owner.sessionId, error }, "sandbox not destroyed")),
-  });
-  return createApp({
-    sessions,
-    agents: createAgentRepository(database),
-    environments: createEnvironmentRepository(database),
-    authenticate: createAuthenticator(database),
-    once: createRequestOnce(database),
-    notices,
-    health: { ready: () => askDatabase(database) },
-    models: () => listFromDefault(models, model),
-    commands: createPersonCommands({ sessions, commandsOf: sandboxes.commandsOf, newId: () => createId("event") }),
-    sandboxes: {
-      list: async (principal) =>
-        (await listSandboxes(database, principal.organizationId, 200)).map((figures) => ({
-          type: "sandbox",
-          ...figures,
-        })),
-    },
-    log,
-  });
-}
-
-async function askDatabase(database: Database): Promise<void> {
-  await database.selectFrom("organizations").select("id").limit(1).execute();
 }

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../db/testing.ts";
 import { createLogger } from "../telemetry/logger.ts";
 import type { Engine } from "./engine.ts";
+import { createPeriodicLooks } from "./periodic.ts";
 import { createPgBossEngine } from "./pg-boss-engine.ts";
 
 const log = createLogger("silent");
@@ -101,4 +102,18 @@ test("a process that takes no turns does no periodic work, and a name is given o
   expect(() => engine.every("late", 1, async () => undefined)).toThrow("after the engine's start");
   await sleep(300);
   expect(runs).toBe(0);
+});
+
+test("of many workers that find the same work due, one does it", async () => {
+  const { database } = postgres;
+  let runs = 0;
+  const looks = Array.from({ length: 8 }, () => createPeriodicLooks({ database, leaseMilliseconds: 5000, log }));
+  for (const look of looks) {
+    look.add("once", 60_000, async () => void (runs += 1));
+    await look.prepare();
+  }
+  for (const look of looks) look.begin(["once", "unknown"]);
+  await vi.waitFor(() => expect(runs).toBeGreaterThan(0), patience);
+  for (const look of looks) await look.stop(5000);
+  expect(runs).toBe(1);
 });

@@ -7,7 +7,7 @@ import { withTransaction } from "../db/database.ts";
 import { seedSessions } from "../db/seed.ts";
 import { createTestDatabase, type TestDatabase } from "../db/testing.ts";
 import { claimSession } from "../sessions/log.ts";
-import type { Engine } from "./engine.ts";
+import { type Engine, TurnRefusedError } from "./engine.ts";
 import { createPgBossEngine } from "./pg-boss-engine.ts";
 import type { EngineTiming } from "./watch.ts";
 
@@ -145,6 +145,27 @@ test("a turn that fails is handed out again", async () => {
   });
   await wake(engine, id);
   await until(async () => attempts === 2 && (await unsettled()) === 0);
+});
+
+test("a turn that one worker refuses is another's, later, and no error", async () => {
+  const told: string[] = [];
+  const watching = { ...log, error: () => void told.push("error"), info: () => void told.push("info") };
+  const timing = { look: 100, beat: 1000, lost: 30_000 };
+  const { url: connectionString, database } = postgres;
+  const older = createPgBossEngine({ connectionString, database, concurrency: 1, log: watching, timing });
+  engines.push(older);
+  const id = await session();
+  await older.start(() => Promise.reject(new TurnRefusedError("too new")));
+  await wake(older, id);
+  await until(() => told.length > 0);
+  const refusedAt = performance.now();
+  await older.stop(1000);
+  const newer = build({ timing });
+  let turns = 0;
+  await newer.start(async () => void (turns += 1));
+  await until(() => turns === 1);
+  expect(performance.now() - refusedAt).toBeGreaterThan(500);
+  expect(told).toEqual(["info"]);
 });
 
 test("no wake is lost: 200 sessions, input racing with turns of two processes", { timeout: 60_000 }, async () => {

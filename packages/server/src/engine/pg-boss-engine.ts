@@ -29,7 +29,6 @@ export interface PgBossEngineOptions {
 }
 
 const defaultWorkerTimeout = 3000;
-const hintChannel = "exoloop_turns";
 
 export function createPgBossEngine(options: PgBossEngineOptions): Engine {
   const { log } = options;
@@ -56,14 +55,7 @@ export function createPgBossEngine(options: PgBossEngineOptions): Engine {
       dispatcher = own;
       await queue.start();
       await periodic.prepare();
-      channel = await openNotifyChannel({
-        connectionString: options.connectionString,
-        channel: hintChannel,
-        applicationName: "exoloop turns",
-        log,
-        onPayload: () => void own.fetch(),
-        onReconnected: () => void own.fetch(),
-      });
+      channel = await openHintChannel(options, own);
       watch = startWatch({
         queue,
         dispatcher: own,
@@ -93,6 +85,21 @@ export function createPgBossEngine(options: PgBossEngineOptions): Engine {
       await queue.stop();
     },
   };
+}
+
+function openHintChannel(
+  { connectionString, log }: PgBossEngineOptions,
+  dispatcher: Dispatcher,
+): Promise<NotifyChannel> {
+  const fetch = () => void dispatcher.fetch();
+  return openNotifyChannel({
+    connectionString,
+    channel: "exoloop_turns",
+    applicationName: "exoloop turns",
+    log,
+    onPayload: fetch,
+    onReconnected: fetch,
+  });
 }
 
 /** Fetches here while there are free slots, and else asks the other processes; at most one such call every 4 ms. */

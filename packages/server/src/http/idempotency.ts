@@ -77,8 +77,11 @@ interface EarlierRequest {
 
 /** Null when this request is the first with its key, which is then taken. */
 async function begin(database: Kysely<Tables>, row: RequestKey): Promise<EarlierRequest | null> {
+  // All others that old are deleted by the retention.
   await database
     .deleteFrom("idempotent_requests")
+    .where("organization_id", "=", row.organization_id)
+    .where("key_hash", "=", row.key_hash)
     .where("created_at", "<", new Date(Date.now() - memoryMs))
     .execute();
   const taken = await database

@@ -3,7 +3,15 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Tables } from "../db/tables.ts";
 import { createTestDatabase } from "../db/testing.ts";
 import { publicEvent } from "./event.ts";
-import { appendAsDriver, appendUnderLock, type Claim, ClaimLostError, claimSession, readLog } from "./log.ts";
+import {
+  appendAsDriver,
+  appendUnderLock,
+  type Claim,
+  ClaimLostError,
+  claimSession,
+  NewerProtocolError,
+  readLog,
+} from "./log.ts";
 import { insertTestSession } from "./testing-database.ts";
 
 const event = (name: string) => publicEvent("agent.message", { name });
@@ -123,5 +131,20 @@ describe("the log", () => {
     const { sessionId } = await insertTestSession(database);
     await database.updateTable("sessions").set({ archived_at: new Date() }).where("id", "=", sessionId).execute();
     expect(await claimSession(database, sessionId)).toBeNull();
+  });
+
+  it("leaves a session alone that a newer version of the loop has driven", async () => {
+    const { sessionId } = await insertTestSession(database);
+    expect(await claimSession(database, sessionId, 1)).toMatchObject({ epoch: 1 });
+    expect(await claimSession(database, sessionId, 2)).toMatchObject({ epoch: 2 });
+    await expect(claimSession(database, sessionId, 1)).rejects.toThrow(NewerProtocolError);
+    const row = await database
+      .selectFrom("sessions")
+      .select(["epoch", "protocol_version"])
+      .where("id", "=", sessionId)
+      .executeTakeFirst();
+    expect(row).toEqual({ epoch: 2, protocol_version: 2 });
+    await database.updateTable("sessions").set({ archived_at: new Date() }).where("id", "=", sessionId).execute();
+    expect(await claimSession(database, sessionId, 1)).toBeNull();
   });
 });

@@ -7,6 +7,8 @@ import { type Kysely, sql } from "kysely";
 import { preparedMark } from "../db/prepared.ts";
 import { storableJson } from "../db/storable-json.ts";
 import type { SessionStatus, Tables } from "../db/tables.ts";
+import { TurnRefusedError } from "../engine/engine.ts";
+import { loopProtocolVersion } from "../loop/protocol-version.ts";
 import type { LogEvent, NewEvent } from "./event.ts";
 
 /** The right to append as the session's driver. A later claim makes this one worthless. */
@@ -165,19 +167,41 @@ export async function readLog(database: Kysely<Tables>, sessionId: string, after
   return rows.map(toEvent);
 }
 
+/** A worker of a newer version has driven the session, and its log may say what this one does not understand. */
+export class NewerProtocolError extends TurnRefusedError {
+  override readonly name = "NewerProtocolError";
+}
+
 /**
  * Takes the session over: increments its epoch, so that every append of an earlier driver fails from now on. Waits for
  * the row lock, and so for input that is being admitted. Null when the session is gone, archived or ended.
+ * @throws NewerProtocolError when a newer version of the loop has driven it; nothing was changed.
  */
-export async function claimSession(database: Kysely<Tables>, sessionId: string): Promise<Claim | null> {
+export async function claimSession(
+  database: Kysely<Tables>,
+  sessionId: string,
+  protocolVersion: number = loopProtocolVersion,
+): Promise<Claim | null> {
   const row = await database
     .updateTable("sessions")
-    .set((expression) => ({ epoch: expression("epoch", "+", 1) }))
+    .set((expression) => ({ epoch: expression("epoch", "+", 1), protocol_version: protocolVersion }))
     .where("id", "=", sessionId)
     .where("archived_at", "is", null)
     .where("status", "!=", "terminated")
+    .where("protocol_version", "<=", protocolVersion)
     .returning(["organization_id", "epoch"])
     .executeTakeFirst();
-  if (row === undefined) return null;
-  return { sessionId, organizationId: row.organization_id, epoch: Number(row.epoch) };
+  if (row !== undefined) return { sessionId, organizationId: row.organization_id, epoch: Number(row.epoch) };
+  const newer = await database
+    .selectFrom("sessions")
+    .select("protocol_version")
+    .where("id", "=", sessionId)
+    .where("archived_at", "is", null)
+    .where("status", "!=", "terminated")
+    .where("protocol_version", ">", protocolVersion)
+    .executeTakeFirst();
+  if (newer === undefined) return null;
+  throw new NewerProtocolError(
+    `session ${sessionId} was driven by version ${newer.protocol_version} of the loop, this worker has ${protocolVersion}`,
+  );
 }

@@ -1,0 +1,65 @@
+/** The services behind HTTP, put together from what the composition root has opened. @module */
+import { createId } from "@exoloop/protocol/ids";
+import { createAgentRepository } from "./agents/agents.ts";
+import { createEnvironmentRepository } from "./agents/environments.ts";
+import type { Database } from "./db/database.ts";
+import type { Engine } from "./engine/engine.ts";
+import type { AppDependencies } from "./http/app.ts";
+import { createRequestOnce } from "./http/idempotency.ts";
+import { createAuthenticator } from "./orgs/api-keys.ts";
+import { createPersonCommands } from "./sandboxes/person-commands.ts";
+import { listSandboxes } from "./sandboxes/summary.ts";
+import type { SandboxOwner } from "./sandboxes/workspace.ts";
+import type { Workspaces } from "./sandboxes/workspaces.ts";
+import type { NoticeBoard } from "./sessions/notices.ts";
+import { createSessionService } from "./sessions/service.ts";
+import type { Logger } from "./telemetry/logger.ts";
+import type { CommandRunner } from "./tools/tool.ts";
+
+export interface ServiceParts {
+  readonly database: Database;
+  readonly engine: Engine;
+  readonly notices: NoticeBoard;
+  readonly workspaces: Workspaces;
+  readonly commandsOf: (owner: SandboxOwner) => CommandRunner;
+  readonly models: NonNullable<AppDependencies["models"]>;
+  readonly log: Logger;
+}
+
+const listedSandboxes = 200;
+
+export function createServices(parts: ServiceParts): AppDependencies {
+  const { database, engine, notices, workspaces, commandsOf, models, log } = parts;
+  const sessions = createSessionService({
+    database,
+    engine,
+    notices,
+    releaseSandbox: (owner) =>
+      workspaces
+        .release(owner)
+        .catch((error: unknown) => log.error({ session: owner.sessionId, error }, "sandbox not destroyed")),
+  });
+  return {
+    sessions,
+    agents: createAgentRepository(database),
+    environments: createEnvironmentRepository(database),
+    authenticate: createAuthenticator(database),
+    once: createRequestOnce(database),
+    notices,
+    health: { ready: () => askDatabase(database) },
+    models,
+    commands: createPersonCommands({ sessions, commandsOf, newId: () => createId("event") }),
+    sandboxes: {
+      list: async (principal) =>
+        (await listSandboxes(database, principal.organizationId, listedSandboxes)).map((figures) => ({
+          type: "sandbox",
+          ...figures,
+        })),
+    },
+    log,
+  };
+}
+
+async function askDatabase(database: Database): Promise<void> {
+  await database.selectFrom("organizations").select("id").limit(1).execute();
+}
