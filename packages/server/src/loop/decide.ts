@@ -91,7 +91,7 @@ function decideParked(state: SessionState, context: DecideContext): Action | nul
   const delegated = state.calls.filter((call) => call.status === "delegated");
   const threads = state.threads.filter((thread) => delegated.some((call) => call.toolUseId === thread.toolUseId));
   const blocked = [...asking, ...threads.flatMap((thread) => thread.blockedOn)];
-  if (threads.some((thread) => thread.status !== "idle")) return { type: "park", status: "running" };
+  if (threads.some((thread) => thread.status === "running")) return { type: "park", status: "running" };
   if (blocked.length > 0) return { type: "wait", reason: { type: "requires_action", event_ids: blocked } };
   if (delegated.length > 0) return { type: "park", status: "running" };
   return waiting.length > 0 ? { type: "park", status: "rescheduling" } : null;
@@ -116,8 +116,9 @@ function decideModelCall(state: SessionState, context: DecideContext): Action {
   const held = spend(context);
   if (held !== null) return held;
   if (evaluates) return { type: "evaluate-outcome" };
-  const full = state.compactionsInARow === 0 && isContextFull(state, context.contextWindow);
-  return { type: full ? "compact" : "call-model" };
+  // A summary that failed is tried again: calling the model instead would overflow again, and so on for ever.
+  const due = failure?.purpose === "compaction" || isContextFull(state, context.contextWindow);
+  return { type: due && state.compactionsInARow === 0 ? "compact" : "call-model" };
 }
 
 /** What stands before an effect that uses budget. */
