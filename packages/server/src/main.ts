@@ -9,6 +9,9 @@ import { createEnvironmentRepository } from "./agents/environments.ts";
 import type { Config } from "./config.ts";
 import { type Database, openDatabase } from "./db/database.ts";
 import { migrate } from "./db/migrate.ts";
+import { createDeploymentRuns } from "./deployments/runs.ts";
+import { createDeploymentService } from "./deployments/service.ts";
+import { startDeploymentWatch } from "./deployments/watch.ts";
 import type { Engine } from "./engine/engine.ts";
 import { createPgBossEngine, type EngineTiming } from "./engine/pg-boss-engine.ts";
 import { StartupError } from "./errors.ts";
@@ -92,6 +95,7 @@ export async function startServer(
   const dependencies = driverDependencies({ config, database, engine, notices, sandboxes, log }, overrides);
   await engine.start(({ sessionId }) => driveTurn(dependencies, sessionId));
   const http = createHttp({ database, engine, notices, sandboxes, models: dependencies.models, model, log });
+  const schedules = startDeploymentWatch({ database, engine, notices, log });
   const listener = await listen(http, config.host, config.port);
   return {
     url: listener.url,
@@ -103,6 +107,7 @@ export async function startServer(
     },
     async stop() {
       await listener.stop(stopGraceMs);
+      await schedules.stop();
       await engine.stop(stopGraceMs);
       await sandboxes.workspaces.settle();
       await sandboxes.provider.close();
@@ -231,6 +236,8 @@ function createHttp(
     sessions,
     agents: createAgentRepository(database),
     environments: createEnvironmentRepository(database),
+    deployments: createDeploymentService({ database, engine, notices, log }),
+    deploymentRuns: createDeploymentRuns(database),
     authenticate: createAuthenticator(database),
     once: createRequestOnce(database),
     notices,
