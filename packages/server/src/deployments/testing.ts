@@ -9,7 +9,7 @@ import { createPgBossEngine } from "../engine/pg-boss-engine.ts";
 import { publicEvent } from "../sessions/event.ts";
 import { appendUnderLock } from "../sessions/log.ts";
 import { takeDueRuns } from "./due-runs.ts";
-import type { CreateDeploymentInput } from "./port.ts";
+import type { CreateDeploymentInput, DeploymentService } from "./port.ts";
 import { createDeploymentRuns } from "./runs.ts";
 import { createDeploymentService } from "./service.ts";
 
@@ -31,28 +31,44 @@ export async function startScheduleTest(now: string) {
   await engine.start(() => Promise.resolve());
   const workerOf = (own: Database) => ({ database: own, notices, log, engine });
   const worker = workerOf(database);
+  const deployments = createDeploymentService({ ...worker, now: () => clock.now });
+  return {
+    database,
+    url: test.url,
+    ...(await insertDeployable(database, deployments)),
+    deployments,
+    logged,
+    announced,
+    worker,
+    workerOf,
+    /** Sets the clock and looks once. Answers the instants of the started runs, as clocks. */
+    async look(at: string, own = worker): Promise<string[]> {
+      clock.now = new Date(at);
+      const taken = await takeDueRuns(own, clock.now);
+      return taken.map((run) => run.scheduled_at?.toISOString().slice(11, 16) ?? "by hand");
+    },
+    async stop(): Promise<void> {
+      await engine.stop(0);
+      await test.drop();
+    },
+  };
+}
+
+/** An organization with what a deployment needs, and its rows as a test asks for them. */
+async function insertDeployable(database: Database, deployments: DeploymentService) {
   const organizationId = `org_${randomUUID()}`;
   await database.insertInto("organizations").values({ id: organizationId, name: "Test" }).execute();
   const agents = createAgentRepository(database);
   const environments = createEnvironmentRepository(database);
+  const runs = createDeploymentRuns(database);
   const agent = await agents.create(organizationId, { name: "a", model: "scripted" });
   const environment = await environments.create(organizationId, { name: "e" });
-  const deployments = createDeploymentService({ ...worker, now: () => clock.now });
-  const runs = createDeploymentRuns(database);
   return {
-    database,
-    url: test.url,
     organizationId,
     agent,
     environment,
     agents,
     environments,
-    deployments,
-    clock,
-    logged,
-    announced,
-    worker,
-    workerOf,
     deploy: (input: Partial<CreateDeploymentInput> = {}) =>
       deployments.create(organizationId, {
         name: "nightly",
@@ -66,38 +82,34 @@ export async function startScheduleTest(now: string) {
         overlap: "skip",
         ...input,
       }),
-    /** Sets the clock and looks once. Answers the instants of the started runs, as clocks. */
-    async look(at: string, own = worker): Promise<string[]> {
-      clock.now = new Date(at);
-      const taken = await takeDueRuns(own, clock.now);
-      return taken.map((run) => run.scheduled_at?.toISOString().slice(11, 16) ?? "by hand");
-    },
     /** The runs of a deployment, oldest first. */
     async runsOf(deploymentId: string) {
       const query = { limit: 1000, position: null, direction: "next", order: "asc", includeArchived: true } as const;
       return (await runs.list(organizationId, { ...query, deploymentId })).rows;
     },
-    /** As the loop does when a turn has nothing left to do. */
-    async stopSession(sessionId: string, reason: "end_turn" | "requires_action"): Promise<void> {
-      const stopped = publicEvent("session.status_idle", {
-        stop_reason: reason === "end_turn" ? { type: reason } : { type: reason, event_ids: ["sevt_1"] },
-        stop_details: null,
-      });
-      await database
-        .transaction()
-        .execute((transaction) => appendUnderLock(transaction, sessionId, [stopped], { status: "idle" }));
-    },
-    /** Sessions that have a turn in the queue, one entry for each turn. */
-    async queuedTurns(): Promise<string[]> {
-      const { rows } = await sql<{ session: string }>`
-        select data->>'sessionId' as session from exoloop_jobs.job where name = 'turns'`.execute(database);
-      return rows.map((row) => row.session);
-    },
-    async stop(): Promise<void> {
-      await engine.stop(0);
-      await test.drop();
-    },
   };
+}
+
+/** As the loop does when a turn has nothing left to do. */
+export async function stopSession(
+  database: Database,
+  sessionId: string,
+  reason: "end_turn" | "requires_action",
+): Promise<void> {
+  const stopped = publicEvent("session.status_idle", {
+    stop_reason: reason === "end_turn" ? { type: reason } : { type: reason, event_ids: ["sevt_1"] },
+    stop_details: null,
+  });
+  await database
+    .transaction()
+    .execute((transaction) => appendUnderLock(transaction, sessionId, [stopped], { status: "idle" }));
+}
+
+/** Sessions that have a turn in the queue, one entry for each turn. */
+export async function queuedTurns(database: Database): Promise<string[]> {
+  const { rows } = await sql<{ session: string }>`
+    select data->>'sessionId' as session from exoloop_jobs.job where name = 'turns'`.execute(database);
+  return rows.map((row) => row.session);
 }
 
 /** A worker whose connection the server ends after its `atQuery`-th query, as the death of its process would. */
