@@ -11,7 +11,7 @@ import { type Database, openDatabase } from "./db/database.ts";
 import { migrate } from "./db/migrate.ts";
 import { createDeploymentRuns } from "./deployments/runs.ts";
 import { createDeploymentService } from "./deployments/service.ts";
-import { startDeploymentWatch } from "./deployments/watch.ts";
+import { lookForDueRuns, lookInterval } from "./deployments/watch.ts";
 import type { Engine } from "./engine/engine.ts";
 import { createPgBossEngine, type EngineTiming } from "./engine/pg-boss-engine.ts";
 import { StartupError } from "./errors.ts";
@@ -93,9 +93,10 @@ export async function startServer(
   const engine = createPgBossEngine({ connectionString: databaseUrl, database, concurrency, log, timing });
   const sandboxes = await openSandboxes(config, places, database, notices, log, overrides);
   const dependencies = driverDependencies({ config, database, engine, notices, sandboxes, log }, overrides);
+  const schedules = { database, engine, notices, log };
+  engine.every("deployments", lookInterval, (signal) => lookForDueRuns(schedules, signal));
   await engine.start(({ sessionId }) => driveTurn(dependencies, sessionId));
   const http = createHttp({ database, engine, notices, sandboxes, models: dependencies.models, model, log });
-  const schedules = startDeploymentWatch({ database, engine, notices, log });
   const listener = await listen(http, config.host, config.port);
   return {
     url: listener.url,
@@ -107,7 +108,6 @@ export async function startServer(
     },
     async stop() {
       await listener.stop(stopGraceMs);
-      await schedules.stop();
       await engine.stop(stopGraceMs);
       await sandboxes.workspaces.settle();
       await sandboxes.provider.close();

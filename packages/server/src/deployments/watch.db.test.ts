@@ -1,10 +1,10 @@
-/** The look in time: with the real clock, and while the database is away. */
+/** The look in time: with the real clock, by the engine, and while the database is away. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { sql } from "kysely";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { openDatabase } from "../db/database.ts";
+import { createPgBossEngine } from "../engine/pg-boss-engine.ts";
 import { type ScheduleTest, startScheduleTest } from "./testing.ts";
-import { startDeploymentWatch } from "./watch.ts";
+import { lookForDueRuns } from "./watch.ts";
 
 let schedules: ScheduleTest;
 beforeEach(async () => {
@@ -12,64 +12,63 @@ beforeEach(async () => {
 });
 afterEach(() => schedules.stop());
 
-async function runsWithin(id: string, milliseconds: number): Promise<number> {
+const everyMinute = { schedule: { expression: "* * * * *", timezone: "UTC" } };
+
+async function runWithin(id: string, milliseconds: number): Promise<boolean> {
   for (const end = Date.now() + milliseconds; Date.now() < end; await sleep(20)) {
-    const { length } = await schedules.runsOf(id);
-    if (length > 0) return length;
+    if ((await schedules.runsOf(id)).length > 0) return true;
   }
-  return 0;
+  return false;
 }
 
-/** As if the schedule's next instant were this one. */
-const comeDue = (id: string, at: Date) =>
-  schedules.database.updateTable("deployments").set({ next_run_at: at }).where("id", "=", id).execute();
+/** As if this were the schedule's next instant. */
+const comeDue = (id: string, at: number) =>
+  schedules.database
+    .updateTable("deployments")
+    .set({ next_run_at: new Date(at) })
+    .where("id", "=", id)
+    .execute();
 
-test("a run is started at its instant, not at the next regular look", async () => {
-  const { id } = await schedules.deploy({ schedule: { expression: "* * * * *", timezone: "UTC" } });
-  const minute = Math.floor(Date.now() / 60_000) * 60_000;
-  await comeDue(id, new Date(minute));
-  // The instant is this minute's; the watch begins before it would come due again.
-  const watch = startDeploymentWatch(schedules.worker);
-  expect(await runsWithin(id, 2_000)).toBe(1);
-  await watch.stop();
-  const next = await schedules.deploy({ missedRuns: "skip" });
-  await comeDue(next.id, new Date(Date.now() + 800));
-  const again = startDeploymentWatch(schedules.worker);
-  await sleep(1_500);
-  await again.stop();
-  // An hourly schedule has no such instant: it was looked at, found nothing, and moved on.
-  const { next_run_at: moved } = await schedules.database
-    .selectFrom("deployments")
-    .select("next_run_at")
-    .where("id", "=", next.id)
-    .executeTakeFirstOrThrow();
-  expect(moved?.getTime()).toBeGreaterThan(Date.now() + 2_000);
+const thisMinute = () => Math.floor(Date.now() / 60_000) * 60_000;
+
+test("the engine looks: a run that is due is started, its turn handed out, its session of the deployment", async () => {
+  const { database, url } = schedules;
+  const turns: string[] = [];
+  const { log, notices } = schedules.worker;
+  const timing = { look: 50, beat: 250, lost: 2_000 };
+  const engine = createPgBossEngine({ connectionString: url, database, concurrency: 1, log, timing });
+  engine.every("deployments", 200, (signal) => lookForDueRuns({ database, engine, notices, log }, signal));
+  await engine.start(({ sessionId }) => Promise.resolve(void turns.push(sessionId)));
+  const { id } = await schedules.deploy(everyMinute);
+  await comeDue(id, thisMinute());
+  expect(await runWithin(id, 10_000)).toBe(true);
+  const [run] = await schedules.runsOf(id);
+  for (const end = Date.now() + 5_000; turns.length === 0 && Date.now() < end;) await sleep(20);
+  expect(turns).toEqual([run?.session_id]);
+  await engine.stop(1_000);
 });
 
-test("a database that breaks the connection is looked at again", async () => {
-  const { id } = await schedules.deploy({ schedule: { expression: "* * * * *", timezone: "UTC" } });
-  const pool = await openDatabase(schedules.url, { maximumConnections: 1, applicationName: "broken watch" });
-  const failing = { tries: 0 };
-  const database = pool.withPlugin({
-    transformQuery: ({ node }) => {
-      failing.tries += 1;
-      if (failing.tries === 1) throw new Error("Connection terminated unexpectedly");
-      return node;
-    },
-    transformResult: ({ result }) => Promise.resolve(result),
-  });
-  await comeDue(id, new Date(Math.floor(Date.now() / 60_000) * 60_000));
-  const watch = startDeploymentWatch(schedules.workerOf(database));
-  expect(await runsWithin(id, 8_000)).toBe(1);
-  await watch.stop();
-  await pool.destroy();
-  expect(schedules.logged).toHaveLength(1);
+test("a look stays for an instant that comes before the next look, and ends when it is told to", async () => {
+  const { id } = await schedules.deploy();
+  // No instant of an hourly schedule: it is taken, found empty, and the schedule moves on.
+  const due = Date.now() + 700;
+  await comeDue(id, due);
+  await lookForDueRuns(schedules.worker, new AbortController().signal);
+  expect(Date.now()).toBeGreaterThanOrEqual(due);
+  expect(Date.now()).toBeLessThan(due + 3_000);
+  const { schedule } = await schedules.deployments.get(schedules.organizationId, id);
+  const row = await schedules.database.selectFrom("deployments").select("next_run_at").executeTakeFirstOrThrow();
+  expect(row.next_run_at?.toISOString()).toBe(schedule?.upcoming_runs_at?.[0]);
+  await comeDue(id, Date.now() + 4_000);
+  const begin = Date.now();
+  await lookForDueRuns(schedules.worker, AbortSignal.timeout(100));
+  expect(Date.now() - begin).toBeLessThan(2_000);
+  expect(await schedules.runsOf(id)).toEqual([]);
 });
 
-test("while nothing is due, a look is one small query", async () => {
-  await schedules.deploy();
-  const name = "idle watch";
-  const pool = await openDatabase(schedules.url, { maximumConnections: 2, applicationName: name });
+test("while nothing is due, a look is one query", async () => {
+  await schedules.deploy({ schedule: { expression: "0 0 29 2 *", timezone: "UTC" } });
+  const pool = await openDatabase(schedules.url, { maximumConnections: 2, applicationName: "idle look" });
   let queries = 0;
   const database = pool.withPlugin({
     transformQuery: ({ node }) => node,
@@ -78,12 +77,7 @@ test("while nothing is due, a look is one small query", async () => {
       return Promise.resolve(result);
     },
   });
-  const watch = startDeploymentWatch(schedules.workerOf(database));
-  await sleep(1_000);
-  await watch.stop();
+  await lookForDueRuns(schedules.workerOf(database), new AbortController().signal);
   expect(queries).toBe(1);
-  const { rows } = await sql`select 1 from pg_stat_activity where application_name = ${name}
-    and state = 'idle in transaction'`.execute(schedules.database);
-  expect(rows).toEqual([]);
   await pool.destroy();
 });

@@ -1,40 +1,28 @@
-/** Looks for due runs: at the next instant, and every five seconds at the least, in one transaction. @module */
+/**
+ * The regular look for due runs, which one worker at a time has. It stays until the next look when an instant comes
+ * before that, so that runs are on time though looks are rare.
+ * @module
+ */
+import { setTimeout as sleep } from "node:timers/promises";
 import { type DueRunsDependencies, readNextDue, takeDueRuns } from "./due-runs.ts";
 
-export interface DeploymentWatch {
-  /** Waits for the look that is under way. */
-  stop(): Promise<void>;
-}
+/** Between two looks: how late an instant is noticed that was set nearer meanwhile. Milliseconds. */
+export const lookInterval = 5_000;
 
-/** Another process may bring an instant nearer; this is how late that is noticed. Milliseconds. */
-const longestSleep = 5_000;
-
-/** Every process may have one. */
-export function startDeploymentWatch(dependencies: DueRunsDependencies): DeploymentWatch {
-  let stopped = false;
-  let timer: NodeJS.Timeout | undefined;
-  const look = async (): Promise<void> => {
-    let sleep = longestSleep;
-    try {
-      const next = await readNextDue(dependencies.database);
-      const now = new Date();
-      if (next.queued || (next.at !== null && next.at <= now)) await takeDueRuns(dependencies, now);
-      else if (next.at !== null) sleep = Math.min(sleep, next.at.getTime() - now.getTime() + 1);
-    } catch (error) {
-      if (!stopped) dependencies.log.error({ error }, "due runs could not be looked for");
-    }
-    if (!stopped) timer = setTimeout(begin, sleep);
-  };
-  let looking = Promise.resolve();
-  const begin = () => {
-    looking = look();
-  };
-  begin();
-  return {
-    async stop() {
-      stopped = true;
-      clearTimeout(timer);
-      await looking;
-    },
-  };
+/**
+ * Starts what is due, and what comes due within the interval. Ends early when `signal` fires.
+ * @example engine.every("deployments", lookInterval, (signal) => lookForDueRuns(dependencies, signal));
+ */
+export async function lookForDueRuns(dependencies: DueRunsDependencies, signal: AbortSignal): Promise<void> {
+  const end = Date.now() + lookInterval;
+  while (!signal.aborted) {
+    const next = await readNextDue(dependencies.database);
+    const now = Date.now();
+    const wait = (next.at?.getTime() ?? Infinity) - now;
+    if (next.queued || wait <= 0) await takeDueRuns(dependencies, new Date(now));
+    // What is queued waits for sessions, which end without telling.
+    if (next.queued || now + wait >= end) return;
+    // A timer may fire a millisecond early.
+    if (wait > 0) await sleep(wait + 1, undefined, { signal }).catch(() => undefined);
+  }
 }
