@@ -17,6 +17,7 @@ describe("examples", () => {
     ["first-session.ts", /agent: That is its kernel\./],
     ["approval.ts", /approving sevt_…\nresult: .*approved.*\ndone/],
     ["custom-tool.ts", /looking up \{"number":7\}\nagent: Your order is on its way\./],
+    ["schedule.ts", /runs at 09:00 in Europe\/Berlin\nrun drun_…: agent: Good morning\.\narchived/],
   ])("%s", async (file, expected) => {
     const env = { ...process.env, EXOLOOP_URL: server.exoloop.url, EXOLOOP_API_KEY: server.apiKey };
     const { stdout } = await run(process.execPath, [`${import.meta.dirname}/${file}`], { env, timeout: 30_000 });

@@ -2,6 +2,13 @@
  * What the commands need of a server, in the protocol's words. `connection.ts` makes it from the client package.
  * @module
  */
+import type {
+  Deployment,
+  DeploymentRun,
+  DeploymentStatus,
+  MissedRunsPolicy,
+  OverlapPolicy,
+} from "@exoloop/protocol/deployments";
 import type { SendableEvent } from "@exoloop/protocol/events";
 import type { CommandResult } from "@exoloop/protocol/sandboxes";
 import type { Session, SessionStatus } from "@exoloop/protocol/sessions";
@@ -28,7 +35,35 @@ export interface NewSession {
   readonly message?: string;
 }
 
-export interface Api {
+interface NewDeployment {
+  readonly name: string;
+  readonly agentId: string;
+  readonly environmentId: string;
+  readonly message: string;
+  /** Without one it is started by hand. */
+  readonly schedule?: { readonly expression: string; readonly timezone: string };
+  readonly missedRuns?: MissedRunsPolicy;
+  readonly overlap?: OverlapPolicy;
+}
+
+interface RunQuery {
+  readonly limit: number;
+  readonly deploymentId?: string;
+  /** Only those that could not be started. */
+  readonly failed?: boolean;
+}
+
+/** Newest first, everywhere. */
+export interface DeploymentApi {
+  createDeployment(deployment: NewDeployment): Promise<Deployment>;
+  deployment(id: string): Promise<Deployment>;
+  deployments(query: { readonly limit: number; readonly status?: DeploymentStatus }): Promise<readonly Deployment[]>;
+  changeDeployment(id: string, verb: "pause" | "unpause" | "archive"): Promise<Deployment>;
+  runDeployment(id: string): Promise<DeploymentRun>;
+  deploymentRuns(query: RunQuery): Promise<readonly DeploymentRun[]>;
+}
+
+export interface Api extends DeploymentApi {
   /** Agents and environments that are not archived, newest first. */
   agents(): Promise<readonly Named[]>;
   environments(): Promise<readonly Named[]>;

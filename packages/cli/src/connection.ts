@@ -3,7 +3,7 @@ import { type Client, createClient, eachItem } from "@exoloop/client/client";
 import type { SendableEvent } from "@exoloop/protocol/events";
 import { previewTypes } from "@exoloop/protocol/previews";
 import type { Session } from "@exoloop/protocol/sessions";
-import { type Api, type Named, type NewSession, userMessage } from "./api.ts";
+import { type Api, type DeploymentApi, type Named, type NewSession, userMessage } from "./api.ts";
 import { CommandError } from "./exit-codes.ts";
 import type { Credentials } from "./home.ts";
 import type { StreamedEvent } from "./render/transcript.ts";
@@ -11,7 +11,7 @@ import type { StreamedEvent } from "./render/transcript.ts";
 /** Sends nothing before the first call. */
 export function connectTo(connection: Credentials): Api {
   const client = createClient({ baseUrl: connection.url, apiKey: connection.apiKey });
-  return { ...catalogueMethods(client), ...sessionMethods(client) };
+  return { ...catalogueMethods(client), ...sessionMethods(client), ...deploymentMethods(client) };
 }
 
 const pageSize = 100;
@@ -81,6 +81,35 @@ function sessionMethods(client: Client) {
     runCommand: (sessionId: string, command: string) => client.commands.run(sessionId, { command }),
     async archiveSession(sessionId: string): Promise<void> {
       await client.sessions.archive(sessionId);
+    },
+  };
+}
+
+function deploymentMethods(client: Client): DeploymentApi {
+  return {
+    createDeployment: ({ name, agentId, environmentId, message, schedule, missedRuns, overlap }) =>
+      client.deployments.create({
+        name,
+        agent: agentId,
+        environment_id: environmentId,
+        initial_events: [userMessage(message)],
+        ...(schedule === undefined ? {} : { schedule: { type: "cron", ...schedule } }),
+        x_exoloop: {
+          ...(missedRuns === undefined ? {} : { missed_runs: missedRuns }),
+          ...(overlap === undefined ? {} : { overlap }),
+        },
+      }),
+    deployment: (id) => client.deployments.retrieve(id),
+    deployments: async (query) => (await client.deployments.list(query)).data,
+    changeDeployment: (id, verb) => client.deployments[verb](id),
+    runDeployment: (id) => client.deployments.run(id),
+    deploymentRuns: async ({ limit, deploymentId, failed }) => {
+      const page = await client.deploymentRuns.list({
+        limit,
+        ...(deploymentId === undefined ? {} : { deployment_id: deploymentId }),
+        ...(failed === true ? { has_error: true } : {}),
+      });
+      return page.data;
     },
   };
 }

@@ -34,7 +34,7 @@ function exoloop(arguments_: readonly string[], environment: Record<string, stri
 test("help and version go to standard output", async () => {
   const help = await exoloop(["--help"]);
   expect(help).toMatchObject({ code: 0, stderr: "" });
-  for (const name of ["up", "demo", "run", "sessions", "doctor", "completion"])
+  for (const name of ["up", "demo", "run", "sessions", "deployments", "doctor", "completion"])
     expect(help.stdout).toContain(`  ${name}`);
   expect(await exoloop(["--version"])).toMatchObject({
     code: 0,
@@ -52,6 +52,12 @@ test.each([
   [["sessions", "list", "--limit", "0"], "1 to 100"],
   [["sessions", "show"], "missing required argument"],
   [["completion", "tcsh"], "Allowed choices"],
+  [["deployments", "create", "x"], "--name"],
+  [["deployments", "create", " ", "--name", "n"], "The task is empty"],
+  [["deployments", "create", "x", "--name", "n", "--timezone", "UTC"], "says nothing without --cron"],
+  [["deployments", "create", "x", "--name", "n", "--overlap", "cancel"], "Allowed choices"],
+  [["deployments", "pause"], "missing required argument"],
+  [["deployments", "list", "--status", "archived"], "Allowed choices"],
 ])("%j is a usage error on standard error, without a stack", async (arguments_, message) => {
   const ended = await exoloop(arguments_);
   expect(ended).toMatchObject({ code: 2, stdout: "" });
@@ -59,18 +65,20 @@ test.each([
   expect(ended.stderr).not.toMatch(/\n\s+at /);
 });
 
-test.each([[["run", "task"]], [["sessions", "list", "--json"]], [["sessions", "stop", "sesn_1"]]])(
-  "%j without a server says so in one sentence",
-  async (arguments_) => {
-    const environment = { EXOLOOP_URL: "http://127.0.0.1:9", EXOLOOP_API_KEY: "k" };
-    const ended = await exoloop(arguments_, environment);
-    expect(ended).toEqual({
-      code: 1,
-      stdout: "",
-      stderr: "No server answers at http://127.0.0.1:9: start one with `exoloop up`.\n",
-    });
-  },
-);
+test.each([
+  [["run", "task"]],
+  [["sessions", "list", "--json"]],
+  [["sessions", "stop", "sesn_1"]],
+  [["deployments", "list"]],
+])("%j without a server says so in one sentence", async (arguments_) => {
+  const environment = { EXOLOOP_URL: "http://127.0.0.1:9", EXOLOOP_API_KEY: "k" };
+  const ended = await exoloop(arguments_, environment);
+  expect(ended).toEqual({
+    code: 1,
+    stdout: "",
+    stderr: "No server answers at http://127.0.0.1:9: start one with `exoloop up`.\n",
+  });
+});
 
 test("a broken credentials file is named", async () => {
   const broken = await mkdtemp(join(tmpdir(), "exoloop-cli-"));

@@ -7,6 +7,14 @@
  * @module
  */
 import type { Agent, CreateAgentRequest, UpdateAgentRequest } from "@exoloop/protocol/agents";
+import type {
+  CreateDeploymentRequest,
+  Deployment,
+  DeploymentRun,
+  DeploymentStatus,
+  TriggerType,
+  UpdateDeploymentRequest,
+} from "@exoloop/protocol/deployments";
 import type { CreateEnvironmentRequest, Environment, UpdateEnvironmentRequest } from "@exoloop/protocol/environments";
 import type { SendableEvent } from "@exoloop/protocol/events";
 import type { Model, ModelPage } from "@exoloop/protocol/models";
@@ -35,7 +43,20 @@ export interface ListSessionsParameters extends ListParameters {
   readonly order?: "asc" | "desc";
   readonly agent_id?: string;
   readonly agent_version?: number;
+  readonly deployment_id?: string;
   readonly statuses?: readonly SessionStatus[];
+}
+
+/** `status` not together with `include_archived`. */
+export interface ListDeploymentsParameters extends ListParameters {
+  readonly agent_id?: string;
+  readonly status?: DeploymentStatus;
+}
+
+export interface ListDeploymentRunsParameters extends PageParameters {
+  readonly deployment_id?: string;
+  readonly has_error?: boolean;
+  readonly trigger_type?: TriggerType;
 }
 
 export interface ListEventsParameters extends PageParameters {
@@ -55,6 +76,8 @@ export function createClient(options: ClientOptions) {
   return {
     agents: agentMethods(transport),
     environments: environmentMethods(transport),
+    deployments: deploymentMethods(transport),
+    deploymentRuns: deploymentRunMethods(transport),
     sessions: sessionMethods(transport),
     events: eventMethods(transport),
     models: {
@@ -122,6 +145,33 @@ function environmentMethods(transport: Transport) {
       transport.request<Page<Environment>>("GET", "/v1/environments", { query: asQuery(parameters) }),
     archive: (id: string) => transport.request<Environment>("POST", `${path(id)}/archive`),
     delete: (id: string) => transport.request<{ id: string; type: "environment_deleted" }>("DELETE", path(id)),
+  };
+}
+
+function deploymentMethods(transport: Transport) {
+  const path = (id: string) => `/v1/deployments/${segment(id)}`;
+  const change = (verb: string) => (id: string) => transport.request<Deployment>("POST", `${path(id)}/${verb}`);
+  return {
+    create: (request: CreateDeploymentRequest) =>
+      transport.request<Deployment>("POST", "/v1/deployments", { body: request }),
+    retrieve: (id: string) => transport.request<Deployment>("GET", path(id)),
+    update: (id: string, request: UpdateDeploymentRequest) =>
+      transport.request<Deployment>("POST", path(id), { body: request }),
+    list: (parameters: ListDeploymentsParameters = {}) =>
+      transport.request<Page<Deployment>>("GET", "/v1/deployments", { query: asQuery(parameters) }),
+    archive: change("archive"),
+    pause: change("pause"),
+    unpause: change("unpause"),
+    /** Starts a run now. */
+    run: (id: string) => transport.request<DeploymentRun>("POST", `${path(id)}/run`),
+  };
+}
+
+function deploymentRunMethods(transport: Transport) {
+  return {
+    retrieve: (id: string) => transport.request<DeploymentRun>("GET", `/v1/deployment_runs/${segment(id)}`),
+    list: (parameters: ListDeploymentRunsParameters = {}) =>
+      transport.request<Page<DeploymentRun>>("GET", "/v1/deployment_runs", { query: asQuery(parameters) }),
   };
 }
 

@@ -12,6 +12,8 @@ export const idPrefixes = {
   apiKey: "key",
   agent: "agent",
   environment: "env",
+  deployment: "depl",
+  deploymentRun: "drun",
   session: "sesn",
   thread: "sthr",
   event: "sevt",

@@ -8,6 +8,12 @@ import type {
   AgentUpdateParams,
   BetaManagedAgentsAgent,
 } from "@anthropic-ai/sdk/resources/beta/agents/agents";
+import type { BetaManagedAgentsDeploymentRun } from "@anthropic-ai/sdk/resources/beta/deployment-runs";
+import type {
+  BetaManagedAgentsDeployment,
+  DeploymentCreateParams,
+  DeploymentUpdateParams,
+} from "@anthropic-ai/sdk/resources/beta/deployments";
 import type {
   BetaEnvironment,
   EnvironmentCreateParams,
@@ -34,6 +40,14 @@ import {
   updateAgentRequest,
 } from "./agents.ts";
 import {
+  type CreateDeploymentRequest,
+  type Deployment,
+  type DeploymentRun,
+  type UpdateDeploymentRequest,
+  createDeploymentRequest,
+  updateDeploymentRequest,
+} from "./deployments.ts";
+import {
   type CreateEnvironmentRequest,
   type Environment,
   type UpdateEnvironmentRequest,
@@ -54,6 +68,8 @@ import {
 export const answers = {
   agent: (value: Agent): BetaManagedAgentsAgent => value,
   environment: (value: Environment): BetaEnvironment => value,
+  deployment: (value: Deployment): BetaManagedAgentsDeployment => value,
+  deploymentRun: (value: DeploymentRun): BetaManagedAgentsDeploymentRun => value,
   session: (value: Session): BetaManagedAgentsSession => value,
   event: (value: SessionEvent): BetaManagedAgentsSessionEvent => value,
   sent: (value: SentEvents): BetaManagedAgentsSendSessionEvents => value,
@@ -73,6 +89,13 @@ export const requests = {
   createEnvironment: (value: Sent<EnvironmentCreateParams>): CreateEnvironmentRequest => value,
   updateEnvironment: (value: Sent<EnvironmentUpdateParams>): UpdateEnvironmentRequest => value,
   event: (value: BetaManagedAgentsEventParams): SendableEvent => value,
+};
+
+export const deploymentRequests = {
+  create: (value: Sent<DeploymentCreateParams>): keyof CreateDeploymentRequest =>
+    Object.keys(value)[0] as keyof typeof value,
+  update: (value: Sent<DeploymentUpdateParams>): keyof UpdateDeploymentRequest =>
+    Object.keys(value)[0] as keyof typeof value,
 };
 
 export const sessionRequests = {
@@ -125,4 +148,17 @@ test("requests that the SDK's types allow are accepted", () => {
     initial_events: [event],
   };
   expect(createSessionRequest.parse(session)).toEqual(session);
+  const deployment: Sent<DeploymentCreateParams> = {
+    name: "nightly",
+    agent: { type: "agent", id: "agent_1", version: 2 },
+    environment_id: "env_1",
+    initial_events: [event, { type: "system.message", content: [{ type: "text", text: "Be brief." }] }],
+    schedule: { type: "cron", expression: "0 9 * * 1-5", timezone: "Europe/Berlin" },
+    resources: [],
+    vault_ids: [],
+    budget: null,
+  };
+  expect(createDeploymentRequest.parse(deployment)).toEqual(deployment);
+  const cleared: Sent<DeploymentUpdateParams> = { schedule: null, resources: null, metadata: null, description: null };
+  expect(updateDeploymentRequest.parse(cleared)).toEqual(cleared);
 });

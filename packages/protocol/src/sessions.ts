@@ -37,10 +37,10 @@ const sessionAgentReference = z.union([
 ]);
 export type SessionAgentReference = z.infer<typeof sessionAgentReference>;
 
-const resourceInput = z.looseObject({
+export const resourceInput = z.looseObject({
   type: z.enum(["github_repository", "file", "memory_store"]),
 });
-const budget = z.looseObject({ type: z.literal("limit") });
+export const budget = z.looseObject({ type: z.literal("limit") });
 const title = z.string().max(255);
 
 export const createSessionRequest = z
@@ -97,7 +97,8 @@ export const session = z
         ephemeral_1h_input_tokens: z.int(),
       }),
     }),
-    deployment_id: z.null(),
+    /** The deployment whose run created it. */
+    deployment_id: z.string().nullable(),
     created_at: timestamp,
     updated_at: timestamp,
     archived_at: timestamp.nullable(),

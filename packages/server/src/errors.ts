@@ -11,6 +11,7 @@ export const problems = {
   session_archived: { status: 400, type: "invalid_request_error" },
   agent_archived: { status: 400, type: "invalid_request_error" },
   environment_archived: { status: 400, type: "invalid_request_error" },
+  deployment_archived: { status: 400, type: "invalid_request_error" },
   invalid_metadata: { status: 400, type: "invalid_request_error" },
   invalid_config_type_change: { status: 400, type: "invalid_request_error" },
   unknown_tool_use: { status: 400, type: "invalid_request_error" },

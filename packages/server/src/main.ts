@@ -7,6 +7,7 @@ import type { Config } from "./config.ts";
 import { type Database, openDatabase } from "./db/database.ts";
 import { migrate } from "./db/migrate.ts";
 import { deleteExpired } from "./db/retention.ts";
+import { lookForDueRuns, lookInterval } from "./deployments/watch.ts";
 import type { Engine } from "./engine/engine.ts";
 import { createPgBossEngine } from "./engine/pg-boss-engine.ts";
 import { StartupError } from "./errors.ts";
@@ -91,6 +92,8 @@ export async function startServer(
   engine.every("retention", retentionMs, async (signal) => void (await deleteExpired(database, signal)));
   const sandboxes = await openSandboxes(config, places, database, notices, log, overrides);
   const dependencies = driverDependencies({ config, database, engine, notices, sandboxes, log }, overrides);
+  const schedules = { database, engine, notices, log };
+  engine.every("deployments", lookInterval, (signal) => lookForDueRuns(schedules, signal));
   await engine.start(({ sessionId }) => driveTurn(dependencies, sessionId));
   if (config.concurrency > 0) await wakeOlderSessions(database, engine, loopProtocolVersion);
   const models = () => listFromDefault(dependencies.models, model);

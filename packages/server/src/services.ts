@@ -3,6 +3,8 @@ import { createId } from "@exoloop/protocol/ids";
 import { createAgentRepository } from "./agents/agents.ts";
 import { createEnvironmentRepository } from "./agents/environments.ts";
 import type { Database } from "./db/database.ts";
+import { createDeploymentRuns } from "./deployments/runs.ts";
+import { createDeploymentService } from "./deployments/service.ts";
 import type { Engine } from "./engine/engine.ts";
 import type { AppDependencies } from "./http/app.ts";
 import { createRequestOnce } from "./http/idempotency.ts";
@@ -43,6 +45,8 @@ export function createServices(parts: ServiceParts): AppDependencies {
     sessions,
     agents: createAgentRepository(database),
     environments: createEnvironmentRepository(database),
+    deployments: createDeploymentService({ database, engine, notices, log }),
+    deploymentRuns: createDeploymentRuns(database),
     authenticate: createAuthenticator(database),
     once: createRequestOnce(database),
     notices,

@@ -117,6 +117,43 @@ test("sessions list and show agree", async () => {
   expect(completed.stdout).toContain(data[0]?.id);
 });
 
+test("a deployment is made, run by hand, paused, listed, archived", { timeout: 30_000 }, async () => {
+  const create = ["deployments", "create", script([{ text: "Good morning." }]), "--name", "morning"];
+  const made = await exoloop([...create, "--cron", "0 9 * * 1-5", "--timezone", "Europe/Berlin", "--overlap", "queue"]);
+  expect(made).toMatchObject({ code: 0, stderr: "" });
+  expect(made.stdout).toMatch(/^schedule +0 9 \* \* 1-5 Europe\/Berlin$/m);
+  expect(made.stdout).toMatch(/^missed +run_once; overlapping: queue$/m);
+  const id = /depl_\w+/.exec(made.stdout)?.[0] ?? "";
+  const ran = await exoloop(["deployments", "run", id]);
+  const sessionId = /sesn_\w+/.exec(ran.stdout)?.[0] ?? "";
+  expect(ran).toMatchObject({ code: 0, stderr: expect.stringContaining(`exoloop sessions attach ${sessionId}`) });
+  const attached = start(["sessions", "attach", sessionId, "--json"]);
+  await attached.shows(/Good morning\./);
+  attached.child.kill("SIGINT");
+  expect(await exoloop(["deployments", "pause", id])).toMatchObject({ code: 0, stdout: "" });
+  const listed = await exoloop(["deployments", "list", "--status", "paused"]);
+  expect(listed.stdout).toMatch(new RegExp(`^${id} +paused +0 9 \\* \\* 1-5 Europe/Berlin +- +- +morning$`, "m"));
+  expect((await exoloop(["deployments", "unpause", id])).stderr).toContain("Next run: ");
+  const shown = await exoloop(["deployments", "show", id]);
+  expect(shown.stdout).toMatch(new RegExp(`^drun_\\w+ +${id} .*by hand +${sessionId}$`, "m"));
+  expect((await exoloop(["deployments", "runs", id, "--failed"])).stderr).toBe("No runs.\n");
+  const runs = JSON.parse((await exoloop(["deployments", "runs", "--json"])).stdout) as { data: unknown[] };
+  expect(runs.data).toMatchObject([{ deployment_id: id, session_id: sessionId }]);
+  expect((await exoloop(["complete", "--", "deployments", "run", "depl_"])).stdout).toContain(id);
+  expect((await exoloop(["deployments", "archive", id])).code).toBe(0);
+  expect(await exoloop(["deployments", "run", id])).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining("archived"),
+  });
+  expect((await exoloop(["deployments", "runs", "depl_none"])).code).toBe(4);
+  const wrong = await exoloop([...create, "--cron", "0 25 * * *"]);
+  expect(wrong).toMatchObject({
+    code: 1,
+    stdout: "",
+    stderr: expect.stringContaining("hour: 25 is not within 0 to 23"),
+  });
+});
+
 test("Ctrl-C detaches with 130 and the session goes on until it is stopped", { timeout: 30_000 }, async () => {
   const running = start(["run", script([{ text: "slow", delayMs: 60_000 }])]);
   const id = await running.shows(/session (sesn_\w+)/);

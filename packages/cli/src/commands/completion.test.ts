@@ -1,14 +1,17 @@
 import { expect, test } from "vitest";
-import { wantsSessions } from "./completion.ts";
+import { wantedKind } from "./completion.ts";
 
-test("sessions are asked for only where one can stand", () => {
-  expect(wantsSessions(["complete", "--", "sessions", "attach", ""])).toBe(true);
-  expect(wantsSessions(["complete", "--", "sessions", "stop", "sesn_"])).toBe(true);
+test("identifiers are asked for only where one can stand", () => {
+  expect(wantedKind(["complete", "--", "sessions", "attach", ""])).toBe("sessions");
+  expect(wantedKind(["complete", "--", "sessions", "stop", "sesn_"])).toBe("sessions");
+  expect(wantedKind(["complete", "--", "deployments", "run", "depl_"])).toBe("deployments");
   for (const other of [
     ["complete", "--", "sessions", ""],
     ["complete", "--", "sessions", "list", ""],
+    ["complete", "--", "deployments", "create", ""],
+    ["complete", "--", "deployments", "attach", ""],
     ["sessions", "attach"],
   ]) {
-    expect(wantsSessions(other)).toBe(false);
+    expect(wantedKind(other)).toBe(null);
   }
 });

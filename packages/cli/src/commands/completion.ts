@@ -1,18 +1,24 @@
-/** Shell completion: the script, and what it asks for at each Tab (session identifiers included). @module */
+/** Shell completion: the script, and what it asks for at each Tab (identifiers included). @module */
 import tab from "@bomb.sh/tab/commander";
 import type { Command } from "commander";
 import type { CommandContext } from "../context.ts";
 import { escapeToLine } from "../render/escape.ts";
 
-/** Sub-commands of `sessions` that take a session. */
-const takingSession = ["show", "attach", "stop"] as const;
+/** Sub-commands that take an identifier, by what it is of. */
+const taking = {
+  sessions: ["show", "attach", "stop"],
+  deployments: ["show", "pause", "unpause", "run", "runs", "archive"],
+} as const;
+type Kind = keyof typeof taking;
+
+const argumentNames: Record<Kind, string> = { sessions: "session", deployments: "deployment" };
 
 /** Tab is pressed by someone who waits. */
 const completionMilliseconds = 800;
 
 /**
- * Adds `completion <shell>` and the hidden `complete -- …` that its script calls. Session identifiers are asked for
- * only where one can stand; without a server there are none, and nothing is said.
+ * Adds `completion <shell>` and the hidden `complete -- …` that its script calls. Identifiers are asked for only where
+ * one can stand; without a server there are none, and nothing is said.
  */
 export async function addCompletion(
   program: Command,
@@ -20,37 +26,41 @@ export async function addCompletion(
   arguments_: readonly string[],
 ): Promise<void> {
   const root = tab(program, { completionCommandName: "completion" });
-  const sessions = wantsSessions(arguments_) ? await recentSessions(context) : [];
-  for (const name of takingSession) {
-    const command = root.commands.get(`sessions ${name}`);
-    command?.argument("session", (complete) => {
-      for (const [id, title] of sessions) complete(id, title);
+  const kind = wantedKind(arguments_);
+  if (kind === null) return;
+  const offered = await recentOnes(context, kind);
+  for (const name of taking[kind]) {
+    const command = root.commands.get(`${kind} ${name}`);
+    command?.argument(argumentNames[kind], (complete) => {
+      for (const [id, description] of offered) complete(id, description);
     });
   }
 }
 
-/** @example wantsSessions(["complete", "--", "sessions", "attach", ""]) // true */
-export function wantsSessions(arguments_: readonly string[]): boolean {
+/** @example wantedKind(["complete", "--", "sessions", "attach", ""]) // "sessions" */
+export function wantedKind(arguments_: readonly string[]): Kind | null {
   const [complete, separator, first, second] = arguments_;
-  return (
-    complete === "complete" &&
-    separator === "--" &&
-    first === "sessions" &&
-    takingSession.some((name) => name === second)
-  );
+  if (complete !== "complete" || separator !== "--") return null;
+  if (first !== "sessions" && first !== "deployments") return null;
+  return taking[first].some((name) => name === second) ? first : null;
 }
 
-async function recentSessions(context: CommandContext): Promise<readonly (readonly [string, string])[]> {
+async function recentOnes(context: CommandContext, kind: Kind): Promise<readonly (readonly [string, string])[]> {
   try {
     const api = await context.connect();
-    const listed = api.sessions({ limit: 50 });
+    const listed =
+      kind === "sessions"
+        ? api
+            .sessions({ limit: 50 })
+            .then((sessions) => sessions.map(({ id, status, title }) => [id, `${status} ${title ?? ""}`] as const))
+        : api
+            .deployments({ limit: 50 })
+            .then((deployments) => deployments.map(({ id, status, name }) => [id, `${status} ${name}`] as const));
     const nothing = new Promise<readonly never[]>((resolve) => {
       setTimeout(() => resolve([]), completionMilliseconds).unref();
     });
-    const sessions = await Promise.race([listed, nothing]);
-    return sessions.map(
-      ({ id, status, title }) => [escapeToLine(id), escapeToLine(`${status} ${title ?? ""}`)] as const,
-    );
+    const offered = await Promise.race([listed, nothing]);
+    return offered.map(([id, description]) => [escapeToLine(id), escapeToLine(description)] as const);
   } catch {
     return [];
   }

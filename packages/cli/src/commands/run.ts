@@ -41,14 +41,14 @@ export async function runTask(context: CommandContext, task: string, options: Ru
 }
 
 /** Without a name it is the agent that `run` makes, of `model`. */
-async function findAgent(api: Api, named: string | undefined, model: string | undefined): Promise<Named> {
+export async function findAgent(api: Api, named: string | undefined, model: string | undefined): Promise<Named> {
   const agents = await api.agents();
   if (named !== undefined || model === undefined) return choose(agents, named ?? defaultName, "agent");
   const existing = agents.find((agent) => agent.name === defaultName);
   return existing ?? api.createAgent({ name: defaultName, model, system: defaultSystem });
 }
 
-async function findEnvironment(api: Api, named: string | undefined): Promise<Named> {
+export async function findEnvironment(api: Api, named: string | undefined): Promise<Named> {
   const environments = await api.environments();
   if (named !== undefined) return choose(environments, named, "environment");
   return environments.find((environment) => environment.name === defaultName) ?? api.createEnvironment(defaultName);

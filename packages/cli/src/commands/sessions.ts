@@ -3,9 +3,8 @@ import type { Session, SessionStatus } from "@exoloop/protocol/sessions";
 import { type CommandContext, writeJson, writeLine } from "../context.ts";
 import { exitCodes, type ExitCode } from "../exit-codes.ts";
 import { escapeToLine } from "../render/escape.ts";
-import { cutLine, displayWidth, padLine } from "../render/measure.ts";
 import { createNarrator } from "../render/narrator.ts";
-import { colorsFor, widthOf } from "../render/terminal.ts";
+import { tableLines } from "../render/table.ts";
 
 export interface ListOptions {
   readonly limit: number;
@@ -29,30 +28,15 @@ export async function listSessions(context: CommandContext, options: ListOptions
 }
 
 function tableOf(sessions: readonly Session[], context: CommandContext): string[] {
-  const colors = colorsFor(context.output, context.environment);
-  const header = ["ID", "STATUS", "SANDBOX", "CREATED", "AGENT", "TITLE"];
-  const rows = sessions.map((session) =>
-    [
-      session.id,
-      session.status,
-      session.x_exoloop.sandbox?.state ?? "none",
-      session.created_at.replace("T", " ").slice(0, 16),
-      session.agent.name,
-      session.title ?? "",
-    ].map(escapeToLine),
-  );
-  const widths = header.map((name, column) =>
-    Math.max(name.length, ...rows.map((row) => Math.min(40, displayWidth(row[column] ?? "")))),
-  );
-  const lineOf = (cells: readonly string[]) =>
-    cells
-      .map((cell, column) =>
-        column === cells.length - 1 ? cell : padLine(cutLine(cell, widths[column] ?? 0), widths[column] ?? 0),
-      )
-      .join("  ");
-  const fit = (line: string) =>
-    (context.output.isTTY === true ? cutLine(line, widthOf(context.output)) : line).trimEnd();
-  return [colors.dim(fit(lineOf(header))), ...rows.map((row) => fit(lineOf(row)))];
+  const rows = sessions.map((session) => [
+    session.id,
+    session.status,
+    session.x_exoloop.sandbox?.state ?? "none",
+    session.created_at.replace("T", " ").slice(0, 16),
+    session.agent.name,
+    session.title ?? "",
+  ]);
+  return tableLines(["ID", "STATUS", "SANDBOX", "CREATED", "AGENT", "TITLE"], rows, context);
 }
 
 export async function showSession(

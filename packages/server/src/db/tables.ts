@@ -1,6 +1,7 @@
 /** The tables as Kysely sees them. The migrations are the truth; a test compares the two. @module */
 import type { ColumnType, Generated } from "kysely";
 import type { BudgetLimits } from "../loop/budgets.ts";
+import type { DeploymentTables } from "./tables/deployments.ts";
 import type { EngineTables } from "./tables/engine.ts";
 import type { WaitTables } from "./tables/waits.ts";
 
@@ -77,6 +78,7 @@ export interface SessionTable {
   created_at: Timestamp;
   updated_at: Timestamp;
   archived_at: Date | null;
+  deployment_id: string | null;
 }
 
 export interface SessionEventTable {
@@ -223,7 +225,7 @@ export interface IdempotentRequestTable {
   created_at: Timestamp;
 }
 
-export interface Tables extends EngineTables, WaitTables {
+export interface Tables extends DeploymentTables, EngineTables, WaitTables {
   organizations: OrganizationTable;
   api_keys: ApiKeyTable;
   agents: AgentTable;

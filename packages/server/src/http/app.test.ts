@@ -1,7 +1,19 @@
 /** What the app does before anything behind it is asked. @module */
 import { expect, test } from "vitest";
 import { createApp } from "./app.ts";
-import { agents, app, environments, get, key, log, logged, sessions, silent } from "./testing-refusals.ts";
+import {
+  agents,
+  app,
+  deploymentRuns,
+  deployments,
+  environments,
+  get,
+  key,
+  log,
+  logged,
+  sessions,
+  silent,
+} from "./testing-refusals.ts";
 
 test("a fault is logged with its request id, and the caller sees no more than that", async () => {
   const response = await get("/v1/agents/agent_1");
@@ -67,6 +79,8 @@ test("health needs no key; readiness asks the database", async () => {
     sessions,
     agents,
     environments,
+    deployments,
+    deploymentRuns,
     authenticate: async () => null,
     once: (_principal, _request, handle) => handle(),
     notices: { publish: silent, subscribe: () => silent },
@@ -99,6 +113,8 @@ test("a database that is away is told as such, and invites a retry", async () =>
     sessions,
     agents: { ...agents, get: () => Promise.reject(away) },
     environments,
+    deployments,
+    deploymentRuns,
     authenticate: async () => ({ organizationId: "org_1", apiKeyId: "key_1", scopes: ["admin"] }),
     once: (_principal, _request, handle) => handle(),
     notices: { publish: silent, subscribe: () => silent },

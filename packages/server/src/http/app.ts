@@ -3,6 +3,7 @@ import { createId } from "@exoloop/protocol/ids";
 import { OpenAPIHono } from "@hono/zod-openapi";
 import type { AgentRepository } from "../agents/agents.ts";
 import type { EnvironmentRepository } from "../agents/environments.ts";
+import type { DeploymentRuns, DeploymentService } from "../deployments/port.ts";
 import { Problem } from "../errors.ts";
 import type { NoticeBoard } from "../sessions/notices.ts";
 import type { Logger } from "../telemetry/logger.ts";
@@ -13,6 +14,7 @@ import { addDescriptionRoute } from "./openapi.ts";
 import { answerError } from "./problem.ts";
 import type { App, AppEnvironment } from "./route.ts";
 import { addAgentRoutes } from "./routes/agents.ts";
+import { addDeploymentRoutes, addDeploymentRunRoutes } from "./routes/deployments.ts";
 import { addEnvironmentRoutes } from "./routes/environments.ts";
 import { addEventRoutes } from "./routes/events.ts";
 import { type HealthPort, addHealthRoutes } from "./routes/health.ts";
@@ -25,6 +27,8 @@ export interface AppDependencies {
   readonly sessions: SessionService;
   readonly agents: AgentRepository;
   readonly environments: EnvironmentRepository;
+  readonly deployments: DeploymentService;
+  readonly deploymentRuns: DeploymentRuns;
   readonly authenticate: Authenticate;
   /** Remembers requests that carry an Idempotency-Key. */
   readonly once: RequestOnce;
@@ -73,6 +77,8 @@ export function createApp(dependencies: AppDependencies): HttpApp {
   addEnvironmentRoutes(context, dependencies.environments);
   addSessionRoutes(context, dependencies.sessions);
   addEventRoutes(context, dependencies.sessions, streams);
+  addDeploymentRoutes(context, dependencies.deployments);
+  addDeploymentRunRoutes(context, dependencies.deploymentRuns);
   addModelRoutes(context, dependencies.models ?? (() => []));
   if (dependencies.commands !== undefined) addCommandRoute(context, dependencies.commands);
   if (dependencies.sandboxes !== undefined) addSandboxRoute(context, dependencies.sandboxes);

@@ -39,7 +39,7 @@ export function writeSession(row: SessionRow): Session {
         ephemeral_1h_input_tokens: 0,
       },
     },
-    deployment_id: null,
+    deployment_id: row.deploymentId,
     created_at: row.createdAt.toISOString(),
     updated_at: row.updatedAt.toISOString(),
     archived_at: row.archivedAt?.toISOString() ?? null,

@@ -157,7 +157,11 @@ async function isRevoked(headers: Headers, authenticate: Authenticate): Promise<
 
 function requireAdmin(principal: Principal): void {
   if (principal.scopes.includes("admin")) return;
-  throw new Problem("forbidden", "This key may not change agents and environments.", "Use a key with the scope admin.");
+  throw new Problem(
+    "forbidden",
+    "This key may not change agents, environments and deployments.",
+    "Use a key with the scope admin.",
+  );
 }
 
 /** An identifier that no object can have is refused like one that none has. */

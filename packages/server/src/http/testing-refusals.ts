@@ -3,6 +3,7 @@ import { errorAnswer } from "@exoloop/protocol/errors";
 import { expect, test } from "vitest";
 import type { AgentRepository } from "../agents/agents.ts";
 import type { EnvironmentRepository } from "../agents/environments.ts";
+import type { DeploymentRuns, DeploymentService } from "../deployments/port.ts";
 import { createApp } from "./app.ts";
 import { encodeCursor } from "./pages.ts";
 import type { SessionService } from "../sessions/port.ts";
@@ -43,6 +44,17 @@ export const environments: EnvironmentRepository = {
   archive: unreachable("archive"),
   delete: unreachable("delete"),
 };
+export const deployments: DeploymentService = {
+  create: unreachable("create"),
+  get: unreachable("get"),
+  update: unreachable("update"),
+  list: unreachable("list"),
+  archive: unreachable("archive"),
+  pause: unreachable("pause"),
+  unpause: unreachable("unpause"),
+  run: unreachable("run"),
+};
+export const deploymentRuns: DeploymentRuns = { get: unreachable("run"), list: unreachable("runs") };
 export const logged: object[] = [];
 export const silent = () => undefined;
 export const log = { debug: silent, info: silent, warn: silent, error: (details: object) => void logged.push(details) };
@@ -51,6 +63,8 @@ export const { app } = createApp({
   sessions,
   agents,
   environments,
+  deployments,
+  deploymentRuns,
   authenticate: async (key) => (key === "good" ? principal : null),
   once: unreachable("once"),
   notices: { publish: silent, subscribe: () => silent },

@@ -2,6 +2,8 @@
 import { randomUUID } from "node:crypto";
 import { createAgentRepository } from "../agents/agents.ts";
 import { createEnvironmentRepository } from "../agents/environments.ts";
+import { createDeploymentRuns } from "../deployments/runs.ts";
+import { createDeploymentService } from "../deployments/service.ts";
 import { createTestDatabase, type TestDatabase } from "../db/testing.ts";
 import type { Engine } from "../engine/engine.ts";
 import { authenticate, createApiKey } from "../orgs/api-keys.ts";
@@ -47,6 +49,8 @@ export async function startTestServer(options: { readonly pingMilliseconds?: num
     sessions,
     agents: createAgentRepository(database),
     environments: createEnvironmentRepository(database),
+    deployments: createDeploymentService({ database, engine, notices, log: silentLog }),
+    deploymentRuns: createDeploymentRuns(database),
     authenticate: (apiKey) => authenticate(database, apiKey),
     once: createRequestOnce(database),
     notices,

@@ -17,6 +17,7 @@ export async function listSessions(
     .where(listCondition(query));
   if (query.agentId !== undefined) select = select.where("agent_id", "=", query.agentId);
   if (query.agentVersion !== undefined) select = select.where("agent_version", "=", query.agentVersion);
+  if (query.deploymentId !== undefined) select = select.where("deployment_id", "=", query.deploymentId);
   if (query.statuses !== undefined) select = select.where("status", "in", [...query.statuses]);
   const order = readOrder(query);
   const rows = await select

@@ -66,6 +66,8 @@ export interface SessionRow {
   readonly status: SessionStatus;
   readonly usage: SessionUsageFigures;
   readonly stats: SessionStatFigures;
+  /** The deployment whose run created it. */
+  readonly deploymentId: string | null;
   /** Null when the session has never used a sandbox. */
   readonly sandbox: SandboxFigures | null;
   readonly createdAt: Date;
@@ -77,6 +79,7 @@ export interface SessionRow {
 export interface ListSessionsQuery extends ListQuery {
   readonly agentId?: string;
   readonly agentVersion?: number;
+  readonly deploymentId?: string;
   readonly statuses?: readonly SessionStatus[];
 }
 

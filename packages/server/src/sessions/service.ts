@@ -2,7 +2,7 @@
 import { createId } from "@exoloop/protocol/ids";
 import type { Kysely, Selectable } from "kysely";
 import { changedMetadata } from "../agents/definition.ts";
-import { patchSessionAgent, resolveSessionAgent } from "../agents/resolve.ts";
+import { patchSessionAgent } from "../agents/resolve.ts";
 import type { SessionTable, Tables } from "../db/tables.ts";
 import type { Engine } from "../engine/engine.ts";
 import { Problem } from "../errors.ts";
@@ -15,6 +15,7 @@ import type {
   UserEventInput,
 } from "./port.ts";
 import { readSandboxFigures } from "../sandboxes/summary.ts";
+import { insertSession } from "./create.ts";
 import { publicEvent } from "./event.ts";
 import { noFigures, readFigures } from "./figures.ts";
 import { readHistory } from "./history.ts";
@@ -104,6 +105,7 @@ async function withFigures(
       usage,
       stats: { activeSeconds, durationSeconds: Math.max(0, end.getTime() - row.created_at.getTime()) / 1000 },
       sandbox: sandboxes.get(row.id) ?? null,
+      deploymentId: row.deployment_id,
       createdAt: row.created_at,
       updatedAt: row.updated_at,
       archivedAt: row.archived_at,
@@ -117,53 +119,15 @@ async function createSession(
   input: CreateSessionInput,
 ): Promise<SessionRow> {
   const id = createId("session");
-  const row = await database.transaction().execute(async (transaction) => {
-    const agent = await resolveSessionAgent(transaction, principal.organizationId, input.agent);
-    await requireEnvironment(transaction, principal.organizationId, input.environmentId);
-    await transaction
-      .insertInto("sessions")
-      .values({
-        id,
-        organization_id: principal.organizationId,
-        agent: JSON.stringify(agent),
-        agent_id: agent.id,
-        agent_version: agent.version,
-        environment_id: input.environmentId,
-        title: input.title,
-        metadata: JSON.stringify(input.metadata),
-        resources: "[]",
-        vault_ids: "[]",
-      })
-      .execute();
-    const row = await lockSession(transaction, principal.organizationId, id);
-    if (input.initialEvents.length > 0) await admit(transaction, engine, id, input.initialEvents);
-    return row;
-  });
+  const { organizationId } = principal;
+  const row = await database
+    .transaction()
+    .execute((transaction) => insertSession(transaction, engine, { ...input, id, organizationId, deploymentId: null }));
   if (input.initialEvents.length > 0)
     notices.publish({ type: "appended", sessionId: id, seq: input.initialEvents.length });
   const [session] = await withFigures(database, [row]);
   if (session === undefined) throw sessionNotFound(id);
   return session;
-}
-
-async function requireEnvironment(database: Kysely<Tables>, organizationId: string, environmentId: string) {
-  const row = await database
-    .selectFrom("environments")
-    .select("archived_at")
-    .where("id", "=", environmentId)
-    .where("organization_id", "=", organizationId)
-    .forShare()
-    .executeTakeFirst();
-  if (row === undefined) {
-    throw new Problem(
-      "not_found",
-      "environment_id: there is no environment with this id.",
-      "List environments with GET /v1/environments.",
-    );
-  }
-  if (row.archived_at !== null) {
-    throw new Problem("environment_archived", "environment_id: this environment is archived.", "Use another one.");
-  }
 }
 
 async function updateSession(

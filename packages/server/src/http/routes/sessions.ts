@@ -77,10 +77,8 @@ function addListRoute(context: RouteContext, sessions: SessionService): void {
     context,
     { method: "get", path: "/v1/sessions", summary: "List sessions", tag, query: listParameters, answer: sessionPage },
     async ({ principal, query }) => {
-      // No session of this server has either, so none matches.
-      if (query.deployment_id !== undefined || query.memory_store_id !== undefined) {
-        return { data: [], next_page: null, prev_page: null };
-      }
+      // No session of this server has one, so none matches.
+      if (query.memory_store_id !== undefined) return { data: [], next_page: null, prev_page: null };
       const scope = { list: "sessions", organizationId: principal.organizationId };
       const listQuery = {
         ...readListQuery(scope, query),
@@ -90,6 +88,7 @@ function addListRoute(context: RouteContext, sessions: SessionService): void {
         ...(query.agent_id === undefined || query.agent_version === undefined
           ? {}
           : { agentVersion: query.agent_version }),
+        ...(query.deployment_id === undefined ? {} : { deploymentId: query.deployment_id }),
         ...(query["statuses[]"] === undefined ? {} : { statuses: query["statuses[]"] }),
       };
       return writePage(scope, listQuery, await sessions.list(principal, listQuery), writeSession);

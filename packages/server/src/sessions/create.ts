@@ -1,0 +1,75 @@
+/** A new session inside a transaction of the caller's: through the API, or by a deployment's run. @module */
+import type { Kysely, Selectable, Transaction } from "kysely";
+import { resolveSessionAgent } from "../agents/resolve.ts";
+import type { SessionTable, Tables } from "../db/tables.ts";
+import type { Engine } from "../engine/engine.ts";
+import { Problem } from "../errors.ts";
+import { admit } from "./inbox.ts";
+import { lockSession } from "./locked-session.ts";
+import type { CreateSessionInput } from "./port.ts";
+
+export interface NewSession extends CreateSessionInput {
+  readonly id: string;
+  readonly organizationId: string;
+  /** Null unless a deployment's run creates it. */
+  readonly deploymentId: string | null;
+}
+
+/**
+ * Stores the session, appends its initial events and wakes it. After the commit the caller announces the events, whose
+ * numbers are 1 to their count.
+ * @throws Problem `not_found`, `agent_archived`, `environment_archived`, `invalid_request`
+ */
+export async function insertSession(
+  transaction: Transaction<Tables>,
+  engine: Engine,
+  session: NewSession,
+): Promise<Selectable<SessionTable>> {
+  const { id, organizationId, environmentId, initialEvents } = session;
+  const agent = await resolveSessionAgent(transaction, organizationId, session.agent);
+  await requireEnvironment(transaction, organizationId, environmentId);
+  await transaction
+    .insertInto("sessions")
+    .values({
+      id,
+      organization_id: organizationId,
+      agent: JSON.stringify(agent),
+      agent_id: agent.id,
+      agent_version: agent.version,
+      environment_id: environmentId,
+      title: session.title,
+      metadata: JSON.stringify(session.metadata),
+      resources: "[]",
+      vault_ids: "[]",
+      deployment_id: session.deploymentId,
+    })
+    .execute();
+  const row = await lockSession(transaction, organizationId, id);
+  if (initialEvents.length > 0) await admit(transaction, engine, id, initialEvents);
+  return row;
+}
+
+/** @throws Problem `not_found`, `environment_archived` */
+export async function requireEnvironment(
+  database: Kysely<Tables>,
+  organizationId: string,
+  environmentId: string,
+): Promise<void> {
+  const row = await database
+    .selectFrom("environments")
+    .select("archived_at")
+    .where("id", "=", environmentId)
+    .where("organization_id", "=", organizationId)
+    .forShare()
+    .executeTakeFirst();
+  if (row === undefined) {
+    throw new Problem(
+      "not_found",
+      "environment_id: there is no environment with this id.",
+      "List environments with GET /v1/environments.",
+    );
+  }
+  if (row.archived_at !== null) {
+    throw new Problem("environment_archived", "environment_id: this environment is archived.", "Use another one.");
+  }
+}
