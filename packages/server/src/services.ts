@@ -6,6 +6,7 @@ import type { Database } from "./db/database.ts";
 import type { Engine } from "./engine/engine.ts";
 import type { AppDependencies } from "./http/app.ts";
 import { createRequestOnce } from "./http/idempotency.ts";
+import type { ModelCatalog } from "./models/catalog.ts";
 import { createAuthenticator } from "./orgs/api-keys.ts";
 import { createPersonCommands } from "./sandboxes/person-commands.ts";
 import { listSandboxes } from "./sandboxes/summary.ts";
@@ -23,17 +24,19 @@ export interface ServiceParts {
   readonly workspaces: Workspaces;
   readonly commandsOf: (owner: SandboxOwner) => CommandRunner;
   readonly models: NonNullable<AppDependencies["models"]>;
+  readonly catalog: ModelCatalog;
   readonly log: Logger;
 }
 
 const listedSandboxes = 200;
 
 export function createServices(parts: ServiceParts): AppDependencies {
-  const { database, engine, notices, workspaces, commandsOf, models, log } = parts;
+  const { database, engine, notices, workspaces, commandsOf, models, catalog, log } = parts;
   const sessions = createSessionService({
     database,
     engine,
     notices,
+    isPriced: (model) => catalog.describe(model).price !== null,
     releaseSandbox: (owner) =>
       workspaces
         .release(owner)

@@ -1,6 +1,7 @@
 /** The tables as Kysely sees them. The migrations are the truth; a test compares the two. @module */
 import type { ColumnType, Generated } from "kysely";
 import type { BudgetLimits } from "../loop/budgets.ts";
+import type { BudgetTables } from "./tables/budgets.ts";
 import type { EngineTables } from "./tables/engine.ts";
 import type { WaitTables } from "./tables/waits.ts";
 
@@ -69,6 +70,8 @@ export interface SessionTable {
   vault_ids: Json<string[]>;
   parent_session_id: string | null;
   budget: ColumnType<BudgetLimits | null, string | null | undefined, string | null>;
+  created_by: ColumnType<string | null, string | null | undefined, never>;
+  held_by_budget: Generated<boolean>;
   status: Generated<SessionStatus>;
   epoch: Count;
   head_seq: Count;
@@ -223,7 +226,7 @@ export interface IdempotentRequestTable {
   created_at: Timestamp;
 }
 
-export interface Tables extends EngineTables, WaitTables {
+export interface Tables extends BudgetTables, EngineTables, WaitTables {
   organizations: OrganizationTable;
   api_keys: ApiKeyTable;
   agents: AgentTable;

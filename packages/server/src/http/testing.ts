@@ -42,7 +42,13 @@ export async function startTestServer(options: { readonly pingMilliseconds?: num
     every: () => undefined,
     stop: () => Promise.resolve(),
   };
-  const sessions = createSessionService({ database, engine, notices, releaseSandbox: () => Promise.resolve() });
+  const sessions = createSessionService({
+    database,
+    engine,
+    notices,
+    isPriced: (model) => !model.startsWith("compatible/"),
+    releaseSandbox: () => Promise.resolve(),
+  });
   const http = createApp({
     sessions,
     agents: createAgentRepository(database),
