@@ -2,6 +2,8 @@
 import { createId } from "@exoloop/protocol/ids";
 import { createAgentRepository } from "./agents/agents.ts";
 import { createEnvironmentRepository } from "./agents/environments.ts";
+import { createBudgetService } from "./budgets/budget-service.ts";
+import { readUsageReport, writeCsv } from "./budgets/usage-report.ts";
 import type { Database } from "./db/database.ts";
 import type { Engine } from "./engine/engine.ts";
 import type { AppDependencies } from "./http/app.ts";
@@ -46,6 +48,11 @@ export function createServices(parts: ServiceParts): AppDependencies {
     sessions,
     agents: createAgentRepository(database),
     environments: createEnvironmentRepository(database),
+    budgets: {
+      ...createBudgetService({ database, engine }),
+      usage: ({ organizationId }, query) => readUsageReport(database, organizationId, query),
+      writeCsv,
+    },
     authenticate: createAuthenticator(database),
     once: createRequestOnce(database),
     notices,

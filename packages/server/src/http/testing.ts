@@ -2,6 +2,8 @@
 import { randomUUID } from "node:crypto";
 import { createAgentRepository } from "../agents/agents.ts";
 import { createEnvironmentRepository } from "../agents/environments.ts";
+import { createBudgetService } from "../budgets/budget-service.ts";
+import { readUsageReport, writeCsv } from "../budgets/usage-report.ts";
 import { createTestDatabase, type TestDatabase } from "../db/testing.ts";
 import type { Engine } from "../engine/engine.ts";
 import { authenticate, createApiKey } from "../orgs/api-keys.ts";
@@ -38,7 +40,7 @@ export async function startTestServer(options: { readonly pingMilliseconds?: num
   const engine: Engine = {
     start: () => Promise.resolve(),
     wake: (sessionId) => Promise.resolve(void woken.push(sessionId)),
-    wakeAt: () => Promise.resolve(),
+    wakeAt: (sessionId) => Promise.resolve(void woken.push(sessionId)),
     every: () => undefined,
     stop: () => Promise.resolve(),
   };
@@ -53,6 +55,11 @@ export async function startTestServer(options: { readonly pingMilliseconds?: num
     sessions,
     agents: createAgentRepository(database),
     environments: createEnvironmentRepository(database),
+    budgets: {
+      ...createBudgetService({ database, engine }),
+      usage: ({ organizationId }, query) => readUsageReport(database, organizationId, query),
+      writeCsv,
+    },
     authenticate: (apiKey) => authenticate(database, apiKey),
     once: createRequestOnce(database),
     notices,

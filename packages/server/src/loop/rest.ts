@@ -86,7 +86,7 @@ export async function wait(
     events,
     status: "idle",
     onlyAt: state.seq,
-    ...holdUntil(budget, state),
+    ...holdUntil(budget, state, effects.now()),
     ...forParent(state, (delegation) => restEvents(effects.sessionId, delegation, state, reason, details)),
   });
   return appended !== null;
@@ -94,7 +94,7 @@ export async function wait(
 
 /** Woken while it rests: by input, by a budget that was raised, or by the begin of another day. */
 async function restOn(budget: BudgetReached | undefined, state: SessionState, effects: Effects): Promise<boolean> {
-  const { alarms = [] } = holdUntil(budget, state);
+  const { alarms = [] } = holdUntil(budget, state, null);
   // That very wake may have come early by another clock than ours, or another budget is reached by now.
   if (alarms.length > 0) await effects.append({ events: [], alarms });
   return (await effects.readAfter(state.seq)).length === 0;
@@ -103,16 +103,23 @@ async function restOn(budget: BudgetReached | undefined, state: SessionState, ef
 /** A shared budget begins anew somewhat after midnight: the clocks of two machines differ. Milliseconds. */
 const afterResetMs = 2_000;
 
-/** A thread is not held: it has told its parent that its work ends here. */
+/** What is known of a shared budget is up to a second old. Milliseconds. */
+const lookAgainMs = 2_000;
+
+/**
+ * A thread is not held: it has told its parent that its work ends here.
+ * @param since When the rest begins; null when it has begun before. A shared budget that was raised just before is seen
+ *   by a second look: whoever raised it has not found this session among those that rest.
+ */
 function holdUntil(
   budget: BudgetReached | undefined,
   state: SessionState,
+  since: number | null,
 ): Pick<AppendRequest, "heldByBudget" | "alarms"> {
   if (budget === undefined || state.delegation !== null) return {};
-  return {
-    heldByBudget: true,
-    ...(budget.resetsAt === undefined ? {} : { alarms: [budget.resetsAt + afterResetMs] }),
-  };
+  const look = since === null || budget.scope === "session" ? [] : [since + lookAgainMs];
+  const reset = budget.resetsAt === undefined ? [] : [budget.resetsAt + afterResetMs];
+  return { heldByBudget: true, alarms: [...look, ...reset] };
 }
 
 /** Once at each rest of a session: what it has used so far, its threads included. */
