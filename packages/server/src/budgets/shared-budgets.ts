@@ -1,6 +1,7 @@
 /**
  * Budgets that sessions share, as the loop asks for them: before every step, so answers are remembered for a second.
- * What is under way when a budget is reached is finished, so a budget may be overshot by one step of each session.
+ * A budget may be overshot: by what is used within that second, by the step that each session has under way, and by its
+ * last result, which is written together with the next intent.
  * @module
  */
 import type { Kysely } from "kysely";
