@@ -3,7 +3,8 @@ import { z } from "zod";
 import { messageBlock, textBlock } from "./content.ts";
 import { sendableEvent } from "./events.ts";
 import { pageOf } from "./pages.ts";
-import { budget, resourceInput } from "./sessions.ts";
+import { budgetLimit } from "./budgets.ts";
+import { resourceInput } from "./sessions.ts";
 import { metadata, metadataPatch, reference, timestamp } from "./values.ts";
 
 export const deploymentStatuses = ["active", "paused"] as const;
@@ -56,7 +57,7 @@ export const createDeploymentRequest = z
     metadata: z.exactOptional(metadata),
     resources: z.exactOptional(resources),
     vault_ids: z.exactOptional(vaultIds),
-    budget: z.exactOptional(budget.nullable()),
+    budget: z.exactOptional(budgetLimit.nullable()),
     x_exoloop: z.exactOptional(additions),
   })
   .meta({ id: "CreateDeploymentRequest" });
@@ -74,7 +75,7 @@ export const updateDeploymentRequest = z
     metadata: z.exactOptional(metadataPatch.nullable()),
     resources: z.exactOptional(resources.nullable()),
     vault_ids: z.exactOptional(vaultIds.nullable()),
-    budget: z.exactOptional(budget.nullable()),
+    budget: z.exactOptional(budgetLimit.nullable()),
     x_exoloop: z.exactOptional(additions),
   })
   .meta({ id: "UpdateDeploymentRequest" });

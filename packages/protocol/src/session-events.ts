@@ -1,5 +1,6 @@
 /** Events of a session's history and stream. @module */
 import { z } from "zod";
+import { budgetLimitAnswer, budgetReached, listCost, sessionBudget } from "./budgets.ts";
 import { messageBlock, redactedBlock, resultBlock, textBlock } from "./content.ts";
 import { pageOf } from "./pages.ts";
 import { sessionAgent } from "./session-agent.ts";
@@ -107,6 +108,15 @@ const modelUsage = z.object({
   speed: z.exactOptional(z.enum(["standard", "fast"]).nullable()),
 });
 
+const usage = z.object({
+  input_tokens: z.int(),
+  output_tokens: z.int(),
+  cache_read_input_tokens: z.int(),
+  cache_creation: z.object({ ephemeral_5m_input_tokens: z.int(), ephemeral_1h_input_tokens: z.int() }),
+  active_seconds: z.number(),
+  list_cost: z.exactOptional(listCost),
+});
+
 const lifeEvents = [
   z.object({ type: z.literal("session.status_running"), ...made }),
   z.object({ type: z.literal("session.status_rescheduled"), ...made }),
@@ -116,7 +126,9 @@ const lifeEvents = [
     ...made,
     stop_reason: stopReason,
     stop_details: stopDetails.nullable(),
+    x_exoloop: z.exactOptional(z.object({ budget_reached: z.exactOptional(budgetReached) })),
   }),
+  z.object({ type: z.literal("session.usage"), ...made, usage, budget: budgetLimitAnswer.nullable() }),
   z.object({ type: z.literal("session.error"), ...made, error: sessionError }),
   z.object({
     type: z.literal("session.updated"),
@@ -124,6 +136,8 @@ const lifeEvents = [
     agent: z.exactOptional(sessionAgent.nullable()),
     metadata: z.exactOptional(z.record(z.string(), z.string())),
     title: z.exactOptional(z.string().nullable()),
+    budget: z.exactOptional(budgetLimitAnswer.nullable()),
+    x_exoloop: z.exactOptional(z.object({ budget: sessionBudget.pick({ limits: true }) })),
   }),
   z.object({ type: z.literal("session.deleted"), ...made }),
   z.object({ type: z.literal("span.model_request_start"), ...made }),

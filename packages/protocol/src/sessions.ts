@@ -1,6 +1,7 @@
 /** Sessions. @module */
 import { z } from "zod";
 import { modelInput, skillInput } from "./agents.ts";
+import { budgetLimit, budgetLimitAnswer, budgetLimits, budgetLimitsPatch, listCost, sessionBudget } from "./budgets.ts";
 import { sendableEvent } from "./events.ts";
 import { bidirectionalPageOf, deletionOf } from "./pages.ts";
 import { sandboxFigures } from "./sandboxes.ts";
@@ -40,7 +41,6 @@ export type SessionAgentReference = z.infer<typeof sessionAgentReference>;
 export const resourceInput = z.looseObject({
   type: z.enum(["github_repository", "file", "memory_store"]),
 });
-export const budget = z.looseObject({ type: z.literal("limit") });
 const title = z.string().max(255);
 
 export const createSessionRequest = z
@@ -52,7 +52,8 @@ export const createSessionRequest = z
     initial_events: z.exactOptional(z.array(sendableEvent).max(50)),
     resources: z.exactOptional(z.array(resourceInput).max(500)),
     vault_ids: z.exactOptional(z.array(reference).max(50)),
-    budget: z.exactOptional(budget),
+    budget: z.exactOptional(budgetLimit),
+    x_exoloop: z.exactOptional(z.strictObject({ budget: z.exactOptional(budgetLimits) })),
   })
   .meta({ id: "CreateSessionRequest" });
 export type CreateSessionRequest = z.infer<typeof createSessionRequest>;
@@ -68,8 +69,10 @@ export const updateSessionRequest = z
     title: z.exactOptional(title.nullable()),
     metadata: z.exactOptional(metadataPatch.nullable()),
     agent: z.exactOptional(sessionAgentUpdate),
-    budget: z.exactOptional(budget.nullable()),
+    budget: z.exactOptional(budgetLimit.nullable()),
     vault_ids: z.exactOptional(z.array(reference).max(50)),
+    /** A budget of null has no limits at all. */
+    x_exoloop: z.exactOptional(z.strictObject({ budget: z.exactOptional(budgetLimitsPatch.nullable()) })),
   })
   .meta({ id: "UpdateSessionRequest" });
 export type UpdateSessionRequest = z.infer<typeof updateSessionRequest>;
@@ -85,7 +88,7 @@ export const session = z
     resources: z.array(z.never()),
     vault_ids: z.array(z.string()),
     metadata: z.record(z.string(), z.string()),
-    budget: z.null(),
+    budget: budgetLimitAnswer.nullable(),
     outcome_evaluations: z.array(z.never()),
     stats: z.object({ active_seconds: z.number(), duration_seconds: z.number() }),
     usage: z.object({
@@ -96,6 +99,9 @@ export const session = z
         ephemeral_5m_input_tokens: z.int(),
         ephemeral_1h_input_tokens: z.int(),
       }),
+      active_seconds: z.number(),
+      /** Absent while no model with a list price was used. */
+      list_cost: z.exactOptional(listCost),
     }),
     /** The deployment whose run created it. */
     deployment_id: z.string().nullable(),
@@ -103,7 +109,7 @@ export const session = z
     updated_at: timestamp,
     archived_at: timestamp.nullable(),
     /** What this server adds to the shared object. */
-    x_exoloop: z.object({ sandbox: sandboxFigures.nullable() }),
+    x_exoloop: z.object({ sandbox: sandboxFigures.nullable(), budget: sessionBudget }),
   })
   .meta({ id: "Session" });
 export type Session = z.infer<typeof session>;

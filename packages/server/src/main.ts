@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { SandboxProvider } from "@exoloop/sandbox/contract";
 import { createLocalProvider } from "@exoloop/sandbox/providers/local/provider";
 import { createUnavailableProvider } from "@exoloop/sandbox/providers/unavailable";
+import { createSharedBudget } from "./budgets/shared-budgets.ts";
 import type { Config } from "./config.ts";
 import { type Database, openDatabase } from "./db/database.ts";
 import { migrate } from "./db/migrate.ts";
@@ -98,7 +99,8 @@ export async function startServer(
   if (config.concurrency > 0) await wakeOlderSessions(database, engine, loopProtocolVersion);
   const models = () => listFromDefault(dependencies.models, model);
   const { workspaces, commandsOf } = sandboxes;
-  const http = createApp(createServices({ database, engine, notices, workspaces, commandsOf, models, log }));
+  const { catalog } = dependencies;
+  const http = createApp(createServices({ database, engine, notices, workspaces, commandsOf, models, catalog, log }));
   const listener = await listen(http, config.host, config.port);
   return {
     url: listener.url,
@@ -205,6 +207,7 @@ function driverDependencies(
     models: createModels(modelsConfig(config)),
     catalog: createModelCatalog(readCatalogOverrides(config.models.catalog)),
     tools: createToolRegistry([...builtInTools, ...tools]),
+    sharedBudget: createSharedBudget(database),
     toolContext: (claim, call, options) => ({
       toolUseId: call.toolUseId,
       actor: {

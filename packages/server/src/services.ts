@@ -2,12 +2,15 @@
 import { createId } from "@exoloop/protocol/ids";
 import { createAgentRepository } from "./agents/agents.ts";
 import { createEnvironmentRepository } from "./agents/environments.ts";
+import { createBudgetService } from "./budgets/budget-service.ts";
+import { readUsageReport, writeCsv } from "./budgets/usage-report.ts";
 import type { Database } from "./db/database.ts";
 import { createDeploymentRuns } from "./deployments/runs.ts";
 import { createDeploymentService } from "./deployments/service.ts";
 import type { Engine } from "./engine/engine.ts";
 import type { AppDependencies } from "./http/app.ts";
 import { createRequestOnce } from "./http/idempotency.ts";
+import type { ModelCatalog } from "./models/catalog.ts";
 import { createAuthenticator } from "./orgs/api-keys.ts";
 import { createPersonCommands } from "./sandboxes/person-commands.ts";
 import { listSandboxes } from "./sandboxes/summary.ts";
@@ -25,17 +28,19 @@ export interface ServiceParts {
   readonly workspaces: Workspaces;
   readonly commandsOf: (owner: SandboxOwner) => CommandRunner;
   readonly models: NonNullable<AppDependencies["models"]>;
+  readonly catalog: ModelCatalog;
   readonly log: Logger;
 }
 
 const listedSandboxes = 200;
 
 export function createServices(parts: ServiceParts): AppDependencies {
-  const { database, engine, notices, workspaces, commandsOf, models, log } = parts;
+  const { database, engine, notices, workspaces, commandsOf, models, catalog, log } = parts;
   const sessions = createSessionService({
     database,
     engine,
     notices,
+    isPriced: (model) => catalog.describe(model).price !== null,
     releaseSandbox: (owner) =>
       workspaces
         .release(owner)
@@ -47,6 +52,11 @@ export function createServices(parts: ServiceParts): AppDependencies {
     environments: createEnvironmentRepository(database),
     deployments: createDeploymentService({ database, engine, notices, log }),
     deploymentRuns: createDeploymentRuns(database),
+    budgets: {
+      ...createBudgetService({ database, engine }),
+      usage: ({ organizationId }, query) => readUsageReport(database, organizationId, query),
+      writeCsv,
+    },
     authenticate: createAuthenticator(database),
     once: createRequestOnce(database),
     notices,

@@ -2,6 +2,7 @@
 import type { ColumnType, Generated } from "kysely";
 import type { BudgetLimits } from "../loop/budgets.ts";
 import type { DeploymentTables } from "./tables/deployments.ts";
+import type { BudgetTables } from "./tables/budgets.ts";
 import type { EngineTables } from "./tables/engine.ts";
 import type { WaitTables } from "./tables/waits.ts";
 
@@ -70,6 +71,8 @@ export interface SessionTable {
   vault_ids: Json<string[]>;
   parent_session_id: string | null;
   budget: ColumnType<BudgetLimits | null, string | null | undefined, string | null>;
+  created_by: ColumnType<string | null, string | null | undefined, never>;
+  held_by_budget: Generated<boolean>;
   status: Generated<SessionStatus>;
   epoch: Count;
   head_seq: Count;
@@ -225,7 +228,7 @@ export interface IdempotentRequestTable {
   created_at: Timestamp;
 }
 
-export interface Tables extends DeploymentTables, EngineTables, WaitTables {
+export interface Tables extends BudgetTables, DeploymentTables, EngineTables, WaitTables {
   organizations: OrganizationTable;
   api_keys: ApiKeyTable;
   agents: AgentTable;

@@ -71,17 +71,22 @@ async function createSession(
       throw problem;
     },
   );
-  await insertSession(transaction, engine, {
-    id: sessionId,
-    organizationId: deployment.organization_id,
-    deploymentId: deployment.id,
-    agent: { type: "agent", id: deployment.agent_id, version: deployment.agent_version },
-    environmentId: deployment.environment_id,
-    title: deployment.name,
-    metadata: {},
-    // Written from checked input.
-    initialEvents: deployment.initial_events as UserEventInput[],
-  });
+  await insertSession(
+    transaction,
+    { engine, isPriced: () => false },
+    {
+      id: sessionId,
+      organizationId: deployment.organization_id,
+      deploymentId: deployment.id,
+      createdBy: null,
+      agent: { type: "agent", id: deployment.agent_id, version: deployment.agent_version },
+      environmentId: deployment.environment_id,
+      title: deployment.name,
+      metadata: {},
+      // Written from checked input.
+      initialEvents: deployment.initial_events as UserEventInput[],
+    },
+  );
 }
 
 class EnvironmentGoneError extends Error {

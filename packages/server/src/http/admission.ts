@@ -24,7 +24,6 @@ function refuse(field: string): Problem {
 export function admitSession(request: CreateSessionRequest): CreateSessionInput {
   if ((request.resources ?? []).length > 0) throw refuse("resources");
   if ((request.vault_ids ?? []).length > 0) throw refuse("vault_ids");
-  if (request.budget !== undefined) throw refuse("budget");
   const initial = request.initial_events ?? [];
   const wrong = initial.findIndex((event) => event.type !== "user.message" && event.type !== "user.define_outcome");
   if (wrong !== -1) {
@@ -40,15 +39,23 @@ export function admitSession(request: CreateSessionRequest): CreateSessionInput 
     title: request.title ?? null,
     metadata: request.metadata ?? {},
     initialEvents: admitEvents(initial, "initial_events"),
+    budget: {
+      ...(request.budget === undefined ? {} : { budget: request.budget }),
+      ...(request.x_exoloop?.budget === undefined ? {} : { limits: request.x_exoloop.budget }),
+    },
   };
 }
 
 /** @throws Problem `unsupported` */
 export function admitSessionUpdate(request: UpdateSessionRequest): UpdateSessionInput {
   if (request.vault_ids !== undefined) throw refuse("vault_ids");
-  // Null removes a budget, and there is none.
-  if (request.budget !== undefined && request.budget !== null) throw refuse("budget");
+  const limits = request.x_exoloop?.budget;
+  const budget = {
+    ...(request.budget === undefined ? {} : { budget: request.budget }),
+    ...(limits === undefined ? {} : { limits }),
+  };
   return {
+    ...(Object.keys(budget).length === 0 ? {} : { budget }),
     ...(request.title === undefined ? {} : { title: request.title }),
     ...(request.metadata === undefined || request.metadata === null ? {} : { metadata: request.metadata }),
     ...(request.agent === undefined ? {} : { agent: request.agent }),

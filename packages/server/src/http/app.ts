@@ -16,6 +16,7 @@ import type { App, AppEnvironment } from "./route.ts";
 import { addAgentRoutes } from "./routes/agents.ts";
 import { addDeploymentRoutes, addDeploymentRunRoutes } from "./routes/deployments.ts";
 import { addEnvironmentRoutes } from "./routes/environments.ts";
+import { addBudgetRoutes, type BudgetPort } from "./routes/budgets.ts";
 import { addEventRoutes } from "./routes/events.ts";
 import { type HealthPort, addHealthRoutes } from "./routes/health.ts";
 import { type ModelEntry, addModelRoutes } from "./routes/models.ts";
@@ -38,6 +39,7 @@ export interface AppDependencies {
   readonly models?: () => readonly ModelEntry[];
   readonly commands?: CommandPort;
   readonly sandboxes?: SandboxPort;
+  readonly budgets?: BudgetPort;
   /** Between two signs of life on a stream. */
   readonly pingMilliseconds?: number;
 }
@@ -82,5 +84,6 @@ export function createApp(dependencies: AppDependencies): HttpApp {
   addModelRoutes(context, dependencies.models ?? (() => []));
   if (dependencies.commands !== undefined) addCommandRoute(context, dependencies.commands);
   if (dependencies.sandboxes !== undefined) addSandboxRoute(context, dependencies.sandboxes);
+  if (dependencies.budgets !== undefined) addBudgetRoutes(context, dependencies.budgets);
   return { app, closeStreams: streams.closeAll };
 }

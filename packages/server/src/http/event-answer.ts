@@ -2,6 +2,8 @@
 import type { SessionEvent } from "@exoloop/protocol/session-events";
 import type { Session } from "@exoloop/protocol/sessions";
 import type { SessionRow, StoredEvent } from "../sessions/port.ts";
+import { writeBudget } from "../sessions/session-budget.ts";
+import { writeBudgetLimit, writeUsage } from "../sessions/usage-snapshot.ts";
 
 /**
  * The event as stored: the log's writers are typed, so `data` is not judged again on every read.
@@ -27,22 +29,14 @@ export function writeSession(row: SessionRow): Session {
     resources: [],
     vault_ids: [],
     metadata: { ...row.metadata },
-    budget: null,
+    budget: writeBudgetLimit(row.budget.costMicros),
     outcome_evaluations: [],
     stats: { active_seconds: row.stats.activeSeconds, duration_seconds: row.stats.durationSeconds },
-    usage: {
-      input_tokens: row.usage.inputTokens,
-      output_tokens: row.usage.outputTokens,
-      cache_read_input_tokens: row.usage.cacheReadInputTokens,
-      cache_creation: {
-        ephemeral_5m_input_tokens: row.usage.cacheCreationInputTokens,
-        ephemeral_1h_input_tokens: 0,
-      },
-    },
+    usage: writeUsage(row.usage, Date.now()),
     deployment_id: row.deploymentId,
     created_at: row.createdAt.toISOString(),
     updated_at: row.updatedAt.toISOString(),
     archived_at: row.archivedAt?.toISOString() ?? null,
-    x_exoloop: { sandbox: row.sandbox },
+    x_exoloop: { sandbox: row.sandbox, budget: writeBudget(row) },
   };
 }

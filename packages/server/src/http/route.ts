@@ -42,7 +42,7 @@ export interface Call<Query, Body> {
 }
 
 export interface Route<Query extends z.ZodType, Body extends z.ZodType, Answer extends z.ZodType> {
-  readonly method: "get" | "post" | "delete";
+  readonly method: "get" | "post" | "put" | "delete";
   /** @example "/v1/agents/{agent_id}" */
   readonly path: `/${string}`;
   readonly summary: string;
@@ -157,11 +157,7 @@ async function isRevoked(headers: Headers, authenticate: Authenticate): Promise<
 
 function requireAdmin(principal: Principal): void {
   if (principal.scopes.includes("admin")) return;
-  throw new Problem(
-    "forbidden",
-    "This key may not change agents, environments and deployments.",
-    "Use a key with the scope admin.",
-  );
+  throw new Problem("forbidden", "This key may not do this.", "Use a key with the scope admin.");
 }
 
 /** An identifier that no object can have is refused like one that none has. */

@@ -4,6 +4,8 @@ import { createAgentRepository } from "../agents/agents.ts";
 import { createEnvironmentRepository } from "../agents/environments.ts";
 import { createDeploymentRuns } from "../deployments/runs.ts";
 import { createDeploymentService } from "../deployments/service.ts";
+import { createBudgetService } from "../budgets/budget-service.ts";
+import { readUsageReport, writeCsv } from "../budgets/usage-report.ts";
 import { createTestDatabase, type TestDatabase } from "../db/testing.ts";
 import type { Engine } from "../engine/engine.ts";
 import { authenticate, createApiKey } from "../orgs/api-keys.ts";
@@ -40,17 +42,28 @@ export async function startTestServer(options: { readonly pingMilliseconds?: num
   const engine: Engine = {
     start: () => Promise.resolve(),
     wake: (sessionId) => Promise.resolve(void woken.push(sessionId)),
-    wakeAt: () => Promise.resolve(),
+    wakeAt: (sessionId) => Promise.resolve(void woken.push(sessionId)),
     every: () => undefined,
     stop: () => Promise.resolve(),
   };
-  const sessions = createSessionService({ database, engine, notices, releaseSandbox: () => Promise.resolve() });
+  const sessions = createSessionService({
+    database,
+    engine,
+    notices,
+    isPriced: (model) => !model.startsWith("compatible/"),
+    releaseSandbox: () => Promise.resolve(),
+  });
   const http = createApp({
     sessions,
     agents: createAgentRepository(database),
     environments: createEnvironmentRepository(database),
     deployments: createDeploymentService({ database, engine, notices, log: silentLog }),
     deploymentRuns: createDeploymentRuns(database),
+    budgets: {
+      ...createBudgetService({ database, engine }),
+      usage: ({ organizationId }, query) => readUsageReport(database, organizationId, query),
+      writeCsv,
+    },
     authenticate: (apiKey) => authenticate(database, apiKey),
     once: createRequestOnce(database),
     notices,

@@ -4,6 +4,8 @@ import { sql, type Transaction } from "kysely";
 import type { Tables } from "../db/tables.ts";
 import type { Engine } from "../engine/engine.ts";
 import { type LogEvent, publicEvent, recordEvent } from "../sessions/event.ts";
+import { chargeOf } from "../sessions/charge.ts";
+import { chargeLedger } from "../sessions/ledger.ts";
 import { appendAsDriver, appendUnderLock, type Claim } from "../sessions/log.ts";
 import type { NoticeBoard } from "../sessions/notices.ts";
 import { endWaits, registerWaits, wakeWaiters } from "../sessions/waits.ts";
@@ -23,11 +25,12 @@ export async function append(
   request: AppendRequest,
 ): Promise<readonly LogEvent[] | null> {
   const { database, notices } = dependencies;
-  const { events, status, onlyAt, audit } = request;
+  const { events, status, onlyAt, audit, heldByBudget } = request;
   const options = {
     ...(status === undefined ? {} : { status }),
     ...(onlyAt === undefined ? {} : { onlyAt }),
     ...(audit === undefined ? {} : { audit }),
+    ...(heldByBudget === undefined ? {} : { heldByBudget }),
   };
   if (!hasCompany(request)) {
     const stored = await appendAsDriver(database, claim, events, options);
@@ -40,9 +43,12 @@ export async function append(
     // The order of locks between sessions: the parent's row before the thread's.
     if (request.parent !== undefined) await lockRow(transaction, request.parent.sessionId);
     // It takes the row lock that a wake needs, and fails for a driver that was replaced.
-    const stored = await appendAsDriver(transaction, claim, events, options);
+    const stored = await appendAsDriver(transaction, claim, events, { ...options, chargedLater: true });
     if (stored === null) return null;
     await accompany(dependencies, transaction, claim, request, announced);
+    const charge = chargeOf(events);
+    const first = stored[0]?.seq;
+    if (charge !== null && first !== undefined) await chargeLedger(transaction, claim.sessionId, charge, first);
     return stored;
   });
   announce(notices, claim.sessionId, appended);
@@ -115,9 +121,10 @@ async function insertThread(
   { agentId, version, agent }: NonNullable<ThreadStart["agent"]>,
 ): Promise<void> {
   await sql`
-    insert into sessions (id, organization_id, agent, agent_id, agent_version, environment_id, title, parent_session_id)
+    insert into sessions (id, organization_id, agent, agent_id, agent_version, environment_id, title, parent_session_id,
+                          created_by)
     select ${start.threadId}, organization_id, ${JSON.stringify(agent)}::jsonb, ${agentId}, ${version}, environment_id,
-           ${start.agentName}, id
+           ${start.agentName}, id, created_by
     from sessions where id = ${claim.sessionId}`.execute(transaction);
   await sql`
     insert into sandboxes (session_id, organization_id, provider, snapshot_id, snapshot_at)

@@ -36,6 +36,8 @@ export interface ThreadStart {
 export interface AppendRequest {
   readonly events: readonly NewEvent[];
   readonly status?: SessionStatus;
+  /** The session rests until a budget is raised. */
+  readonly heldByBudget?: boolean;
   /** Append only if the log still ends here. */
   readonly onlyAt?: number;
   /** Written before any effect of these events. */

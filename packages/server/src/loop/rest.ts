@@ -5,6 +5,8 @@
  */
 import { type LogEvent, type NewEvent, publicEvent, recordEvent } from "../sessions/event.ts";
 import type { InboxEvent, SessionState } from "../sessions/state.ts";
+import { writeBudgetLimit, writeUsage } from "../sessions/usage-snapshot.ts";
+import { type BudgetReached, publicReached } from "./budgets.ts";
 import type { Action, StopReason } from "./decide.ts";
 import type { AppendRequest, Effects } from "./effects.ts";
 import { abandonedEvaluation } from "./evaluate-outcome.ts";
@@ -71,7 +73,7 @@ export async function wait(
   state: SessionState,
   effects: Effects,
 ): Promise<boolean> {
-  if (state.status === "idle") return (await effects.readAfter(state.seq)).length === 0;
+  if (state.status === "idle") return restOn(budget, state, effects);
   const details = stopDetails(reason);
   const extension = budget === undefined ? {} : { x_exoloop: { budget_reached: publicBudget(budget) } };
   const abandoned =
@@ -79,14 +81,52 @@ export async function wait(
       ? abandonedEvaluation(state, "failed", "The evaluation could not be made.")
       : [];
   const idle = publicEvent("session.status_idle", { stop_reason: reason, stop_details: details, ...extension });
-  const events: readonly NewEvent[] = [...abandoned, idle];
+  const events: readonly NewEvent[] = [...abandoned, ...usageEvents(state, effects), idle];
   const appended = await effects.append({
     events,
     status: "idle",
     onlyAt: state.seq,
+    ...holdUntil(budget, state, effects.now()),
     ...forParent(state, (delegation) => restEvents(effects.sessionId, delegation, state, reason, details)),
   });
   return appended !== null;
+}
+
+/** Woken while it rests: by input, by a budget that was raised, or by the begin of another day. */
+async function restOn(budget: BudgetReached | undefined, state: SessionState, effects: Effects): Promise<boolean> {
+  const { alarms = [] } = holdUntil(budget, state, null);
+  // That very wake may have come early by another clock than ours, or another budget is reached by now.
+  if (alarms.length > 0) await effects.append({ events: [], alarms });
+  return (await effects.readAfter(state.seq)).length === 0;
+}
+
+/** A shared budget begins anew somewhat after midnight: the clocks of two machines differ. Milliseconds. */
+const afterResetMs = 2_000;
+
+/** What is known of a shared budget is up to a second old. Milliseconds. */
+const lookAgainMs = 2_000;
+
+/**
+ * A thread is not held: it has told its parent that its work ends here.
+ * @param since When the rest begins; null when it has begun before. A shared budget that was raised just before is seen
+ *   by a second look: whoever raised it has not found this session among those that rest.
+ */
+function holdUntil(
+  budget: BudgetReached | undefined,
+  state: SessionState,
+  since: number | null,
+): Pick<AppendRequest, "heldByBudget" | "alarms"> {
+  if (budget === undefined || state.delegation !== null) return {};
+  const look = since === null || budget.scope === "session" ? [] : [since + lookAgainMs];
+  const reset = budget.resetsAt === undefined ? [] : [budget.resetsAt + afterResetMs];
+  return { heldByBudget: true, alarms: [...look, ...reset] };
+}
+
+/** Once at each rest of a session: what it has used so far, its threads included. */
+function usageEvents(state: SessionState, effects: Effects): readonly NewEvent[] {
+  if (state.delegation !== null) return [];
+  const usage = writeUsage(state.usage, effects.now());
+  return [publicEvent("session.usage", { usage, budget: writeBudgetLimit(effects.budget.costMicros) })];
 }
 
 function forParent(
@@ -96,15 +136,9 @@ function forParent(
   return state.delegation === null ? {} : { parent: events(state.delegation) };
 }
 
-function publicBudget({ scope, kind, limit, used }: NonNullable<Extract<Action, { type: "wait" }>["budget"]>) {
-  const names = {
-    tokens: "tokens",
-    costMicros: "cost_micros_usd",
-    wallSeconds: "wall_seconds",
-    steps: "steps",
-    sandboxSeconds: "sandbox_seconds",
-  } as const;
-  return { scope, kind: names[kind], limit, used };
+function publicBudget({ scope, kind, limit, used, resetsAt }: BudgetReached) {
+  const resets = resetsAt === undefined ? null : new Date(resetsAt).toISOString();
+  return { scope, ...publicReached({ kind, limit, used }), resets_at: resets };
 }
 
 function stopDetails(reason: StopReason) {

@@ -21,12 +21,15 @@ function countingTool(ran: string[], name: string, replay: ReplayRule, parallel:
     parallel,
     async run(input, context) {
       ran.push(name);
+      const { sleepMs, awakeMs } = input;
+      if (typeof sleepMs === "number") await new Promise((resolve) => setTimeout(resolve, sleepMs));
       if (input["waitForAbort"] === true && !context.abortSignal.aborted) {
         await new Promise<void>((resolve) => context.abortSignal.addEventListener("abort", () => resolve()));
         ran.push(`${name} aborted`);
       }
       const text = `${name}${context.resumed ? " resumed" : ""}${context.abortSignal.aborted ? " aborted" : ""}`;
-      return { content: [{ type: "text", text }], isError: false };
+      const awake = typeof awakeMs === "number" ? { sandboxAwakeMs: awakeMs } : {};
+      return { content: [{ type: "text", text }], isError: false, ...awake };
     },
   };
 }

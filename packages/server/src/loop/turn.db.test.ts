@@ -44,6 +44,7 @@ describe("a turn", () => {
       "span.model_request_start",
       "agent.message",
       "span.model_request_end",
+      "session.usage",
       "session.status_idle",
     ]);
     const audit = await turns.test.database

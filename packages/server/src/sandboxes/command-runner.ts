@@ -54,7 +54,8 @@ export function createCommandRunner(dependencies: CommandRunnerDependencies, own
         if (replacement === null && lease.generation === attempt.generation) {
           // Only the way to it was lost, and the command may still run: it is joined again.
           const again = await attemptCommand(dependencies, lease, null, { ...request, reattach: true });
-          return { ...again.outcome, notices: [...notices, ...again.outcome.notices] };
+          const awakeMs = attempt.outcome.awakeMs + again.outcome.awakeMs;
+          return { ...again.outcome, awakeMs, notices: [...notices, ...again.outcome.notices] };
         }
         await dependencies.projection.before(workspaceOf(lease));
         const notice = replacedNotice(
@@ -74,11 +75,12 @@ async function attemptCommand(
   request: CommandRequest,
 ): Promise<Attempt> {
   const notices = replacement === null ? [] : [replacedNotice(replacement, null)];
-  const outcome = (output: CollectedOutput, exit: CommandOutcome["exit"], more: readonly string[] = []) => ({
+  const outcome = (output: CollectedOutput, exit: CommandOutcome["exit"], awakeMs = 0, sync: string | null = null) => ({
     output: output.text,
     truncated: output.truncated,
     exit,
-    notices: [...notices, ...more],
+    notices: sync === null ? notices : [...notices, sync],
+    awakeMs,
   });
   const { generation } = lease;
   const nothing: CollectedOutput = { text: "", truncated: false };
@@ -95,10 +97,10 @@ async function attemptCommand(
     try {
       collected = await collectOutput(process.output);
       const exit = await process.wait();
-      const current = await suspendAfter(dependencies, lease, request.commandId);
+      const { current, awakeMs } = await suspendAfter(dependencies, lease, request.commandId);
       const sync = current ? await dependencies.projection.after(workspaceOf(lease), request.commandId) : null;
       const final = request.abortSignal.aborted ? ({ type: "interrupted" } as const) : exit;
-      return { outcome: outcome(collected, final, sync === null ? [] : [sync]), lost: false, generation };
+      return { outcome: outcome(collected, final, awakeMs, sync), lost: false, generation };
     } finally {
       request.abortSignal.removeEventListener("abort", abort);
     }
@@ -106,7 +108,7 @@ async function attemptCommand(
     if (!(error instanceof SandboxGoneError)) throw error;
     publishStatus(dependencies, lease.owner, "gone", lease.generation, 0);
     const reason = "the sandbox was lost while this command ran";
-    return { outcome: outcome(collected, { type: "unknown", reason }), lost: true, generation };
+    return { outcome: outcome(collected, { type: "unknown", reason }, takeAwakeMs(lease)), lost: true, generation };
   }
 }
 
@@ -159,7 +161,8 @@ async function wake(dependencies: CommandRunnerDependencies, lease: Lease, comma
   publishStatus(dependencies, owner, "waking", generation, 0);
   const { milliseconds } = await sandbox.resume();
   publishStatus(dependencies, owner, "awake", generation, milliseconds);
-  awakeSince.set(lease, performance.now());
+  // The second time for a command that was looked for and not found: awake since the first.
+  if (!awakeSince.has(lease)) awakeSince.set(lease, performance.now());
   await sql`
     update sandboxes set state = 'awake', commands = commands + 1, updated_at = now(),
       command_attempts = (array_append(command_attempts, ${attemptOf(commandId, generation)}::text))[greatest(1, cardinality(command_attempts) - 98):],
@@ -170,26 +173,33 @@ async function wake(dependencies: CommandRunnerDependencies, lease: Lease, comma
 /** When the lease's sandbox was thawed, on the clock of `performance.now()`. */
 const awakeSince = new WeakMap<Lease, number>();
 
+/** Whole milliseconds; counted once. */
+function takeAwakeMs(lease: Lease): number {
+  const since = awakeSince.get(lease);
+  awakeSince.delete(lease);
+  return since === undefined ? 0 : Math.round(performance.now() - since);
+}
+
 /**
- * False when another driver has started another command since: its sandbox must not be stopped under it, and what lies
+ * Not current when another driver has started another command since: its sandbox must not be stopped under it, and what lies
  * there is its own to capture.
  */
 async function suspendAfter(
   dependencies: CommandRunnerDependencies,
   lease: Lease,
   commandId: string,
-): Promise<boolean> {
-  const awake = performance.now() - (awakeSince.get(lease) ?? performance.now());
+): Promise<{ readonly current: boolean; readonly awakeMs: number }> {
+  const awakeMs = takeAwakeMs(lease);
   const { numAffectedRows } = await sql`
-    update sandboxes set state = 'suspended', awake_milliseconds = awake_milliseconds + ${awake}, updated_at = now()
+    update sandboxes set state = 'suspended', awake_milliseconds = awake_milliseconds + ${awakeMs}, updated_at = now()
     where session_id = ${lease.owner.sessionId}
       and command_attempts[cardinality(command_attempts)] = ${attemptOf(commandId, lease.generation)}`.execute(
     dependencies.database,
   );
-  if (numAffectedRows === 0n) return false;
+  if (numAffectedRows === 0n) return { current: false, awakeMs };
   const { milliseconds } = await lease.sandbox.suspend();
   publishStatus(dependencies, lease.owner, "suspended", lease.generation, milliseconds);
-  return true;
+  return { current: true, awakeMs };
 }
 
 /** Exported for its test. */

@@ -27,7 +27,7 @@ export function createPersonCommands(dependencies: {
       if (head.archived) {
         throw new Problem("session_archived", "The session is archived and has no sandbox.", "Create a new session.");
       }
-      const outcome = await dependencies
+      const { awakeMs: _awake, ...outcome } = await dependencies
         .commandsOf({ sessionId, organizationId: principal.organizationId })
         .run({
           commandId: dependencies.newId(),

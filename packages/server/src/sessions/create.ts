@@ -7,12 +7,21 @@ import { Problem } from "../errors.ts";
 import { admit } from "./inbox.ts";
 import { lockSession } from "./locked-session.ts";
 import type { CreateSessionInput } from "./port.ts";
+import { readNewBudget, requirePrices } from "./session-budget.ts";
 
 export interface NewSession extends CreateSessionInput {
   readonly id: string;
   readonly organizationId: string;
   /** Null unless a deployment's run creates it. */
   readonly deploymentId: string | null;
+  /** The API key; null where nobody asked. */
+  readonly createdBy: string | null;
+}
+
+export interface CreateDependencies {
+  readonly engine: Engine;
+  /** Whether the model has a list price. */
+  readonly isPriced: (model: string) => boolean;
 }
 
 /**
@@ -22,12 +31,14 @@ export interface NewSession extends CreateSessionInput {
  */
 export async function insertSession(
   transaction: Transaction<Tables>,
-  engine: Engine,
+  { engine, isPriced }: CreateDependencies,
   session: NewSession,
 ): Promise<Selectable<SessionTable>> {
   const { id, organizationId, environmentId, initialEvents } = session;
   const agent = await resolveSessionAgent(transaction, organizationId, session.agent);
   await requireEnvironment(transaction, organizationId, environmentId);
+  const budget = readNewBudget(session.budget ?? {});
+  if (budget.costMicros !== undefined) await requirePrices(transaction, organizationId, agent, isPriced);
   await transaction
     .insertInto("sessions")
     .values({
@@ -42,6 +53,8 @@ export async function insertSession(
       resources: "[]",
       vault_ids: "[]",
       deployment_id: session.deploymentId,
+      created_by: session.createdBy,
+      budget: Object.keys(budget).length === 0 ? null : JSON.stringify(budget),
     })
     .execute();
   const row = await lockSession(transaction, organizationId, id);

@@ -9,13 +9,17 @@ import { storableJson } from "../db/storable-json.ts";
 import type { SessionStatus, Tables } from "../db/tables.ts";
 import { TurnRefusedError } from "../engine/engine.ts";
 import { loopProtocolVersion } from "../loop/protocol-version.ts";
+import { chargeOf } from "./charge.ts";
 import type { LogEvent, NewEvent } from "./event.ts";
+import { ledgerRows } from "./ledger.ts";
 
 /** The right to append as the session's driver. A later claim makes this one worthless. */
 export interface Claim {
   readonly sessionId: string;
   readonly organizationId: string;
   readonly epoch: number;
+  /** Who created the session; absent or null where nobody knows. */
+  readonly createdBy?: string | null;
 }
 
 /** Another driver has taken over, or the session is gone. The turn stops; nothing was written. */
@@ -30,6 +34,10 @@ export interface AppendOptions {
   readonly onlyAt?: number;
   /** Written in the same statement. */
   readonly audit?: readonly AuditEntry[];
+  /** The status that is given is a rest until a budget is raised. */
+  readonly heldByBudget?: boolean;
+  /** The caller charges the ledger itself, as the last statement of its transaction. */
+  readonly chargedLater?: boolean;
 }
 
 /** A decision of policy, as the audit log keeps it. The session is its principal. */
@@ -100,14 +108,19 @@ export async function appendAsDriver(
   events: readonly NewEvent[],
   options: AppendOptions = {},
 ): Promise<LogEvent[] | null> {
+  const charge = options.chargedLater === true ? null : chargeOf(events);
+  const first = sql`session.head_seq - ${events.length - 1}`;
+  const charged = charge === null ? sql`` : sql`, charged as (${ledgerRows(claim.sessionId, charge, first)})`;
   const result = await sql<EventRow>`${sql.raw(preparedMark)}
     with session as (
       update sessions
-      set head_seq = head_seq + ${events.length}, updated_at = now(), status = coalesce(${options.status ?? null}, status)
+      set head_seq = head_seq + ${events.length}, updated_at = now(), status = coalesce(${options.status ?? null}, status),
+          held_by_budget = case when ${options.status ?? null}::text is null then held_by_budget
+                           else ${options.heldByBudget === true}::boolean end
       where id = ${claim.sessionId} and epoch = ${claim.epoch}
         and (${options.onlyAt ?? null}::bigint is null or head_seq = ${options.onlyAt ?? null}::bigint)
-      returning id, organization_id, epoch, head_seq
-    )${auditRows(options.audit ?? [])}
+      returning id, organization_id, epoch, head_seq, created_by, parent_session_id
+    )${auditRows(options.audit ?? [])}${charged}
     insert into session_events (session_id, seq, organization_id, id, type, data, record, epoch)
     select session.id, session.head_seq - ${events.length} + new_event.position, session.organization_id,
            new_event.id, new_event.type, new_event.data::jsonb, new_event.record::jsonb, session.epoch
@@ -189,9 +202,12 @@ export async function claimSession(
     .where("archived_at", "is", null)
     .where("status", "!=", "terminated")
     .where("protocol_version", "<=", protocolVersion)
-    .returning(["organization_id", "epoch"])
+    .returning(["organization_id", "epoch", "created_by"])
     .executeTakeFirst();
-  if (row !== undefined) return { sessionId, organizationId: row.organization_id, epoch: Number(row.epoch) };
+  if (row !== undefined) {
+    const { organization_id: organizationId, created_by: createdBy } = row;
+    return { sessionId, organizationId, epoch: Number(row.epoch), createdBy };
+  }
   const newer = await database
     .selectFrom("sessions")
     .select("protocol_version")

@@ -2,12 +2,15 @@
  * What the HTTP layer asks of sessions; `service.ts` answers it. HTTP and the loop meet only behind it.
  * @module
  */
+import type { BudgetLimit, BudgetLimitsPatch, PublicBudgetLimits } from "@exoloop/protocol/budgets";
 import type { SupportedUserEvent } from "@exoloop/protocol/events";
 import type { SessionAgent, SessionAgentReference, SessionAgentUpdate } from "@exoloop/protocol/sessions";
 import type { SandboxFigures } from "@exoloop/protocol/sandboxes";
 import type { SessionStatus } from "../db/tables.ts";
 import type { ListPage, ListQuery, TimeRange } from "../agents/list.ts";
+import type { BudgetLimits } from "../loop/budgets.ts";
 import type { Principal } from "../orgs/principal.ts";
+import type { Usage } from "./state.ts";
 
 export type { Principal, SessionStatus };
 
@@ -26,6 +29,18 @@ export interface StoredEvent {
 /** Checked by HTTP: only content and kinds of events that this server can act on. */
 export type UserEventInput = SupportedUserEvent;
 
+/** Both as sent. */
+export interface BudgetInput {
+  readonly budget?: BudgetLimit;
+  readonly limits?: PublicBudgetLimits;
+}
+
+/** Both as sent; absent keeps. */
+export interface BudgetPatch {
+  readonly budget?: BudgetLimit | null;
+  readonly limits?: BudgetLimitsPatch | null;
+}
+
 export interface CreateSessionInput {
   readonly agent: SessionAgentReference;
   readonly environmentId: string;
@@ -33,6 +48,7 @@ export interface CreateSessionInput {
   readonly metadata: Readonly<Record<string, string>>;
   /** At most 50. */
   readonly initialEvents: readonly UserEventInput[];
+  readonly budget?: BudgetInput;
 }
 
 /** Absent keeps. In `metadata`, null deletes the key. */
@@ -41,13 +57,8 @@ export interface UpdateSessionInput {
   readonly metadata?: Readonly<Record<string, string | null>>;
   /** As sent; `patchSessionAgent` of agents/resolve.ts applies it. Only while the session is not running. */
   readonly agent?: SessionAgentUpdate;
-}
-
-interface SessionUsageFigures {
-  readonly inputTokens: number;
-  readonly outputTokens: number;
-  readonly cacheReadInputTokens: number;
-  readonly cacheCreationInputTokens: number;
+  /** Whatever the session does. Raising one wakes it. */
+  readonly budget?: BudgetPatch;
 }
 
 interface SessionStatFigures {
@@ -64,7 +75,9 @@ export interface SessionRow {
   readonly title: string | null;
   readonly metadata: Readonly<Record<string, string>>;
   readonly status: SessionStatus;
-  readonly usage: SessionUsageFigures;
+  /** Its threads included. */
+  readonly usage: Usage;
+  readonly budget: BudgetLimits;
   readonly stats: SessionStatFigures;
   /** The deployment whose run created it. */
   readonly deploymentId: string | null;

@@ -1,34 +1,29 @@
 /** Sessions, as the API asks for them. Each change is one transaction that also wakes what it must wake. @module */
 import { createId } from "@exoloop/protocol/ids";
 import type { Kysely, Selectable } from "kysely";
-import { changedMetadata } from "../agents/definition.ts";
-import { patchSessionAgent } from "../agents/resolve.ts";
 import type { SessionTable, Tables } from "../db/tables.ts";
 import type { Engine } from "../engine/engine.ts";
-import { Problem } from "../errors.ts";
-import type {
-  CreateSessionInput,
-  Principal,
-  SessionRow,
-  SessionService,
-  UpdateSessionInput,
-  UserEventInput,
-} from "./port.ts";
+import type { CreateSessionInput, Principal, SessionRow, SessionService, UserEventInput } from "./port.ts";
 import { readSandboxFigures } from "../sandboxes/summary.ts";
+import { chargeOf } from "./charge.ts";
 import { insertSession } from "./create.ts";
 import { publicEvent } from "./event.ts";
 import { noFigures, readFigures } from "./figures.ts";
 import { readHistory } from "./history.ts";
 import { admit } from "./inbox.ts";
+import { chargeLedger } from "./ledger.ts";
 import { listSessions } from "./list.ts";
 import { lockSession, refuseArchived, sessionNotFound } from "./locked-session.ts";
 import { appendUnderLock } from "./log.ts";
 import type { NoticeBoard } from "./notices.ts";
+import { updateSession } from "./update.ts";
 
 export interface SessionServiceDependencies {
   readonly database: Kysely<Tables>;
   readonly engine: Engine;
   readonly notices: NoticeBoard;
+  /** Whether the model has a list price. */
+  readonly isPriced: (model: string) => boolean;
   /** Destroys the sandbox of a session that takes no more commands. Never rejects. */
   readonly releaseSandbox: (owner: { readonly sessionId: string; readonly organizationId: string }) => Promise<void>;
 }
@@ -92,7 +87,7 @@ async function withFigures(
   const ids = rows.map((row) => row.id);
   const [figures, sandboxes] = await Promise.all([readFigures(database, ids), readSandboxFigures(database, ids)]);
   return rows.map((row): SessionRow => {
-    const { activeSeconds, ...usage } = figures.get(row.id) ?? noFigures;
+    const usage = figures.get(row.id) ?? noFigures;
     const end = row.archived_at ?? new Date();
     return {
       id: row.id,
@@ -103,7 +98,11 @@ async function withFigures(
       metadata: row.metadata,
       status: row.status,
       usage,
-      stats: { activeSeconds, durationSeconds: Math.max(0, end.getTime() - row.created_at.getTime()) / 1000 },
+      budget: row.budget ?? {},
+      stats: {
+        activeSeconds: usage.runningMs / 1_000,
+        durationSeconds: Math.max(0, end.getTime() - row.created_at.getTime()) / 1000,
+      },
       sandbox: sandboxes.get(row.id) ?? null,
       deploymentId: row.deployment_id,
       createdAt: row.created_at,
@@ -114,57 +113,21 @@ async function withFigures(
 }
 
 async function createSession(
-  { database, engine, notices }: SessionServiceDependencies,
+  { database, engine, notices, isPriced }: SessionServiceDependencies,
   principal: Principal,
   input: CreateSessionInput,
 ): Promise<SessionRow> {
   const id = createId("session");
-  const { organizationId } = principal;
+  const { organizationId, apiKeyId } = principal;
+  const session = { ...input, id, organizationId, createdBy: apiKeyId, deploymentId: null };
   const row = await database
     .transaction()
-    .execute((transaction) => insertSession(transaction, engine, { ...input, id, organizationId, deploymentId: null }));
+    .execute((transaction) => insertSession(transaction, { engine, isPriced }, session));
   if (input.initialEvents.length > 0)
     notices.publish({ type: "appended", sessionId: id, seq: input.initialEvents.length });
-  const [session] = await withFigures(database, [row]);
-  if (session === undefined) throw sessionNotFound(id);
-  return session;
-}
-
-async function updateSession(
-  { database, notices }: SessionServiceDependencies,
-  principal: Principal,
-  sessionId: string,
-  patch: UpdateSessionInput,
-): Promise<void> {
-  const seq = await database.transaction().execute(async (transaction) => {
-    const row = await lockSession(transaction, principal.organizationId, sessionId);
-    refuseArchived(row);
-    const changed: Record<string, unknown> = {};
-    if (patch.title !== undefined && patch.title !== row.title) changed["title"] = patch.title;
-    if (patch.metadata !== undefined) {
-      const metadata = changedMetadata(row.metadata, patch.metadata);
-      if (JSON.stringify(metadata) !== JSON.stringify(row.metadata)) changed["metadata"] = metadata;
-    }
-    if (patch.agent !== undefined) {
-      if (row.status === "running" || row.status === "rescheduling") {
-        throw new Problem("invalid_request", "agent: the session is running.", "Change it when the session is idle.");
-      }
-      changed["agent"] = patchSessionAgent(row.agent as SessionRow["agent"], patch.agent);
-    }
-    if (Object.keys(changed).length === 0) return null;
-    await transaction
-      .updateTable("sessions")
-      .set({
-        ...("title" in changed ? { title: patch.title ?? null } : {}),
-        ...("metadata" in changed ? { metadata: JSON.stringify(changed["metadata"]) } : {}),
-        ...("agent" in changed ? { agent: JSON.stringify(changed["agent"]) } : {}),
-      })
-      .where("id", "=", sessionId)
-      .execute();
-    const events = await appendUnderLock(transaction, sessionId, [publicEvent("session.updated", changed)]);
-    return events.at(-1)?.seq ?? null;
-  });
-  if (seq !== null) notices.publish({ type: "appended", sessionId, seq });
+  const [created] = await withFigures(database, [row]);
+  if (created === undefined) throw sessionNotFound(id);
+  return created;
 }
 
 /**
@@ -181,6 +144,9 @@ async function archiveSession(
     if (row.archived_at !== null) return null;
     const terminated = publicEvent("session.status_terminated", {});
     const events = await appendUnderLock(transaction, sessionId, [terminated], { status: "terminated", fence: true });
+    const charge = chargeOf([terminated]);
+    const first = events[0]?.seq;
+    if (charge !== null && first !== undefined) await chargeLedger(transaction, sessionId, charge, first);
     await transaction.updateTable("sessions").set({ archived_at: new Date() }).where("id", "=", sessionId).execute();
     return events.at(-1)?.seq ?? null;
   });

@@ -48,12 +48,13 @@ export const bashTool = defineTool({
       abortSignal: context.abortSignal,
       reattach: context.resumed,
     });
-    return textResult(describeOutcome(outcome, timeoutMs), outcome.exit.type !== "exited" || outcome.exit.code !== 0);
+    const failed = outcome.exit.type !== "exited" || outcome.exit.code !== 0;
+    return { ...textResult(describeOutcome(outcome, timeoutMs), failed), sandboxAwakeMs: outcome.awakeMs };
   },
 });
 
 /** Notices first: what they say must not be lost when the output is shortened. */
-export function describeOutcome({ output, exit, notices }: CommandOutcome, timeoutMs: number): string {
+export function describeOutcome({ output, exit, notices }: Omit<CommandOutcome, "awakeMs">, timeoutMs: number): string {
   const end = describeExit(exit, timeoutMs);
   const parts = [...notices, output.replace(/\n$/, ""), end].filter((part) => part !== "");
   return parts.length === 0 ? "[no output]" : parts.join("\n");

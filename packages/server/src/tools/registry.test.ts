@@ -18,7 +18,13 @@ function contextWith(run: CommandRunner["run"]): ToolContext {
   };
 }
 
-const finished: CommandOutcome = { output: "done\n", truncated: false, exit: { type: "exited", code: 0 }, notices: [] };
+const finished: CommandOutcome = {
+  output: "done\n",
+  truncated: false,
+  exit: { type: "exited", code: 0 },
+  notices: [],
+  awakeMs: 12,
+};
 
 async function call(
   name: string,

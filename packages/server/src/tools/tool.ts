@@ -21,6 +21,8 @@ export interface CommandOutcome {
     | { readonly type: "interrupted" };
   /** Blocks that precede the output: `<sandbox_replaced>`, `<files_sync>`. */
   readonly notices: readonly string[];
+  /** How long the command kept the sandbox awake, in milliseconds. */
+  readonly awakeMs: number;
 }
 
 /** Commands in the session's sandbox. Wakes, projects, runs, captures, suspends and snapshots around each one. */
