@@ -20,6 +20,7 @@ export const idPrefixes = {
   memoryStore: "memstore",
   memory: "mem",
   memoryVersion: "memver",
+  webhook: "whk",
   request: "req",
 } as const;
 

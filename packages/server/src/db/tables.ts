@@ -3,6 +3,7 @@ import type { ColumnType, Generated } from "kysely";
 import type { BudgetLimits } from "../loop/budgets.ts";
 import type { EngineTables } from "./tables/engine.ts";
 import type { WaitTables } from "./tables/waits.ts";
+import type { WebhookTables } from "./tables/webhooks.ts";
 
 type Timestamp = ColumnType<Date, Date | undefined, Date>;
 type Json<T> = ColumnType<T, string, string>;
@@ -223,7 +224,7 @@ export interface IdempotentRequestTable {
   created_at: Timestamp;
 }
 
-export interface Tables extends EngineTables, WaitTables {
+export interface Tables extends EngineTables, WaitTables, WebhookTables {
   organizations: OrganizationTable;
   api_keys: ApiKeyTable;
   agents: AgentTable;

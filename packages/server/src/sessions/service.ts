@@ -23,6 +23,7 @@ import { listSessions } from "./list.ts";
 import { lockSession, refuseArchived, sessionNotFound } from "./locked-session.ts";
 import { appendUnderLock } from "./log.ts";
 import type { NoticeBoard } from "./notices.ts";
+import { endAllWaits, wakeWaiters } from "./waits.ts";
 
 export interface SessionServiceDependencies {
   readonly database: Kysely<Tables>;
@@ -208,7 +209,7 @@ async function updateSession(
  * for the caller to announce; null when the session was archived before.
  */
 async function archiveSession(
-  { database, releaseSandbox }: SessionServiceDependencies,
+  { database, engine, releaseSandbox }: SessionServiceDependencies,
   principal: Principal,
   sessionId: string,
 ): Promise<number | null> {
@@ -218,6 +219,8 @@ async function archiveSession(
     const terminated = publicEvent("session.status_terminated", {});
     const events = await appendUnderLock(transaction, sessionId, [terminated], { status: "terminated", fence: true });
     await transaction.updateTable("sessions").set({ archived_at: new Date() }).where("id", "=", sessionId).execute();
+    await endAllWaits(transaction, sessionId);
+    await wakeWaiters(transaction, engine, { sessionId, organizationId: principal.organizationId });
     return events.at(-1)?.seq ?? null;
   });
   if (seq !== null) await releaseSandbox({ sessionId, organizationId: principal.organizationId });
