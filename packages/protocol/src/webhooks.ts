@@ -39,9 +39,7 @@ export const webhook = z.object(webhookFields).meta({ id: "Webhook" });
 export type Webhook = z.infer<typeof webhook>;
 
 /** The only answers that show the secret. */
-export const webhookWithSecret = z
-  .object({ ...webhookFields, secret: z.string() })
-  .meta({ id: "WebhookWithSecret" });
+export const webhookWithSecret = z.object({ ...webhookFields, secret: z.string() }).meta({ id: "WebhookWithSecret" });
 export type WebhookWithSecret = z.infer<typeof webhookWithSecret>;
 
 export const webhookPage = pageOf(webhook).meta({ id: "WebhookPage" });

@@ -153,10 +153,7 @@ export function addRoute<
 export function addOpenRoute<Answer extends z.ZodType>(
   { app }: RouteContext,
   route: Omit<Route<typeof noQuery, z.ZodUndefined, Answer>, "admin" | "query" | "body">,
-  handle: (call: {
-    readonly request: Request;
-    parameter(name: string): string;
-  }) => Promise<z.output<Answer>>,
+  handle: (call: { readonly request: Request; parameter(name: string): string }) => Promise<z.output<Answer>>,
 ): void {
   app.openAPIRegistry.registerPath({ ...describeRoute(route), security: [] });
   app.on(route.method.toUpperCase(), route.path.replaceAll(/\{(\w+)\}/g, ":$1"), async (c) => {
@@ -176,7 +173,11 @@ async function isRevoked(headers: Headers, authenticate: Authenticate): Promise<
 
 function requireAdmin(principal: Principal): void {
   if (principal.scopes.includes("admin")) return;
-  throw new Problem("forbidden", "This key may not change agents, environments and webhooks.", "Use a key with the scope admin.");
+  throw new Problem(
+    "forbidden",
+    "This key may not change agents, environments and webhooks.",
+    "Use a key with the scope admin.",
+  );
 }
 
 /** An identifier that no object can have is refused like one that none has. */

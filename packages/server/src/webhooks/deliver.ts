@@ -56,7 +56,10 @@ export function createWebhookReceiver(dependencies: WebhookDependencies): Webhoo
       if (await store(database, delivery, payload)) {
         // It is stored: a failure from here on delays it, and must not make the sender send it again.
         await give(dependencies, delivery).catch((error: unknown) =>
-          log.warn({ error, webhook: webhookId }, "a delivery is not given to all who wait, and will be looked at again"),
+          log.warn(
+            { error, webhook: webhookId },
+            "a delivery is not given to all who wait, and will be looked at again",
+          ),
         );
       }
       return { id: head.id };

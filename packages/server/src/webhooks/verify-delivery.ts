@@ -23,7 +23,8 @@ export interface DeliveryHead {
  */
 export function readDeliveryHead(headers: Headers, now: number): DeliveryHead {
   const id = headers.get("webhook-id") ?? "";
-  if (!/^[\w.:~+/=-]{1,128}$/.test(id)) throw refused("webhook-id: missing, or not 1 to 128 characters of A-Z, a-z, 0-9 and _.:~+/=-.");
+  if (!/^[\w.:~+/=-]{1,128}$/.test(id))
+    throw refused("webhook-id: missing, or not 1 to 128 characters of A-Z, a-z, 0-9 and _.:~+/=-.");
   const written = headers.get("webhook-timestamp") ?? "";
   if (!/^\d{1,12}$/.test(written)) throw refused("webhook-timestamp: missing, or not seconds since the epoch.");
   const timestamp = Number(written);
