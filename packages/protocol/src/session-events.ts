@@ -1,6 +1,7 @@
 /** Events of a session's history and stream. @module */
 import { z } from "zod";
 import { messageBlock, redactedBlock, resultBlock, textBlock } from "./content.ts";
+import { messageDelivery } from "./events.ts";
 import { pageOf } from "./pages.ts";
 import { sessionAgent } from "./session-agent.ts";
 import { timestamp } from "./values.ts";
@@ -16,7 +17,12 @@ const result = {
 };
 
 const userEvents = [
-  z.object({ type: z.literal("user.message"), ...inbox, content: z.array(messageBlock) }),
+  z.object({
+    type: z.literal("user.message"),
+    ...inbox,
+    content: z.array(messageBlock),
+    x_exoloop: z.exactOptional(messageDelivery),
+  }),
   z.object({ type: z.literal("user.interrupt"), ...inbox }),
   z.object({
     type: z.literal("user.tool_confirmation"),
