@@ -7,9 +7,17 @@ const messageContent = z.array(messageBlock).min(1).max(100);
 const resultContent = z.exactOptional(z.array(resultBlock).max(100));
 const resultError = z.exactOptional(z.boolean().nullable());
 
+/**
+ * `steer`: the message is heard at the next step of what runs. `queue`: when that has ended, one exchange for each
+ * message.
+ */
+export const messageDelivery = z.strictObject({ delivery: z.exactOptional(z.enum(["steer", "queue"])) });
+
 const userMessage = z.strictObject({
   type: z.literal("user.message"),
   content: messageContent,
+  /** What this server adds: steers unless it says otherwise. */
+  x_exoloop: z.exactOptional(messageDelivery),
 });
 
 const userInterrupt = z.strictObject({
@@ -82,7 +90,7 @@ export const sendEventsRequest = z
 
 /** The events that this server acts on, with content that needs no fetching. */
 export type SupportedUserEvent =
-  | { type: "user.message"; content: InlineBlock[] }
+  | { type: "user.message"; content: InlineBlock[]; x_exoloop?: { delivery?: "steer" | "queue" } }
   | { type: "user.interrupt" }
   | {
       type: "user.tool_confirmation";
@@ -105,7 +113,7 @@ export function readSupportedEvent(event: SendableEvent): SupportedUserEvent | {
   switch (event.type) {
     case "user.message": {
       const content = event.content.filter(isInlineBlock);
-      return content.length === event.content.length ? { type: event.type, content } : unsupportedContent;
+      return content.length === event.content.length ? { ...event, content } : unsupportedContent;
     }
     case "user.interrupt":
       return (event.session_thread_id ?? null) === null

@@ -22,6 +22,7 @@ export const idPrefixes = {
   memoryStore: "memstore",
   memory: "mem",
   memoryVersion: "memver",
+  webhook: "whk",
   request: "req",
 } as const;
 

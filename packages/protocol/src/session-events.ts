@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { budgetLimitAnswer, budgetReached, listCost, sessionBudget } from "./budgets.ts";
 import { messageBlock, redactedBlock, resultBlock, textBlock } from "./content.ts";
+import { messageDelivery } from "./events.ts";
 import { pageOf } from "./pages.ts";
 import { sessionAgent } from "./session-agent.ts";
 import { timestamp } from "./values.ts";
@@ -17,7 +18,12 @@ const result = {
 };
 
 const userEvents = [
-  z.object({ type: z.literal("user.message"), ...inbox, content: z.array(messageBlock) }),
+  z.object({
+    type: z.literal("user.message"),
+    ...inbox,
+    content: z.array(messageBlock),
+    x_exoloop: z.exactOptional(messageDelivery),
+  }),
   z.object({ type: z.literal("user.interrupt"), ...inbox }),
   z.object({
     type: z.literal("user.tool_confirmation"),

@@ -39,6 +39,7 @@ import type { Logger } from "./telemetry/logger.ts";
 import { builtInTools } from "./tools/built-in.ts";
 import { createToolRegistry } from "./tools/registry.ts";
 import type { CommandRunner, Tool } from "./tools/tool.ts";
+import { finishDeliveries } from "./webhooks/deliver.ts";
 
 export interface RunningServer {
   readonly url: string;
@@ -66,6 +67,8 @@ export interface ServerOverrides {
 
 const stopGraceMs = 5_000;
 const retentionMs = 60_000;
+/** Deliveries that a lost process left half given. */
+const deliveriesMs = 15_000;
 
 /** Starts HTTP and worker in this process. */
 export async function startServer(
@@ -91,6 +94,9 @@ export async function startServer(
     log,
   });
   engine.every("retention", retentionMs, async (signal) => void (await deleteExpired(database, signal)));
+  engine.every("webhook deliveries", deliveriesMs, (signal) =>
+    finishDeliveries({ database, engine, notices, log }, signal),
+  );
   const sandboxes = await openSandboxes(config, places, database, notices, log, overrides);
   const dependencies = driverDependencies({ config, database, engine, notices, sandboxes, log }, overrides);
   const schedules = { database, engine, notices, log };

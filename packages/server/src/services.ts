@@ -19,6 +19,8 @@ import type { Workspaces } from "./sandboxes/workspaces.ts";
 import type { NoticeBoard } from "./sessions/notices.ts";
 import { createSessionService } from "./sessions/service.ts";
 import type { Logger } from "./telemetry/logger.ts";
+import { createWebhookReceiver } from "./webhooks/deliver.ts";
+import { createWebhookRepository } from "./webhooks/webhooks.ts";
 import type { CommandRunner } from "./tools/tool.ts";
 
 export interface ServiceParts {
@@ -69,6 +71,10 @@ export function createServices(parts: ServiceParts): AppDependencies {
           type: "sandbox",
           ...figures,
         })),
+    },
+    webhooks: {
+      repository: createWebhookRepository(database, engine),
+      receiver: createWebhookReceiver({ database, engine, notices, log }),
     },
     log,
   };

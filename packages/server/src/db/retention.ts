@@ -16,6 +16,7 @@ interface Expiring {
 const expiring: readonly Expiring[] = [
   // The answer to a repeated request is kept for a day, as the guide says.
   { table: "idempotent_requests", key: "organization_id, key_hash", expired: "created_at < now() - interval '1 day'" },
+  { table: "webhook_deliveries", key: "webhook_id, delivery_id", expired: "received_at < now() - interval '1 day'" },
 ];
 
 const rowsAtATime = 1000;

@@ -5,6 +5,7 @@ import type { DeploymentTables } from "./tables/deployments.ts";
 import type { BudgetTables } from "./tables/budgets.ts";
 import type { EngineTables } from "./tables/engine.ts";
 import type { WaitTables } from "./tables/waits.ts";
+import type { WebhookTables } from "./tables/webhooks.ts";
 
 type Timestamp = ColumnType<Date, Date | undefined, Date>;
 type Json<T> = ColumnType<T, string, string>;
@@ -228,7 +229,7 @@ export interface IdempotentRequestTable {
   created_at: Timestamp;
 }
 
-export interface Tables extends BudgetTables, DeploymentTables, EngineTables, WaitTables {
+export interface Tables extends BudgetTables, DeploymentTables, EngineTables, WaitTables, WebhookTables {
   organizations: OrganizationTable;
   api_keys: ApiKeyTable;
   agents: AgentTable;

@@ -22,7 +22,10 @@ import { type HealthPort, addHealthRoutes } from "./routes/health.ts";
 import { type ModelEntry, addModelRoutes } from "./routes/models.ts";
 import { type CommandPort, type SandboxPort, addCommandRoute, addSandboxRoute } from "./routes/sandboxes.ts";
 import { addSessionRoutes } from "./routes/sessions.ts";
+import { addWebhookRoutes } from "./routes/webhooks.ts";
 import type { SessionService } from "../sessions/port.ts";
+import type { WebhookReceiver } from "../webhooks/deliver.ts";
+import type { WebhookRepository } from "../webhooks/webhooks.ts";
 
 export interface AppDependencies {
   readonly sessions: SessionService;
@@ -40,6 +43,7 @@ export interface AppDependencies {
   readonly commands?: CommandPort;
   readonly sandboxes?: SandboxPort;
   readonly budgets?: BudgetPort;
+  readonly webhooks?: { readonly repository: WebhookRepository; readonly receiver: WebhookReceiver };
   /** Between two signs of life on a stream. */
   readonly pingMilliseconds?: number;
 }
@@ -85,5 +89,7 @@ export function createApp(dependencies: AppDependencies): HttpApp {
   if (dependencies.commands !== undefined) addCommandRoute(context, dependencies.commands);
   if (dependencies.sandboxes !== undefined) addSandboxRoute(context, dependencies.sandboxes);
   if (dependencies.budgets !== undefined) addBudgetRoutes(context, dependencies.budgets);
+  const { webhooks } = dependencies;
+  if (webhooks !== undefined) addWebhookRoutes(context, webhooks.repository, webhooks.receiver);
   return { app, closeStreams: streams.closeAll };
 }

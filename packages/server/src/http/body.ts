@@ -6,17 +6,20 @@ const maximumBodyBytes = 1024 * 1024;
 /** Deeper values would exhaust the stack of whatever writes them out again. */
 const maximumDepth = 64;
 
-function tooLarge(): Problem {
-  return new Problem("body_too_large", "The body is larger than 1 MiB.", "Send less, or put it into files.");
+function tooLarge(maximum: number): Problem {
+  const shown = maximum < maximumBodyBytes ? `${maximum / 1024} KiB` : `${maximum / 1024 ** 2} MiB`;
+  return new Problem("body_too_large", `The body is larger than ${shown}.`, "Send less, or put it into files.");
 }
 
 /** Refuses by the declared length, without reading. @throws Problem `body_too_large` */
-export function checkDeclaredLength(headers: Headers): void {
+export function checkDeclaredLength(headers: Headers, maximum = maximumBodyBytes): void {
   const declared = headers.get("content-length");
-  if (declared !== null && Number(declared) > maximumBodyBytes) throw tooLarge();
+  if (declared !== null && Number(declared) > maximum) throw tooLarge(maximum);
 }
 
-async function readBytes(request: Request): Promise<Uint8Array> {
+/** The raw bytes. @throws Problem `body_too_large`; `malformed_json` when the sender hung up within them */
+export async function readBytes(request: Request, maximum = maximumBodyBytes): Promise<Uint8Array> {
+  checkDeclaredLength(request.headers, maximum);
   if (request.body === null) return new Uint8Array();
   const chunks: Uint8Array[] = [];
   let size = 0;
@@ -24,7 +27,7 @@ async function readBytes(request: Request): Promise<Uint8Array> {
     // Leaving the loop by an error cancels the body: what is over the limit is never held.
     for await (const chunk of request.body) {
       size += chunk.byteLength;
-      if (size > maximumBodyBytes) throw tooLarge();
+      if (size > maximum) throw tooLarge(maximum);
       chunks.push(chunk);
     }
   } catch (error) {

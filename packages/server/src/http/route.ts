@@ -146,6 +146,22 @@ export function addRoute<
   });
 }
 
+/**
+ * Adds a route without an API key: who calls is proven by what is sent, and judged by the handler, which reads the body.
+ * @example addOpenRoute(context, { method: "post", path: "/v1/x/webhooks/{webhook_id}/deliveries", … }, handle)
+ */
+export function addOpenRoute<Answer extends z.ZodType>(
+  { app }: RouteContext,
+  route: Omit<Route<typeof noQuery, z.ZodUndefined, Answer>, "admin" | "query" | "body">,
+  handle: (call: { readonly request: Request; parameter(name: string): string }) => Promise<z.output<Answer>>,
+): void {
+  app.openAPIRegistry.registerPath({ ...describeRoute(route), security: [] });
+  app.on(route.method.toUpperCase(), route.path.replaceAll(/\{(\w+)\}/g, ":$1"), async (c) => {
+    const answer = await handle({ request: c.req.raw, parameter: (name) => readParameter(c.req.param(name)) });
+    return c.json(answer as object);
+  });
+}
+
 async function isRevoked(headers: Headers, authenticate: Authenticate): Promise<boolean> {
   try {
     await authenticateRequest(headers, authenticate);

@@ -74,6 +74,12 @@ export type ModelOutcome =
   /** `usage`: an estimate of what was used up to the interrupt; null when nothing is known. */
   | { readonly type: "interrupted"; readonly usage: ModelUsage | null };
 
+/** What a parked call has waited for. */
+export interface EndedWait extends CallResult {
+  /** The webhook's delivery, so that the log says which ones the session was given. */
+  readonly delivery?: string;
+}
+
 export interface Effects {
   /** Whose log this is: a session or a thread. */
   readonly sessionId: string;
@@ -108,7 +114,7 @@ export interface Effects {
     options: { readonly resumed: boolean; readonly abortSignal: AbortSignal },
   ): Promise<ToolResult>;
   /** Whether what a parked call waits for is there already; null while it is not. Only looks. */
-  checkWait(call: OpenCall): Promise<CallResult | null>;
+  checkWait(call: OpenCall): Promise<EndedWait | null>;
   /** Stops the work of these threads. Twice with one source is once. */
   interruptThreads(threadIds: readonly string[], sourceId: string): Promise<void>;
   /**

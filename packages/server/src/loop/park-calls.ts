@@ -7,7 +7,7 @@ import { type LogEvent, type NewEvent, publicEvent, recordEvent } from "../sessi
 import type { CallResult, OpenCall, SessionState, Wait } from "../sessions/state.ts";
 import { readDelegateRequest } from "./delegate-request.ts";
 import type { RegisteredWait } from "../sessions/waits.ts";
-import type { AppendRequest, Effects, ThreadStart } from "./effects.ts";
+import type { AppendRequest, Effects, EndedWait, ThreadStart } from "./effects.ts";
 import { delegateTool, waitForTool } from "./loop-tools.ts";
 import { runningEvents } from "./model-events.ts";
 import { resultEvent } from "./run-tools.ts";
@@ -83,21 +83,35 @@ function writeWait(wait: Wait) {
 /** Another clock than ours may ring this much too early, in milliseconds. */
 const clockToleranceMs = 5_000;
 
-/** Settles what has happened or run out of time. An alarm that rang too early is set again: no other would follow. */
-export async function checkWaits(calls: readonly OpenCall[], effects: Effects): Promise<readonly LogEvent[] | null> {
+/**
+ * Settles what has happened or run out of time, unless the log has grown: what was brought meanwhile comes first. An
+ * alarm that rang too early is set again: no other would follow.
+ */
+export async function checkWaits(
+  calls: readonly OpenCall[],
+  state: SessionState,
+  effects: Effects,
+): Promise<readonly LogEvent[] | null> {
   const now = effects.now();
   const results = await Promise.all(calls.map((call) => checkOne(call, now, effects)));
-  const events = calls.flatMap((call, index) => {
+  const settled = calls.flatMap((call, index) => {
     const result = results[index];
-    return result === undefined || result === null ? [] : [resultEvent(call, result)];
+    return result === undefined || result === null ? [] : [endedEvent(call, result)];
   });
   const open = calls.filter((_call, index) => (results[index] ?? null) === null);
   const alarms = open.flatMap(({ wait }) => (wait !== null && wait.until - now < clockToleranceMs ? [wait.until] : []));
   const endedWaits = calls.filter((call) => !open.includes(call)).map((call) => call.toolUseId);
-  return events.length === 0 && alarms.length === 0 ? [] : effects.append({ events, alarms, endedWaits });
+  if (settled.length === 0) return alarms.length === 0 ? [] : effects.append({ events: [], alarms });
+  const events = [...runningEvents(state), ...settled];
+  return effects.append({ events, status: "running", onlyAt: state.seq, alarms, endedWaits });
 }
 
-async function checkOne(call: OpenCall, now: number, effects: Effects): Promise<CallResult | null> {
+function endedEvent(call: OpenCall, { delivery, ...result }: EndedWait): NewEvent {
+  const event = resultEvent(call, result);
+  return delivery === undefined ? event : { ...event, record: { delivery } };
+}
+
+async function checkOne(call: OpenCall, now: number, effects: Effects): Promise<EndedWait | null> {
   const { wait } = call;
   if (wait === null) return textResult("Nothing was waited for.", true);
   if (wait.type !== "instant") {

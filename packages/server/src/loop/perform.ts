@@ -43,7 +43,7 @@ export async function perform(
     case "park-calls":
       return again(await parkCalls(action.calls, state, effects), action.calls.length);
     case "check-waits":
-      return again(await checkWaits(action.calls, effects));
+      return again(await checkWaits(action.calls, state, effects));
     case "run-tools":
       return again(await runTools(action.calls, state, effects), action.calls.length);
     case "continue-later":

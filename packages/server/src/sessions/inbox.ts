@@ -14,7 +14,11 @@ import { appendUnderLock } from "./log.ts";
 
 /** An event as a client sends it, checked by the HTTP layer. */
 export type Input =
-  | { readonly type: "user.message"; readonly content: readonly unknown[] }
+  | {
+      readonly type: "user.message";
+      readonly content: readonly unknown[];
+      readonly x_exoloop?: { readonly delivery?: "steer" | "queue" | undefined } | undefined;
+    }
   | { readonly type: "user.interrupt" }
   | {
       readonly type: "user.tool_confirmation";

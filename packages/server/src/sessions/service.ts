@@ -17,6 +17,7 @@ import { lockSession, refuseArchived, sessionNotFound } from "./locked-session.t
 import { appendUnderLock } from "./log.ts";
 import type { NoticeBoard } from "./notices.ts";
 import { updateSession } from "./update.ts";
+import { endAllWaits, wakeWaiters } from "./waits.ts";
 
 export interface SessionServiceDependencies {
   readonly database: Kysely<Tables>;
@@ -135,7 +136,7 @@ async function createSession(
  * for the caller to announce; null when the session was archived before.
  */
 async function archiveSession(
-  { database, releaseSandbox }: SessionServiceDependencies,
+  { database, engine, releaseSandbox }: SessionServiceDependencies,
   principal: Principal,
   sessionId: string,
 ): Promise<number | null> {
@@ -148,6 +149,8 @@ async function archiveSession(
     const first = events[0]?.seq;
     if (charge !== null && first !== undefined) await chargeLedger(transaction, sessionId, charge, first);
     await transaction.updateTable("sessions").set({ archived_at: new Date() }).where("id", "=", sessionId).execute();
+    await endAllWaits(transaction, sessionId);
+    await wakeWaiters(transaction, engine, { sessionId, organizationId: principal.organizationId });
     return events.at(-1)?.seq ?? null;
   });
   if (seq !== null) await releaseSandbox({ sessionId, organizationId: principal.organizationId });

@@ -42,6 +42,11 @@ export async function endWaits(database: Kysely<Tables>, sessionId: string, tool
     .execute();
 }
 
+/** Of a session that has ended. */
+export async function endAllWaits(database: Kysely<Tables>, sessionId: string): Promise<void> {
+  await database.deleteFrom("session_waits").where("session_id", "=", sessionId).execute();
+}
+
 /**
  * In the transaction in which the session comes to rest. Takes no lock of those that wait: two sessions that wait for
  * each other must not hold each other up.
@@ -64,18 +69,37 @@ export async function wakeWaiters(
 }
 
 /**
- * The status of a session of the same organization; null when there is none. Waits for a transaction that is about to
- * change it: one that did not see our registration yet is thereby seen by us.
+ * Whether a session of the same organization has ended or come to rest; null when there is none. Input that it has not
+ * begun with keeps it from resting, and so does a question that waits for somebody's answer. Waits for a transaction that
+ * is about to change its row: one that did not see our registration yet is thereby seen by us.
  */
 export async function settledStatus(
   database: Kysely<Tables>,
   organizationId: string,
   sessionId: string,
-): Promise<{ readonly status: SessionStatus; readonly began: boolean } | null> {
-  const { rows } = await sql<{ status: SessionStatus; head_seq: number }>`
-    select status, head_seq from sessions
+): Promise<{ readonly ended: boolean; readonly rested: boolean } | null> {
+  const { rows } = await sql<{ status: SessionStatus }>`
+    select status from sessions
     where id = ${sessionId} and organization_id = ${organizationId} and parent_session_id is null
     for share`.execute(database);
   const row = rows[0];
-  return row === undefined ? null : { status: row.status, began: Number(row.head_seq) > 0 };
+  if (row === undefined) return null;
+  const rested = row.status === "idle" && (await isAtRest(database, sessionId));
+  return { ended: row.status === "terminated", rested };
+}
+
+/** Read after the lock was waited for: a statement of its own sees what was committed meanwhile. */
+async function isAtRest(database: Kysely<Tables>, sessionId: string): Promise<boolean> {
+  const last = await database
+    .selectFrom("session_events")
+    .select(["type", "data"])
+    .where("session_id", "=", sessionId)
+    .where((expression) =>
+      expression.or([expression("type", "=", "session.status_idle"), expression("type", "like", "user.%")]),
+    )
+    .orderBy("seq", "desc")
+    .executeTakeFirst();
+  if (last?.type !== "session.status_idle") return false;
+  const reason: unknown = last.data?.["stop_reason"];
+  return !(typeof reason === "object" && reason !== null && "type" in reason && reason.type === "requires_action");
 }
