@@ -41,7 +41,8 @@ describe("a session that waits for another", () => {
       .execute();
     return [waiter, { ...target, organizationId: waiter.organizationId }];
   }
-  const service = () => createSessionService({ isPriced: () => true, ...turns.dependencies, releaseSandbox: () => Promise.resolve() });
+  const service = () =>
+    createSessionService({ isPriced: () => true, ...turns.dependencies, releaseSandbox: () => Promise.resolve() });
   const principalOf = ({ organizationId }: TestSession) => ({ organizationId, apiKeyId: "key_1", scopes: [] });
   const slowly = (milliseconds: number) => script([{ text: "Slow.", delayMs: milliseconds }]);
 

@@ -2,6 +2,8 @@
 import { randomUUID } from "node:crypto";
 import { signWebhook } from "@exoloop/protocol/webhook-signatures";
 import type { WebhookWithSecret } from "@exoloop/protocol/webhooks";
+import { createDeploymentRuns } from "../deployments/runs.ts";
+import { createDeploymentService } from "../deployments/service.ts";
 import { createAgentRepository } from "../agents/agents.ts";
 import { createEnvironmentRepository } from "../agents/environments.ts";
 import { createApp } from "../http/app.ts";
@@ -23,11 +25,17 @@ export async function startWebhookTest() {
   const note = (details: object) => void logged.push(details);
   const log = { debug: note, info: note, warn: note, error: note };
   const dependencies = { database, engine, notices, log };
-  const sessions = createSessionService({ ...dependencies, releaseSandbox: () => Promise.resolve() });
+  const sessions = createSessionService({
+    ...dependencies,
+    isPriced: () => true,
+    releaseSandbox: () => Promise.resolve(),
+  });
   const { app } = createApp({
     sessions,
     agents: createAgentRepository(database),
     environments: createEnvironmentRepository(database),
+    deployments: createDeploymentService(dependencies),
+    deploymentRuns: createDeploymentRuns(database),
     authenticate: (apiKey) => authenticate(database, apiKey),
     once: createRequestOnce(database),
     notices,
