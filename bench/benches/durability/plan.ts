@@ -48,7 +48,6 @@ function planRound(name: string, journal: string, random: Random): PlannedRound 
       toolCalls: planned.map((call) => ({ name: call.name, input: { ...call.input } })),
       delayMs: random.between(30, 300),
       chunkDelayMs: 5,
-      ...(random.chance(0.05) ? { fault: { kind: random.pick(["overloaded", "disconnect"] as const) } } : {}),
     };
   });
   const end = `The end of ${name}.`;
