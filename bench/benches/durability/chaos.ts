@@ -29,6 +29,11 @@ const longestDelay: Readonly<Record<CrashEffect, number>> = {
   "run-tool-safe": 4,
   "run-tool-bash": 2_500,
   "run-tool-never": 60,
+  compact: 60,
+  "start-thread": 4,
+  "rest-thread": 4,
+  "start-wait": 4,
+  "end-wait": 4,
   capture: 12,
   snapshot: 12,
 };

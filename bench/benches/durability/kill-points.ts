@@ -76,11 +76,18 @@ type Pass = <Result>(effect: CrashEffect, work: () => Promise<Result>) => Promis
 function wrapEffects(effects: Effects, pass: Pass, toolEffect: (toolName: string) => CrashEffect): Effects {
   return {
     ...effects,
-    append(request) {
-      const effect = (request.audit ?? []).length > 0 ? "decide-calls" : "append";
-      return pass(effect, () => effects.append(request));
-    },
-    callModel: (request, options) => pass("call-model", () => effects.callModel(request, options)),
+    append: (request) => pass(appendEffect(request), () => effects.append(request)),
+    callModel: (request, options) =>
+      pass(options.shown ? "call-model" : "compact", () => effects.callModel(request, options)),
     runTool: (call, options) => pass(toolEffect(call.toolName), () => effects.runTool(call, options)),
   };
+}
+
+/** What an append is for; a plain one is any other. */
+function appendEffect(request: Parameters<Effects["append"]>[0]): CrashEffect {
+  if ((request.threads ?? []).length > 0) return "start-thread";
+  if (request.parent !== undefined) return "rest-thread";
+  if (request.events.some((event) => event.type === "x.wait_started")) return "start-wait";
+  if ((request.endedWaits ?? []).length > 0) return "end-wait";
+  return (request.audit ?? []).length > 0 ? "decide-calls" : "append";
 }

@@ -13,6 +13,7 @@ const counting: PlannedCall = {
   expected: { text: "counted t1", whole: true, isError: false },
   needsWorkspace: false,
   captured: null,
+  delegated: null,
 };
 const bash: PlannedCall = {
   name: "bash",
@@ -20,6 +21,7 @@ const bash: PlannedCall = {
   expected: { text: "t2\n[exit 3]", whole: true, isError: true },
   needsWorkspace: false,
   captured: "t2",
+  delegated: null,
 };
 
 type Part = Partial<LoggedEvent> & { readonly type: string };
@@ -67,7 +69,7 @@ const parts: readonly Part[] = [
 interface Changes {
   readonly parts?: readonly Part[];
   readonly log?: readonly LoggedEvent[];
-  readonly received?: (all: SessionEvidence["received"]) => SessionEvidence["received"];
+  readonly received?: (all: NonNullable<SessionEvidence["received"]>) => SessionEvidence["received"];
   readonly outside?: readonly string[];
   readonly captured?: readonly string[];
   readonly acknowledged?: readonly string[];
