@@ -38,7 +38,7 @@ const longestDelay: Readonly<Record<CrashEffect, number>> = {
   snapshot: 12,
 };
 /** Without a result after this many milliseconds for each kill, something is wrong, and the figures say what. */
-const patiencePerKillMs = 6_000;
+const patiencePerKillMs = 4_000;
 const backToWorkMs = 15_000;
 
 export async function runChaos(options: ChaosOptions): Promise<void> {
@@ -54,7 +54,7 @@ export async function runChaos(options: ChaosOptions): Promise<void> {
     stopped >= stops &&
     (kills < rows.length || [...countRows(rows, blows).values()].every((count) => count > 0));
   while (!isDone() && Date.now() < deadline) {
-    await sleep(random.between(400, 1_800));
+    await sleep(random.between(500, 2_200));
     const targets = pool.workers().filter((worker) => worker.state === "running" && !spared.has(worker.pid));
     const chance = random.next();
     if (chance < 0.07) strikePostmaster(options);

@@ -53,7 +53,8 @@ export async function converse(plan: SessionPlan, options: ConversationOptions):
   const play = async (): Promise<string | null> => {
     for (const [index, round] of plan.rounds.entries()) {
       const marker = `Round ${index} of ${plan.name}.`;
-      await say([marker, "```script", JSON.stringify(round.steps), "```"].join("\n"), marker);
+      const script = JSON.stringify({ steps: round.steps, compaction: { delayMs: 60 } });
+      await say([marker, "```script", script, "```"].join("\n"), marker);
       if (random.chance(0.3)) {
         const aside = `An aside in round ${index} of ${plan.name}.`;
         await follower.until(({ type, seq }) => type === "agent.tool_use" && seq > random.between(5, 40), deadline);
