@@ -34,6 +34,13 @@ async function run(context: BenchContext): Promise<Row[]> {
   const blows: Blow[] = [];
   let pool: Awaited<ReturnType<typeof startPool>> | undefined;
   const world = await startWorld(context.directory, () => pool?.killAll());
+  const leave = async () => {
+    await pool?.close();
+    await world.stop();
+  };
+  // What was started outlives this process, and nobody else would end it.
+  const onSignal = () => void leave().finally(() => process.exit(1));
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, onSignal);
   try {
     const environment: Record<string, string> = {};
     const broken = process.env[brokenVariable];
@@ -69,8 +76,8 @@ async function run(context: BenchContext): Promise<Row[]> {
   } finally {
     const log = readLog(join(world.home, "workers.log"));
     if (option("log") > 0) progress(log.slice(-option("log")).join("\n"));
-    await pool?.close();
-    await world.stop();
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.off(signal, onSignal);
+    await leave();
   }
 }
 

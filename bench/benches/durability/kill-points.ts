@@ -5,6 +5,7 @@ import type { CrashEffect, CrashMoment } from "@exoloop/server/loop/crash-table"
 import type { Effects } from "@exoloop/server/loop/effects";
 import type { ServerOverrides } from "@exoloop/server/main";
 import type { Tool } from "@exoloop/server/tools/tool";
+import { breakEffects } from "./broken.ts";
 import { type ArmedPoint, type ClaimEntry, claimsFile, type DeathEntry, deathsFile } from "./worker-messages.ts";
 
 export interface KillPoints {
@@ -53,11 +54,12 @@ export function createKillPoints(directory: string, tools: readonly Tool[], onCl
       armed = { ...point, left: point.passage };
     },
     overrides: {
-      wrapEffects(effects, { sessionId, epoch }) {
+      wrapEffects(effects, claim) {
+        const { sessionId, epoch } = claim;
         const entry: ClaimEntry = { pid: process.pid, sessionId, epoch, at: Date.now() };
         writeSync(claims, `${JSON.stringify(entry)}\n`);
         onClaim();
-        return wrapEffects(effects, pass, toolEffect);
+        return wrapEffects(breakEffects(effects, claim), pass, toolEffect);
       },
       wrapProjection: (projection) => ({
         before: (workspace) => projection.before(workspace),
