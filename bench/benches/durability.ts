@@ -16,7 +16,7 @@ import type { Evidence, LoggedEvent } from "./durability/evidence.ts";
 import { type InterruptSamples, measureInterrupts } from "./durability/interrupt.ts";
 import { type Blow, countRows, killsOf } from "./durability/journal.ts";
 import { judge } from "./durability/oracle.ts";
-import { planSession } from "./durability/plan.ts";
+import { helperName, planSession } from "./durability/plan.ts";
 import { startPool } from "./durability/pool.ts";
 import { createRandom } from "./durability/random.ts";
 import { measureRecovery } from "./durability/recovery.ts";
@@ -34,6 +34,13 @@ async function run(context: BenchContext): Promise<Row[]> {
   const blows: Blow[] = [];
   let pool: Awaited<ReturnType<typeof startPool>> | undefined;
   const world = await startWorld(context.directory, () => pool?.killAll());
+  const leave = async () => {
+    await pool?.close();
+    await world.stop();
+  };
+  // What was started outlives this process, and nobody else would end it.
+  const onSignal = () => void leave().finally(() => process.exit(1));
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, onSignal);
   try {
     const environment: Record<string, string> = {};
     const broken = process.env[brokenVariable];
@@ -52,12 +59,13 @@ async function run(context: BenchContext): Promise<Row[]> {
     );
     const api = createApi(pool, createRandom(seed + 1));
     const place = await createPlace(api);
+    const url = () => world.databaseUrl();
     const kills = option("kills");
     const stops = Math.ceil(kills / 5);
     const startedAt = Date.now();
     const random = createRandom(seed + 2);
     const chaos = runChaos({ world, pool, random, rows: crashTable, kills, stops, blows, progress });
-    const conversations = await keepTalking(api, place, { seed, lanes: option("sessions"), until: chaos });
+    const conversations = await keepTalking(api, place, { url, seed, lanes: option("sessions"), until: chaos });
     progress(`${Math.round((Date.now() - startedAt) / 1000)} s of kills and recovery`);
     const evidence = await withDatabase(world.databaseUrl(), (database) =>
       collectEvidence(database, world.shared, conversations, blows),
@@ -68,28 +76,50 @@ async function run(context: BenchContext): Promise<Row[]> {
   } finally {
     const log = readLog(join(world.home, "workers.log"));
     if (option("log") > 0) progress(log.slice(-option("log")).join("\n"));
-    await pool?.close();
-    await world.stop();
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.off(signal, onSignal);
+    await leave();
   }
 }
 
 interface Place {
   readonly agentId: string;
+  /** Who is given work. */
+  readonly helperId: string;
   readonly environmentId: string;
 }
 
 async function createPlace(api: Api): Promise<Place> {
   const tools = [{ type: "agent_toolset_20260401" }];
+  const helper = (await api.post("/v1/agents", { name: helperName, model: "scripted", tools })) as { id: string };
   const agent = (await api.post("/v1/agents", { name: "durable", model: "scripted", tools })) as { id: string };
   const environment = (await api.post("/v1/environments", { name: "durability" })) as { id: string };
-  return { agentId: agent.id, environmentId: environment.id };
+  return { agentId: agent.id, helperId: helper.id, environmentId: environment.id };
+}
+
+/** Puts the helper on the session's roster. */
+async function addHelper(url: string, { helperId }: Place, sessionId: string): Promise<void> {
+  const multiagent = { type: "coordinator", agents: [{ type: "agent", id: helperId, version: 1 }] };
+  await withDatabase(url, async (database) => {
+    const { agent } = await database
+      .selectFrom("sessions")
+      .select("agent")
+      .where("id", "=", sessionId)
+      .executeTakeFirstOrThrow();
+    const extended = JSON.stringify({ ...(agent as Record<string, unknown>), multiagent });
+    await database.updateTable("sessions").set({ agent: extended }).where("id", "=", sessionId).execute();
+  });
 }
 
 /** As many sessions at a time as there are lanes, one after the other, until `until` ends. */
 async function keepTalking(
   api: Api,
   place: Place,
-  options: { readonly seed: number; readonly lanes: number; readonly until: Promise<void> },
+  options: {
+    readonly url: () => string;
+    readonly seed: number;
+    readonly lanes: number;
+    readonly until: Promise<void>;
+  },
 ): Promise<readonly Conversation[]> {
   const conversations: Conversation[] = [];
   const deadline = new AbortController();
@@ -104,11 +134,24 @@ async function keepTalking(
       number += 1;
       const random = createRandom(options.seed + 1_000 * number);
       const plan = planSession(`s${number}`, random);
-      conversations.push(await converse(plan, { api, ...place, random, deadline: deadline.signal }));
+      const prepare = (sessionId: string) => persistently(() => addHelper(options.url(), place, sessionId));
+      conversations.push(await converse(plan, { api, ...place, random, prepare, deadline: deadline.signal }));
     }
   };
   await Promise.all([chaos, ...Array.from({ length: options.lanes }, lane)]);
   return conversations;
+}
+
+/** The database is away for seconds at a time. */
+async function persistently(work: () => Promise<void>): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      if (attempt >= 100) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+  }
 }
 
 function report(

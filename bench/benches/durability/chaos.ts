@@ -29,11 +29,16 @@ const longestDelay: Readonly<Record<CrashEffect, number>> = {
   "run-tool-safe": 4,
   "run-tool-bash": 2_500,
   "run-tool-never": 60,
+  compact: 60,
+  "start-thread": 4,
+  "rest-thread": 4,
+  "start-wait": 4,
+  "end-wait": 4,
   capture: 12,
   snapshot: 12,
 };
 /** Without a result after this many milliseconds for each kill, something is wrong, and the figures say what. */
-const patiencePerKillMs = 6_000;
+const patiencePerKillMs = 4_000;
 const backToWorkMs = 15_000;
 
 export async function runChaos(options: ChaosOptions): Promise<void> {
@@ -49,7 +54,7 @@ export async function runChaos(options: ChaosOptions): Promise<void> {
     stopped >= stops &&
     (kills < rows.length || [...countRows(rows, blows).values()].every((count) => count > 0));
   while (!isDone() && Date.now() < deadline) {
-    await sleep(random.between(400, 1_800));
+    await sleep(random.between(500, 2_200));
     const targets = pool.workers().filter((worker) => worker.state === "running" && !spared.has(worker.pid));
     const chance = random.next();
     if (chance < 0.07) strikePostmaster(options);

@@ -4,6 +4,7 @@ import { type Database, openDatabase } from "@exoloop/server/db/database";
 import type { Conversation } from "./conversation.ts";
 import type { Evidence, LoggedEvent, SessionEvidence } from "./evidence.ts";
 import type { Blow } from "./journal.ts";
+import type { PlannedCall } from "./plan.ts";
 import { readLines } from "./pool.ts";
 import { type ClaimEntry, claimsFile, type OutsideEntry, outsideFile } from "./worker-messages.ts";
 
@@ -28,17 +29,10 @@ export async function collectEvidence(
   const sessions: SessionEvidence[] = [];
   for (const { sessionId, plan, received, acknowledged, stuck } of conversations) {
     const planned = plan.rounds.flatMap((round) => round.calls);
-    const notes = planned.filter((call) => call.name === "write").map((call) => String(call.input["file_path"]));
-    sessions.push({
-      sessionId,
-      log: await readSessionLog(database, sessionId),
-      received,
-      acknowledged,
-      planned,
-      captured: await readStoredLines(database, plan.journal),
-      versions: await countVersions(database, notes),
-      stuck,
-    });
+    const captured = await readStoredLines(database, plan.journal);
+    const own = { log: await readSessionLog(database, sessionId), versions: await countVersions(database, planned) };
+    sessions.push({ sessionId, ...own, received, acknowledged, planned, captured, stuck });
+    sessions.push(...(await collectThreads(database, sessionId, planned, stuck)));
   }
   return {
     sessions,
@@ -46,6 +40,42 @@ export async function collectEvidence(
     claims: readLines<ClaimEntry>(join(shared, claimsFile)),
     blows,
   };
+}
+
+/** A thread is known by its task. One that nobody planned has no planned calls, and all that it did is wrong. */
+async function collectThreads(
+  database: Database,
+  parentId: string,
+  planned: readonly PlannedCall[],
+  stuck: string | null,
+): Promise<readonly SessionEvidence[]> {
+  const threads = await database
+    .selectFrom("sessions")
+    .select("id")
+    .where("parent_session_id", "=", parentId)
+    .orderBy("id")
+    .execute();
+  const evidence: SessionEvidence[] = [];
+  for (const { id: sessionId } of threads) {
+    const log = await readSessionLog(database, sessionId);
+    const task = JSON.stringify(log.find((event) => event.type === "user.message")?.data ?? {});
+    const work = planned.find(
+      ({ delegated }) => delegated !== null && task.includes(JSON.stringify(delegated.end).slice(1, -1)),
+    );
+    const calls = work?.delegated?.calls ?? [];
+    const versions = await countVersions(database, calls);
+    const bare = { received: null, acknowledged: [], captured: [] };
+    // What a stuck session has not begun is no fault of its threads.
+    evidence.push({
+      sessionId,
+      log,
+      versions,
+      planned: calls,
+      stuck: stuck === null ? null : "its session is stuck",
+      ...bare,
+    });
+  }
+  return evidence;
 }
 
 async function readSessionLog(database: Database, sessionId: string): Promise<readonly LoggedEvent[]> {
@@ -68,7 +98,12 @@ async function readStoredLines(database: Database, path: string): Promise<readon
   return rows.flatMap(({ body }) => body.split("\n").filter((line) => line !== ""));
 }
 
-async function countVersions(database: Database, paths: readonly string[]): Promise<ReadonlyMap<string, number>> {
+/** Of the stored files that these calls write. */
+async function countVersions(
+  database: Database,
+  planned: readonly PlannedCall[],
+): Promise<ReadonlyMap<string, number>> {
+  const paths = planned.filter((call) => call.name === "write").map((call) => String(call.input["file_path"]));
   if (paths.length === 0) return new Map();
   const rows = await database
     .selectFrom("file_versions")

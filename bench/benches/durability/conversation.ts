@@ -27,6 +27,8 @@ export interface ConversationOptions {
   readonly agentId: string;
   readonly environmentId: string;
   readonly random: Random;
+  /** Called with the session's id before anything is said. */
+  readonly prepare: (sessionId: string) => Promise<void>;
   /** Aborts when sessions should long have ended. */
   readonly deadline: AbortSignal;
 }
@@ -38,6 +40,7 @@ export async function converse(plan: SessionPlan, options: ConversationOptions):
     findSession(api, title),
   )) as { readonly id: string };
   const sessionId = created.id;
+  await options.prepare(sessionId);
   const follower = follow(api, sessionId, random);
   const acknowledged: Acknowledged[] = [];
   const say = async (text: string, marker: string) => {
@@ -50,7 +53,8 @@ export async function converse(plan: SessionPlan, options: ConversationOptions):
   const play = async (): Promise<string | null> => {
     for (const [index, round] of plan.rounds.entries()) {
       const marker = `Round ${index} of ${plan.name}.`;
-      await say([marker, "```script", JSON.stringify(round.steps), "```"].join("\n"), marker);
+      const script = JSON.stringify({ steps: round.steps, compaction: { delayMs: 60 } });
+      await say([marker, "```script", script, "```"].join("\n"), marker);
       if (random.chance(0.3)) {
         const aside = `An aside in round ${index} of ${plan.name}.`;
         await follower.until(({ type, seq }) => type === "agent.tool_use" && seq > random.between(5, 40), deadline);

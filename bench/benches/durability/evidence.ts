@@ -20,8 +20,8 @@ export interface SessionEvidence {
   readonly sessionId: string;
   /** Ordered by number. */
   readonly log: readonly LoggedEvent[];
-  /** In the order in which the live client got them. */
-  readonly received: readonly { readonly seq: number; readonly id: string }[];
+  /** In the order in which the live client got them; null for a thread, which had none. */
+  readonly received: readonly { readonly seq: number; readonly id: string }[] | null;
   readonly acknowledged: readonly { readonly eventId: string; readonly marker: string }[];
   readonly planned: readonly PlannedCall[];
   /** Lines of the stored file that its commands append to. */

@@ -67,7 +67,9 @@ export function follow(api: Api, sessionId: string, random: Random): Follower {
     }
   };
   const running = (async () => {
-    for (; !closed.signal.aborted; await sleep(50)) await connect();
+    // Whoever comes back after the end is told of it again.
+    const isOver = () => received.at(-1)?.type === "session.status_terminated";
+    for (; !closed.signal.aborted && !isOver(); await sleep(50)) await connect();
   })();
   return {
     received,

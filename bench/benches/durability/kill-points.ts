@@ -5,6 +5,7 @@ import type { CrashEffect, CrashMoment } from "@exoloop/server/loop/crash-table"
 import type { Effects } from "@exoloop/server/loop/effects";
 import type { ServerOverrides } from "@exoloop/server/main";
 import type { Tool } from "@exoloop/server/tools/tool";
+import { breakEffects } from "./broken.ts";
 import { type ArmedPoint, type ClaimEntry, claimsFile, type DeathEntry, deathsFile } from "./worker-messages.ts";
 
 export interface KillPoints {
@@ -53,11 +54,12 @@ export function createKillPoints(directory: string, tools: readonly Tool[], onCl
       armed = { ...point, left: point.passage };
     },
     overrides: {
-      wrapEffects(effects, { sessionId, epoch }) {
+      wrapEffects(effects, claim) {
+        const { sessionId, epoch } = claim;
         const entry: ClaimEntry = { pid: process.pid, sessionId, epoch, at: Date.now() };
         writeSync(claims, `${JSON.stringify(entry)}\n`);
         onClaim();
-        return wrapEffects(effects, pass, toolEffect);
+        return wrapEffects(breakEffects(effects, claim), pass, toolEffect);
       },
       wrapProjection: (projection) => ({
         before: (workspace) => projection.before(workspace),
@@ -76,11 +78,18 @@ type Pass = <Result>(effect: CrashEffect, work: () => Promise<Result>) => Promis
 function wrapEffects(effects: Effects, pass: Pass, toolEffect: (toolName: string) => CrashEffect): Effects {
   return {
     ...effects,
-    append(request) {
-      const effect = (request.audit ?? []).length > 0 ? "decide-calls" : "append";
-      return pass(effect, () => effects.append(request));
-    },
-    callModel: (request, options) => pass("call-model", () => effects.callModel(request, options)),
+    append: (request) => pass(appendEffect(request), () => effects.append(request)),
+    callModel: (request, options) =>
+      pass(options.shown ? "call-model" : "compact", () => effects.callModel(request, options)),
     runTool: (call, options) => pass(toolEffect(call.toolName), () => effects.runTool(call, options)),
   };
+}
+
+/** What an append is for; a plain one is any other. */
+function appendEffect(request: Parameters<Effects["append"]>[0]): CrashEffect {
+  if ((request.threads ?? []).length > 0) return "start-thread";
+  if (request.parent !== undefined) return "rest-thread";
+  if (request.events.some((event) => event.type === "x.wait_started")) return "start-wait";
+  if ((request.endedWaits ?? []).length > 0) return "end-wait";
+  return (request.audit ?? []).length > 0 ? "decide-calls" : "append";
 }

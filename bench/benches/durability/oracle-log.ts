@@ -39,6 +39,7 @@ function judgeAcknowledged({ sessionId, log, acknowledged }: SessionEvidence): r
 }
 
 function judgeStream({ sessionId, log, received, stuck }: SessionEvidence): readonly Finding[] {
+  if (received === null) return [];
   const findings: Finding[] = [];
   const durable = new Map(log.filter((event) => event.data !== null).map((event) => [event.seq, event.id]));
   let last = 0;
@@ -55,8 +56,10 @@ function judgeStream({ sessionId, log, received, stuck }: SessionEvidence): read
   return findings;
 }
 
-function judgeEnd({ sessionId, log, stuck }: SessionEvidence): readonly Finding[] {
-  if (stuck !== null) return [{ kind: "stuck", sessionId, text: stuck }];
-  if (log.at(-1)?.type === "session.status_terminated") return [];
+function judgeEnd({ sessionId, log, received, stuck }: SessionEvidence): readonly Finding[] {
+  // Of a thread's session it is told.
+  if (stuck !== null) return received === null ? [] : [{ kind: "stuck", sessionId, text: stuck }];
+  const last = log.at(-1)?.type;
+  if (last === "session.status_terminated" || (received === null && last === "session.status_idle")) return [];
   return [{ kind: "stuck", sessionId, text: `its log ends with ${log.at(-1)?.type ?? "nothing"}` }];
 }

@@ -13,6 +13,8 @@ export interface PlannedCall {
   readonly needsWorkspace: boolean;
   /** A line that the command leaves in a stored file, by way of capture; null for other calls. */
   readonly captured: string | null;
+  /** What the agent that is given work by this call is to do; null for other calls. */
+  readonly delegated: PlannedRound | null;
 }
 
 interface PlannedRound {
@@ -21,6 +23,9 @@ interface PlannedRound {
   readonly steps: readonly Step[];
   readonly calls: readonly PlannedCall[];
 }
+
+/** The agent that is given work. */
+export const helperName = "helper";
 
 export interface SessionPlan {
   readonly name: string;
@@ -32,41 +37,66 @@ export interface SessionPlan {
 export function planSession(name: string, random: Random): SessionPlan {
   const journal = `/memory/org/journal-${name}.md`;
   const rounds = Array.from({ length: random.between(2, 3) }, (_, index) =>
-    planRound(`${name}-${index}`, journal, random),
+    planRound(`${name}-${index}`, { journal, random, length: random.between(5, 8), delegates: true }),
   );
   return { name, journal, rounds };
 }
 
-function planRound(name: string, journal: string, random: Random): PlannedRound {
+interface Course {
+  /** Null: commands capture nothing. */
+  readonly journal: string | null;
+  readonly random: Random;
+  /** Steps. */
+  readonly length: number;
+  /** Whether other agents are given work. */
+  readonly delegates: boolean;
+}
+
+function planRound(name: string, course: Course): PlannedRound {
+  const { random } = course;
   const calls: PlannedCall[] = [];
-  const steps = Array.from({ length: random.between(5, 8) }, (_, index): Step => {
+  const steps = Array.from({ length: course.length }, (_, index): Step => {
     const token = `${name}-${index}`;
-    const planned = planCalls(token, calls, journal, random);
+    const planned = planCalls(token, calls, course);
     calls.push(...planned);
     return {
       text: `step ${token} `.repeat(random.between(1, 8)),
       toolCalls: planned.map((call) => ({ name: call.name, input: { ...call.input } })),
       delayMs: random.between(30, 300),
       chunkDelayMs: 5,
-      ...(random.chance(0.05) ? { fault: { kind: random.pick(["overloaded", "disconnect"] as const) } } : {}),
+      // The model takes no more until the conversation has been summed up.
+      ...(index > 1 && random.chance(0.08) ? { fault: { kind: "context_overflow" as const } } : {}),
     };
   });
   const end = `The end of ${name}.`;
   return { end, steps: [...steps, { text: end, delayMs: random.between(10, 100) }], calls };
 }
 
-function planCalls(
-  token: string,
-  earlier: readonly PlannedCall[],
-  journal: string,
-  random: Random,
-): readonly PlannedCall[] {
+function planCalls(token: string, earlier: readonly PlannedCall[], course: Course): readonly PlannedCall[] {
+  const { random, journal, delegates } = course;
   const kind = random.next();
-  if (kind < 0.3) return [count(token, random)];
-  if (kind < 0.6) return [command(token, journal, random)];
-  if (kind < 0.8) return [write(token, random.chance(0.5) ? "/memory/org" : "/workspace")];
-  if (kind < 0.85) return [count(`${token}-a`, random), count(`${token}-b`, random)];
+  if (kind < 0.25) return [count(token, random)];
+  if (kind < 0.52) return [command(token, journal, random)];
+  if (kind < 0.68) return [write(token, random.chance(0.5) ? "/memory/org" : "/workspace")];
+  if (kind < 0.74) return [count(`${token}-a`, random), count(`${token}-b`, random)];
+  if (kind < 0.82) return [waitFor(random)];
+  if (kind < 0.9 && delegates) return delegate(token, random);
   return readings(token, earlier, random);
+}
+
+/** A little while, distinct from every other. */
+function waitFor(random: Random): PlannedCall {
+  return planned("wait_for", { seconds: random.between(100_000, 2_000_000) / 1_000_000 }, "is over");
+}
+
+/** One agent, or two beside each other, each with steps of its own. */
+function delegate(token: string, random: Random): readonly PlannedCall[] {
+  return ["x", "y"].slice(0, random.between(1, 2)).map((letter) => {
+    const name = `${token}-${letter}`;
+    const work = planRound(name, { journal: null, random, length: random.between(1, 3), delegates: false });
+    const task = [`Work ${name}.`, "```script", JSON.stringify(work.steps), "```"].join("\n");
+    return planned("delegate", { agent: helperName, task }, work.end, { delegated: work });
+  });
 }
 
 function planned(
@@ -75,8 +105,8 @@ function planned(
   text: string,
   more: Partial<PlannedCall> & { readonly whole?: boolean; readonly isError?: boolean } = {},
 ): PlannedCall {
-  const { whole = false, isError = false, needsWorkspace = false, captured = null } = more;
-  return { name, input, expected: { text, whole, isError }, needsWorkspace, captured };
+  const { whole = false, isError = false, needsWorkspace = false, captured = null, delegated = null } = more;
+  return { name, input, expected: { text, whole, isError }, needsWorkspace, captured, delegated };
 }
 
 function count(token: string, random: Random): PlannedCall {
@@ -85,8 +115,8 @@ function count(token: string, random: Random): PlannedCall {
 }
 
 /** Quick, or seconds long; some leave a line in a stored file, some change the workspace, some fail. */
-function command(token: string, journal: string, random: Random): PlannedCall {
-  const captured = random.chance(0.5) ? token : null;
+function command(token: string, journal: string | null, random: Random): PlannedCall {
+  const captured = journal !== null && random.chance(0.5) ? token : null;
   const code = random.chance(0.25) ? random.between(1, 9) : 0;
   const seconds = random.chance(0.4) ? random.between(5, 40) / 10 : 0;
   const parts = [

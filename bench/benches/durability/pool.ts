@@ -3,6 +3,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { workerTimeoutMs } from "./settings.ts";
 import type { World } from "./world.ts";
 import {
   type ArmedPoint,
@@ -124,6 +125,7 @@ function forkWorker({ world, environment }: PoolOptions, port: number): ChildPro
       EXOLOOP_HOME: world.home,
       EXOLOOP_PORT: String(port),
       EXOLOOP_LOG_LEVEL: "warn",
+      EXOLOOP_WORKER_TIMEOUT_SECONDS: String(workerTimeoutMs / 1_000),
       [directoryVariable]: world.shared,
       ...environment,
     },

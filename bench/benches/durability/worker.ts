@@ -7,15 +7,13 @@ import { readConfig } from "@exoloop/server/config";
 import { startServer } from "@exoloop/server/main";
 import { createLogger } from "@exoloop/server/telemetry/logger";
 import { builtInTools } from "@exoloop/server/tools/built-in";
-import type { ReplayRule } from "@exoloop/server/tools/tool";
+import { countingRule } from "./broken.ts";
 import { createCountingTool } from "./counting-tool.ts";
 import { createKillPoints } from "./kill-points.ts";
-import { brokenVariable } from "./settings.ts";
 import { type BenchMessage, directoryVariable, type WorkerMessage } from "./worker-messages.ts";
 
 const directory = process.env[directoryVariable] ?? "";
-const rule: ReplayRule = process.env[brokenVariable] === "replay" ? "safe" : "never";
-const countingTool = createCountingTool(directory, rule);
+const countingTool = createCountingTool(directory, countingRule);
 const send = (message: WorkerMessage): void => void process.send?.(message);
 const points = createKillPoints(directory, [...builtInTools, countingTool], () => send({ type: "claimed" }));
 

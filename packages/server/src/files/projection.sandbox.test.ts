@@ -61,9 +61,7 @@ const importReview = () =>
 
 describe("before a command", () => {
   it("directories are there, also where nothing is stored", async () => {
-    expect((await run("ls -d /skills /memory/org; echo x > $MEMORY/org/note.md")).output).toBe(
-      "/memory/org\n/skills\n",
-    );
+    expect((await run("ls -d /memory/org; echo x > $MEMORY/org/note.md")).output).toBe("/memory/org\n");
     expect(await stored("/memory/org/note.md")).toBe("x\n");
   });
   it("files are there, also many, and later changes follow", async () => {

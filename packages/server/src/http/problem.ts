@@ -1,6 +1,7 @@
 /** Every error path ends here: one form, one `request-id`, and never a stack, a host path or a secret. @module */
 import type { ErrorAnswer } from "@exoloop/protocol/errors";
 import type { z } from "zod";
+import { isDatabaseAway } from "../db/database-away.ts";
 import { Problem } from "../errors.ts";
 import type { Logger } from "../telemetry/logger.ts";
 
@@ -28,16 +29,6 @@ export function answerError(error: unknown, requestId: string, log: Logger): Res
     ),
     requestId,
   );
-}
-
-/**
- * Whether the database refused, broke or shut down a connection: class 08 and 57P01 to 57P03 of its error codes
- * (https://www.postgresql.org/docs/current/errcodes-appendix.html), and the system's own.
- */
-function isDatabaseAway(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  if ("code" in error && /^(08...|57P0[123]|ECONNREFUSED|ECONNRESET|EPIPE)$/.test(String(error.code))) return true;
-  return error.message === "Connection terminated unexpectedly";
 }
 
 function answerProblem(problem: Problem, requestId: string): Response {

@@ -11,6 +11,11 @@ export type CrashEffect =
   | "run-tool-safe"
   | "run-tool-bash"
   | "run-tool-never"
+  | "compact"
+  | "start-thread"
+  | "rest-thread"
+  | "start-wait"
+  | "end-wait"
   | "capture"
   | "snapshot";
 
@@ -58,6 +63,31 @@ const consequences: Readonly<Record<CrashEffect, Consequences>> = {
     before: "tells the model that the outcome is unknown",
     during: "tells the model that the outcome is unknown",
     after: "tells the model that the outcome is unknown",
+  },
+  compact: {
+    before: "counts a failed attempt and asks for the summary again",
+    during: "counts a failed attempt and asks for the summary again",
+    after: "counts a failed attempt and asks for the summary again: the transcript is whole until it is stored",
+  },
+  "start-thread": {
+    before: "starts the thread",
+    during: "finds thread, its first message and the record of it together, or none of them and starts the thread",
+    after: "finds the thread at work and waits for it",
+  },
+  "rest-thread": {
+    before: "lets the thread rest and gives its answer to the session that waits for it",
+    during: "finds rest and answer in both logs, or in neither and writes them",
+    after: "finds the answer given, once",
+  },
+  "start-wait": {
+    before: "starts the wait, which then ends later by the time that was lost",
+    during: "finds the wait and its alarm together, or neither and starts it",
+    after: "finds the wait, whose alarm is stored",
+  },
+  "end-wait": {
+    before: "finds that the wait is over, and ends it",
+    during: "finds the wait ended, or ends it",
+    after: "finds the wait ended",
   },
   capture: {
     before: "joins the ended command and captures",

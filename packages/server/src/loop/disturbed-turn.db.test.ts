@@ -1,6 +1,6 @@
 /** Turns that are retried, interrupted, or whose session ends. */
 import { sql } from "kysely";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { publicEvent } from "../sessions/event.ts";
 import { appendUnderLock, readLog } from "../sessions/log.ts";
 import { insertTestSession } from "../sessions/testing-database.ts";
@@ -56,6 +56,16 @@ describe("a disturbed turn", () => {
     await turns.send(session, script([{ text: "Here again." }]));
     const events = await turns.eventually(session, idleTimes(2));
     expect(JSON.stringify(events.findLast((event) => event.type === "agent.message")?.data)).toContain("Here again.");
+  });
+
+  it("takes a call up again whose database went away, and tells the model nothing of it", async () => {
+    const session = await insertTestSession(turns.test.database);
+    const away = Object.assign(new Error("terminating connection"), { code: "57P01" });
+    vi.spyOn(turns.dependencies.tools, "run").mockRejectedValueOnce(away);
+    await turns.send(session, script([{ toolCalls: [{ name: "bash", input: {} }] }, { text: "Done." }]));
+    const events = await turns.eventually(session, idleTimes(1));
+    const results = events.filter((event) => event.type === "agent.tool_result");
+    expect(results.map((event) => event.data?.["content"])).toEqual([[{ type: "text", text: "bash resumed" }]]);
   });
 
   it("stops what runs when its session ends", async () => {

@@ -1,5 +1,6 @@
 /** One tool call, run or resumed. @module */
 import { SandboxUnavailableError } from "@exoloop/sandbox/errors";
+import { isDatabaseAway } from "../db/database-away.ts";
 import type { Claim } from "../sessions/log.ts";
 import type { OpenCall } from "../sessions/state.ts";
 import type { Logger } from "../telemetry/logger.ts";
@@ -17,7 +18,10 @@ export interface RunToolDependencies {
   readonly toolContext: (claim: Claim, call: OpenCall, options: RunOptions) => ToolContext;
 }
 
-/** Never rejects: what went wrong is a result. */
+/**
+ * What went wrong is a result. Rejects only while the database is away, when no result could be stored: the turn is
+ * handed out again, and the call is resumed as its tool's replay rule says.
+ */
 export async function runTool(
   dependencies: RunToolDependencies,
   claim: Claim,
@@ -38,7 +42,8 @@ export async function runTool(
     return await dependencies.tools.run(tool, call.input, dependencies.toolContext(claim, call, options));
   } catch (error) {
     if (error instanceof SandboxUnavailableError) return failure(`${error.message} ${error.remedy}`);
-    // A fault of ours is told as such: rejecting would make the engine hand the same turn out again and again.
+    if (isDatabaseAway(error)) throw error;
+    // Any other fault of ours is told as such: rejecting would make the engine hand the same turn out again and again.
     dependencies.log.error({ session: claim.sessionId, tool: call.toolName, error }, "tool failed");
     return failure(`${call.toolName} failed because of a fault of the server; its outcome is unknown.`);
   }
