@@ -37,7 +37,7 @@ testRefusals([
   ],
   ["resources", create({ resources: [{ type: "file", file_id: "file_1" }] }), 400, "unsupported", /^resources: /],
   ["vaults", create({ vault_ids: ["vlt_1"] }), 400, "unsupported", /^vault_ids: /],
-  ["a budget", create({ budget: { type: "limit" } }), 400, "unsupported", /^budget: /],
+  ["a budget", create({ budget: { type: "limit", max_list_cost: { amount: "100", currency: "USD" } } }), 400, "unsupported", /^budget: /],
   ["seconds", create(cron("0 0 0 * * *")), ...invalid, /^schedule\.expression: it has 6 fields instead of five/],
   ["a shortcut", create(cron("@daily")), ...invalid, /^schedule\.expression: it has 1 fields/],
   ["minute 60", create(cron("60 * * * *")), ...invalid, /^schedule\.expression: minute: 60 is not within 0 to 59/],

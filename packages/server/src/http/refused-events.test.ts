@@ -70,11 +70,11 @@ testRefusals([
     /^vault_ids: /,
   ],
   [
-    "a session with a budget",
+    "a session with a budget without an amount",
     () => post("/v1/sessions", { ...session, budget: { type: "limit", max_list_cost: {} } }),
     400,
-    "unsupported",
-    /^budget: /,
+    "invalid_request",
+    /^budget/,
   ],
   [
     "a session that begins with an interrupt",
