@@ -13,6 +13,7 @@ import type { Engine } from "./engine/engine.ts";
 import { createPgBossEngine } from "./engine/pg-boss-engine.ts";
 import { StartupError } from "./errors.ts";
 import { createStoredFiles, type StoredFiles } from "./files/postgres/stored-files.ts";
+import { createHistoryStore } from "./files/history-store.ts";
 import { storedMounts } from "./files/mounts.ts";
 import { createBaselineCache } from "./files/projection/baseline.ts";
 import { createProjection } from "./files/projection.ts";
@@ -172,7 +173,12 @@ async function openSandboxes(
     workspaces,
     files,
     filesOf: (owner) =>
-      createSessionFiles({ files, ...owner, useWorkspace: (use, options) => workspaces.useFiles(owner, options, use) }),
+      createSessionFiles({
+        files,
+        ...owner,
+        history: createHistoryStore(database, owner.sessionId),
+        useWorkspace: (use, options) => workspaces.useFiles(owner, options, use),
+      }),
     commandsOf: (owner) => {
       const projection = createProjection({ files, baselines, ...owner, mounts: storedMounts });
       const wrapped = wrapProjection?.(projection, owner) ?? projection;

@@ -8,6 +8,9 @@ import { FileError } from "./store.ts";
 /** Where relative paths begin. */
 export const workspaceDirectory = "/workspace";
 
+/** Where what tools have answered in a session can be read, one file for each call. */
+export const historyDirectory = "/history";
+
 /** Bytes: the longest path that Linux accepts. */
 const longestPath = 4_096;
 /** Bytes; the rest are limits of stored paths. */

@@ -1,4 +1,5 @@
 /** The file system that one session sees: its sandbox, with skills and memory from Postgres in their places. @module */
+import { historyDirectory } from "./path.ts";
 import { storedMounts } from "./mounts.ts";
 import type { StoredFiles } from "./postgres/stored-files.ts";
 import { createReservedStore, createRouter } from "./router.ts";
@@ -11,11 +12,14 @@ export interface SessionFilesOptions {
   readonly sessionId: string;
   /** Called for paths of the sandbox only. */
   readonly useWorkspace: UseWorkspace;
+  /** What tools have answered before. */
+  readonly history: FileStore;
 }
 
-export function createSessionFiles({ files, useWorkspace, ...owner }: SessionFilesOptions): FileStore {
+export function createSessionFiles({ files, useWorkspace, history, ...owner }: SessionFilesOptions): FileStore {
   return createRouter([
     { prefix: "/", store: createSandboxStore(useWorkspace), access: "read_write" },
+    { prefix: historyDirectory, store: history, access: "read_only" },
     {
       prefix: "/memory",
       store: createReservedStore("What is to be kept goes under /memory/org."),

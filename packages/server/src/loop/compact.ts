@@ -1,7 +1,7 @@
 /** Compaction as intent, effect and result: a summary takes the place of the transcript's head. @module */
+import { historyDirectory } from "../files/path.ts";
 import { ModelError, type TranscriptMessage } from "../models/model.ts";
 import { type LogEvent, publicEvent } from "../sessions/event.ts";
-import { historyDirectory } from "../sessions/reduce/compaction.ts";
 import type { SessionState } from "../sessions/state.ts";
 import { keptMessages, messageTokens } from "./context-size.ts";
 import type { TurnLimits } from "./decide.ts";
@@ -10,6 +10,10 @@ import { answeredEvent, failedEvents, interruptedEvent, nextAttempt, startEvents
 
 /** Share of the window that the request for a summary may fill. */
 const requestShare = 0.7;
+/** Share of the window, and characters, that stay of what the user said before. */
+const userShare = 0.25;
+const longestUserCharacters = 40_000;
+const charactersPerToken = 4;
 /** Characters to which the results of tools are cut when even the request would be too long. */
 const cutResultCharacters = 400;
 
@@ -54,7 +58,8 @@ export async function compact(
     );
   }
   const end = answeredEvent(startId, attempt, { ...outcome, content: [] }, effects);
-  const record = { summary: `${summary}\n\n${pointer}`, kept };
+  const user_characters = Math.min(longestUserCharacters, Math.floor(window * userShare * charactersPerToken));
+  const record = { summary: `${summary}\n\n${pointer}`, kept, user_characters };
   const compacted = publicEvent("agent.thread_context_compacted", {}, { record });
   return join(intent, await effects.append({ events: [end, compacted] }));
 }

@@ -46,6 +46,7 @@ const workplace = [
   "Your working directory is /workspace. It survives when the sandbox is replaced; nothing else in the sandbox does.",
   "Skills are directories below /skills, each with a SKILL.md that tells how to do a kind of work; they are read-only.",
   "/memory/org holds notes shared by everyone in this organization. Both are ordinary files for every tool, bash included.",
+  "What tools have answered before can be read, searched and listed under /history, with those tools, not in commands.",
   "In commands $WORKSPACE, $SKILLS and $MEMORY name these directories.",
 ].join("\n");
 

@@ -4,6 +4,7 @@
  * it left behind before.
  * @module
  */
+import { jsonbForm } from "../db/jsonb-form.ts";
 import type { LogEvent } from "../sessions/event.ts";
 import type { AppendRequest, Effects } from "./effects.ts";
 
@@ -75,7 +76,13 @@ function createJoint(effects: Effects) {
       held = held === null ? { after: known, request } : { after: held.after, request: join(held, request) };
       known += request.events.length;
       const createdAt = new Date(effects.now());
-      return request.events.map((event, index) => ({ ...event, seq: first + index, createdAt }));
+      return request.events.map(({ data, record, ...event }, index) => ({
+        ...event,
+        data: data && jsonbForm(data),
+        record: record && jsonbForm(record),
+        seq: first + index,
+        createdAt,
+      }));
     },
     async readAfter(seq: number): Promise<readonly LogEvent[]> {
       await flush();

@@ -27,7 +27,9 @@ function countingTool(ran: string[], name: string, replay: ReplayRule, parallel:
         await new Promise<void>((resolve) => context.abortSignal.addEventListener("abort", () => resolve()));
         ran.push(`${name} aborted`);
       }
-      const text = `${name}${context.resumed ? " resumed" : ""}${context.abortSignal.aborted ? " aborted" : ""}`;
+      const characters = input["characters"];
+      const long = typeof characters === "number" ? ` ${"word ".repeat(characters / 5)}` : "";
+      const text = `${name}${long}${context.resumed ? " resumed" : ""}${context.abortSignal.aborted ? " aborted" : ""}`;
       const awake = typeof awakeMs === "number" ? { sandboxAwakeMs: awakeMs } : {};
       return { content: [{ type: "text", text }], isError: false, ...awake };
     },
@@ -66,14 +68,15 @@ function testDependencies(
 
 export type TurnTest = Awaited<ReturnType<typeof startTurnTest>>;
 
-export async function startTurnTest() {
+/** @param replaced Parts in place of the usual ones. */
+export async function startTurnTest(replaced: Partial<Pick<DriverDependencies, "models" | "catalog">> = {}) {
   const test = await createTestDatabase();
   const { database } = test;
   /** Names of the tools that ran, in order. */
   const ran: string[] = [];
   const engine = createPgBossEngine({ connectionString: test.url, database, concurrency: 4, log });
   const notices = await createNoticeBoard({ connectionString: test.url, log });
-  const dependencies = testDependencies({ database, engine, notices }, ran);
+  const dependencies = { ...testDependencies({ database, engine, notices }, ran), ...replaced };
   await engine.start(({ sessionId }) => driveTurn(dependencies, sessionId));
   return {
     test,

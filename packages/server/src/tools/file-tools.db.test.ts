@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../db/testing.ts";
 import { createStoredFiles, type StoredFiles } from "../files/postgres/stored-files.ts";
 import { actorOf, createTestOrganization, createTestSession } from "../files/postgres/testing.ts";
+import { createHistoryStore } from "../files/history-store.ts";
 import { createSessionFiles } from "../files/session-files.ts";
 import { encodeText } from "../files/text.ts";
 import { builtInTools } from "./built-in.ts";
@@ -32,7 +33,13 @@ async function call(name: string, input: Record<string, unknown>, toolUseId = cr
   const result = await registry.run(tool, input, {
     toolUseId,
     actor: { ...actorOf(organizationId, sessionId), toolUseId },
-    files: createSessionFiles({ files, organizationId, sessionId, useWorkspace: asleep }),
+    files: createSessionFiles({
+      files,
+      organizationId,
+      sessionId,
+      history: createHistoryStore(test.database, sessionId),
+      useWorkspace: asleep,
+    }),
     commands: { run: asleep },
     abortSignal: new AbortController().signal,
     resumed: false,

@@ -6,11 +6,9 @@
 import type { TranscriptContent, TranscriptMessage } from "../../models/model.ts";
 import type { SessionState } from "../state.ts";
 import { readNumber, type Reducers } from "./fields.ts";
+import { shortenContent } from "./shorten.ts";
 
-/** Where the results of earlier tool calls can be read, one file for each call. */
-export const historyDirectory = "/history";
-
-/** Characters of what the user said that a compaction keeps word for word, the latest first. */
+/** Characters of what the user said that a compaction keeps word for word where its record names no number. */
 const keptUserCharacters = 40_000;
 /** Characters of a tool result in the messages that are kept. */
 const keptResultCharacters = 4_000;
@@ -20,7 +18,12 @@ const summaryTag = "conversation_summary";
 export const compactionReducers: Reducers = {
   "agent.thread_context_compacted": (state, _data, record): SessionState => ({
     ...state,
-    transcript: compactTranscript(state.transcript, String(record["summary"]), readNumber(record["kept"])),
+    transcript: compactTranscript(
+      state.transcript,
+      String(record["summary"]),
+      readNumber(record["kept"]),
+      readNumber(record["user_characters"]) || keptUserCharacters,
+    ),
     context: { tokens: 0, messages: 0 },
     compactionsInARow: state.compactionsInARow + 1,
     modelFailure: null,
@@ -29,16 +32,18 @@ export const compactionReducers: Reducers = {
 
 /**
  * @param kept How many messages at the end stay; the first of them is not a tool's.
+ * @param userCharacters How much of what the user said stays word for word, the latest first.
  * @example compactTranscript(transcript, "The test was repaired.", 2)
  */
 export function compactTranscript(
   transcript: readonly TranscriptMessage[],
   summary: string,
   kept: number,
+  userCharacters: number = keptUserCharacters,
 ): readonly TranscriptMessage[] {
   const head = transcript.slice(0, transcript.length - kept);
   const tail = transcript.slice(transcript.length - kept).map(shortenResults);
-  const said = keepLatest(head.flatMap(saidByUser));
+  const said = keepLatest(head.flatMap(saidByUser), userCharacters);
   const opening: TranscriptContent[] = [
     ...said,
     { type: "text", text: `<${summaryTag}>\n${summary}\n</${summaryTag}>` },
@@ -56,14 +61,15 @@ function saidByUser(message: TranscriptMessage): readonly TranscriptContent[] {
   );
 }
 
-function keepLatest(content: readonly TranscriptContent[]): readonly TranscriptContent[] {
-  let rest = keptUserCharacters;
+function keepLatest(content: readonly TranscriptContent[], characters: number): readonly TranscriptContent[] {
+  let rest = characters;
   const kept: TranscriptContent[] = [];
   for (const part of content.toReversed()) {
     if (part.type !== "text") continue;
-    if (part.text.length > rest) break;
+    if (rest <= 0) break;
+    const [shortened] = shortenContent([part], rest, undefined);
+    if (shortened !== undefined) kept.unshift(shortened);
     rest -= part.text.length;
-    kept.unshift(part);
   }
   const missing = content.length - kept.length;
   if (missing === 0) return kept;
@@ -74,17 +80,7 @@ function shortenResults(message: TranscriptMessage): TranscriptMessage {
   if (message.role !== "tool") return message;
   const results = message.results.map((result) => ({
     ...result,
-    content: result.content.map((part) => (part.type === "text" ? shorten(part, result.toolUseId) : part)),
+    content: shortenContent(result.content, keptResultCharacters, result.toolUseId),
   }));
   return { ...message, results };
-}
-
-function shorten(part: Extract<TranscriptContent, { type: "text" }>, toolUseId: string | undefined): TranscriptContent {
-  if (part.text.length <= keptResultCharacters) return part;
-  const half = keptResultCharacters / 2;
-  const where = toolUseId === undefined ? "" : ` The full text is in ${historyDirectory}/${toolUseId}.txt.`;
-  const missing = part.text.length - keptResultCharacters;
-  const head = part.text.slice(0, half).replace(/[\ud800-\udbff]$/, "");
-  const tail = part.text.slice(-half).replace(/^[\udc00-\udfff]/, "");
-  return { type: "text", text: `${head}\n\n[… ${missing} characters left out.${where} …]\n\n${tail}` };
 }
