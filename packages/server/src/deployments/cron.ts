@@ -1,11 +1,11 @@
 /**
  * Cron schedules by the clock on the wall of a time zone, taken literally: a time that a change to summer time leaves
- * out does not come that day, and one that the change back repeats comes twice. Fields are matched by cron-parser, on
- * a clock without changes; where the changes lie is asked of the time zone. Pure but for the time zone database.
+ * out does not come that day, and one that the change back repeats comes twice. Pure but for the time zone database.
  * @module
  */
-import { CronExpressionParser } from "cron-parser";
 import { Problem } from "../errors.ts";
+import { horizon, nextWallTime } from "./cron-fields.ts";
+import { openTimeZone } from "./time-zone.ts";
 
 export interface Schedule {
   /** Minute, hour, day of month, month, day of week. */
@@ -15,11 +15,6 @@ export interface Schedule {
 }
 
 const minute = 60_000;
-const day = 86_400_000;
-/** 29 February is at most eight years away; nothing that comes at all comes later. */
-const horizon = 9 * 366 * day;
-/** No time zone changes its clocks twice within this time. */
-const stride = 7 * day;
 
 const fields = [
   { name: "minute", first: 0, last: 59 },
@@ -45,7 +40,16 @@ export function checkSchedule(schedule: Schedule, field: string, now: Date): voi
       if (wrong !== null) throw refuse(`${field}.expression`, `${name}: ${wrong}`);
     }
   }
-  if (nextOccurrence(schedule, now) === null) throw refuse(`${field}.expression`, "no such date ever comes");
+  if (!everComes(schedule, now)) throw refuse(`${field}.expression`, "no such date ever comes");
+}
+
+function everComes(schedule: Schedule, now: Date): boolean {
+  try {
+    return nextOccurrence(schedule, now) !== null;
+  } catch {
+    // The library itself refuses some of them.
+    return false;
+  }
 }
 
 function refuse(field: string, what: string): Problem {
@@ -78,7 +82,7 @@ function checkTimezone(timezone: string, field: string): void {
   // Offsets are no names of time zones, though the runtime takes them.
   if (!/^[A-Za-z]/.test(timezone)) throw problem;
   try {
-    zoneFormat(timezone);
+    openTimeZone(timezone);
   } catch {
     throw problem;
   }
@@ -86,19 +90,21 @@ function checkTimezone(timezone: string, field: string): void {
 
 /** The first instant after `after`, or null when none comes within nine years. */
 export function nextOccurrence({ expression, timezone }: Schedule, after: Date): Date | null {
-  const zone = zoneFormat(timezone);
+  const zone = openTimeZone(timezone);
   const end = after.getTime() + horizon;
   let from = after.getTime();
-  let offset = offsetAt(zone, from);
+  let offset = zone.offsetAt(from);
+  let changed = from;
   while (from < end) {
     const wall = nextWallTime(expression, from + offset);
     if (wall === null) return null;
     const candidate = wall - offset;
     // Until the clocks change, the next match is a matter of one offset.
-    const change = nextChange(zone, from, Math.min(candidate, end), offset);
+    const change = zone.nextChange(changed, Math.min(candidate, end));
     if (change === null) return candidate <= end ? new Date(candidate) : null;
+    // The change's own instant may be a match.
     from = change.at - 1;
-    offset = change.offset;
+    ({ at: changed, offset } = change);
   }
   return null;
 }
@@ -138,61 +144,4 @@ export function lastOccurrences(schedule: Schedule, first: Date, last: Date, cou
       return { instants: instants.slice(-count), more: instants.length > count || !whole };
     }
   }
-}
-
-/** The first match after `wall`, both milliseconds of a clock that is never changed. */
-function nextWallTime(expression: string, wall: number): number | null {
-  try {
-    return CronExpressionParser.parse(expression, { tz: "UTC", currentDate: new Date(wall) })
-      .next()
-      .getTime();
-  } catch {
-    // The library's word for a date that never comes.
-    return null;
-  }
-}
-
-interface Change {
-  /** The first instant of the new offset. */
-  readonly at: number;
-  readonly offset: number;
-}
-
-/** The first change of the clocks after `from` and not after `to`. */
-function nextChange(zone: Intl.DateTimeFormat, from: number, to: number, offset: number): Change | null {
-  for (let low = from; low < to; low += stride) {
-    let high = Math.min(low + stride, to);
-    if (offsetAt(zone, high) === offset) continue;
-    let before = low;
-    while (high - before > 1) {
-      const middle = Math.floor((before + high) / 2);
-      if (offsetAt(zone, middle) === offset) before = middle;
-      else high = middle;
-    }
-    return { at: high, offset: offsetAt(zone, high) };
-  }
-  return null;
-}
-
-const zoneFormats = new Map<string, Intl.DateTimeFormat>();
-
-/** @throws RangeError for a time zone that the runtime does not know. */
-function zoneFormat(timezone: string): Intl.DateTimeFormat {
-  const known = zoneFormats.get(timezone);
-  if (known !== undefined) return known;
-  const format = new Intl.DateTimeFormat("en-US", { timeZone: timezone, timeZoneName: "longOffset" });
-  // Few names exist, but each is accepted in any case of its letters.
-  if (zoneFormats.size >= 1000) zoneFormats.clear();
-  zoneFormats.set(timezone, format);
-  return format;
-}
-
-/** Milliseconds that the zone's clocks are ahead of UTC. */
-function offsetAt(zone: Intl.DateTimeFormat, instant: number): number {
-  const name = zone.formatToParts(instant).find((part) => part.type === "timeZoneName")?.value ?? "";
-  const match = /^GMT(?:([+-])(\d\d):(\d\d)(?::(\d\d))?)?$/.exec(name);
-  if (match === null) throw new Error(`the runtime names an offset ${JSON.stringify(name)}`);
-  const [, sign, hours = "0", minutes = "0", seconds = "0"] = match;
-  const size = (Number(hours) * 3600 + Number(minutes) * 60 + Number(seconds)) * 1000;
-  return sign === "-" ? -size : size;
 }

@@ -153,6 +153,7 @@ test("two workers that look at once start each instant once", async () => {
     await schedules.database.deleteFrom("sessions").execute();
   }
   await second.destroy();
+  expect(schedules.logged).toEqual([]);
   expect(await queuedTurns(schedules.database)).toHaveLength(60);
 });
 
@@ -166,6 +167,7 @@ test("an instant whose run is recorded does not come again", async () => {
     .execute();
   expect(await schedules.look(on("09:00"))).toEqual([]);
   expect(await schedules.runsOf(id)).toHaveLength(1);
+  expect(schedules.logged).toEqual([]);
   expect(await schedules.look(on("10:00"))).toEqual(["10:00"]);
 });
 
@@ -206,6 +208,7 @@ test("a fault of ours pauses its own schedule, says so in the log, and stops no 
   expect(await schedules.runsOf(broken.id)).toMatchObject([{ error: { type: "unknown_error" } }]);
   expect(await read(broken.id)).toMatchObject({ paused_reason: { type: "error", error: { type: "unknown_error" } } });
   expect(schedules.logged).toHaveLength(1);
+  expect(await schedules.database.selectFrom("sessions").select("id").execute()).toHaveLength(1);
   expect(await schedules.runsOf(sound.id)).toMatchObject([{ error: null }]);
 });
 
@@ -214,9 +217,25 @@ test("a schedule that cannot be read stays due, is logged, and stops no other", 
   await schedules.deploy();
   await schedules.database
     .updateTable("deployments")
-    .set({ schedule_timezone: "Mars/Olympus" })
+    .set({ schedule_timezone: "Mars/Olympus", next_run_at: new Date(on("08:50")) })
     .where("id", "=", broken.id)
     .execute();
   expect(await schedules.look(on("09:00"))).toEqual(["09:00"]);
   expect(schedules.logged).toMatchObject([{ deployment: broken.id }]);
+});
+
+test("a failure that passes leaves the instant due, and no record", async () => {
+  const { id } = await schedules.deploy();
+  const url = new URL(schedules.url);
+  url.searchParams.set("options", "-c lock_timeout=100");
+  const hasty = await openDatabase(url.toString(), { maximumConnections: 2, applicationName: "hasty worker" });
+  await schedules.database.transaction().execute(async (transaction) => {
+    await transaction.updateTable("environments").set({ name: "held" }).execute();
+    expect(await schedules.look(on("09:00"), schedules.workerOf(hasty))).toEqual([]);
+  });
+  await hasty.destroy();
+  expect(schedules.logged).toMatchObject([{ deployment: id, error: { code: "55P03" } }]);
+  expect(await schedules.runsOf(id)).toEqual([]);
+  expect((await read(id)).status).toBe("active");
+  expect(await schedules.look("2026-09-01T09:00:05.000Z")).toEqual(["09:00"]);
 });

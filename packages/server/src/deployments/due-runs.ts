@@ -38,8 +38,6 @@ export async function takeDueRuns(dependencies: DueRunsDependencies, now: Date):
         return deployment === null ? null : takeInstants(transaction, dependencies, deployment, now);
       });
       if (taken === null) break;
-      // Its only reason to be due was in someone else's hands.
-      if (!taken.progress) passed.push(taken.deployment.id);
       if (taken.run === null) continue;
       runs.push(taken.run);
       const { session_id: sessionId } = taken.run;
@@ -88,7 +86,6 @@ async function claimDue(
 interface Taken {
   readonly deployment: DeploymentRow;
   readonly run: RunRow | null;
-  readonly progress: boolean;
 }
 
 async function takeInstants(
@@ -113,8 +110,7 @@ async function takeInstants(
       ? null
       : await startRun(transaction, dependencies, deployment, plan.start, now);
   await writePlan(transaction, deployment, plan, run, now);
-  const progress = plan.start !== null || plan.nextRunAt?.getTime() !== deployment.next_run_at?.getTime();
-  return { deployment, run, progress };
+  return { deployment, run };
 }
 
 /** Notes which runs have ended. Answers whether one goes on. */
