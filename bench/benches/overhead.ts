@@ -9,7 +9,7 @@ import { startEmbeddedPostgres, stopEmbeddedPostgres } from "@exoloop/server/db/
 import { migrate } from "@exoloop/server/db/migrate";
 import { createLogger } from "@exoloop/server/telemetry/logger";
 import type { Bench, BenchContext, Row } from "../bench.ts";
-import { toRow } from "../statistics.ts";
+import { percentile, toRow } from "../statistics.ts";
 import { type Contender, type ContenderOptions, workerTimeoutMs } from "./overhead/contender.ts";
 import { createDbos } from "./overhead/dbos.ts";
 import { createExoloop } from "./overhead/exoloop.ts";
@@ -66,10 +66,14 @@ async function measureSpeed(
 ): Promise<Speed> {
   progress("  one session at a time");
   const step = await measureStep(contender, database, 12);
+  progress(`    p50 ${percentile(step, 0.5).toFixed(2)} ms`);
   progress("  100 sessions on one worker, 4 times");
   const throughput = await measureThroughput(contender, database, 3);
+  progress(`    p50 ${percentile(throughput, 0.5).toFixed(0)} steps per second`);
   progress("  5 workers die");
-  return { step, throughput, recovery: await measureRecovery(contender, database, 5) };
+  const recovery = await measureRecovery(contender, database, 5);
+  progress(`    p50 ${percentile(recovery, 0.5).toFixed(0)} ms until another goes on`);
+  return { step, throughput, recovery };
 }
 
 /** Each has an embedded Postgres of its own: nobody is measured with what another has left behind. */

@@ -21,10 +21,9 @@ export interface Worker {
 
 /** Starts `program` and waits until it says that it is ready. */
 export async function startWorker(program: URL, ...parameters: string[]): Promise<Worker> {
-  const child = fork(program, parameters, {
-    stdio: ["ignore", "inherit", "inherit", "ipc"],
-    execArgv: [],
-  });
+  // DBOS uses what pg warns of.
+  const execArgv = ["--no-deprecation"];
+  const child = fork(program, parameters, { stdio: ["ignore", "inherit", "inherit", "ipc"], execArgv });
   await answer(child, "ready");
   const { pid } = child;
   if (pid === undefined) throw new Error("a worker has no process");

@@ -26,8 +26,8 @@ DBOS.registerWorkflow(
     if (claim === null) return;
     const turn = await beginPeerTurn(database, claim);
     for (let round = 0; round < turn.rounds; round += 1) {
-      const callId = await DBOS.runStep(() => turn.model(round), { name: "model" });
-      await DBOS.runStep(() => turn.tool(callId), { name: "tool" });
+      const toolUseId = await DBOS.runStep(() => turn.model(), { name: "model" });
+      await DBOS.runStep(() => turn.tool(toolUseId), { name: "tool" });
     }
     await DBOS.runStep(() => turn.finish(), { name: "finish" });
   },

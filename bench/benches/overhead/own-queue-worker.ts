@@ -20,7 +20,7 @@ const queue = await startOwnQueue({
     const claim = await claimSession(database, sessionId);
     if (claim === null) return;
     const turn = await beginPeerTurn(database, claim);
-    for (let round = 0; round < turn.rounds; round += 1) await turn.tool(await turn.model(round));
+    for (let round = 0; round < turn.rounds; round += 1) await turn.tool(await turn.model());
     await turn.finish();
   },
 });

@@ -1,6 +1,6 @@
 /**
- * A turn of the peers: the rows of our loop, step by step, without the loop. Each step is its intent, its effect, which
- * is nothing, and its result: two appends, with the audit row in the intent's.
+ * A turn of the peers: the rows of our loop in as few appends as our loop's, without the loop. A step's effect, which is
+ * nothing, lies between the append of its intent and that of its result, which is also the next step's intent.
  * @module
  */
 import { setTimeout as sleep } from "node:timers/promises";
@@ -25,9 +25,9 @@ function modelEnd(startId: string, content: readonly object[]): NewEvent {
 export interface PeerTurn {
   /** What the last message asks for: pairs of a model call and a tool call. */
   readonly rounds: number;
-  /** Answers the identifier of the call that the model made. */
-  model(round: number): Promise<string>;
-  tool(callId: string): Promise<void>;
+  /** Answers the identifier of the tool's call. */
+  model(): Promise<string>;
+  tool(toolUseId: string): Promise<void>;
   /** The last model call, and the end of the turn. */
   finish(): Promise<void>;
 }
@@ -43,41 +43,42 @@ export async function beginPeerTurn(database: Database, claim: Claim): Promise<P
     .limit(1)
     .executeTakeFirstOrThrow();
   const text = JSON.stringify(message.data);
-  const append = (events: readonly NewEvent[], status?: "running" | "idle") =>
-    appendAsDriver(database, claim, events, status === undefined ? {} : { status });
-  const begin = [publicEvent("session.status_running", {}), recordEvent("x.consumed", { event_ids: [message.id] })];
-  await append(begin, "running");
-  const callModel = async (content: readonly object[]): Promise<void> => {
-    const start = publicEvent("span.model_request_start", {});
-    await append([start]);
+  let start = publicEvent("span.model_request_start", {});
+  const callModel = async () => {
     if (text.includes(hang)) await sleep(600_000);
-    await append([modelEnd(start.id, content)]);
   };
+  const consumed = recordEvent("x.consumed", { event_ids: [message.id] });
+  const begin = [publicEvent("session.status_running", {}), consumed, start];
+  await appendAsDriver(database, claim, begin, { status: "running" });
   return {
     rounds: Number(/"text": ?"(\d+)"/.exec(text)?.[1] ?? 0),
     async model() {
+      await callModel();
       const callId = createId("event");
-      await callModel([{ type: "tool_call", callId, toolName: "nothing", input: {} }]);
-      return callId;
-    },
-    async tool(callId) {
+      const end = modelEnd(start.id, [{ type: "tool_call", callId, toolName: "nothing", input: {} }]);
       const data = { name: "nothing", input: {}, evaluated_permission: "allow", evaluation: { type: "always_allow" } };
       const use = publicEvent("agent.tool_use", data, { record: { call_id: callId } });
       const reasons = ["the tool's permission policy"];
       const audit = [{ action: "tool.call", resource: "nothing", decision: "allow" as const, reasons, digest }];
-      await appendAsDriver(database, claim, [use, recordEvent("x.tool_started", { tool_use_id: use.id })], { audit });
+      const started = recordEvent("x.tool_started", { tool_use_id: use.id });
+      await appendAsDriver(database, claim, [end, use, started], { audit });
+      return use.id;
+    },
+    async tool(toolUseId) {
       const content = [{ type: "text", text: "ok" }];
-      await append([publicEvent("agent.tool_result", { tool_use_id: use.id, content, is_error: false })]);
+      const result = publicEvent("agent.tool_result", { tool_use_id: toolUseId, content, is_error: false });
+      start = publicEvent("span.model_request_start", {});
+      await appendAsDriver(database, claim, [result, start]);
     },
     async finish() {
-      await callModel([{ type: "text", text: "done" }]);
-      await append(
-        [
-          publicEvent("agent.message", { content: [{ type: "text", text: "done" }] }),
-          publicEvent("session.status_idle", { stop_reason: { type: "end_turn" }, stop_details: null }),
-        ],
-        "idle",
-      );
+      await callModel();
+      const content = [{ type: "text", text: "done" }];
+      const end = [
+        modelEnd(start.id, content),
+        publicEvent("agent.message", { content }),
+        publicEvent("session.status_idle", { stop_reason: { type: "end_turn" }, stop_details: null }),
+      ];
+      await appendAsDriver(database, claim, end, { status: "idle" });
     },
   };
 }
