@@ -20,6 +20,7 @@ import { helperName, planSession } from "./durability/plan.ts";
 import { startPool } from "./durability/pool.ts";
 import { createRandom } from "./durability/random.ts";
 import { measureRecovery } from "./durability/recovery.ts";
+import { listSandboxIds } from "./durability/sandboxes.ts";
 import { brokenVariable, workerTimeoutMs } from "./durability/settings.ts";
 import { startWorld } from "./durability/world.ts";
 
@@ -70,6 +71,7 @@ async function run(context: BenchContext): Promise<Row[]> {
     const evidence = await withDatabase(world.databaseUrl(), (database) =>
       collectEvidence(database, world.shared, conversations, blows),
     );
+    progress(`${listSandboxIds(world.sandboxesDirectory).length} sandboxes are left, and every session has ended`);
     progress("interrupts");
     const interrupts = await measureInterrupts({ api, world, ...place, rounds: option("interrupts") });
     return report(evidence, conversations, interrupts, context);

@@ -37,6 +37,8 @@ const longestDelay: Readonly<Record<CrashEffect, number>> = {
   capture: 12,
   snapshot: 12,
 };
+/** Passed many times a second: which passage it is, is chance. */
+const frequent: ReadonlySet<CrashEffect> = new Set(["append", "call-model", "decide-calls", "run-tool-never"]);
 /** Without a result after this many milliseconds for each kill, something is wrong, and the figures say what. */
 const patiencePerKillMs = 4_000;
 const backToWorkMs = 15_000;
@@ -45,7 +47,7 @@ export async function runChaos(options: ChaosOptions): Promise<void> {
   const { random, blows, rows, kills, stops, pool } = options;
   /** Workers that are stopped, or have to show that they work again. */
   const spared = new Set<number>();
-  const armed = new Map<number, string>();
+  const armed = new Map<number, Armed>();
   const zombies: Promise<void>[] = [];
   const deadline = Date.now() + kills * patiencePerKillMs + 30_000;
   let stopped = 0;
@@ -54,14 +56,15 @@ export async function runChaos(options: ChaosOptions): Promise<void> {
     stopped >= stops &&
     (kills < rows.length || [...countRows(rows, blows).values()].every((count) => count > 0));
   while (!isDone() && Date.now() < deadline) {
-    await sleep(random.between(500, 2_200));
+    await sleep(random.between(400, 1_600));
     const targets = pool.workers().filter((worker) => worker.state === "running" && !spared.has(worker.pid));
+    const unarmed = targets.filter((worker) => !isArmed(armed, worker.pid));
     const chance = random.next();
-    if (chance < 0.07) strikePostmaster(options);
-    else if (chance < 0.22) await strikeSandbox(options);
-    else if (targets.length === 0) continue;
-    else if (chance < 0.45 && stopped + spared.size < stops && spared.size === 0) {
-      const target = random.pick(targets);
+    if (chance < 0.05) strikePostmaster(options);
+    else if (chance < 0.17) await strikeSandbox(options);
+    else if (unarmed.length === 0) continue;
+    else if (chance < 0.4 && stopped + spared.size < stops && spared.size === 0) {
+      const target = random.pick(unarmed);
       spared.add(target.pid);
       zombies.push(
         stopWorker(options, target).then((worked) => {
@@ -69,8 +72,8 @@ export async function runChaos(options: ChaosOptions): Promise<void> {
           if (worked !== null) stopped += 1;
         }),
       );
-    } else if (chance < 0.65) pool.kill(random.pick(targets).pid);
-    else armWorker(options, random.pick(targets), armed);
+    } else if (chance < 0.55) pool.kill(random.pick(unarmed).pid);
+    else armWorker(options, random.pick(unarmed), armed);
   }
   await Promise.all(zombies);
 }
@@ -107,18 +110,31 @@ async function strikeSandbox({ world, random, blows, progress }: ChaosOptions): 
   progress(`  sandbox ${sandboxId} killed`);
 }
 
-/** At the row that was met least so far. */
-function armWorker({ pool, random, rows, blows }: ChaosOptions, worker: Worker, armed: Map<number, string>): void {
+interface Armed {
+  readonly row: string;
+  readonly at: number;
+}
+
+/** What a worker has not met by then it does not meet soon: it gets another row. */
+const armedPatienceMs = 8_000;
+
+function isArmed(armed: ReadonlyMap<number, Armed>, pid: number): boolean {
+  return Date.now() - (armed.get(pid)?.at ?? 0) < armedPatienceMs;
+}
+
+/** At the row that was met least so far, and that no other worker is about to meet. */
+function armWorker({ pool, random, rows, blows }: ChaosOptions, worker: Worker, armed: Map<number, Armed>): void {
   const counts = countRows(rows, blows);
-  const pending = new Set(armed.values());
-  for (const pid of armed.keys()) if (!pool.workers().some((other) => other.pid === pid)) armed.delete(pid);
-  const weight = ({ id }: CrashRow) =>
-    (counts.get(id) ?? 0) + (pending.has(id) && armed.get(worker.pid) !== id ? 1 : 0);
+  const living = new Set(pool.workers().map((other) => other.pid));
+  for (const pid of armed.keys()) if (!living.has(pid) || pid === worker.pid) armed.delete(pid);
+  const pending = new Set([...armed.values()].map((entry) => entry.row));
+  const weight = ({ id }: CrashRow) => (counts.get(id) ?? 0) + (pending.has(id) ? 1 : 0);
   const least = Math.min(...rows.map(weight));
   const row = random.pick(rows.filter((other) => weight(other) === least));
-  armed.set(worker.pid, row.id);
+  armed.set(worker.pid, { row: row.id, at: Date.now() });
   const delayMs = random.between(0, longestDelay[row.effect]);
-  pool.arm(worker.pid, { row: row.id, passage: random.between(1, 3), delayMs });
+  const passage = frequent.has(row.effect) ? random.between(1, 4) : 1;
+  pool.arm(worker.pid, { row: row.id, passage, delayMs });
 }
 
 /** Past the detector's timeout, so that its sessions are driven by others when it goes on. Null: killed meanwhile. */

@@ -25,5 +25,12 @@ function recoveryOf(
   const next = log.find((event) => event.epoch > claim.epoch && !event.type.startsWith("user."));
   const over = ["session.status_idle", "session.status_rescheduled", "session.status_terminated"];
   if (before === undefined || next === undefined || over.includes(before.type)) return null;
+  if (waitsForThreads(log, killedAt)) return null;
   return next.type === "session.status_terminated" ? null : next.at - killedAt;
+}
+
+/** Then nobody drives it: its threads do, and their logs tell. */
+function waitsForThreads(log: SessionEvidence["log"], at: number): boolean {
+  const count = (type: string) => log.filter((event) => event.type === type && event.at <= at).length;
+  return count("x.thread_started") > count("x.thread_settled");
 }

@@ -1,10 +1,15 @@
 /** Sandboxes as the machine sees them: their supervisors and the processes of their commands. @module */
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
 interface SandboxState {
   readonly supervisorPid: number | null;
   readonly cgroups: { readonly parent: string | null };
+}
+
+/** Of those that live. */
+export function listSandboxIds(directory: string): readonly string[] {
+  return readdirSync(directory).filter((name) => readState(directory, name) !== null);
 }
 
 /** Kills the supervisor with SIGKILL, and with it everything inside. False when there is none. */
