@@ -47,7 +47,12 @@ async function use(sessionId: string): Promise<void> {
   const { database } = server.test;
   const claim = await claimSession(database, sessionId);
   if (claim === null) throw new Error("no claim");
-  const usage = { input_tokens: 600, output_tokens: 100, cache_read_input_tokens: 200, cache_creation_input_tokens: 100 };
+  const usage = {
+    input_tokens: 600,
+    output_tokens: 100,
+    cache_read_input_tokens: 200,
+    cache_creation_input_tokens: 100,
+  };
   await appendAsDriver(database, claim, [
     publicEvent("span.model_request_start", {}),
     publicEvent("span.model_request_end", { is_error: false, model_usage: usage }, { record: { cost_micros: 20_000 } }),
