@@ -164,6 +164,24 @@ describe("shared budgets and usage", () => {
     expect(budgetList.parse((await stranger.send("GET", path)).answer).data).toEqual([]);
   });
 
+  it("wake the sessions that they held, and no others, when they change", async () => {
+    const { send, create, principal } = await newSessions();
+    const { database } = server.test;
+    const held = await create();
+    await create();
+    const strangers = await newSessions();
+    const other = await strangers.create();
+    for (const { id } of [held, other]) {
+      await database.updateTable("sessions").set({ held_by_budget: true }).where("id", "=", id).execute();
+    }
+    server.woken.length = 0;
+    const name = { scope: "user", subject: principal.apiKeyId, period: "day" };
+    expect((await send("PUT", path, { ...name, limits: { steps: 9 } })).status).toBe(200);
+    expect(server.woken).toEqual([held.id]);
+    expect((await send("DELETE", `${path}?${new URLSearchParams(name).toString()}`)).status).toBe(200);
+    expect(server.woken).toEqual([held.id, held.id]);
+  });
+
   it.each([
     [{ scope: "user", period: "day", limits: { steps: 1 } }, 400, "needs one"],
     [{ scope: "organization", subject: "org_other", period: "day", limits: { steps: 1 } }, 400, "subject"],
