@@ -10,6 +10,14 @@ import type {
   OverlapPolicy,
 } from "@exoloop/protocol/deployments";
 import type { SendableEvent } from "@exoloop/protocol/events";
+import type {
+  Budget,
+  BudgetDeletion,
+  BudgetName,
+  PublicBudgetLimits,
+  PutBudgetRequest,
+  UsageReport,
+} from "@exoloop/protocol/budgets";
 import type { CommandResult } from "@exoloop/protocol/sandboxes";
 import type { Session, SessionStatus } from "@exoloop/protocol/sessions";
 import type { StreamedEvent } from "./render/transcript.ts";
@@ -63,7 +71,27 @@ export interface DeploymentApi {
   deploymentRuns(query: RunQuery): Promise<readonly DeploymentRun[]>;
 }
 
-export interface Api extends DeploymentApi {
+/** As the commands ask; an absent member does not limit the report. */
+interface UsageQuery {
+  readonly period: Budget["period"];
+  readonly scope?: Budget["scope"];
+  readonly subject?: string;
+  readonly from?: string;
+  readonly to?: string;
+}
+
+export interface BudgetApi {
+  /** Those that sessions share. */
+  budgets(): Promise<readonly Budget[]>;
+  setBudget(request: PutBudgetRequest): Promise<Budget>;
+  removeBudget(name: BudgetName): Promise<BudgetDeletion>;
+  /** Sets the limits that are given; null removes them all. */
+  setSessionBudget(sessionId: string, limits: PublicBudgetLimits | null): Promise<Session>;
+  usage(query: UsageQuery): Promise<UsageReport>;
+  usageCsv(query: UsageQuery): Promise<string>;
+}
+
+export interface Api extends BudgetApi, DeploymentApi {
   /** Agents and environments that are not archived, newest first. */
   agents(): Promise<readonly Named[]>;
   environments(): Promise<readonly Named[]>;

@@ -3,7 +3,7 @@ import { type Client, createClient, eachItem } from "@exoloop/client/client";
 import type { SendableEvent } from "@exoloop/protocol/events";
 import { previewTypes } from "@exoloop/protocol/previews";
 import type { Session } from "@exoloop/protocol/sessions";
-import { type Api, type DeploymentApi, type Named, type NewSession, userMessage } from "./api.ts";
+import { type Api, type BudgetApi, type DeploymentApi, type Named, type NewSession, userMessage } from "./api.ts";
 import { CommandError } from "./exit-codes.ts";
 import type { Credentials } from "./home.ts";
 import type { StreamedEvent } from "./render/transcript.ts";
@@ -11,7 +11,12 @@ import type { StreamedEvent } from "./render/transcript.ts";
 /** Sends nothing before the first call. */
 export function connectTo(connection: Credentials): Api {
   const client = createClient({ baseUrl: connection.url, apiKey: connection.apiKey });
-  return { ...catalogueMethods(client), ...sessionMethods(client), ...deploymentMethods(client) };
+  return {
+    ...catalogueMethods(client),
+    ...sessionMethods(client),
+    ...deploymentMethods(client),
+    ...budgetMethods(client),
+  };
 }
 
 const pageSize = 100;
@@ -111,5 +116,16 @@ function deploymentMethods(client: Client): DeploymentApi {
       });
       return page.data;
     },
+  };
+}
+
+function budgetMethods(client: Client): BudgetApi {
+  return {
+    budgets: async () => (await client.budgets.list()).data,
+    setBudget: (request) => client.budgets.put(request),
+    removeBudget: (name) => client.budgets.delete(name),
+    setSessionBudget: (sessionId, limits) => client.sessions.update(sessionId, { x_exoloop: { budget: limits } }),
+    usage: (query) => client.usage.report(query),
+    usageCsv: (query) => client.usage.csv(query),
   };
 }

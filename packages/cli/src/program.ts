@@ -1,6 +1,7 @@
 /** The command line's grammar. Commands are loaded when they run, so that help and completion are immediate. @module */
 import { Command, InvalidArgumentError, Option } from "commander";
 import { addDeployments } from "./deployment-grammar.ts";
+import { addBudgets } from "./budget-grammar.ts";
 import { sessionStatuses, type SessionStatus } from "./session-statuses.ts";
 import type { DemoOptions } from "./commands/demo.ts";
 import type { DoctorOptions } from "./commands/doctor.ts";
@@ -30,6 +31,7 @@ export function createProgram(context: CommandContext, version: string, finish: 
   addRun(program, context, finish);
   addSessions(program, context, finish);
   addDeployments({ program, context, finish, json, readLimit });
+  addBudgets({ program, context, finish, json });
   return program;
 }
 

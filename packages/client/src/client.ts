@@ -15,6 +15,7 @@ import type {
   TriggerType,
   UpdateDeploymentRequest,
 } from "@exoloop/protocol/deployments";
+import type { Budget, BudgetDeletion, BudgetName, PutBudgetRequest, UsageReport } from "@exoloop/protocol/budgets";
 import type { CreateEnvironmentRequest, Environment, UpdateEnvironmentRequest } from "@exoloop/protocol/environments";
 import type { SendableEvent } from "@exoloop/protocol/events";
 import type { Model, ModelPage } from "@exoloop/protocol/models";
@@ -24,6 +25,8 @@ import type { SentEvents, SessionEvent } from "@exoloop/protocol/session-events"
 import type { CreateSessionRequest, Session, SessionStatus, UpdateSessionRequest } from "@exoloop/protocol/sessions";
 import { type StreamItem, type StreamOptions, streamEvents } from "./event-stream.ts";
 import { type ClientOptions, type Query, type Transport, createTransport, segment } from "./transport.ts";
+
+import { readApiError } from "./api-error.ts";
 
 export { ApiError } from "./api-error.ts";
 export type { StreamItem, StreamOptions } from "./event-stream.ts";
@@ -68,6 +71,15 @@ interface CallOptions {
   readonly signal?: AbortSignal;
 }
 
+export interface UsageParameters {
+  readonly period?: Budget["period"];
+  readonly scope?: Budget["scope"];
+  readonly subject?: string;
+  /** First and last day of the UTC calendar, as `YYYY-MM-DD`. */
+  readonly from?: string;
+  readonly to?: string;
+}
+
 export type Client = ReturnType<typeof createClient>;
 
 /** Every method rejects with ApiError when the server refuses. */
@@ -93,6 +105,7 @@ export function createClient(options: ClientOptions) {
           ...call,
         }),
     },
+    ...budgetMethods(transport),
     sandboxes: {
       list: () => transport.request<{ data: Sandbox[] }>("GET", "/v1/x/sandboxes"),
     },
@@ -111,6 +124,29 @@ export async function* eachItem<Item>(
     page = await readPage(page?.next_page ? { page: page.next_page } : {});
     yield* page.data;
   } while (page.next_page !== null);
+}
+
+function budgetMethods(transport: Transport) {
+  const path = "/v1/x/budgets";
+  return {
+    /** Those that sessions share; a session's own is set with `sessions.update`. */
+    budgets: {
+      list: () => transport.request<{ data: Budget[] }>("GET", path),
+      /** Sets or replaces. */
+      put: (request: PutBudgetRequest) => transport.request<Budget>("PUT", path, { body: request }),
+      delete: (name: BudgetName) => transport.request<BudgetDeletion>("DELETE", path, { query: asQuery(name) }),
+    },
+    usage: {
+      report: (parameters: UsageParameters = {}) =>
+        transport.request<UsageReport>("GET", "/v1/x/usage", { query: asQuery(parameters) }),
+      csv: async (parameters: UsageParameters = {}): Promise<string> => {
+        const query = { ...asQuery(parameters), format: "csv" };
+        const response = await transport.send("GET", "/v1/x/usage", { query });
+        if (!response.ok) throw await readApiError(response);
+        return response.text();
+      },
+    },
+  };
 }
 
 function asQuery(parameters: object): Query {

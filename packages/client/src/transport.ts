@@ -19,11 +19,13 @@ export interface RequestOptions {
   readonly signal?: AbortSignal;
 }
 
+type Method = "GET" | "POST" | "PUT" | "DELETE";
+
 export interface Transport {
   /** The raw answer, whatever its status. @throws ApiError `connection_failed`; the signal's reason when it aborts */
-  send(method: "GET" | "POST" | "DELETE", path: string, options?: RequestOptions): Promise<Response>;
+  send(method: Method, path: string, options?: RequestOptions): Promise<Response>;
   /** The answer's JSON. @throws ApiError */
-  request<Answer>(method: "GET" | "POST" | "DELETE", path: string, options?: RequestOptions): Promise<Answer>;
+  request<Answer>(method: Method, path: string, options?: RequestOptions): Promise<Answer>;
 }
 
 /** @example encodeQuery({ limit: 5, statuses: ["idle"] }) // "?limit=5&statuses%5B%5D=idle" */
@@ -70,7 +72,7 @@ export function createTransport(options: ClientOptions): Transport {
   }
   return {
     send,
-    async request<Answer>(method: "GET" | "POST" | "DELETE", path: string, request?: RequestOptions) {
+    async request<Answer>(method: Method, path: string, request?: RequestOptions) {
       const response = await send(method, path, request);
       if (!response.ok) throw await readApiError(response);
       // The server's answers have the types of the protocol: its own tests hold it to them.

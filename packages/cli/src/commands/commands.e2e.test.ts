@@ -194,6 +194,30 @@ test("a call that needs approval ends with 5 and says how to answer", async () =
   expect(ended.stderr).toContain("/allow");
 });
 
+test("a budget that is reached ends with 6 and says how to go on, from the command line too", async () => {
+  expect((await exoloop(["budgets", "set", "--user", "*"])).code).toBe(2);
+  expect((await exoloop(["budgets", "set", "--steps", "0"])).code).toBe(2);
+  await exoloop(["budgets", "set", "--user", "*", "--period", "total", "--tokens", "1"]);
+  const ended = await exoloop(["run", script([{ toolCalls: [{ name: "none", input: {} }] }, { text: "Done." }])]);
+  expect(ended.code).toBe(6);
+  expect(ended.stdout).toMatch(/the budget of the user is used up: \d+ of 1 tokens/);
+  const [id = ""] = /sesn_\w+/.exec(ended.stderr) ?? [];
+  expect(ended.stderr).toContain(`exoloop budgets set --session ${id}`);
+  expect((await exoloop(["budgets", "list"])).stdout).toMatch(/user +\* +total +1 tokens/);
+  await exoloop(["budgets", "set", "--session", id, "--steps", "40"]);
+  const held = await exoloop(["sessions", "show", id]);
+  expect(held.stdout).toMatch(/budget +\d+ of 40 steps/);
+  expect((await exoloop(["budgets", "unset", "--user", "*", "--period", "total"])).stderr).toContain("Removed");
+  const attached = start(["sessions", "attach", id]);
+  await attached.shows(/Done\./);
+  attached.child.kill("SIGINT");
+  await attached.ended;
+  const usage = await exoloop(["usage", "--scope", "organization"]);
+  expect(usage.stdout).toMatch(/organization +org_\w+ +\d+/);
+  const csv = await exoloop(["usage", "--period", "day", "--csv"]);
+  expect(csv.stdout.split("\r\n")[0]).toContain("scope,subject,period,period_start,");
+});
+
 test("a model that does not exist fails with 1 and says so", async () => {
   const ended = await exoloop(["run", "--model", "claude-none", "hello"]);
   expect(ended.code).toBe(1);

@@ -79,5 +79,8 @@ export function describeEnding(sessionId: string, exitCode: ExitCode): string | 
   if (exitCode === exitCodes.waitingForApproval) {
     return `Waiting for approval. Answer with /allow or /deny in: exoloop sessions attach ${sessionId}`;
   }
+  if (exitCode === exitCodes.budgetReached) {
+    return `Budget used up. The session's own: exoloop budgets set --session ${sessionId} …; shared ones: exoloop budgets list`;
+  }
   return null;
 }

@@ -2,6 +2,7 @@
 import type { Session, SessionStatus } from "@exoloop/protocol/sessions";
 import { type CommandContext, writeJson, writeLine } from "../context.ts";
 import { exitCodes, type ExitCode } from "../exit-codes.ts";
+import { describeAmount, describeLimits } from "../render/budget.ts";
 import { escapeToLine } from "../render/escape.ts";
 import { createNarrator } from "../render/narrator.ts";
 import { tableLines } from "../render/table.ts";
@@ -61,7 +62,8 @@ export async function showSession(
 /** Escaped lines of `name  value`. */
 export function describeSession(session: Session): string[] {
   const { usage } = session;
-  const { sandbox } = session.x_exoloop;
+  const { sandbox, budget } = session.x_exoloop;
+  const { cost_usd: cost, steps, wall_seconds: running } = budget.used;
   const rows: readonly (readonly [string, string])[] = [
     ["session", session.id],
     ["status", session.status],
@@ -69,6 +71,8 @@ export function describeSession(session: Session): string[] {
     ["agent", `${session.agent.name} (${session.agent.model.id})`],
     ["created", session.created_at],
     ["tokens", `${usage.input_tokens} in, ${usage.output_tokens} out, ${usage.cache_read_input_tokens} from cache`],
+    ["used", [`${steps} steps`, describeAmount("cost_usd", cost), describeAmount("wall_seconds", running)].join(", ")],
+    ["budget", describeLimits(budget.limits, budget.used) + (budget.reached === null ? "" : " (reached)")],
     [
       "sandbox",
       sandbox === null

@@ -1,5 +1,9 @@
 /** Events as people read them. Pure; everything in the result is escaped. @module */
+import { describeReached } from "./budget.ts";
 import { escapeForTerminal, escapeToLine } from "./escape.ts";
+import { isFields, readString } from "./transcript-fields.ts";
+
+export { isFields, readString } from "./transcript-fields.ts";
 
 /** A durable event or a preview frame, as the stream carries it. */
 export type StreamedEvent = Readonly<Record<string, unknown>> & { readonly type: string };
@@ -10,15 +14,6 @@ export interface TranscriptEntry {
   readonly kind: EntryKind;
   /** One or more lines, escaped. */
   readonly text: string;
-}
-
-export function isFields(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-export function readString(fields: Readonly<Record<string, unknown>>, name: string): string {
-  const value = fields[name];
-  return typeof value === "string" ? value : "";
 }
 
 /** Text of content blocks; other blocks are named in brackets. Not escaped. */
@@ -81,7 +76,7 @@ export function describeEvent(event: StreamedEvent): TranscriptEntry | null {
     case "session.error":
       return { kind: "failure", text: describeError(event["error"]) };
     case "session.status_idle":
-      return describeStop(event["stop_reason"]);
+      return describeStop(event);
     case "session.status_terminated":
       return { kind: "notice", text: "the session has ended" };
     case "session.deleted":
@@ -107,7 +102,8 @@ function describeError(error: unknown): string {
   return escapeToLine(readString(fields, "message") || "The session met an unknown error.") + retry;
 }
 
-function describeStop(reason: unknown): TranscriptEntry | null {
+function describeStop(event: StreamedEvent): TranscriptEntry | null {
+  const { stop_reason: reason, x_exoloop: extension } = event;
   const type = isFields(reason) ? readString(reason, "type") : "";
   switch (type) {
     case "end_turn":
@@ -118,7 +114,7 @@ function describeStop(reason: unknown): TranscriptEntry | null {
     case "retries_exhausted":
       return { kind: "failure", text: "the model gave no answer: this turn has ended" };
     case "budget_reached":
-      return { kind: "failure", text: "the budget of this session is used up" };
+      return { kind: "failure", text: describeReached(isFields(extension) ? extension["budget_reached"] : null) };
     case "refusal":
       return { kind: "failure", text: "the model refused to go on" };
     default:

@@ -142,6 +142,8 @@ async function wakeHeldSessions(
     .where("organization_id", "=", organizationId)
     .where("held_by_budget", "=", true)
     .where("archived_at", "is", null)
+    // In one order: two such transactions never wait for each other crosswise.
+    .orderBy("id")
     .execute();
   // What other processes remember of the old budget is forgotten by then.
   const at = new Date(Date.now() + afterRememberedMs);

@@ -4,6 +4,7 @@ import { createId } from "@exoloop/protocol/ids";
 import type { BudgetLimitsPatch } from "@exoloop/protocol/budgets";
 import type { AgentSnapshot } from "../loop/context.ts";
 import { idleTimes, script, startTurnTest, type TurnTest } from "../loop/testing.ts";
+import { requirePrices } from "../sessions/session-budget.ts";
 import { createSessionService } from "../sessions/service.ts";
 import type { TestSession } from "../sessions/testing-database.ts";
 import { insertSession, readLedger, sumLogs } from "./testing.ts";
@@ -94,7 +95,7 @@ describe("a session's budget", () => {
 
   it("is shared with its threads: what they use counts for it, once", async () => {
     const { database } = turns.test;
-    const helper = { name: "helper", system: null, model: { id: "scripted" }, tools: [] };
+    const helper = { name: "helper", system: null, model: { id: "scripted/inline" }, tools: [] };
     const reference = { type: "agent", id: createId("agent"), version: 1 };
     const multiagent: AgentSnapshot["multiagent"] = { type: "coordinator", agents: [reference] };
     const session = await insertSession(database, { budget: { steps: 20 }, agent: { multiagent } });
@@ -112,7 +113,11 @@ describe("a session's budget", () => {
         definition: JSON.stringify(helper),
       })
       .execute();
-    const call = { name: "delegate", input: { agent: "helper", task: "Say something." } };
+    const principal = { organizationId, apiKeyId: "key_1", scopes: [] };
+    // Three steps of each: a call that nobody can run counts like any other.
+    const part = [{ toolCalls: [{ name: "none", input: {} }] }, { text: "My part." }];
+    const task = ["```script", JSON.stringify(part), "```"].join("\n");
+    const call = { name: "delegate", input: { agent: "helper", task } };
     await turns.send(session, script([{ toolCalls: [call, call] }, { text: "Done." }]));
     const events = await turns.eventually(session, idleTimes(1));
     expect(events.at(-1)?.data?.["stop_reason"]).toEqual({ type: "end_turn" });
@@ -121,16 +126,20 @@ describe("a session's budget", () => {
       .select(["budget", "created_by"])
       .where("parent_session_id", "=", session.sessionId)
       .execute();
+    // Money could only be limited if the helper's model had a price too.
+    const { agent } = await service().get(principal, session.sessionId);
+    const prices = (isPriced: (model: string) => boolean) => requirePrices(database, organizationId, agent, isPriced);
+    await expect(prices((model) => model === "scripted")).rejects.toThrow("scripted/inline");
+    await expect(prices(() => true)).resolves.toBeUndefined();
     // 19 of 20 steps were left, and both began together.
     expect(children.map((child) => child.budget)).toEqual([{ steps: 9 }, { steps: 9 }]);
     expect(children.map((child) => child.created_by)).toEqual([session.createdBy, session.createdBy]);
-    const principal = { organizationId, apiKeyId: "key_1", scopes: [] };
     const row = await service().get(principal, session.sessionId);
-    // Two model calls and two results of its own, one model call of each thread.
-    expect(row.usage.steps).toBe(6);
+    // Two model calls and two results of its own.
+    expect(row.usage.steps).toBe(4 + 3 + 3);
     const ledger = await readLedger(database, organizationId);
     const { runningMs: _running, ...sums } = await sumLogs(database, organizationId);
-    expect(sums.steps).toBe(6);
+    expect(sums.steps).toBe(10);
     expect(ledger["organization"]).toMatchObject(sums);
     expect(ledger["user"]).toEqual(ledger["organization"]);
   });

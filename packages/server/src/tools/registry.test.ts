@@ -104,7 +104,10 @@ describe("arguments", () => {
       isError: false,
       text: "done",
     });
-    await call("bash", { command: "ls" }, run);
+    const bash = registry.find("bash");
+    if (bash === undefined) throw new Error("no bash");
+    const result = await registry.run(bash, { command: "ls" }, contextWith(run));
+    expect(result.sandboxAwakeMs).toBe(12);
     expect(seen).toEqual([5_000, 120_000]);
     expect(await call("grep", { pattern: "x", "-n": true, "-i": true, path: "/memory" })).toEqual({
       isError: false,
