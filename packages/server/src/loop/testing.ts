@@ -66,7 +66,8 @@ function testDependencies(
 
 export type TurnTest = Awaited<ReturnType<typeof startTurnTest>>;
 
-export async function startTurnTest() {
+/** @param drives False: nobody drives the sessions but the test itself. */
+export async function startTurnTest({ drives = true }: { readonly drives?: boolean } = {}) {
   const test = await createTestDatabase();
   const { database } = test;
   /** Names of the tools that ran, in order. */
@@ -74,7 +75,9 @@ export async function startTurnTest() {
   const engine = createPgBossEngine({ connectionString: test.url, database, concurrency: 4, log });
   const notices = await createNoticeBoard({ connectionString: test.url, log });
   const dependencies = testDependencies({ database, engine, notices }, ran);
-  await engine.start(({ sessionId }) => driveTurn(dependencies, sessionId));
+  await engine.start(async ({ sessionId }) => {
+    if (drives) await driveTurn(dependencies, sessionId);
+  });
   return {
     test,
     ran,
