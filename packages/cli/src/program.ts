@@ -1,6 +1,7 @@
 /** The command line's grammar. Commands are loaded when they run, so that help and completion are immediate. @module */
 import { Command, InvalidArgumentError, Option } from "commander";
 import { addDeployments } from "./deployment-grammar.ts";
+import { addWebhooks } from "./webhook-grammar.ts";
 import { sessionStatuses, type SessionStatus } from "./session-statuses.ts";
 import type { DemoOptions } from "./commands/demo.ts";
 import type { DoctorOptions } from "./commands/doctor.ts";
@@ -29,7 +30,9 @@ export function createProgram(context: CommandContext, version: string, finish: 
   addServerCommands(program, context, finish);
   addRun(program, context, finish);
   addSessions(program, context, finish);
-  addDeployments({ program, context, finish, json, readLimit });
+  const grammar = { program, context, finish, json, readLimit };
+  addDeployments(grammar);
+  addWebhooks(grammar);
   return program;
 }
 
@@ -129,6 +132,16 @@ function addSessions(program: Command, context: CommandContext, finish: Finish):
     .addOption(json())
     .action(async (id: string, options: { json?: boolean }) =>
       finish(await (await import("./commands/attach.ts")).attachSession(context, id, options)),
+    );
+  sessions
+    .command("send")
+    .description("send a session a message, without following it")
+    .argument("<session>")
+    .argument("<message>")
+    .option("--queue", "to be heard when what runs has ended, instead of at its next step")
+    .addOption(json())
+    .action(async (id: string, message: string, options: { queue?: boolean; json?: boolean }) =>
+      finish(await (await import("./commands/sessions.ts")).sendMessage(context, id, message, options)),
     );
   sessions
     .command("stop")

@@ -9,23 +9,16 @@ import { readLog } from "../sessions/log.ts";
 import { insertTestSession, type TestSession } from "../sessions/testing-database.ts";
 import { driveTurn } from "./driver.ts";
 import { idleTimes, script, startTurnTest, type TurnTest } from "./testing.ts";
+import { consumedBy, isParked, resultsOf } from "./testing-events.ts";
 
 const waitFor = (input: object) => ({ name: "wait_for", input });
 const done = { text: "Done." };
-
-const resultsOf = (events: readonly LogEvent[]) =>
-  events
-    .filter((event) => event.type === "agent.tool_result")
-    .map((event) => (event.data?.["content"] as { text: string }[]).map((part) => part.text).join(""));
 
 const says = (text: string, delivery?: "steer" | "queue"): Input => ({
   type: "user.message",
   content: [{ type: "text", text }],
   ...(delivery === undefined ? {} : { x_exoloop: { delivery } }),
 });
-
-const isParked = (types: readonly string[]) =>
-  types.includes("x.wait_started") && types.at(-1) === "session.status_rescheduled";
 
 async function statusOf(turns: TurnTest, { sessionId }: TestSession): Promise<string | undefined> {
   const row = await turns.test.database
@@ -122,8 +115,7 @@ describe("a parked call", () => {
     expect(await statusOf(turns, session)).toBe("rescheduling");
     const events = await turns.eventually(session, idleTimes(1));
     const at = (match: (event: LogEvent) => boolean) => events.findIndex(match);
-    const consumedAt = (id: string | undefined) =>
-      at((event) => event.type === "x.consumed" && (event.record?.["event_ids"] as string[]).includes(id ?? ""));
+    const consumedAt = (id: string | undefined) => at((event) => consumedBy(event).includes(id ?? ""));
     const answers = events.flatMap((event, index) => (event.type === "agent.message" ? [index] : []));
     expect(at((event) => event.type === "agent.tool_result")).toBeLessThan(consumedAt(steered?.id));
     expect(consumedAt(steered?.id)).toBeLessThan(answers[0] ?? 0);

@@ -7,6 +7,7 @@ import { readLog } from "../sessions/log.ts";
 import { insertTestSession, type TestSession } from "../sessions/testing-database.ts";
 import { driveTurn } from "./driver.ts";
 import type { Effects } from "./effects.ts";
+import { answersOf, consumedBy } from "./testing-events.ts";
 import { script, startTurnTest, type TurnTest } from "./testing.ts";
 
 const reads = { toolCalls: [{ name: "read", input: {} }] };
@@ -51,10 +52,6 @@ describe("an exchange that runs", () => {
     return shown;
   }
   const logOf = (session: TestSession) => readLog(turns.test.database, session.sessionId, 0);
-  const answersOf = (events: readonly LogEvent[]) =>
-    events.flatMap((event) =>
-      event.type === "agent.message" ? (event.data?.["content"] as { text: string }[]).map((part) => part.text) : [],
-    );
   const idles = (events: readonly LogEvent[]) => events.filter((event) => event.type === "session.status_idle").length;
 
   it("hears a steering message between two calls of the model, and its context grows only at its tail", async () => {
@@ -125,9 +122,7 @@ describe("an exchange that runs", () => {
     expect(shown).toHaveLength(1);
     const rested = await logOf(session);
     expect(rested.at(-1)?.data?.["stop_reason"]).toEqual({ type: "end_turn" });
-    const consumed = rested.flatMap((event) =>
-      event.type === "x.consumed" ? (event.record?.["event_ids"] as string[]) : [],
-    );
+    const consumed = rested.flatMap(consumedBy);
     expect(
       rested
         .filter((event) => event.type.startsWith("user."))

@@ -1,8 +1,8 @@
 /** Deliveries: real signatures, real turns that wait with wait_for. */
 import type { WebhookWithSecret } from "@exoloop/protocol/webhooks";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { isParked, resultsOf } from "../loop/testing-events.ts";
 import { idleTimes, script } from "../loop/testing.ts";
-import type { LogEvent } from "../sessions/event.ts";
 import { readLog } from "../sessions/log.ts";
 import type { TestSession } from "../sessions/testing-database.ts";
 import { finishDeliveries } from "./deliver.ts";
@@ -12,11 +12,6 @@ const waitsFor = (webhook: string, more: object = {}) => ({
   toolCalls: [{ name: "wait_for", input: { webhook, ...more } }],
 });
 const done = { text: "Done." };
-
-const resultsOf = (events: readonly LogEvent[]) =>
-  events
-    .filter((event) => event.type === "agent.tool_result")
-    .map((event) => (event.data?.["content"] as { text: string }[]).map((part) => part.text).join(""));
 
 describe("a delivery", () => {
   let test: WebhookTest;
@@ -30,11 +25,7 @@ describe("a delivery", () => {
     const { body: webhook }: { body: WebhookWithSecret } = await organization.call("POST", "/v1/x/webhooks", { name });
     return { ...organization, webhook };
   }
-  const parked = (session: TestSession) =>
-    test.turns.eventually(
-      session,
-      (types) => types.includes("x.wait_started") && types.at(-1) === "session.status_rescheduled",
-    );
+  const parked = (session: TestSession) => test.turns.eventually(session, isParked);
   const deliveriesOf = (webhook: WebhookWithSecret) =>
     test.database
       .selectFrom("webhook_deliveries")
