@@ -75,10 +75,13 @@ describe("an interrupt", () => {
     const result = rested.find((event) => event.type === "agent.tool_result");
     expect(JSON.stringify(result)).toMatch(/begun.*interrupted/s);
     expect(rested.some((event) => event.type === "agent.message")).toBe(false);
+    // Its own sleep shows that the count sees what runs.
+    const count = (seconds: number) =>
+      `for p in /proc/[0-9]*; do tr '\\0' ' ' < $p/cmdline; echo; done 2>/dev/null | grep -c '^sleep ${seconds}'`;
     const look = await client.commands.run(sessionId, {
-      command: "cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep -c '[s]leep 4321'",
+      command: `sleep 9876 & sleep 0.2; ${count(4321)}; ${count(9876)}`,
     });
-    expect(look.output.trim()).toBe("0");
+    expect(look.output).toBe("0\n1\n");
     await send(
       sessionId,
       scriptedMessage([{ toolCalls: [{ name: "bash", input: { command: "echo alive" } }] }, { text: "Done." }]),
