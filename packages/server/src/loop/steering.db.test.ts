@@ -71,7 +71,10 @@ describe("an exchange that runs", () => {
       // A call keeps its result next to it: the message comes after.
       expect(messages.slice(-2).map((message) => message.role)).toEqual(["tool", "user"]);
     }
-    expect(idles(await logOf(session))).toBe(1);
+    const events = await logOf(session);
+    // No call was begun in vain.
+    expect(events.filter((event) => event.type === "span.model_request_start")).toHaveLength(3);
+    expect([idles(events), events.filter((event) => event.type === "session.error")]).toEqual([1, []]);
   });
 
   it("goes on for a steering message that comes during its last answer", async () => {
@@ -133,6 +136,19 @@ describe("an exchange that runs", () => {
     await turns.send(session, script([{ text: "Again." }]));
     expect((await drive(session)).map(heard)).toEqual([["Steered before.", "Queued before."]]);
     expect(answersOf(await logOf(session))).toEqual(["Again."]);
+  });
+
+  it("that is interrupted while calls are open hears what waited behind them, and is not started by it", async () => {
+    const session = await insertTestSession(turns.test.database);
+    const wait = { toolCalls: [{ name: "wait_for", input: { seconds: 600 } }] };
+    await turns.send(session, script([wait, { text: "Not reached." }]));
+    await drive(session);
+    await turns.send(session, says("Steered before."), says("Queued before.", "queue"));
+    await turns.send(session, { type: "user.interrupt" });
+    expect(await drive(session)).toEqual([]);
+    expect((await logOf(session)).at(-1)?.data?.["stop_reason"]).toEqual({ type: "end_turn" });
+    await turns.send(session, script([{ text: "Again." }]));
+    expect((await drive(session)).map(heard)).toEqual([["Steered before.", "Queued before."]]);
   });
 
   it("that is interrupted and sent another message in one request goes on with that message", async () => {
