@@ -217,6 +217,18 @@ describe("a delivery", () => {
     ]);
   });
 
+  it("is refused after ten thousand of its webhook within a day", async () => {
+    const { webhook, session } = await prepare();
+    await sql`
+      insert into webhook_deliveries (webhook_id, delivery_id, organization_id, payload, status)
+      select ${webhook.id}, 'msg_' || number, ${session.organizationId}, '', 'done'
+      from generate_series(1, 9999) as number`.execute(test.database);
+    expect((await test.deliver(webhook, "the last")).status).toBe(200);
+    const refused = await test.deliver(webhook, "one too many", { id: "late" });
+    expect(refused.status).toBe(429);
+    expect((await deliveriesOf(webhook)).some((row) => row.delivery_id === "late")).toBe(false);
+  });
+
   it("is kept for a day", async () => {
     const { webhook } = await prepare();
     await test.deliver(webhook, "old", { id: "msg_old" });
