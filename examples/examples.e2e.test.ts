@@ -1,5 +1,6 @@
 /** Every example runs as it stands, against a server of its own. */
 import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { promisify } from "node:util";
 import { startTestServer, type TestServer } from "@exoloop/server/e2e/running";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -17,10 +18,31 @@ describe("examples", () => {
     ["first-session.ts", /agent: That is its kernel\./],
     ["approval.ts", /approving sevt_…\nresult: .*approved.*\ndone/],
     ["custom-tool.ts", /looking up \{"number":7\}\nagent: Your order is on its way\./],
+    [
+      "wait-for-webhook.ts",
+      /the session waits\ndelivered: 200\ngets: .*<webhook_delivery.*green.*\nagent: The build is green\./,
+    ],
     ["schedule.ts", /runs at 09:00 in Europe\/Berlin\nrun drun_…: agent: Good morning\.\narchived/],
   ])("%s", async (file, expected) => {
     const env = { ...process.env, EXOLOOP_URL: server.exoloop.url, EXOLOOP_API_KEY: server.apiKey };
     const { stdout } = await run(process.execPath, [`${import.meta.dirname}/${file}`], { env, timeout: 30_000 });
     expect(stdout).toMatch(expected);
+  });
+
+  it("the guide's shell commands deliver to a webhook", async () => {
+    const guide = readFileSync(new URL("../docs/guide/waiting.md", import.meta.url), "utf8");
+    const commands = /```bash\n(.*?)```/s.exec(guide)?.[1] ?? "";
+    const webhook = await server.sdk.post<{ id: string; secret: string }>("/v1/x/webhooks", {
+      body: { name: "guide" },
+    });
+    const variables = {
+      EXOLOOP_URL: server.exoloop.url,
+      WEBHOOK_ID: webhook.id,
+      EXOLOOP_WEBHOOK_SECRET: webhook.secret,
+    };
+    const { stdout } = await run("bash", ["-euo", "pipefail", "-c", commands], {
+      env: { ...process.env, ...variables },
+    });
+    expect(JSON.parse(stdout)).toMatchObject({ type: "webhook_delivery", id: expect.stringMatching(/^msg_\d+$/) });
   });
 });

@@ -20,6 +20,7 @@ import type {
 } from "@exoloop/protocol/budgets";
 import type { CommandResult } from "@exoloop/protocol/sandboxes";
 import type { Session, SessionStatus } from "@exoloop/protocol/sessions";
+import type { Webhook, WebhookDelivery, WebhookWithSecret } from "@exoloop/protocol/webhooks";
 import type { StreamedEvent } from "./render/transcript.ts";
 
 export interface Named {
@@ -91,7 +92,19 @@ export interface BudgetApi {
   usageCsv(query: UsageQuery): Promise<string>;
 }
 
-export interface Api extends BudgetApi, DeploymentApi {
+/** Newest first. */
+export interface WebhookApi {
+  webhooks(): Promise<readonly Webhook[]>;
+  createWebhook(name: string): Promise<WebhookWithSecret>;
+  rotateWebhook(id: string): Promise<WebhookWithSecret>;
+  deleteWebhook(id: string): Promise<void>;
+  deliver(
+    id: string,
+    delivery: { readonly secret: string; readonly payload: string; readonly deliveryId?: string },
+  ): Promise<WebhookDelivery>;
+}
+
+export interface Api extends BudgetApi, DeploymentApi, WebhookApi {
   /** Agents and environments that are not archived, newest first. */
   agents(): Promise<readonly Named[]>;
   environments(): Promise<readonly Named[]>;
@@ -121,4 +134,9 @@ export interface Api extends BudgetApi, DeploymentApi {
 /** @example userMessage("Fix the test.") */
 export function userMessage(text: string): Extract<SendableEvent, { type: "user.message" }> {
   return { type: "user.message", content: [{ type: "text", text }] };
+}
+
+/** Heard when what runs has ended, not while it runs. */
+export function queuedMessage(text: string): Extract<SendableEvent, { type: "user.message" }> {
+  return { ...userMessage(text), x_exoloop: { delivery: "queue" } };
 }

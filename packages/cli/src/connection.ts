@@ -3,7 +3,15 @@ import { type Client, createClient, eachItem } from "@exoloop/client/client";
 import type { SendableEvent } from "@exoloop/protocol/events";
 import { previewTypes } from "@exoloop/protocol/previews";
 import type { Session } from "@exoloop/protocol/sessions";
-import { type Api, type BudgetApi, type DeploymentApi, type Named, type NewSession, userMessage } from "./api.ts";
+import {
+  type Api,
+  type BudgetApi,
+  type DeploymentApi,
+  type Named,
+  type NewSession,
+  userMessage,
+  type WebhookApi,
+} from "./api.ts";
 import { CommandError } from "./exit-codes.ts";
 import type { Credentials } from "./home.ts";
 import type { StreamedEvent } from "./render/transcript.ts";
@@ -16,6 +24,7 @@ export function connectTo(connection: Credentials): Api {
     ...sessionMethods(client),
     ...deploymentMethods(client),
     ...budgetMethods(client),
+    ...webhookMethods(client),
   };
 }
 
@@ -87,6 +96,16 @@ function sessionMethods(client: Client) {
     async archiveSession(sessionId: string): Promise<void> {
       await client.sessions.archive(sessionId);
     },
+  };
+}
+
+function webhookMethods({ webhooks }: Client): WebhookApi {
+  return {
+    webhooks: () => collect(eachItem((page) => webhooks.list({ ...page, limit: pageSize }))),
+    createWebhook: (name) => webhooks.create({ name }),
+    rotateWebhook: (id) => webhooks.rotate(id),
+    deleteWebhook: async (id) => void (await webhooks.delete(id)),
+    deliver: (id, delivery) => webhooks.deliver(id, delivery),
   };
 }
 

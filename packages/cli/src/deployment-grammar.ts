@@ -5,7 +5,7 @@ import type { CreateDeploymentOptions, ListDeploymentsOptions, ListRunsOptions }
 import type { CommandContext } from "./context.ts";
 import type { ExitCode } from "./exit-codes.ts";
 
-interface Grammar {
+export interface Grammar {
   readonly program: Command;
   readonly context: CommandContext;
   readonly finish: (exitCode: ExitCode) => void;

@@ -113,7 +113,7 @@ function checkKey(text: string): string {
 }
 
 /** Variables of the command line alone: the server refuses variables that it does not know. */
-const ownVariables = new Set(["EXOLOOP_URL", "EXOLOOP_API_KEY"]);
+const ownVariables = new Set(["EXOLOOP_URL", "EXOLOOP_API_KEY", "EXOLOOP_WEBHOOK_SECRET"]);
 
 /** What a server that this command starts is told. */
 export function serverEnvironment(environment: Environment): Record<string, string | undefined> {

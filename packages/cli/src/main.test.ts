@@ -34,7 +34,7 @@ function exoloop(arguments_: readonly string[], environment: Record<string, stri
 test("help and version go to standard output", async () => {
   const help = await exoloop(["--help"]);
   expect(help).toMatchObject({ code: 0, stderr: "" });
-  for (const name of ["up", "demo", "run", "sessions", "deployments", "doctor", "completion"])
+  for (const name of ["up", "demo", "run", "sessions", "deployments", "webhooks", "doctor", "completion"])
     expect(help.stdout).toContain(`  ${name}`);
   expect(await exoloop(["--version"])).toMatchObject({
     code: 0,
@@ -57,6 +57,9 @@ test.each([
   [["deployments", "create", "x", "--name", "n", "--timezone", "UTC"], "says nothing without --cron"],
   [["deployments", "create", "x", "--name", "n", "--overlap", "cancel"], "Allowed choices"],
   [["deployments", "pause"], "missing required argument"],
+  [["webhooks", "create"], "missing required argument"],
+  [["webhooks", "send", "ci"], "EXOLOOP_WEBHOOK_SECRET"],
+  [["sessions", "send", "sesn_1", " "], "The message is empty"],
   [["deployments", "list", "--status", "archived"], "Allowed choices"],
 ])("%j is a usage error on standard error, without a stack", async (arguments_, message) => {
   const ended = await exoloop(arguments_);

@@ -2,6 +2,7 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { addDeployments } from "./deployment-grammar.ts";
 import { addBudgets } from "./budget-grammar.ts";
+import { addWebhooks } from "./webhook-grammar.ts";
 import { sessionStatuses, type SessionStatus } from "./session-statuses.ts";
 import type { DemoOptions } from "./commands/demo.ts";
 import type { DoctorOptions } from "./commands/doctor.ts";
@@ -30,8 +31,10 @@ export function createProgram(context: CommandContext, version: string, finish: 
   addServerCommands(program, context, finish);
   addRun(program, context, finish);
   addSessions(program, context, finish);
-  addDeployments({ program, context, finish, json, readLimit });
-  addBudgets({ program, context, finish, json });
+  const grammar = { program, context, finish, json, readLimit };
+  addDeployments(grammar);
+  addBudgets(grammar);
+  addWebhooks(grammar);
   return program;
 }
 
@@ -131,6 +134,16 @@ function addSessions(program: Command, context: CommandContext, finish: Finish):
     .addOption(json())
     .action(async (id: string, options: { json?: boolean }) =>
       finish(await (await import("./commands/attach.ts")).attachSession(context, id, options)),
+    );
+  sessions
+    .command("send")
+    .description("send a session a message, without following it")
+    .argument("<session>")
+    .argument("<message>")
+    .option("--queue", "to be heard when what runs has ended, instead of at its next step")
+    .addOption(json())
+    .action(async (id: string, message: string, options: { queue?: boolean; json?: boolean }) =>
+      finish(await (await import("./commands/sessions.ts")).sendMessage(context, id, message, options)),
     );
   sessions
     .command("stop")

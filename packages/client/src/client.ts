@@ -24,6 +24,7 @@ import type { CommandResult, RunCommandRequest, Sandbox } from "@exoloop/protoco
 import type { SentEvents, SessionEvent } from "@exoloop/protocol/session-events";
 import type { CreateSessionRequest, Session, SessionStatus, UpdateSessionRequest } from "@exoloop/protocol/sessions";
 import { type StreamItem, type StreamOptions, streamEvents } from "./event-stream.ts";
+import { webhookMethods } from "./webhooks.ts";
 import { type ClientOptions, type Query, type Transport, createTransport, segment } from "./transport.ts";
 
 import { readApiError } from "./api-error.ts";
@@ -106,6 +107,7 @@ export function createClient(options: ClientOptions) {
         }),
     },
     ...budgetMethods(transport),
+    webhooks: webhookMethods(transport),
     sandboxes: {
       list: () => transport.request<{ data: Sandbox[] }>("GET", "/v1/x/sandboxes"),
     },

@@ -15,6 +15,8 @@ export type Query = Readonly<Record<string, QueryValue>>;
 export interface RequestOptions {
   readonly query?: Query;
   readonly body?: object;
+  /** A body that is sent as it is, in place of `body`. */
+  readonly text?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
 }
@@ -56,6 +58,7 @@ export function createTransport(options: ClientOptions): Transport {
       return await fetchAnswer(`${base}${path}${encodeQuery(request.query)}`, {
         method,
         headers: request.body === undefined ? headers : { ...headers, "content-type": "application/json" },
+        ...(request.text === undefined ? {} : { body: request.text }),
         ...(request.body === undefined ? {} : { body: JSON.stringify(request.body) }),
         ...(request.signal === undefined ? {} : { signal: request.signal }),
       });

@@ -83,6 +83,7 @@ const ownVariables = [
   // Read by the command line, which talks to a server.
   "EXOLOOP_URL",
   "EXOLOOP_API_KEY",
+  "EXOLOOP_WEBHOOK_SECRET",
 ];
 
 /**

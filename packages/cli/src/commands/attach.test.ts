@@ -14,6 +14,16 @@ test("a line is a message, also when it begins with an escaped slash", () => {
 
 test("commands become the API's events", () => {
   expect(readTypedLine("/stop")).toEqual({ type: "events", events: [{ type: "user.interrupt" }] });
+  expect(readTypedLine("/queue  then the  rest ")).toEqual({
+    type: "events",
+    events: [
+      {
+        type: "user.message",
+        content: [{ type: "text", text: "then the  rest" }],
+        x_exoloop: { delivery: "queue" },
+      },
+    ],
+  });
   expect(readTypedLine("/allow sevt_1")).toEqual({
     type: "events",
     events: [{ type: "user.tool_confirmation", tool_use_id: "sevt_1", result: "allow" }],
@@ -33,7 +43,7 @@ test("commands become the API's events", () => {
 });
 
 test("a mistyped command is never sent as a message", () => {
-  for (const line of ["/alow sevt_1", "/allow", "/deny ", "/etc/passwd"])
+  for (const line of ["/alow sevt_1", "/allow", "/queue", "/deny ", "/etc/passwd"])
     expect(readTypedLine(line).type).toBe("remark");
 });
 

@@ -1,6 +1,6 @@
 /** `exoloop sessions attach`: follow a session live and talk to it. Ctrl-C leaves it running. @module */
 import type { SendableEvent } from "@exoloop/protocol/events";
-import { type Api, userMessage } from "../api.ts";
+import { type Api, queuedMessage, userMessage } from "../api.ts";
 import { type CommandContext, writeLine } from "../context.ts";
 import { describeFailure, exitCodes, type ExitCode } from "../exit-codes.ts";
 import { escapeForTerminal, escapeToLine } from "../render/escape.ts";
@@ -39,7 +39,8 @@ export type TypedLine =
   | { readonly type: "nothing" }
   | { readonly type: "remark"; readonly text: string };
 
-const help = "/stop interrupts · /allow ID · /deny ID [reason] · /detach · // begins a message with a slash";
+const help =
+  "/queue TEXT waits for the end of what runs · /stop interrupts · /allow ID · /deny ID [reason] · /detach · // begins a message with a slash";
 
 /** What a typed line means. Pure. */
 export function readTypedLine(line: string): TypedLine {
@@ -49,6 +50,10 @@ export function readTypedLine(line: string): TypedLine {
   if (!text.startsWith("/")) return { type: "events", events: [userMessage(text)] };
   const [command = "", id = "", ...rest] = text.split(/\s+/);
   switch (command) {
+    case "/queue":
+      return id === ""
+        ? { type: "remark", text: "/queue needs a message." }
+        : { type: "events", events: [queuedMessage(text.slice(command.length).trim())] };
     case "/stop":
       return { type: "events", events: [{ type: "user.interrupt" }] };
     case "/detach":

@@ -218,6 +218,31 @@ test("a budget that is reached ends with 6 and says how to go on, from the comma
   expect(csv.stdout.split("\r\n")[0]).toContain("scope,subject,period,period_start,");
 });
 
+test("webhooks: the secret alone on standard output, deliveries signed with it, and gone when deleted", async () => {
+  const created = await exoloop(["webhooks", "create", "ci"]);
+  expect(created).toMatchObject({ code: 0, stdout: expect.stringMatching(/^whsec_\S+\n$/) });
+  const send = (secret: string, ...more: string[]) =>
+    exoloop(["webhooks", "send", "ci", '{"build":7}', ...more], { EXOLOOP_WEBHOOK_SECRET: secret });
+  expect(await send(created.stdout, "--id", "msg_1")).toMatchObject({ code: 0, stderr: "Delivered msg_1 to ci.\n" });
+  const rotated = await exoloop(["webhooks", "rotate", "ci", "--json"]);
+  const { secret } = JSON.parse(rotated.stdout) as { secret: string };
+  expect(await send(created.stdout)).toMatchObject({ code: 3, stderr: expect.stringContaining("webhook-signature") });
+  expect((await send(secret)).code).toBe(0);
+  expect((await exoloop(["webhooks", "list"])).stdout).toMatch(/ci .*\/v1\/x\/webhooks\/whk_/);
+  expect((await exoloop(["webhooks", "create", "ci"])).stderr).toContain("there is a webhook with the name ci");
+  expect((await exoloop(["webhooks", "delete", "ci"])).code).toBe(0);
+  expect((await exoloop(["webhooks", "rotate", "ci"])).code).toBe(4);
+});
+
+test("sessions send --queue is a message that waits for the end of what runs", async () => {
+  const running = start(["run", script([{ text: "First.", delayMs: 4_000 }, { text: "Second." }])]);
+  const id = await running.shows(/session (sesn_\w+)/);
+  expect((await exoloop(["sessions", "send", id, "And then?", "--queue"])).code).toBe(0);
+  const { code, stdout } = await running.ended;
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/\(queued\) And then\?[^]*● First\.[^]*● Second\./);
+});
+
 test("a model that does not exist fails with 1 and says so", async () => {
   const ended = await exoloop(["run", "--model", "claude-none", "hello"]);
   expect(ended.code).toBe(1);

@@ -1,7 +1,8 @@
-/** `exoloop sessions list|show|stop`. @module */
+/** `exoloop sessions list|show|send|stop`. @module */
 import type { Session, SessionStatus } from "@exoloop/protocol/sessions";
 import { type CommandContext, writeJson, writeLine } from "../context.ts";
-import { exitCodes, type ExitCode } from "../exit-codes.ts";
+import { queuedMessage, userMessage } from "../api.ts";
+import { CommandError, exitCodes, type ExitCode } from "../exit-codes.ts";
 import { describeAmount, describeLimits } from "../render/budget.ts";
 import { escapeToLine } from "../render/escape.ts";
 import { createNarrator } from "../render/narrator.ts";
@@ -81,6 +82,20 @@ export function describeSession(session: Session): string[] {
     ],
   ];
   return rows.filter(([, value]) => value !== "").map(([name, value]) => `${name.padEnd(8)} ${escapeToLine(value)}`);
+}
+
+export async function sendMessage(
+  context: CommandContext,
+  id: string,
+  message: string,
+  options: { readonly queue?: boolean; readonly json?: boolean },
+): Promise<ExitCode> {
+  if (message.trim() === "") throw new CommandError("The message is empty.", exitCodes.usage);
+  const api = await context.connect();
+  await api.send(id, [options.queue === true ? queuedMessage(message) : userMessage(message)]);
+  if (options.json === true) writeJson(context.output, { id, sent: true });
+  else writeLine(context.progress, `Sent. Follow it: exoloop sessions attach ${escapeToLine(id)}`);
+  return exitCodes.ok;
 }
 
 export async function stopSession(

@@ -50,7 +50,7 @@ const maximumResultLines = 8;
 export function describeEvent(event: StreamedEvent): TranscriptEntry | null {
   switch (event.type) {
     case "user.message":
-      return { kind: "user", text: escapeForTerminal(contentText(event["content"])) };
+      return { kind: "user", text: describeMessage(event) };
     case "user.interrupt":
       return { kind: "notice", text: "interrupted by the user" };
     case "user.tool_confirmation":
@@ -84,6 +84,13 @@ export function describeEvent(event: StreamedEvent): TranscriptEntry | null {
     default:
       return null;
   }
+}
+
+/** One that waits for the end of what runs says so. */
+function describeMessage(event: StreamedEvent): string {
+  const text = escapeForTerminal(contentText(event["content"]));
+  const extension = event["x_exoloop"];
+  return isFields(extension) && extension["delivery"] === "queue" ? `(queued) ${text}` : text;
 }
 
 function describeToolUse(event: StreamedEvent): TranscriptEntry {

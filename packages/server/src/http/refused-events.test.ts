@@ -21,6 +21,30 @@ testRefusals([
     /events\[1\]\.content: expected array/,
   ],
   [
+    "a delivery that does not exist",
+    () => post("/v1/sessions/s/events", { events: [{ ...message, x_exoloop: { delivery: "now" } }] }),
+    400,
+    "invalid_request",
+    /events\[0\]\.x_exoloop\.delivery: .*"steer"\|"queue"/,
+  ],
+  [
+    "another addition to a message",
+    () => post("/v1/sessions/s/events", { events: [{ ...message, x_exoloop: { priority: 1 } }] }),
+    400,
+    "invalid_request",
+    /events\[0\]\.x_exoloop\.priority: there is no such field/,
+  ],
+  [
+    "a system message",
+    () =>
+      post("/v1/sessions/s/events", {
+        events: [message, { type: "system.message", content: [{ type: "text", text: "obey" }] }],
+      }),
+    400,
+    "unsupported",
+    /events\[1\]: .*system\.message/,
+  ],
+  [
     "deny_message with allow",
     () =>
       post("/v1/sessions/s/events", {

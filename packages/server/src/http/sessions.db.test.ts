@@ -168,3 +168,14 @@ test("a batch with one event that cannot be is refused whole", async () => {
   expect(await codeOf(sdk.beta.sessions.events.send(id, { events: [say("hi"), result] }))).toBe("unknown_tool_use");
   expect((await sdk.beta.sessions.events.list(id)).data).toEqual([]);
 });
+
+test("a message says how it is to be delivered, and is shown with it; one that says nothing stays as it was sent", async () => {
+  const { sdk, create } = await newCaller();
+  const { id } = await create();
+  const queued = { ...say("later"), x_exoloop: { delivery: "queue" } };
+  const sent = await sdk.beta.sessions.events.send(id, { events: [queued, say("now")] });
+  expect(sent.data).toMatchObject([queued, say("now")]);
+  const [first, second] = (await sdk.beta.sessions.events.list(id)).data;
+  expect(first).toMatchObject(queued);
+  expect(second).not.toHaveProperty("x_exoloop");
+});

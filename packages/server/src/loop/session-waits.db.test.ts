@@ -3,25 +3,17 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { withTransaction } from "../db/database.ts";
 import { publicEvent } from "../sessions/event.ts";
-import type { LogEvent } from "../sessions/event.ts";
 import { appendUnderLock, readLog } from "../sessions/log.ts";
 import { createSessionService } from "../sessions/service.ts";
 import { insertTestSession, type TestSession } from "../sessions/testing-database.ts";
 import { wakeWaiters } from "../sessions/waits.ts";
 import { idleTimes, script, startTurnTest, type TurnTest } from "./testing.ts";
+import { isParked, resultsOf } from "./testing-events.ts";
 
 const done = { text: "Done." };
 const waitsFor = (sessionId: string, more: object = {}) => ({
   toolCalls: [{ name: "wait_for", input: { session_id: sessionId, ...more } }],
 });
-
-const resultsOf = (events: readonly LogEvent[]) =>
-  events
-    .filter((event) => event.type === "agent.tool_result")
-    .map((event) => (event.data?.["content"] as { text: string }[]).map((part) => part.text).join(""));
-
-const isParked = (types: readonly string[]) =>
-  types.includes("x.wait_started") && types.at(-1) === "session.status_rescheduled";
 
 describe("a session that waits for another", () => {
   let turns: TurnTest;

@@ -68,8 +68,14 @@ function testDependencies(
 
 export type TurnTest = Awaited<ReturnType<typeof startTurnTest>>;
 
-/** @param replaced Parts in place of the usual ones. */
-export async function startTurnTest(replaced: Partial<Pick<DriverDependencies, "models" | "catalog">> = {}) {
+/**
+ * @param options.drives False: nobody drives the sessions but the test itself.
+ * @param options.replaced Parts in place of the usual ones.
+ */
+export async function startTurnTest({
+  drives = true,
+  ...replaced
+}: { readonly drives?: boolean } & Partial<Pick<DriverDependencies, "models" | "catalog">> = {}) {
   const test = await createTestDatabase();
   const { database } = test;
   /** Names of the tools that ran, in order. */
@@ -77,7 +83,9 @@ export async function startTurnTest(replaced: Partial<Pick<DriverDependencies, "
   const engine = createPgBossEngine({ connectionString: test.url, database, concurrency: 4, log });
   const notices = await createNoticeBoard({ connectionString: test.url, log });
   const dependencies = { ...testDependencies({ database, engine, notices }, ran), ...replaced };
-  await engine.start(({ sessionId }) => driveTurn(dependencies, sessionId));
+  await engine.start(async ({ sessionId }) => {
+    if (drives) await driveTurn(dependencies, sessionId);
+  });
   return {
     test,
     ran,

@@ -1,22 +1,20 @@
 /** Deliveries: real signatures, real turns that wait with wait_for. */
+import { signWebhook } from "@exoloop/protocol/webhook-signatures";
 import type { WebhookWithSecret } from "@exoloop/protocol/webhooks";
+import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { deleteExpired } from "../db/retention.ts";
+import { isParked, resultsOf } from "../loop/testing-events.ts";
 import { idleTimes, script } from "../loop/testing.ts";
-import type { LogEvent } from "../sessions/event.ts";
 import { readLog } from "../sessions/log.ts";
 import type { TestSession } from "../sessions/testing-database.ts";
-import { finishDeliveries } from "./deliver.ts";
+import { createWebhookReceiver, finishDeliveries } from "./deliver.ts";
 import { startWebhookTest, type WebhookTest } from "./testing.ts";
 
 const waitsFor = (webhook: string, more: object = {}) => ({
   toolCalls: [{ name: "wait_for", input: { webhook, ...more } }],
 });
 const done = { text: "Done." };
-
-const resultsOf = (events: readonly LogEvent[]) =>
-  events
-    .filter((event) => event.type === "agent.tool_result")
-    .map((event) => (event.data?.["content"] as { text: string }[]).map((part) => part.text).join(""));
 
 describe("a delivery", () => {
   let test: WebhookTest;
@@ -30,11 +28,7 @@ describe("a delivery", () => {
     const { body: webhook }: { body: WebhookWithSecret } = await organization.call("POST", "/v1/x/webhooks", { name });
     return { ...organization, webhook };
   }
-  const parked = (session: TestSession) =>
-    test.turns.eventually(
-      session,
-      (types) => types.includes("x.wait_started") && types.at(-1) === "session.status_rescheduled",
-    );
+  const parked = (session: TestSession) => test.turns.eventually(session, isParked);
   const deliveriesOf = (webhook: WebhookWithSecret) =>
     test.database
       .selectFrom("webhook_deliveries")
@@ -188,39 +182,60 @@ describe("a delivery", () => {
     expect(results).toEqual([expect.stringContaining("early")]);
   });
 
-  it("that a lost process left half given is given to the others, and to nobody twice", async () => {
+  it("is given to the others later where its receiver was lost between two, and to nobody twice", async () => {
     const { session, webhook } = await prepare();
-    const second = await test.sibling(session);
-    await test.turns.send(session, script([waitsFor("ci"), waitsFor("ci", { timeout_seconds: 2 }), done]));
+    const sibling = await test.sibling(session);
+    const [first, second] = [session, sibling].sort((one, two) => (one.sessionId < two.sessionId ? -1 : 1));
+    if (first === undefined || second === undefined) throw new Error("two were made");
+    await test.turns.send(first, script([waitsFor("ci"), waitsFor("ci", { timeout_seconds: 3 }), done]));
     await test.turns.send(second, script([waitsFor("ci"), done]));
-    await Promise.all([parked(session), parked(second)]);
-    await test.deliver(webhook, "halfway");
-    await test.turns.eventually(second, idleTimes(1));
-    // As a crash after the first session leaves it.
-    const third = await test.sibling(session);
-    await test.turns.send(third, script([waitsFor("ci"), done]));
-    await parked(third);
-    await test.database
-      .updateTable("webhook_deliveries")
-      .set({ status: "pending", received_at: new Date() })
-      .where("webhook_id", "=", webhook.id)
-      .execute();
-    const signal = new AbortController().signal;
+    await Promise.all([parked(first), parked(second)]);
+    await Promise.all([backdate(first, 60), backdate(second, 60)]);
+    const { engine } = test.dependencies;
+    const wake: typeof engine.wake = (sessionId, transaction) =>
+      sessionId === second.sessionId ? Promise.reject(new Error("lost")) : engine.wake(sessionId, transaction);
+    const receiver = createWebhookReceiver({ ...test.dependencies, engine: { ...engine, wake } });
+    const body = new TextEncoder().encode("halfway");
+    const headers = await signWebhook(webhook.secret, { id: "msg_1", timestamp: Math.floor(Date.now() / 1000), body });
+    // It is stored: the sender need not send it again.
+    await receiver.receive(webhook.id, new Headers(headers), () => Promise.resolve(body));
+    expect(await deliveriesOf(webhook)).toEqual([{ delivery_id: "msg_1", status: "pending" }]);
+    // The wake is in the transaction of the result: without the one the other is not there either.
+    const types = (await readLog(test.database, second.sessionId, 0)).map((event) => event.type);
+    expect(types.filter((type) => type === "x.wait_ended")).toEqual([]);
+    expect(await waitsOf(second)).toEqual([{ target: "ci" }]);
+    const { signal } = new AbortController();
     await finishDeliveries(test.dependencies, signal);
     expect(await deliveriesOf(webhook)).toMatchObject([{ status: "pending" }]);
-    await test.database
-      .updateTable("webhook_deliveries")
-      .set({ received_at: new Date(Date.now() - 5_001) })
-      .where("webhook_id", "=", webhook.id)
-      .execute();
-    await backdate(third, 10);
+    await age(webhook, "6 seconds");
     await finishDeliveries(test.dependencies, signal);
     expect(await deliveriesOf(webhook)).toMatchObject([{ status: "done" }]);
-    expect(resultsOf(await test.turns.eventually(third, idleTimes(1)))).toEqual([expect.stringContaining("halfway")]);
-    expect(resultsOf(await test.turns.eventually(session, idleTimes(1)))).toEqual([
+    expect(resultsOf(await test.turns.eventually(second, idleTimes(1)))).toEqual([expect.stringContaining("halfway")]);
+    expect(resultsOf(await test.turns.eventually(first, idleTimes(1)))).toEqual([
       expect.stringContaining("halfway"),
       expect.stringContaining("timed out"),
     ]);
+  });
+
+  it("is refused after ten thousand of its webhook within a day", async () => {
+    const { webhook, session } = await prepare();
+    await sql`
+      insert into webhook_deliveries (webhook_id, delivery_id, organization_id, payload, status)
+      select ${webhook.id}, 'msg_' || number, ${session.organizationId}, '', 'done'
+      from generate_series(1, 9999) as number`.execute(test.database);
+    expect((await test.deliver(webhook, "the last")).status).toBe(200);
+    const refused = await test.deliver(webhook, "one too many", { id: "late" });
+    expect(refused.status).toBe(429);
+    expect((await deliveriesOf(webhook)).some((row) => row.delivery_id === "late")).toBe(false);
+  });
+
+  it("is kept for a day", async () => {
+    const { webhook } = await prepare();
+    await test.deliver(webhook, "old", { id: "msg_old" });
+    await age(webhook, "25 hours");
+    await test.deliver(webhook, "new", { id: "msg_new" });
+    await deleteExpired(test.database, new AbortController().signal);
+    expect(await deliveriesOf(webhook)).toEqual([{ delivery_id: "msg_new", status: "done" }]);
   });
 
   it("is not waited for in vain: a webhook that is deleted ends the wait", async () => {
@@ -244,6 +259,11 @@ describe("a delivery", () => {
     expect((await test.deliver(webhook, "too late")).status).toBe(200);
     expect((await readLog(test.database, session.sessionId, 0)).at(-1)?.type).toBe("session.status_terminated");
   });
+
+  const age = ({ id }: WebhookWithSecret, time: string) =>
+    sql`update webhook_deliveries set received_at = now() - ${time}::interval where webhook_id = ${id}`.execute(
+      test.database,
+    );
 
   /** Moves a session's beginning into the past, in seconds. */
   async function backdate({ sessionId }: TestSession, seconds: number): Promise<void> {

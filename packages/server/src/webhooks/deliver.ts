@@ -10,6 +10,7 @@ import type { NoticeBoard } from "../sessions/notices.ts";
 import { endWaits } from "../sessions/waits.ts";
 import type { Database } from "../db/database.ts";
 import type { Engine } from "../engine/engine.ts";
+import { Problem } from "../errors.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { describeDelivery } from "./delivery-content.ts";
 import { deliveryKey, findDelivery } from "./stored-deliveries.ts";
@@ -27,7 +28,7 @@ export interface WebhookReceiver {
   /**
    * Takes a delivery. The same id twice is one delivery.
    * @param readBody is called when the headers are in order.
-   * @throws Problem `not_found`, `invalid_signature`; nothing was stored.
+   * @throws Problem `not_found`, `invalid_signature`, `rate_limited`; nothing was stored.
    */
   receive(webhookId: string, headers: Headers, readBody: () => Promise<Uint8Array>): Promise<{ readonly id: string }>;
 }
@@ -52,6 +53,7 @@ export function createWebhookReceiver(dependencies: WebhookDependencies): Webhoo
       const head = readDeliveryHead(headers, Date.now());
       const payload = await readBody();
       await verifyDelivery(webhook.secret, head, payload);
+      await refuseTooMany(database, webhookId);
       const delivery = { webhookId, deliveryId: head.id, organizationId: webhook.organization_id, name: webhook.name };
       if (await store(database, delivery, payload)) {
         // It is stored: a failure from here on delays it, and must not make the sender send it again.
@@ -65,6 +67,27 @@ export function createWebhookReceiver(dependencies: WebhookDependencies): Webhoo
       return { id: head.id };
     },
   };
+}
+
+/** Of one webhook, within a day. */
+const maximumDeliveries = 10_000;
+
+/** @throws Problem `rate_limited` */
+async function refuseTooMany(database: Database, webhookId: string): Promise<void> {
+  const last = await database
+    .selectFrom("webhook_deliveries")
+    .select("received_at")
+    .where("webhook_id", "=", webhookId)
+    .orderBy("received_at", "desc")
+    .offset(maximumDeliveries - 1)
+    .limit(1)
+    .executeTakeFirst();
+  if (last === undefined) return;
+  throw new Problem(
+    "rate_limited",
+    `This webhook has taken ${maximumDeliveries} deliveries within a day, and takes no more.`,
+    "Deliver less often, or to several webhooks.",
+  );
 }
 
 /** False for one that has come before, or whose webhook was deleted meanwhile. */

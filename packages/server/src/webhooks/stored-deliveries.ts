@@ -21,14 +21,14 @@ export function deliveryKey({ webhookId, deliveryId }: Pick<StoredDelivery, "web
   return `${webhookId}/${deliveryId}`;
 }
 
-/** The exchange begins with the first message after the session was last at rest; approvals are within it. */
+/** The exchange begins with the first message after the session was last at rest; approvals and budgets are within it. */
 const exchange = (sessionId: string) => sql`
   select coalesce(min(seq), 0) as seq, coalesce(min(created_at), '-infinity') as began_at
   from session_events
   where session_id = ${sessionId} and type in ('user.message', 'user.define_outcome') and seq > coalesce((
     select max(seq) from session_events
     where session_id = ${sessionId} and type = 'session.status_idle'
-      and data->'stop_reason'->>'type' <> 'requires_action'
+      and data->'stop_reason'->>'type' not in ('requires_action', 'budget_reached')
   ), 0)`;
 
 /** The oldest one that the session's exchange has not been given; with `only`, whether it is that one. Only looks. */

@@ -7,12 +7,14 @@ import { createDeploymentService } from "../deployments/service.ts";
 import { createAgentRepository } from "../agents/agents.ts";
 import { createEnvironmentRepository } from "../agents/environments.ts";
 import { createApp } from "../http/app.ts";
+import type { App } from "../http/route.ts";
+import type { SessionService } from "../sessions/port.ts";
 import { createRequestOnce } from "../http/idempotency.ts";
 import { startTurnTest } from "../loop/testing.ts";
 import { authenticate, createApiKey } from "../orgs/api-keys.ts";
 import { createSessionService } from "../sessions/service.ts";
 import { insertTestSession, type TestSession } from "../sessions/testing-database.ts";
-import { createWebhookReceiver } from "./deliver.ts";
+import { createWebhookReceiver, type WebhookDependencies } from "./deliver.ts";
 import { createWebhookRepository } from "./webhooks.ts";
 
 export type WebhookTest = Awaited<ReturnType<typeof startWebhookTest>>;
@@ -30,7 +32,46 @@ export async function startWebhookTest() {
     isPriced: () => true,
     releaseSandbox: () => Promise.resolve(),
   });
-  const { app } = createApp({
+  const { app } = openApp(dependencies, sessions);
+  return {
+    turns,
+    database,
+    dependencies,
+    sessions,
+    app,
+    /** What the process logged. */
+    logged,
+    /** A session, and a function that sends requests with a key of its organization. */
+    async newOrganization(scopes: readonly ("admin" | "sessions")[] = ["admin"]) {
+      const session = await insertTestSession(database);
+      const { apiKey } = await createApiKey(database, { ...session, name: "test", scopes });
+      return { session, apiKey, call: caller(app, apiKey) };
+    },
+    /** Another session of the same organization. */
+    async sibling({ organizationId }: TestSession): Promise<TestSession> {
+      const { sessionId } = await insertTestSession(database);
+      await database
+        .updateTable("sessions")
+        .set({ organization_id: organizationId })
+        .where("id", "=", sessionId)
+        .execute();
+      return { organizationId, sessionId };
+    },
+    deliver: (webhook: WebhookWithSecret, payload: string | Uint8Array, options: Partial<DeliveryOptions> = {}) =>
+      deliver(app, webhook, payload, options),
+  };
+}
+
+interface DeliveryOptions {
+  readonly id: string;
+  readonly timestamp: number;
+  readonly secret: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+function openApp(dependencies: WebhookDependencies, sessions: SessionService) {
+  const { database, engine, notices, log } = dependencies;
+  return createApp({
     sessions,
     agents: createAgentRepository(database),
     environments: createEnvironmentRepository(database),
@@ -46,61 +87,31 @@ export async function startWebhookTest() {
     },
     log,
   });
-  return {
-    turns,
-    database,
-    dependencies,
-    sessions,
-    app,
-    /** What the process logged. */
-    logged,
-    /** A session, and a function that sends requests with a key of its organization. */
-    async newOrganization(scopes: readonly ("admin" | "sessions")[] = ["admin"]) {
-      const session = await insertTestSession(database);
-      const { apiKey } = await createApiKey(database, { ...session, name: "test", scopes });
-      return { session, apiKey, call: caller(apiKey) };
-    },
-    /** Another session of the same organization. */
-    async sibling({ organizationId }: TestSession): Promise<TestSession> {
-      const { sessionId } = await insertTestSession(database);
-      await database
-        .updateTable("sessions")
-        .set({ organization_id: organizationId })
-        .where("id", "=", sessionId)
-        .execute();
-      return { organizationId, sessionId };
-    },
-    async deliver(webhook: WebhookWithSecret, payload: string | Uint8Array, options: Partial<DeliveryOptions> = {}) {
-      const {
-        id = `msg_${randomUUID()}`,
-        timestamp = Math.floor(Date.now() / 1000),
-        secret = webhook.secret,
-      } = options;
-      const body = typeof payload === "string" ? new TextEncoder().encode(payload) : payload;
-      const headers = await signWebhook(secret, { id, timestamp, body });
-      return app.request(webhook.path, {
-        method: "POST",
-        body: Buffer.from(body),
-        headers: { ...headers, ...options.headers },
-      });
-    },
-  };
-
-  function caller(apiKey: string) {
-    return async (method: string, path: string, body?: object, headers: Record<string, string> = {}) => {
-      const response = await app.request(path, {
-        method,
-        headers: { authorization: `Bearer ${apiKey}`, "content-type": "application/json", ...headers },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      });
-      return { status: response.status, body: (await response.json()) as never };
-    };
-  }
 }
 
-interface DeliveryOptions {
-  readonly id: string;
-  readonly timestamp: number;
-  readonly secret: string;
-  readonly headers: Readonly<Record<string, string>>;
+function caller(app: App, apiKey: string) {
+  return async (method: string, path: string, body?: object, headers: Record<string, string> = {}) => {
+    const response = await app.request(path, {
+      method,
+      headers: { authorization: `Bearer ${apiKey}`, "content-type": "application/json", ...headers },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    return { status: response.status, body: (await response.json()) as never };
+  };
+}
+
+async function deliver(
+  app: App,
+  webhook: WebhookWithSecret,
+  payload: string | Uint8Array,
+  options: Partial<DeliveryOptions>,
+) {
+  const { id = `msg_${randomUUID()}`, timestamp = Math.floor(Date.now() / 1000), secret = webhook.secret } = options;
+  const body = typeof payload === "string" ? new TextEncoder().encode(payload) : payload;
+  const headers = await signWebhook(secret, { id, timestamp, body });
+  return app.request(webhook.path, {
+    method: "POST",
+    body: Buffer.from(body),
+    headers: { ...headers, ...options.headers },
+  });
 }
