@@ -95,22 +95,13 @@ describe("a session's budget", () => {
   it("is shared with its threads: what they use counts for it, once", async () => {
     const { database } = turns.test;
     const helper = { name: "helper", system: null, model: { id: "scripted" }, tools: [] };
-    const reference = { type: "agent", id: createId("agent"), version: 1 };
-    const multiagent: AgentSnapshot["multiagent"] = { type: "coordinator", agents: [reference] };
+    const reference = { ...helper, id: createId("agent"), version: 1 };
+    const multiagent: NonNullable<AgentSnapshot["multiagent"]> = { type: "coordinator", agents: [reference] };
     const session = await insertSession(database, { budget: { steps: 20 }, agent: { multiagent } });
     const { organizationId } = session;
     await database
       .insertInto("agents")
       .values({ id: reference.id, organization_id: organizationId, latest_version: 1 })
-      .execute();
-    await database
-      .insertInto("agent_versions")
-      .values({
-        agent_id: reference.id,
-        organization_id: organizationId,
-        version: 1,
-        definition: JSON.stringify(helper),
-      })
       .execute();
     const call = { name: "delegate", input: { agent: "helper", task: "Say something." } };
     await turns.send(session, script([{ toolCalls: [call, call] }, { text: "Done." }]));

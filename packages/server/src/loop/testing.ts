@@ -66,7 +66,8 @@ function testDependencies(
 
 export type TurnTest = Awaited<ReturnType<typeof startTurnTest>>;
 
-export async function startTurnTest() {
+/** @param drives False: nobody drives the sessions but the test itself. */
+export async function startTurnTest({ drives = true }: { readonly drives?: boolean } = {}) {
   const test = await createTestDatabase();
   const { database } = test;
   /** Names of the tools that ran, in order. */
@@ -74,17 +75,21 @@ export async function startTurnTest() {
   const engine = createPgBossEngine({ connectionString: test.url, database, concurrency: 4, log });
   const notices = await createNoticeBoard({ connectionString: test.url, log });
   const dependencies = testDependencies({ database, engine, notices }, ran);
-  await engine.start(({ sessionId }) => driveTurn(dependencies, sessionId));
+  await engine.start(async ({ sessionId }) => {
+    if (drives) await driveTurn(dependencies, sessionId);
+  });
   return {
     test,
     ran,
     notices,
     dependencies,
     async send({ organizationId, sessionId }: TestSession, ...inputs: Input[]) {
+      const threads = new Map<string, number>();
       const stored = await database.transaction().execute(async (transaction) => {
         await lockSession(transaction, organizationId, sessionId);
-        return admit(transaction, engine, sessionId, inputs);
+        return admit(transaction, engine, sessionId, inputs, threads);
       });
+      for (const [threadId, seq] of threads) notices.publish({ type: "appended", sessionId: threadId, seq });
       notices.publish({ type: "appended", sessionId, seq: stored.at(-1)?.seq ?? 0 });
       return stored;
     },

@@ -11,6 +11,7 @@ import { createRequestOnce } from "../http/idempotency.ts";
 import { startTurnTest } from "../loop/testing.ts";
 import { authenticate, createApiKey } from "../orgs/api-keys.ts";
 import { createSessionService } from "../sessions/service.ts";
+import { createThreadService } from "../sessions/threads.ts";
 import { insertTestSession, type TestSession } from "../sessions/testing-database.ts";
 import { createWebhookReceiver } from "./deliver.ts";
 import { createWebhookRepository } from "./webhooks.ts";
@@ -25,13 +26,11 @@ export async function startWebhookTest() {
   const note = (details: object) => void logged.push(details);
   const log = { debug: note, info: note, warn: note, error: note };
   const dependencies = { database, engine, notices, log };
-  const sessions = createSessionService({
-    ...dependencies,
-    isPriced: () => true,
-    releaseSandbox: () => Promise.resolve(),
-  });
+  const ending = { ...dependencies, releaseSandbox: () => Promise.resolve() };
+  const sessions = createSessionService({ ...ending, isPriced: () => true });
   const { app } = createApp({
     sessions,
+    threads: createThreadService(ending),
     agents: createAgentRepository(database),
     environments: createEnvironmentRepository(database),
     deployments: createDeploymentService(dependencies),
