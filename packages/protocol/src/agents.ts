@@ -1,5 +1,6 @@
 /** Agents: a definition with immutable versions. @module */
 import { z } from "zod";
+import { multiagent, multiagentInput } from "./multiagent.ts";
 import { pageOf } from "./pages.ts";
 import { mcpServer, tool, toolInput } from "./tools.ts";
 import { metadata, metadataPatch, timestamp } from "./values.ts";
@@ -49,7 +50,14 @@ const executionIdentity = z.discriminatedUnion("type", [
 ]);
 export type ExecutionIdentity = z.infer<typeof executionIdentity>;
 
-const multiagentInput = z.looseObject({ type: z.enum(["coordinator", "multiagent_20261001"]) });
+/** What this server adds to agents. An absent member stays as it is. */
+const extensionInput = z.strictObject({
+  /** Models that answer when the agent's own does not, in this order. */
+  fallback_models: z.exactOptional(z.array(modelId).max(8)),
+});
+export type AgentExtensionInput = z.infer<typeof extensionInput>;
+const extension = z.object({ fallback_models: z.array(z.string()) });
+export type AgentExtension = z.infer<typeof extension>;
 
 const name = z.string().min(1).max(255);
 const description = z.string().max(2048);
@@ -70,6 +78,7 @@ export const createAgentRequest = z
     metadata: z.exactOptional(metadata),
     multiagent: z.exactOptional(multiagentInput.nullable()),
     execution_identity: z.exactOptional(executionIdentity.nullable()),
+    x_exoloop: z.exactOptional(extensionInput.nullable()),
   })
   .meta({ id: "CreateAgentRequest" });
 export type CreateAgentRequest = z.infer<typeof createAgentRequest>;
@@ -89,6 +98,7 @@ export const updateAgentRequest = z
     metadata: z.exactOptional(metadataPatch.nullable()),
     multiagent: z.exactOptional(multiagentInput.nullable()),
     execution_identity: z.exactOptional(executionIdentity.nullable()),
+    x_exoloop: z.exactOptional(extensionInput.nullable()),
   })
   .meta({ id: "UpdateAgentRequest" });
 export type UpdateAgentRequest = z.infer<typeof updateAgentRequest>;
@@ -103,8 +113,10 @@ export const agentDefinition = z.object({
   mcp_servers: z.array(mcpServer),
   skills: z.array(skillChoice),
   metadata: z.record(z.string(), z.string()),
-  multiagent: z.null(),
+  multiagent: multiagent.nullable(),
   execution_identity: executionIdentity,
+  // Versions that were stored before there were fallbacks have none.
+  x_exoloop: extension.default({ fallback_models: [] }),
 });
 export type AgentDefinition = z.infer<typeof agentDefinition>;
 

@@ -91,7 +91,8 @@ export const sendEventsRequest = z
 /** The events that this server acts on, with content that needs no fetching. */
 export type SupportedUserEvent =
   | { type: "user.message"; content: InlineBlock[]; x_exoloop?: { delivery?: "steer" | "queue" } }
-  | { type: "user.interrupt" }
+  /** Of one thread; null: of the session and all its threads. */
+  | { type: "user.interrupt"; session_thread_id: string | null }
   | {
       type: "user.tool_confirmation";
       tool_use_id: string;
@@ -107,7 +108,7 @@ export type SupportedUserEvent =
 
 /**
  * The event in the form that this server acts on, or one sentence that says what of it is not supported.
- * @example readSupportedEvent({ type: "user.interrupt" }) // { type: "user.interrupt" }
+ * @example readSupportedEvent({ type: "user.interrupt" }) // { type: "user.interrupt", session_thread_id: null }
  */
 export function readSupportedEvent(event: SendableEvent): SupportedUserEvent | { unsupported: string } {
   switch (event.type) {
@@ -116,11 +117,7 @@ export function readSupportedEvent(event: SendableEvent): SupportedUserEvent | {
       return content.length === event.content.length ? { ...event, content } : unsupportedContent;
     }
     case "user.interrupt":
-      return (event.session_thread_id ?? null) === null
-        ? { type: event.type }
-        : {
-            unsupported: "Threads are not supported: send the interrupt without session_thread_id.",
-          };
+      return { type: event.type, session_thread_id: event.session_thread_id ?? null };
     case "user.tool_confirmation":
       return { ...event, deny_message: event.deny_message ?? null };
     case "user.custom_tool_result": {

@@ -31,6 +31,10 @@ import type {
   SessionCreateParams,
   SessionUpdateParams,
 } from "@anthropic-ai/sdk/resources/beta/sessions/sessions";
+import type {
+  BetaManagedAgentsSessionThread,
+  BetaManagedAgentsStreamSessionThreadEvents,
+} from "@anthropic-ai/sdk/resources/beta/sessions/threads/threads";
 import { expect, test } from "vitest";
 import {
   type Agent,
@@ -63,6 +67,7 @@ import {
   type UpdateSessionRequest,
   createSessionRequest,
 } from "./sessions.ts";
+import type { SessionThread } from "./threads.ts";
 
 /** Answers: what we send is what the SDK promises its users. */
 export const answers = {
@@ -72,6 +77,8 @@ export const answers = {
   deploymentRun: (value: DeploymentRun): BetaManagedAgentsDeploymentRun => value,
   session: (value: Session): BetaManagedAgentsSession => value,
   event: (value: SessionEvent): BetaManagedAgentsSessionEvent => value,
+  thread: (value: SessionThread): BetaManagedAgentsSessionThread => value,
+  threadEvent: (value: SessionEvent): BetaManagedAgentsStreamSessionThreadEvents => value,
   sent: (value: SentEvents): BetaManagedAgentsSendSessionEvents => value,
   preview: (value: Exclude<Preview, { type: `x_exoloop.${string}` }>): BetaManagedAgentsStreamSessionEvents => value,
   model: (value: Model): BetaModelInfo => value,
@@ -79,13 +86,10 @@ export const answers = {
 
 type Sent<Params> = Omit<Params, "betas" | "workspace_id">;
 
-/** Accepted in any form, to be refused in one sentence. */
-type WithoutMultiagent<Params> = Omit<Params, "multiagent">;
-
 /** Requests: whatever the SDK lets its users send has a place in our schema. */
 export const requests = {
-  createAgent: (value: WithoutMultiagent<Sent<AgentCreateParams>>): WithoutMultiagent<CreateAgentRequest> => value,
-  updateAgent: (value: WithoutMultiagent<Sent<AgentUpdateParams>>): WithoutMultiagent<UpdateAgentRequest> => value,
+  createAgent: (value: Sent<AgentCreateParams>): CreateAgentRequest => value,
+  updateAgent: (value: Sent<AgentUpdateParams>): UpdateAgentRequest => value,
   createEnvironment: (value: Sent<EnvironmentCreateParams>): CreateEnvironmentRequest => value,
   updateEnvironment: (value: Sent<EnvironmentUpdateParams>): UpdateEnvironmentRequest => value,
   event: (value: BetaManagedAgentsEventParams): SendableEvent => value,
@@ -123,10 +127,23 @@ test("requests that the SDK's types allow are accepted", () => {
     mcp_servers: [{ type: "url", name: "m", url: "https://example.com/mcp" }],
     metadata: { a: "b" },
     execution_identity: null,
-    multiagent: null,
+    multiagent: {
+      type: "multiagent_20261001",
+      advisor: null,
+      subagents: {
+        type: "enabled",
+        predefined_agents: ["agent_1", { type: "agent", id: "agent_2" }, { type: "self" }],
+      },
+      workflows: { type: "disabled" },
+    },
   };
   expect(createAgentRequest.parse(agent)).toEqual(agent);
-  const update: Sent<AgentUpdateParams> = { version: 1, tools: null, metadata: { a: null } };
+  const update: Sent<AgentUpdateParams> = {
+    version: 1,
+    tools: null,
+    metadata: { a: null },
+    multiagent: { type: "coordinator", agents: ["agent_1", { type: "advisor", model: "m" }] },
+  };
   expect(updateAgentRequest.parse(update)).toEqual(update);
   const environment: Sent<EnvironmentCreateParams> = {
     name: "e",

@@ -17,6 +17,9 @@ const result = {
   is_error: z.exactOptional(z.boolean().nullable()),
 };
 
+/** Set on what belongs to a thread and is shown in its session, because somebody is asked or has answered. */
+const ofThread = { session_thread_id: z.exactOptional(identifier.nullable()) };
+
 const userEvents = [
   z.object({
     type: z.literal("user.message"),
@@ -24,19 +27,21 @@ const userEvents = [
     content: z.array(messageBlock),
     x_exoloop: z.exactOptional(messageDelivery),
   }),
-  z.object({ type: z.literal("user.interrupt"), ...inbox }),
+  z.object({ type: z.literal("user.interrupt"), ...inbox, ...ofThread }),
   z.object({
     type: z.literal("user.tool_confirmation"),
     ...inbox,
     tool_use_id: identifier,
     result: z.enum(["allow", "deny"]),
     deny_message: z.exactOptional(z.string().nullable()),
+    ...ofThread,
   }),
   z.object({
     type: z.literal("user.custom_tool_result"),
     ...inbox,
     custom_tool_use_id: identifier,
     ...result,
+    ...ofThread,
   }),
 ] as const;
 
@@ -67,6 +72,7 @@ const agentEvents = [
     input: toolInput,
     evaluated_permission: z.exactOptional(z.enum(["allow", "ask", "deny"])),
     evaluation: z.exactOptional(evaluation),
+    ...ofThread,
   }),
   z.object({ type: z.literal("agent.tool_result"), ...made, tool_use_id: identifier, ...result }),
   z.object({
@@ -74,7 +80,9 @@ const agentEvents = [
     ...made,
     name: z.string(),
     input: toolInput,
+    ...ofThread,
   }),
+  z.object({ type: z.literal("agent.thread_context_compacted"), ...made }),
 ] as const;
 
 export const stopReason = z.discriminatedUnion("type", [
@@ -91,6 +99,43 @@ const stopDetails = z.object({
   category: z.enum(["cyber", "bio", "frontier_llm", "reasoning_extraction", "general_harms"]).nullable(),
   explanation: z.string().nullable(),
 });
+
+const thread = { session_thread_id: identifier, agent_name: z.string() };
+const threadMessage = z.array(messageBlock);
+
+/** What threads do, shown in the session that they work for and, for status, in their own stream. */
+const threadEvents = [
+  z.object({
+    type: z.literal("session.thread_created"),
+    ...made,
+    ...thread,
+    workflow_run_id: z.null(),
+  }),
+  z.object({ type: z.literal("session.thread_status_running"), ...made, ...thread }),
+  z.object({ type: z.literal("session.thread_status_rescheduled"), ...made, ...thread }),
+  z.object({ type: z.literal("session.thread_status_terminated"), ...made, ...thread }),
+  z.object({
+    type: z.literal("session.thread_status_idle"),
+    ...made,
+    ...thread,
+    stop_reason: stopReason,
+    stop_details: stopDetails.nullable(),
+  }),
+  z.object({
+    type: z.literal("agent.thread_message_sent"),
+    ...made,
+    to_session_thread_id: identifier,
+    to_agent_name: z.exactOptional(z.string().nullable()),
+    content: threadMessage,
+  }),
+  z.object({
+    type: z.literal("agent.thread_message_received"),
+    ...made,
+    from_session_thread_id: identifier,
+    from_agent_name: z.exactOptional(z.string().nullable()),
+    content: threadMessage,
+  }),
+] as const;
 
 const sessionError = z.object({
   type: z.enum([
@@ -157,7 +202,7 @@ const lifeEvents = [
 ] as const;
 
 export const sessionEvent = z
-  .discriminatedUnion("type", [...userEvents, ...agentEvents, ...lifeEvents])
+  .discriminatedUnion("type", [...userEvents, ...agentEvents, ...threadEvents, ...lifeEvents])
   .meta({ id: "SessionEvent" });
 export type SessionEvent = z.infer<typeof sessionEvent>;
 

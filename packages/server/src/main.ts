@@ -220,6 +220,7 @@ function driverDependencies(
     catalog: createModelCatalog(readCatalogOverrides(config.models.catalog)),
     tools: createToolRegistry([...builtInTools, ...tools]),
     sharedBudget: createSharedBudget(database),
+    captureWorkspace: (claim) => sandboxes.workspaces.capture(claim),
     toolContext: (claim, call, options) => ({
       toolUseId: call.toolUseId,
       actor: {

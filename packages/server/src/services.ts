@@ -17,7 +17,9 @@ import { listSandboxes } from "./sandboxes/summary.ts";
 import type { SandboxOwner } from "./sandboxes/workspace.ts";
 import type { Workspaces } from "./sandboxes/workspaces.ts";
 import type { NoticeBoard } from "./sessions/notices.ts";
+import type { EndDependencies } from "./sessions/end-session.ts";
 import { createSessionService } from "./sessions/service.ts";
+import { createThreadService } from "./sessions/threads.ts";
 import type { Logger } from "./telemetry/logger.ts";
 import { createWebhookReceiver } from "./webhooks/deliver.ts";
 import { createWebhookRepository } from "./webhooks/webhooks.ts";
@@ -38,18 +40,22 @@ const listedSandboxes = 200;
 
 export function createServices(parts: ServiceParts): AppDependencies {
   const { database, engine, notices, workspaces, commandsOf, models, catalog, log } = parts;
-  const sessions = createSessionService({
+  const ending: EndDependencies = {
     database,
     engine,
     notices,
-    isPriced: (model) => catalog.describe(model).price !== null,
     releaseSandbox: (owner) =>
       workspaces
         .release(owner)
         .catch((error: unknown) => log.error({ session: owner.sessionId, error }, "sandbox not destroyed")),
+  };
+  const sessions = createSessionService({
+    ...ending,
+    isPriced: (model) => catalog.describe(model).price !== null,
   });
   return {
     sessions,
+    threads: createThreadService(ending),
     agents: createAgentRepository(database),
     environments: createEnvironmentRepository(database),
     deployments: createDeploymentService({ database, engine, notices, log }),

@@ -252,7 +252,26 @@ test.each([
     { ...base, execution_identity: { type: "aws_role" as const, role_arn: "arn:x" } },
     "unsupported",
   ],
-  ["several agents", { ...base, multiagent: { type: "coordinator" as const, agents: ["agent_1"] } }, "unsupported"],
+  [
+    "an advisor",
+    { ...base, multiagent: { type: "coordinator" as const, agents: [{ type: "advisor" as const, model: "m" }] } },
+    "unsupported",
+  ],
+  [
+    "an unknown agent that would be given work",
+    { ...base, multiagent: { type: "coordinator" as const, agents: ["agent_1"] } },
+    "invalid_request",
+  ],
+  [
+    "workflows",
+    { ...base, multiagent: { type: "multiagent_20261001" as const, workflows: { type: "enabled" as const } } },
+    "unsupported",
+  ],
+  [
+    "sub-agents without an agent",
+    { ...base, multiagent: { type: "multiagent_20261001" as const, subagents: { type: "enabled" as const } } },
+    "invalid_request",
+  ],
 ])("%s is refused and stores nothing", async (_name, request, code) => {
   const { apiKey } = await server.newOrganization();
   const mine = new Anthropic({ baseURL: server.listener.url, apiKey, maxRetries: 0 });

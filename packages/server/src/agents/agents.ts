@@ -12,6 +12,7 @@ import { type Kysely, sql } from "kysely";
 import type { Tables } from "../db/tables.ts";
 import { Problem } from "../errors.ts";
 import { changedDefinition, newDefinition } from "./definition.ts";
+import { draftMultiagent, followOwner, resolveMultiagent } from "./multiagent.ts";
 import { type ListPage, type ListQuery, listCondition, listPage, positionColumn, readOrder } from "./list.ts";
 
 /** Agents of one organization at a time: another organization's agent is `not_found`. */
@@ -141,9 +142,11 @@ async function createAgent(
   organizationId: string,
   request: CreateAgentRequest,
 ): Promise<Agent> {
-  const definition = newDefinition(request);
+  const draft = draftMultiagent(request.multiagent, null);
   return database.transaction().execute(async (transaction) => {
     const id = createId("agent");
+    const owner = { organizationId, agentId: id, version: 1 };
+    const definition = newDefinition(request, await resolveMultiagent(transaction, owner, draft));
     await transaction
       .insertInto("agents")
       .values({ id, organization_id: organizationId, latest_version: 1, archived_at: null })
@@ -179,14 +182,15 @@ async function updateAgent(
       );
     }
     const definition = agentDefinition.parse(current);
-    const changed = changedDefinition(definition, request);
+    const owner = { organizationId, agentId, version: current.version };
+    const draft = draftMultiagent(request.multiagent, definition.multiagent);
+    const multiagent = await resolveMultiagent(transaction, owner, draft);
+    const changed = changedDefinition(definition, request, multiagent);
     if (isDeepStrictEqual(changed, definition)) return current;
-    await insertVersion(transaction, organizationId, agentId, current.version + 1, changed);
-    await transaction
-      .updateTable("agents")
-      .set({ latest_version: current.version + 1 })
-      .where("id", "=", agentId)
-      .execute();
+    const version = current.version + 1;
+    const next = multiagent === null ? null : followOwner(multiagent, { agentId, version });
+    await insertVersion(transaction, organizationId, agentId, version, { ...changed, multiagent: next });
+    await transaction.updateTable("agents").set({ latest_version: version }).where("id", "=", agentId).execute();
     return readAgent(transaction, organizationId, agentId);
   });
 }

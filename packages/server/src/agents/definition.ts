@@ -1,6 +1,8 @@
 /** The definition of an agent: made from a request, changed by a request. Pure. @module */
 import type {
   AgentDefinition,
+  AgentExtension,
+  AgentExtensionInput,
   CreateAgentRequest,
   ExecutionIdentity,
   ModelChoice,
@@ -9,6 +11,7 @@ import type {
   SkillInput,
   UpdateAgentRequest,
 } from "@exoloop/protocol/agents";
+import type { Multiagent } from "@exoloop/protocol/multiagent";
 import { metadata, patchMetadata } from "@exoloop/protocol/values";
 import { Problem } from "../errors.ts";
 import { checkTools, resolveTools } from "./tools.ts";
@@ -41,13 +44,12 @@ function resolveIdentity(input: ExecutionIdentity | null | undefined): Execution
   return { type: "service_account" };
 }
 
-function refuseMultiagent(value: object | null | undefined): void {
-  if (value === null || value === undefined) return;
-  throw new Problem(
-    "unsupported",
-    "multiagent: agents of several agents are not supported by this server.",
-    "Leave it out.",
-  );
+const noExtension: AgentExtension = { fallback_models: [] };
+
+/** Null clears; an absent member stays. */
+function resolveExtension(input: AgentExtensionInput | null | undefined, current: AgentExtension): AgentExtension {
+  if (input === null) return noExtension;
+  return { fallback_models: input?.fallback_models ?? current.fallback_models };
 }
 
 /** The empty string clears, as null does. */
@@ -56,8 +58,7 @@ function textOrNull(value: string | null | undefined): string | null {
 }
 
 /** @throws Problem `invalid_request`, `unsupported` */
-export function newDefinition(request: CreateAgentRequest): AgentDefinition {
-  refuseMultiagent(request.multiagent);
+export function newDefinition(request: CreateAgentRequest, multiagent: Multiagent | null): AgentDefinition {
   const definition: AgentDefinition = {
     name: request.name,
     model: resolveModel(request.model),
@@ -67,16 +68,20 @@ export function newDefinition(request: CreateAgentRequest): AgentDefinition {
     mcp_servers: request.mcp_servers ?? [],
     skills: resolveSkills(request.skills ?? []),
     metadata: request.metadata ?? {},
-    multiagent: null,
+    multiagent,
     execution_identity: resolveIdentity(request.execution_identity),
+    x_exoloop: resolveExtension(request.x_exoloop, noExtension),
   };
-  checkTools(definition.tools, definition.mcp_servers);
+  checkTools(definition.tools, definition.mcp_servers, definition.multiagent !== null);
   return definition;
 }
 
 /** @throws Problem `invalid_request`, `unsupported` */
-export function changedDefinition(current: AgentDefinition, request: UpdateAgentRequest): AgentDefinition {
-  refuseMultiagent(request.multiagent);
+export function changedDefinition(
+  current: AgentDefinition,
+  request: UpdateAgentRequest,
+  multiagent: Multiagent | null,
+): AgentDefinition {
   const changed: AgentDefinition = {
     name: request.name ?? current.name,
     model: request.model === undefined ? current.model : resolveModel(request.model, current.model),
@@ -86,13 +91,14 @@ export function changedDefinition(current: AgentDefinition, request: UpdateAgent
     mcp_servers: request.mcp_servers === undefined ? current.mcp_servers : (request.mcp_servers ?? []),
     skills: request.skills === undefined ? current.skills : resolveSkills(request.skills ?? []),
     metadata: changedMetadata(current.metadata, request.metadata ?? {}),
-    multiagent: null,
+    multiagent,
     execution_identity:
       request.execution_identity === undefined
         ? current.execution_identity
         : resolveIdentity(request.execution_identity),
+    x_exoloop: resolveExtension(request.x_exoloop, current.x_exoloop),
   };
-  checkTools(changed.tools, changed.mcp_servers);
+  checkTools(changed.tools, changed.mcp_servers, changed.multiagent !== null);
   return changed;
 }
 

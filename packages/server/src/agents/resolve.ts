@@ -4,15 +4,41 @@ import type { SessionAgent, SessionAgentReference, SessionAgentUpdate } from "@e
 import type { Kysely } from "kysely";
 import type { Tables } from "../db/tables.ts";
 import { Problem } from "../errors.ts";
+import type { SessionMultiagent, ThreadAgent } from "@exoloop/protocol/session-agent";
 import { readAgent } from "./agents.ts";
+import { rosterReferences } from "./multiagent.ts";
 import { resolveModel, resolveSkills } from "./definition.ts";
 import { checkTools, resolveTools } from "./tools.ts";
 
 type Overrides = Extract<SessionAgentReference, { type: "agent_with_overrides" }>;
 
-function snapshot(agent: Agent): SessionAgent {
-  const { metadata: _metadata, created_at: _created, updated_at: _updated, archived_at: _archived, ...rest } = agent;
+function threadAgentOf(agent: Agent): ThreadAgent {
+  const {
+    metadata: _metadata,
+    created_at: _created,
+    updated_at: _updated,
+    archived_at: _archived,
+    multiagent: _multiagent,
+    ...rest
+  } = agent;
   return rest;
+}
+
+/** With the definitions of the agents that may be given work: later versions of theirs change nothing either. */
+async function snapshot(database: Kysely<Tables>, organizationId: string, agent: Agent): Promise<SessionAgent> {
+  const roster: ThreadAgent[] = [];
+  for (const { id, version } of rosterReferences(agent.multiagent)) {
+    roster.push(threadAgentOf(await readAgent(database, organizationId, id, version)));
+  }
+  return { ...threadAgentOf(agent), multiagent: expand(agent.multiagent, roster) };
+}
+
+function expand(multiagent: Agent["multiagent"], roster: ThreadAgent[]): SessionMultiagent | null {
+  if (multiagent === null) return null;
+  if (multiagent.type === "coordinator") return { ...multiagent, agents: roster };
+  const { subagents } = multiagent;
+  if (subagents.type === "disabled") return { ...multiagent, subagents };
+  return { ...multiagent, subagents: { ...subagents, predefined_agents: roster } };
 }
 
 function override(agent: SessionAgent, overrides: Overrides): SessionAgent {
@@ -24,7 +50,7 @@ function override(agent: SessionAgent, overrides: Overrides): SessionAgent {
     mcp_servers: overrides.mcp_servers ?? agent.mcp_servers,
     skills: overrides.skills === undefined ? agent.skills : resolveSkills(overrides.skills),
   };
-  checkTools(changed.tools, changed.mcp_servers);
+  checkTools(changed.tools, changed.mcp_servers, changed.multiagent !== null);
   return changed;
 }
 
@@ -46,7 +72,8 @@ export async function resolveSessionAgent(
       "Use another agent.",
     );
   }
-  return asked.type === "agent_with_overrides" ? override(snapshot(agent), asked) : snapshot(agent);
+  const resolved = await snapshot(database, organizationId, agent);
+  return asked.type === "agent_with_overrides" ? override(resolved, asked) : resolved;
 }
 
 /**
@@ -59,6 +86,6 @@ export function patchSessionAgent(agent: SessionAgent, patch: SessionAgentUpdate
     tools: patch.tools === undefined ? agent.tools : resolveTools(patch.tools),
     mcp_servers: patch.mcp_servers ?? agent.mcp_servers,
   };
-  checkTools(changed.tools, changed.mcp_servers);
+  checkTools(changed.tools, changed.mcp_servers, changed.multiagent !== null);
   return changed;
 }

@@ -103,9 +103,10 @@ function quote(name: string): string {
 
 /**
  * What tools and MCP servers must satisfy together.
+ * @param givesWork Whether the agent may give work to others, with the tool `delegate`.
  * @throws Problem `invalid_request`
  */
-export function checkTools(tools: readonly Tool[], servers: readonly McpServer[]): void {
+export function checkTools(tools: readonly Tool[], servers: readonly McpServer[], givesWork: boolean): void {
   const toolsets = tools.filter((tool) => tool.type === "agent_toolset_20260401");
   if (toolsets.length > 1) {
     throw new Problem(
@@ -116,7 +117,7 @@ export function checkTools(tools: readonly Tool[], servers: readonly McpServer[]
   }
   const custom = tools.filter((tool) => tool.type === "custom").map((tool) => tool.name);
   const builtIn = toolsets.length > 0 ? builtInToolNames : [];
-  refuseRepeated([...builtIn, ...custom], "tools");
+  refuseRepeated([...builtIn, ...(givesWork ? ["delegate"] : []), ...custom], "tools");
   for (const tool of tools)
     if (tool.type !== "custom")
       refuseRepeated(

@@ -13,6 +13,7 @@ import {
   logged,
   sessions,
   silent,
+  threads,
 } from "./testing-refusals.ts";
 
 test("a fault is logged with its request id, and the caller sees no more than that", async () => {
@@ -77,6 +78,7 @@ test("health needs no key; readiness asks the database", async () => {
   expect(await (await app.request("/ready")).json()).toEqual({ status: "ready" });
   const broken = createApp({
     sessions,
+    threads,
     agents,
     environments,
     deployments,
@@ -111,6 +113,7 @@ test("a database that is away is told as such, and invites a retry", async () =>
   const away = Object.assign(new Error("the database system is starting up"), { code: "57P03" });
   const { app: waiting } = createApp({
     sessions,
+    threads,
     agents: { ...agents, get: () => Promise.reject(away) },
     environments,
     deployments,

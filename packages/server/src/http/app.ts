@@ -22,13 +22,15 @@ import { type HealthPort, addHealthRoutes } from "./routes/health.ts";
 import { type ModelEntry, addModelRoutes } from "./routes/models.ts";
 import { type CommandPort, type SandboxPort, addCommandRoute, addSandboxRoute } from "./routes/sandboxes.ts";
 import { addSessionRoutes } from "./routes/sessions.ts";
+import { addThreadRoutes } from "./routes/threads.ts";
 import { addWebhookRoutes } from "./routes/webhooks.ts";
-import type { SessionService } from "../sessions/port.ts";
+import type { SessionService, ThreadService } from "../sessions/port.ts";
 import type { WebhookReceiver } from "../webhooks/deliver.ts";
 import type { WebhookRepository } from "../webhooks/webhooks.ts";
 
 export interface AppDependencies {
   readonly sessions: SessionService;
+  readonly threads: ThreadService;
   readonly agents: AgentRepository;
   readonly environments: EnvironmentRepository;
   readonly deployments: DeploymentService;
@@ -83,6 +85,7 @@ export function createApp(dependencies: AppDependencies): HttpApp {
   addEnvironmentRoutes(context, dependencies.environments);
   addSessionRoutes(context, dependencies.sessions);
   addEventRoutes(context, dependencies.sessions, streams);
+  addThreadRoutes(context, dependencies.threads, streams);
   addDeploymentRoutes(context, dependencies.deployments);
   addDeploymentRunRoutes(context, dependencies.deploymentRuns);
   addModelRoutes(context, dependencies.models ?? (() => []));

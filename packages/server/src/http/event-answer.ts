@@ -1,7 +1,8 @@
 /** Sessions and events as the API answers them. @module */
 import type { SessionEvent } from "@exoloop/protocol/session-events";
 import type { Session } from "@exoloop/protocol/sessions";
-import type { SessionRow, StoredEvent } from "../sessions/port.ts";
+import type { SessionThread } from "@exoloop/protocol/threads";
+import type { SessionRow, StoredEvent, ThreadRow } from "../sessions/port.ts";
 import { writeBudget } from "../sessions/session-budget.ts";
 import { writeBudgetLimit, writeUsage } from "../sessions/usage-snapshot.ts";
 
@@ -16,6 +17,40 @@ export function writeEvent(event: StoredEvent): SessionEvent {
     type: event.type,
     processed_at: event.processedAt?.toISOString() ?? null,
   } as SessionEvent;
+}
+
+/**
+ * An event of a thread's log: its status is that of a thread, not of a session.
+ * @param agentName Null for the primary thread, whose log is the session's.
+ */
+export function writeThreadEvent(threadId: string, agentName: string | null, event: StoredEvent): SessionEvent {
+  if (agentName === null || !event.type.startsWith("session.status_")) return writeEvent(event);
+  return writeEvent({
+    ...event,
+    type: event.type.replace("session.status_", "session.thread_status_"),
+    data: { ...event.data, session_thread_id: threadId, agent_name: agentName },
+  });
+}
+
+export function writeThread(row: ThreadRow): SessionThread {
+  const { stats, usage } = row;
+  return {
+    id: row.id,
+    type: "session_thread",
+    session_id: row.sessionId,
+    agent: row.agent,
+    parent_thread_id: row.parentThreadId,
+    status: row.status,
+    stats:
+      stats === null
+        ? null
+        : { active_seconds: stats.activeSeconds, duration_seconds: stats.durationSeconds, startup_seconds: 0 },
+    usage: usage === null ? null : writeUsage(usage, Date.now()),
+    workflow_run_id: null,
+    created_at: row.createdAt.toISOString(),
+    updated_at: row.updatedAt.toISOString(),
+    archived_at: row.archivedAt?.toISOString() ?? null,
+  };
 }
 
 export function writeSession(row: SessionRow): Session {

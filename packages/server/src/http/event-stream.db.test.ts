@@ -5,7 +5,7 @@ import { preview } from "@exoloop/protocol/previews";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { appendUnderLock } from "../sessions/log.ts";
 import type { NoticeBoard, PreviewFrame } from "../sessions/notices.ts";
-import { createEventStreams, type StreamRequest } from "./event-stream.ts";
+import { createEventStreams, sessionSource, type StreamRequest } from "./event-stream.ts";
 import type { Principal } from "../sessions/port.ts";
 import { listen } from "./listen.ts";
 import { appendMessage, message, silentLog, startTestServer, type TestServer } from "./testing.ts";
@@ -108,12 +108,11 @@ test("a client that breaks off again and again has every event exactly once, whi
 /** Frames of a stream of its own, whose pings come soon. */
 async function openQuick(sessionId: string, isRevoked = async () => false) {
   const { notices, sessions } = server;
-  const streams = createEventStreams({ sessions, notices, log: silentLog, pingMilliseconds: 50 });
+  const streams = createEventStreams({ notices, log: silentLog, pingMilliseconds: 50 });
+  const source = sessionSource(sessions, principal, sessionId);
   const signal = new AbortController().signal;
   const hangUp = () => undefined;
-  return new Response(
-    await streams.open({ principal, sessionId, after: null, previews: new Set(), signal, hangUp, isRevoked }),
-  );
+  return new Response(await streams.open({ source, after: null, previews: new Set(), signal, hangUp, isRevoked }));
 }
 
 test("an event whose notice was lost comes with the next ping", async () => {
@@ -234,11 +233,10 @@ function countingBoard() {
 
 test("nothing is left of a stream that is cancelled, aborted, refused or closed", async () => {
   const { board, subscribers } = countingBoard();
-  const streams = createEventStreams({ sessions: server.sessions, notices: board, log: silentLog });
+  const streams = createEventStreams({ notices: board, log: silentLog });
   const sessionId = await newSession();
   const request = (signal = new AbortController().signal): StreamRequest => ({
-    principal,
-    sessionId,
+    source: sessionSource(server.sessions, principal, sessionId),
     after: null,
     previews: new Set(),
     signal,
@@ -254,7 +252,8 @@ test("nothing is left of a stream that is cancelled, aborted, refused or closed"
   expect(subscribers()).toBe(2);
   controller.abort();
   expect(subscribers()).toBe(1);
-  await expect(streams.open({ ...request(), sessionId: "sesn_none" })).rejects.toMatchObject({ code: "not_found" });
+  const unknown = sessionSource(server.sessions, principal, "sesn_none");
+  await expect(streams.open({ ...request(), source: unknown })).rejects.toMatchObject({ code: "not_found" });
   expect(subscribers()).toBe(1);
   streams.closeAll();
   expect(subscribers()).toBe(0);
@@ -264,7 +263,6 @@ test("nothing is left of a stream that is cancelled, aborted, refused or closed"
 test("a client that does not read is hung up on, and what waited for it is bounded", async () => {
   const { board, subscribers } = countingBoard();
   const streams = createEventStreams({
-    sessions: server.sessions,
     notices: board,
     log: silentLog,
     pingMilliseconds: 30,
@@ -273,8 +271,7 @@ test("a client that does not read is hung up on, and what waited for it is bound
   for (let index = 0; index < 20; index += 1) await appendMessage(server, sessionId, "x".repeat(10_000));
   await new Promise<void>((resolve) => {
     void streams.open({
-      principal,
-      sessionId,
+      source: sessionSource(server.sessions, principal, sessionId),
       after: 0,
       previews: new Set(),
       signal: new AbortController().signal,

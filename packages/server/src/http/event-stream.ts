@@ -9,25 +9,44 @@
  */
 import { createId } from "@exoloop/protocol/ids";
 import type { PreviewType } from "@exoloop/protocol/previews";
+import type { SessionEvent } from "@exoloop/protocol/session-events";
 import { Problem } from "../errors.ts";
 import type { Notice, NoticeBoard, PreviewFrame } from "../sessions/notices.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { writeEvent } from "./event-answer.ts";
-import type { Principal, SessionService, StoredEvent } from "../sessions/port.ts";
+import type { EventQuery, LogHead, Principal, SessionService, StoredEvent } from "../sessions/port.ts";
 import { encodeFrame, encodeOpening, encodePing } from "./sse.ts";
 import { type StreamInbox, type StreamItem, createStreamInbox } from "./stream-inbox.ts";
 
 export interface EventStreamDependencies {
-  readonly sessions: SessionService;
   readonly notices: NoticeBoard;
   readonly log: Logger;
   /** 15 seconds unless a test is in a hurry. */
   readonly pingMilliseconds?: number;
 }
 
+/** The log that a stream follows: a session's, or a thread's. */
+export interface StreamSource {
+  /** Whose notices tell of it. */
+  readonly logId: string;
+  /** @throws Problem `not_found` */
+  head(): Promise<LogHead>;
+  /** @throws Problem `not_found` */
+  events(query: EventQuery): Promise<readonly StoredEvent[]>;
+  write(event: StoredEvent): SessionEvent;
+}
+
+export function sessionSource(sessions: SessionService, principal: Principal, sessionId: string): StreamSource {
+  return {
+    logId: sessionId,
+    head: () => sessions.head(principal, sessionId),
+    events: (query) => sessions.events(principal, sessionId, query),
+    write: writeEvent,
+  };
+}
+
 export interface StreamRequest {
-  readonly principal: Principal;
-  readonly sessionId: string;
+  readonly source: StreamSource;
   /** Number of the last event that the client has; null starts with what happens next. */
   readonly after: number | null;
   readonly previews: ReadonlySet<PreviewType>;
@@ -68,8 +87,8 @@ export function createEventStreams(dependencies: EventStreamDependencies): Event
     async open(request) {
       const stream = subscribe(dependencies, request, open);
       try {
-        const first = await start(dependencies, stream);
-        return readable(stream, frames(dependencies, stream, first), dependencies.log);
+        const first = await start(stream);
+        return readable(stream, frames(stream, first), dependencies.log);
       } catch (error) {
         stream.close();
         throw error;
@@ -87,7 +106,7 @@ function subscribe(dependencies: EventStreamDependencies, request: StreamRequest
     stream.close();
     request.hangUp();
   };
-  const unsubscribe = dependencies.notices.subscribe(request.sessionId, (notice) => {
+  const unsubscribe = dependencies.notices.subscribe(request.source.logId, (notice) => {
     const item = toItem(stream, notice);
     if (item !== null && !inbox.push(item)) hangUp();
   });
@@ -124,9 +143,8 @@ function wantsFrame(stream: Stream, frame: PreviewFrame): boolean {
 }
 
 /** Reads the head and settles where the stream begins. An ended session has only its end to tell. */
-async function start(dependencies: EventStreamDependencies, stream: Stream): Promise<StoredEvent | null> {
-  const { sessions } = dependencies;
-  const head = await sessions.head(stream.principal, stream.sessionId);
+async function start(stream: Stream): Promise<StoredEvent | null> {
+  const head = await stream.source.head();
   if (stream.after !== null && stream.after > head.seq) {
     throw new Problem(
       "invalid_cursor",
@@ -138,7 +156,7 @@ async function start(dependencies: EventStreamDependencies, stream: Stream): Pro
   stream.inbox.push({ type: "look" });
   if (head.status !== "terminated" && !head.archived) return null;
   // A client that missed the end would wait for it for ever: it is told again, whenever it attaches.
-  const [end] = await sessions.events(stream.principal, stream.sessionId, {
+  const [end] = await stream.source.events({
     order: "desc",
     limit: 1,
     types: ["session.status_terminated"],
@@ -154,14 +172,10 @@ async function start(dependencies: EventStreamDependencies, stream: Stream): Pro
   return null;
 }
 
-async function* frames(
-  dependencies: EventStreamDependencies,
-  stream: Stream,
-  end: StoredEvent | null,
-): AsyncGenerator<Uint8Array> {
+async function* frames(stream: Stream, end: StoredEvent | null): AsyncGenerator<Uint8Array> {
   yield encodeOpening(stream.cursor);
   if (end !== null) {
-    yield encodeFrame(end.type, writeEvent(end), end.seq);
+    yield encodeEvent(stream, end);
     return;
   }
   for (let item = await stream.inbox.next(); item !== null; item = await stream.inbox.next()) {
@@ -171,16 +185,16 @@ async function* frames(
     }
     if (item.type === "frame" && admitPreview(stream, item.frame)) yield encodeFrame(item.frame.type, item.frame);
     if (item.type === "deleted" || item.type === "look") {
-      const over = yield* look(dependencies, stream);
+      const over = yield* look(stream);
       if (over || item.type === "deleted") return;
     }
   }
 }
 
 /** Sends what the log has beyond the cursor. Returns true when there will be no more. */
-async function* look(dependencies: EventStreamDependencies, stream: Stream): AsyncGenerator<Uint8Array, boolean> {
+async function* look(stream: Stream): AsyncGenerator<Uint8Array, boolean> {
   for (;;) {
-    const batch = await readBatch(dependencies.sessions, stream);
+    const batch = await readBatch(stream);
     if (batch === null) {
       const event = { id: createId("event"), type: "session.deleted", processed_at: new Date().toISOString() };
       yield encodeFrame(event.type, event);
@@ -190,21 +204,22 @@ async function* look(dependencies: EventStreamDependencies, stream: Stream): Asy
       stream.cursor = event.seq;
       stream.previewed.delete(event.id);
       if (event.type === "agent.message" || event.type === "agent.thinking") remember(stream.settled, event.id);
-      yield encodeFrame(event.type, writeEvent(event), event.seq);
+      yield encodeEvent(stream, event);
       if (event.type === "session.status_terminated" || event.type === "session.deleted") return true;
     }
     if (batch.length < batchSize) return false;
   }
 }
 
+function encodeEvent({ source }: Stream, event: StoredEvent): Uint8Array {
+  const written = source.write(event);
+  return encodeFrame(written.type, written, event.seq);
+}
+
 /** Null when the session is gone. */
-async function readBatch(sessions: SessionService, stream: Stream): Promise<readonly StoredEvent[] | null> {
+async function readBatch({ source, cursor }: Stream): Promise<readonly StoredEvent[] | null> {
   try {
-    return await sessions.events(stream.principal, stream.sessionId, {
-      after: stream.cursor,
-      order: "asc",
-      limit: batchSize,
-    });
+    return await source.events({ after: cursor, order: "asc", limit: batchSize });
   } catch (error) {
     if (error instanceof Problem && error.code === "not_found") return null;
     throw error;
@@ -237,7 +252,7 @@ function readable(stream: Stream, source: AsyncGenerator<Uint8Array>, log: Logge
           next = await source.next();
         } catch (error) {
           // The headers have left: closing tells the client to come back.
-          log.error({ session: stream.sessionId, error }, "event stream failed");
+          log.error({ session: stream.source.logId, error }, "event stream failed");
         }
         if (cancelled) return;
         if (next.done !== true) return controller.enqueue(next.value);

@@ -6,7 +6,7 @@ import type { EnvironmentRepository } from "../agents/environments.ts";
 import type { DeploymentRuns, DeploymentService } from "../deployments/port.ts";
 import { createApp } from "./app.ts";
 import { encodeCursor } from "./pages.ts";
-import type { SessionService } from "../sessions/port.ts";
+import type { SessionService, ThreadService } from "../sessions/port.ts";
 
 export const reached: string[] = [];
 function unreachable(name: string) {
@@ -27,6 +27,14 @@ export const sessions: SessionService = {
   send: unreachable("send"),
   events: unreachable("events"),
   head: unreachable("head"),
+};
+export const threads: ThreadService = {
+  list: unreachable("threads"),
+  get: unreachable("thread"),
+  archive: unreachable("archive thread"),
+  log: unreachable("log of thread"),
+  head: unreachable("head of thread"),
+  events: unreachable("events of thread"),
 };
 export const agents: AgentRepository = {
   create: unreachable("create"),
@@ -61,6 +69,7 @@ export const log = { debug: silent, info: silent, warn: silent, error: (details:
 const principal = { organizationId: "org_1", apiKeyId: "key_1", scopes: ["admin"] };
 export const { app } = createApp({
   sessions,
+  threads,
   agents,
   environments,
   deployments,

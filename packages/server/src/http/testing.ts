@@ -12,7 +12,9 @@ import { authenticate, createApiKey } from "../orgs/api-keys.ts";
 import { type ClosableNoticeBoard, createNoticeBoard } from "../sessions/notice-board.ts";
 import { publicEvent, recordEvent } from "../sessions/event.ts";
 import { appendUnderLock } from "../sessions/log.ts";
+import type { EndDependencies } from "../sessions/end-session.ts";
 import { createSessionService } from "../sessions/service.ts";
+import { createThreadService } from "../sessions/threads.ts";
 import { type HttpApp, createApp } from "./app.ts";
 import { createRequestOnce } from "./idempotency.ts";
 import { type Listener, listen } from "./listen.ts";
@@ -34,27 +36,36 @@ export interface TestServer {
   stop(): Promise<void>;
 }
 
-export async function startTestServer(options: { readonly pingMilliseconds?: number } = {}): Promise<TestServer> {
-  const test = await createTestDatabase();
+interface TestServerOptions {
+  readonly pingMilliseconds?: number;
+  /** A database with an engine that drives its sessions; without it turns are only noted. */
+  readonly driven?: {
+    readonly test: TestDatabase;
+    readonly engine: Engine;
+    readonly notices: ClosableNoticeBoard;
+    readonly releaseSandbox: EndDependencies["releaseSandbox"];
+  };
+}
+
+export async function startTestServer({ driven, ...options }: TestServerOptions = {}): Promise<TestServer> {
+  const test = driven?.test ?? (await createTestDatabase());
   const { database } = test;
-  const notices = await createNoticeBoard({ connectionString: test.url, log: silentLog });
+  const notices = driven?.notices ?? (await createNoticeBoard({ connectionString: test.url, log: silentLog }));
   const woken: string[] = [];
-  const engine: Engine = {
+  const engine: Engine = driven?.engine ?? {
     start: () => Promise.resolve(),
     wake: (sessionId) => Promise.resolve(void woken.push(sessionId)),
     wakeAt: (sessionId) => Promise.resolve(void woken.push(sessionId)),
     every: () => undefined,
     stop: () => Promise.resolve(),
   };
-  const sessions = createSessionService({
-    database,
-    engine,
-    notices,
-    isPriced: (model) => !model.startsWith("compatible/"),
-    releaseSandbox: () => Promise.resolve(),
-  });
+  const releaseSandbox = driven?.releaseSandbox ?? (() => Promise.resolve());
+  const ending = { database, engine, notices, releaseSandbox };
+  const isPriced = (model: string) => !model.startsWith("compatible/");
+  const sessions = createSessionService({ ...ending, isPriced });
   const http = createApp({
     sessions,
+    threads: createThreadService(ending),
     agents: createAgentRepository(database),
     environments: createEnvironmentRepository(database),
     deployments: createDeploymentService({ database, engine, notices, log: silentLog }),

@@ -56,6 +56,24 @@ export function remainingBudget(usage: Usage, limits: BudgetLimits, now: number)
   return Object.fromEntries(left);
 }
 
+/**
+ * What was used since then: a thread's budget is for one piece of work.
+ * @param before An earlier usage of the same session, read while it was not running.
+ */
+export function usageSince(usage: Usage, before: Usage): Usage {
+  return {
+    input: usage.input - before.input,
+    output: usage.output - before.output,
+    cacheRead: usage.cacheRead - before.cacheRead,
+    cacheWrite: usage.cacheWrite - before.cacheWrite,
+    costMicros: usage.costMicros - before.costMicros,
+    steps: usage.steps - before.steps,
+    runningMs: usage.runningMs - before.runningMs,
+    runningSince: usage.runningSince,
+    sandboxAwakeMs: usage.sandboxAwakeMs - before.sandboxAwakeMs,
+  };
+}
+
 /** The tighter of each limit. */
 export function tighterBudget(first: BudgetLimits, second: BudgetLimits): BudgetLimits {
   const both = budgetKinds.flatMap((kind) => {

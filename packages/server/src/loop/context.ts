@@ -19,21 +19,35 @@ export interface AgentSnapshot {
   };
 }
 
-type AgentReference = { readonly type: string; readonly id?: string; readonly version?: number };
+/** An agent that may be given work. */
+export interface RosterEntry {
+  readonly agentId: string;
+  readonly version: number;
+  readonly agent: AgentSnapshot;
+}
+
+/** With the whole definition of everyone who may be given work: a session's agent does not change with theirs. */
+type RosterAgent = AgentSnapshot & { readonly id: string; readonly version: number };
 
 export type Multiagent =
-  | { readonly type: "coordinator"; readonly agents: readonly AgentReference[] }
+  | { readonly type: "coordinator"; readonly agents: readonly RosterAgent[] }
   | {
       readonly type: "multiagent_20261001";
-      readonly subagents: { readonly type: string; readonly predefined_agents?: readonly AgentReference[] };
+      readonly subagents: { readonly type: string; readonly predefined_agents?: readonly RosterAgent[] };
     };
 
-/** The agents that this one may give work to, as its definition names them. */
-export function rosterOf(agent: AgentSnapshot): readonly { readonly id: string; readonly version: number }[] {
+/** The agents that this one may give work to. The model tells them apart by name: a second of one name is numbered. */
+export function rosterOf(agent: AgentSnapshot): readonly RosterEntry[] {
   const { multiagent } = agent;
   if (multiagent === undefined || multiagent === null) return [];
   const listed = multiagent.type === "coordinator" ? multiagent.agents : (multiagent.subagents.predefined_agents ?? []);
-  return listed.flatMap(({ id, version }) => (id === undefined || version === undefined ? [] : [{ id, version }]));
+  const taken = new Set<string>();
+  return listed.map((member) => {
+    let name = member.name;
+    for (let number = 2; taken.has(name); number += 1) name = `${member.name} (${number})`;
+    taken.add(name);
+    return { agentId: member.id, version: member.version, agent: { ...member, name } };
+  });
 }
 
 /** The preferred model first. */

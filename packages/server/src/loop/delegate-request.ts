@@ -2,7 +2,8 @@
 import { createId, isId } from "@exoloop/protocol/ids";
 import type { OpenCall, SessionState } from "../sessions/state.ts";
 import { type BudgetLimits, remainingBudget, tighterBudget } from "./budgets.ts";
-import type { Effects, RosterEntry, ThreadStart } from "./effects.ts";
+import type { RosterEntry } from "./context.ts";
+import type { Effects, ThreadStart } from "./effects.ts";
 
 export type DelegateRequest =
   | { readonly type: "start"; readonly start: ThreadStart }

@@ -3,7 +3,7 @@ import type { Kysely } from "kysely";
 import type { Tables } from "../db/tables.ts";
 import { type Claim, claimSession, ClaimLostError } from "../sessions/log.ts";
 import { type AgentSnapshot, modelsOf, rosterOf } from "./context.ts";
-import type { Effects, RosterEntry } from "./effects.ts";
+import type { Effects } from "./effects.ts";
 import { createLiveEffects, type DrivenSession, type LiveEffectsDependencies } from "./effects-live.ts";
 import { defaultLimits, runTurn } from "./run.ts";
 
@@ -52,26 +52,6 @@ async function readSession(database: Kysely<Tables>, claim: Claim): Promise<Driv
   // Written by this server from a validated agent: its shape is the snapshot's.
   const agent = row.agent as AgentSnapshot;
   // A thread gives no work to others: its parent does.
-  const roster = row.parent_session_id === null ? await readRoster(database, claim.organizationId, agent) : [];
+  const roster = row.parent_session_id === null ? rosterOf(agent) : [];
   return { agent, roster, budget: row.budget ?? {} };
-}
-
-async function readRoster(
-  database: Kysely<Tables>,
-  organizationId: string,
-  agent: AgentSnapshot,
-): Promise<readonly RosterEntry[]> {
-  const listed = rosterOf(agent);
-  if (listed.length === 0) return [];
-  const rows = await database
-    .selectFrom("agent_versions")
-    .select(["agent_id", "version", "definition"])
-    .where("organization_id", "=", organizationId)
-    .where((expression) => expression.or(listed.map(({ id, version }) => expression.and({ agent_id: id, version }))))
-    .execute();
-  // In the order of the definition: the model's tools must not change from turn to turn.
-  return listed.flatMap(({ id, version }) => {
-    const row = rows.find((found) => found.agent_id === id && found.version === version);
-    return row === undefined ? [] : [{ agentId: id, version, agent: row.definition as AgentSnapshot }];
-  });
 }

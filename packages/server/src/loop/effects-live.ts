@@ -12,10 +12,10 @@ import type { Logger } from "../telemetry/logger.ts";
 import type { ToolContext } from "../tools/tool.ts";
 import type { ToolRegistry } from "../tools/registry.ts";
 import { append } from "./append.ts";
-import { type BudgetLimits, type BudgetReached, reachedBudget } from "./budgets.ts";
+import { type BudgetLimits, type BudgetReached, reachedBudget, usageSince } from "./budgets.ts";
 import { checkWait } from "./check-wait.ts";
-import { type AgentSnapshot, describeRequest, modelsOf } from "./context.ts";
-import type { Effects, RosterEntry } from "./effects.ts";
+import { type AgentSnapshot, describeRequest, modelsOf, type RosterEntry } from "./context.ts";
+import type { Effects } from "./effects.ts";
 import { interruptible, interruptThread } from "./interrupts.ts";
 import { delegateTool, isLoopTool } from "./loop-tools.ts";
 import { runTool } from "./run-tool.ts";
@@ -31,6 +31,8 @@ export interface LiveEffectsDependencies {
   readonly log: Logger;
   /** Budgets that several sessions share; null while there is room. */
   readonly sharedBudget?: (claim: Claim) => Promise<BudgetReached | null>;
+  /** Waits until the last snapshot of the session's workspace is of its present content. Never rejects. */
+  readonly captureWorkspace?: (claim: Claim) => Promise<void>;
   /** What a tool call of this session works with. */
   readonly toolContext: (
     claim: Claim,
@@ -60,10 +62,16 @@ export function createLiveEffects(
     budget,
     now: Date.now,
     random: Math.random,
-    append: (request) => append(dependencies, claim, request),
+    async append(request) {
+      // A new thread begins with a copy of the workspace.
+      if (request.threads?.some((start) => start.agent !== null)) await dependencies.captureWorkspace?.(claim);
+      return append(dependencies, claim, request);
+    },
     readAfter: (seq) => readLog(database, sessionId, seq),
-    reachedBudget: async (state) =>
-      reachedBudget(state.usage, budget, Date.now()) ?? (await dependencies.sharedBudget?.(claim)) ?? null,
+    reachedBudget: async ({ usage, delegation }) =>
+      reachedBudget(delegation === null ? usage : usageSince(usage, delegation.usageBefore), budget, Date.now()) ??
+      (await dependencies.sharedBudget?.(claim)) ??
+      null,
     contextWindow: (model) => catalog.describe(model).contextWindow,
     cost(model, usage) {
       const { price } = catalog.describe(model);
@@ -88,11 +96,17 @@ function decide(
   roster: readonly RosterEntry[],
   toolName: string,
 ): CallDecision {
-  // Giving work has no effect of its own: everything that the thread does is decided by its agent's policy.
-  if (toolName === delegateTool && roster.length > 0) {
+  if (toolName === delegateTool) {
+    // Nobody to give work to: then it is a tool of the client's, or none.
+    if (roster.length === 0) return decideCall(agent.tools.filter(isCustom), { toolName, readsOnly: true });
+    // Giving work has no effect of its own: everything that the thread does is decided by its agent's policy.
     const reasons = ["the agent may give work to others"];
     return { decision: "allow", custom: false, policy: "always_allow", reasons };
   }
   const readsOnly = isLoopTool(toolName) || tools.find(toolName)?.parallel === true;
   return decideCall(agent.tools, { toolName, readsOnly });
+}
+
+function isCustom(tool: AgentSnapshot["tools"][number]): boolean {
+  return tool.type === "custom";
 }

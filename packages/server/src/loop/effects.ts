@@ -12,14 +12,7 @@ import type { CallResult, OpenCall, SessionState, ToolCallPart } from "../sessio
 import type { RegisteredWait } from "../sessions/waits.ts";
 import type { ToolResult } from "../tools/tool.ts";
 import type { BudgetLimits, BudgetReached } from "./budgets.ts";
-import type { AgentSnapshot } from "./context.ts";
-
-/** An agent that may be given work. */
-export interface RosterEntry {
-  readonly agentId: string;
-  readonly version: number;
-  readonly agent: AgentSnapshot;
-}
+import type { RosterEntry } from "./context.ts";
 
 /** Work for a thread: a new one with `agent`, or one that exists. */
 export interface ThreadStart {

@@ -31,6 +31,8 @@ export async function interruptible<Result>(
       .where("session_id", "=", claim.sessionId)
       .where("type", "in", ["user.interrupt", "session.status_terminated"])
       .where("seq", ">", seq)
+      // One that is passed on to a thread does not stop this session.
+      .where(sql<boolean>`record->'passed_on' is null`)
       .executeTakeFirst();
     if (interrupt !== undefined) controller.abort();
   };

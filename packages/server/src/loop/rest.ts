@@ -20,7 +20,7 @@ export async function consume(
 ): Promise<readonly LogEvent[] | null> {
   const interrupt = events.find((event) => event.type === "interrupt");
   // Before the record: a crash between them repeats the request, which a thread takes once.
-  if (interrupt !== undefined) await effects.interruptThreads(workingThreads(state), interrupt.id);
+  if (interrupt !== undefined && !interrupt.alone) await effects.interruptThreads(workingThreads(state), interrupt.id);
   const abandoned =
     interrupt === undefined ? [] : abandonedEvaluation(state, "interrupted", "The user interrupted the evaluation.");
   const consumed = recordEvent("x.consumed", { event_ids: events.map((event) => event.id) });

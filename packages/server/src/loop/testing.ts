@@ -92,10 +92,12 @@ export async function startTurnTest({
     notices,
     dependencies,
     async send({ organizationId, sessionId }: TestSession, ...inputs: Input[]) {
+      const threads = new Map<string, number>();
       const stored = await database.transaction().execute(async (transaction) => {
         await lockSession(transaction, organizationId, sessionId);
-        return admit(transaction, engine, sessionId, inputs);
+        return admit(transaction, engine, sessionId, inputs, threads);
       });
+      for (const [threadId, seq] of threads) notices.publish({ type: "appended", sessionId: threadId, seq });
       notices.publish({ type: "appended", sessionId, seq: stored.at(-1)?.seq ?? 0 });
       return stored;
     },

@@ -3,6 +3,7 @@ import { type NewEvent, publicEvent, recordEvent } from "../sessions/event.ts";
 import { writeContent } from "../sessions/content.ts";
 import type { CallResult, Delegation, SessionState } from "../sessions/state.ts";
 import { textOf } from "./compact.ts";
+import { usageSince } from "./budgets.ts";
 import type { StopReason } from "./decide.ts";
 import type { AppendRequest } from "./effects.ts";
 
@@ -25,6 +26,14 @@ export function restEvents(
       ? askedEvents(threadId, state, blockedOn)
       : settledEvents(threadId, delegation, state, reason);
   return { sessionId: delegation.parentId, events: [...rest, idle, rested], wake: true };
+}
+
+/** The thread was archived: nothing more comes of it. */
+export function archivedEvents(threadId: string, delegation: Delegation, state: SessionState): readonly NewEvent[] {
+  const named = { session_thread_id: threadId, agent_name: delegation.agentName };
+  const rested = recordEvent("x.thread_rested", { thread_id: threadId, blocked_on: [], terminated: true });
+  const terminated = publicEvent("session.thread_status_terminated", named);
+  return [...settledEvents(threadId, delegation, state, "archived"), terminated, rested];
 }
 
 /** The thread runs again: what it was blocked on is answered. */
@@ -51,12 +60,12 @@ function settledEvents(
   threadId: string,
   delegation: Delegation,
   state: SessionState,
-  reason: StopReason,
+  reason: StopReason | "archived",
 ): readonly NewEvent[] {
+  if (delegation.settled) return [];
   const result = threadResult(threadId, state, reason);
   const content = writeContent(result.content);
-  const { usage } = state;
-  const before = delegation.usageBefore;
+  const used = usageSince(state.usage, delegation.usageBefore);
   return [
     publicEvent("agent.thread_message_received", {
       from_session_thread_id: threadId,
@@ -68,19 +77,19 @@ function settledEvents(
       tool_use_id: delegation.toolUseId,
       content,
       is_error: result.isError,
-      input_tokens: usage.input - before.input,
-      output_tokens: usage.output - before.output,
-      cache_read_tokens: usage.cacheRead - before.cacheRead,
-      cache_write_tokens: usage.cacheWrite - before.cacheWrite,
-      cost_micros: usage.costMicros - before.costMicros,
-      steps: usage.steps - before.steps,
-      sandbox_awake_ms: usage.sandboxAwakeMs - before.sandboxAwakeMs,
+      input_tokens: used.input,
+      output_tokens: used.output,
+      cache_read_tokens: used.cacheRead,
+      cache_write_tokens: used.cacheWrite,
+      cost_micros: used.costMicros,
+      steps: used.steps,
+      sandbox_awake_ms: used.sandboxAwakeMs,
     }),
   ];
 }
 
 /** The model is told how to go on with this thread, and why it ended if it did not end by itself. */
-function threadResult(threadId: string, state: SessionState, reason: StopReason): CallResult {
+function threadResult(threadId: string, state: SessionState, reason: StopReason | "archived"): CallResult {
   const last = state.transcript.findLast((message) => message.role === "assistant");
   const said = last === undefined ? "" : textOf(last.content);
   const ending = endingOf(state, reason);
@@ -89,7 +98,8 @@ function threadResult(threadId: string, state: SessionState, reason: StopReason)
   return { content: [{ type: "text", text }], isError: ending !== null };
 }
 
-function endingOf(state: SessionState, reason: StopReason): string | null {
+function endingOf(state: SessionState, reason: StopReason | "archived"): string | null {
+  if (reason === "archived") return "[The agent was stopped for good before its work was done.]";
   if (state.halted === "interrupted") return "[The agent was interrupted before its work was done.]";
   switch (reason.type) {
     case "budget_reached":

@@ -61,6 +61,21 @@ export async function acquire(dependencies: LeaseDependencies, owner: SandboxOwn
   throw new Error(`session ${owner.sessionId}: its sandbox is replaced over and over`);
 }
 
+/** The session's sandbox as it is; null when it has none, or the one that it had is gone. */
+export async function findLease(
+  { database, provider }: Pick<LeaseDependencies, "database" | "provider">,
+  owner: SandboxOwner,
+): Promise<Lease | null> {
+  const row = await database
+    .selectFrom("sandboxes")
+    .select(["sandbox_id", "generation"])
+    .where("session_id", "=", owner.sessionId)
+    .executeTakeFirst();
+  if (row === undefined || row.sandbox_id === null) return null;
+  const sandbox = await attach(provider, row.sandbox_id);
+  return sandbox === null ? null : { owner, sandbox, generation: row.generation };
+}
+
 async function readRow({ database, provider }: LeaseDependencies, owner: SandboxOwner): Promise<SandboxRow> {
   const find = () =>
     database

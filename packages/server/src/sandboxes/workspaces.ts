@@ -5,11 +5,12 @@
  */
 import { SandboxGoneError } from "@exoloop/sandbox/errors";
 import type { Logger } from "../telemetry/logger.ts";
-import { acquire, type Lease, type LeaseDependencies, type Replacement } from "./lease.ts";
+import { acquire, findLease, type Lease, type LeaseDependencies, type Replacement } from "./lease.ts";
 import { takeSnapshot } from "./snapshot.ts";
 import type { SandboxOwner, Workspace } from "./workspace.ts";
 
 const longestSnapshotWaitMs = 1_000;
+const longestCaptureMs = 30_000;
 
 export interface Workspaces {
   /**
@@ -29,6 +30,11 @@ export interface Workspaces {
   ): Promise<Result>;
   /** Destroys the session's sandbox, also under a running command. Its last snapshot stays. */
   release(owner: SandboxOwner): Promise<void>;
+  /**
+   * Waits until the last snapshot is of the workspace as it is now, up to half a minute: whoever starts from a copy sees
+   * what was done before. Makes no sandbox; the snapshot that there is stays where its sandbox is gone. Never rejects.
+   */
+  capture(owner: SandboxOwner): Promise<void>;
   /** Waits for snapshots that are being taken. */
   settle(): Promise<void>;
 }
@@ -84,6 +90,20 @@ export function createWorkspaces(dependencies: LeaseDependencies & { readonly lo
     async release(owner) {
       slots.delete(owner.sessionId);
       await destroyCurrent(dependencies, owner);
+    },
+    async capture(owner) {
+      const slot = slots.get(owner.sessionId);
+      const captured = async () => {
+        await slot?.tail;
+        while (slot !== undefined && slot.snapshot !== null) await slot.snapshot;
+        // Another worker may have run the last command and died before its snapshot.
+        const lease = await findLease(dependencies, owner);
+        if (lease !== null) await takeSnapshot(dependencies, lease);
+      };
+      const timeout = new Promise<void>((resolve) => setTimeout(resolve, longestCaptureMs).unref());
+      await Promise.race([captured(), timeout]).catch((error: unknown) => {
+        dependencies.log.warn({ session: owner.sessionId, error }, "snapshot failed");
+      });
     },
     async settle() {
       for (const slot of slots.values()) {

@@ -38,7 +38,7 @@ export async function insertSession(
   const agent = await resolveSessionAgent(transaction, organizationId, session.agent);
   await requireEnvironment(transaction, organizationId, environmentId);
   const budget = readNewBudget(session.budget ?? {});
-  if (budget.costMicros !== undefined) await requirePrices(transaction, organizationId, agent, isPriced);
+  if (budget.costMicros !== undefined) requirePrices(agent, isPriced);
   await transaction
     .insertInto("sessions")
     .values({

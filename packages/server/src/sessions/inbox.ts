@@ -4,12 +4,13 @@
  * @module
  */
 import { isDeepStrictEqual } from "node:util";
+import { primaryThreadId } from "@exoloop/protocol/threads";
 import type { Kysely, Transaction } from "kysely";
 import { sql } from "kysely";
 import type { Tables } from "../db/tables.ts";
 import type { Engine } from "../engine/engine.ts";
 import { Problem } from "../errors.ts";
-import { type LogEvent, type NewEvent, publicEvent } from "./event.ts";
+import { type LogEvent, type NewEvent, publicEvent, recordEvent } from "./event.ts";
 import { appendUnderLock } from "./log.ts";
 
 /** An event as a client sends it, checked by the HTTP layer. */
@@ -19,7 +20,8 @@ export type Input =
       readonly content: readonly unknown[];
       readonly x_exoloop?: { readonly delivery?: "steer" | "queue" | undefined } | undefined;
     }
-  | { readonly type: "user.interrupt" }
+  /** Of one thread; null or absent: of the session and all its threads. */
+  | { readonly type: "user.interrupt"; readonly session_thread_id?: string | null | undefined }
   | {
       readonly type: "user.tool_confirmation";
       readonly tool_use_id: string;
@@ -34,16 +36,20 @@ export type Input =
     };
 
 /**
- * Appends all events or none and asks for a turn. The caller holds the session's row lock and has checked that the
- * session takes input. Answers the stored events, in the order sent.
+ * Appends all events or none and asks for a turn of whoever they are for: the session, or a thread of it. The caller
+ * holds the session's row lock and has checked that the session takes input. Answers the session's stored events, in
+ * the order sent.
+ * @param threads Takes the number of the last event of each thread that got one, for the caller to announce.
  */
 export async function admit(
   transaction: Transaction<Tables>,
   engine: Engine,
   sessionId: string,
   inputs: readonly Input[],
+  threads: Map<string, number> = new Map(),
 ): Promise<readonly LogEvent[]> {
-  const entries: ({ readonly repeat: LogEvent } | { readonly fresh: NewEvent })[] = [];
+  const entries: ({ readonly repeat: LogEvent } | { readonly fresh: NewEvent; readonly threadId: string | null })[] =
+    [];
   const answered = new Set<string>();
   for (const [index, input] of inputs.entries()) {
     const callId = answeredCall(input);
@@ -51,12 +57,20 @@ export async function admit(
       if (answered.has(callId)) throw alreadyAnswered(index, callId);
       answered.add(callId);
     }
-    const repeat = callId === null ? null : await checkAnswer(transaction, sessionId, input, callId, index);
-    entries.push(repeat === null ? { fresh: toEvent(input) } : { repeat });
+    const threadId = await findThread(transaction, sessionId, input, callId);
+    if (threadId !== null) await lockThread(transaction, sessionId, threadId, index);
+    const repeat = callId === null ? null : await checkAnswer(transaction, sessionId, threadId, input, callId, index);
+    entries.push(repeat === null ? { fresh: toEvent(input), threadId } : { repeat });
   }
-  const fresh = entries.flatMap((entry) => ("fresh" in entry ? [entry.fresh] : []));
-  const stored = fresh.length === 0 ? [] : await appendUnderLock(transaction, sessionId, fresh);
-  if (stored.length > 0) await engine.wake(sessionId, transaction);
+  const fresh = entries.flatMap((entry) => ("fresh" in entry ? [entry] : []));
+  const stored = await appendInput(transaction, sessionId, fresh);
+  if (fresh.some((entry) => entry.threadId === null)) await engine.wake(sessionId, transaction);
+  for (const { fresh: event, threadId } of fresh) {
+    if (threadId === null) continue;
+    const passedOn = await appendUnderLock(transaction, threadId, [event]);
+    threads.set(threadId, passedOn.at(-1)?.seq ?? 0);
+    await engine.wake(threadId, transaction);
+  }
   const byId = new Map(stored.map((event) => [event.id, event]));
   return entries.flatMap((entry) => {
     const event = "repeat" in entry ? entry.repeat : byId.get(entry.fresh.id);
@@ -64,9 +78,73 @@ export async function admit(
   });
 }
 
+/** What is for a thread stands in the session's log as well, consumed: it was passed on. */
+async function appendInput(
+  transaction: Transaction<Tables>,
+  sessionId: string,
+  fresh: readonly { readonly fresh: NewEvent; readonly threadId: string | null }[],
+): Promise<readonly LogEvent[]> {
+  if (fresh.length === 0) return [];
+  const events = fresh.map(({ fresh: event, threadId }) =>
+    threadId === null
+      ? event
+      : { ...event, data: { ...event.data, session_thread_id: threadId }, record: passedOnRecord },
+  );
+  const passedOn = fresh.filter((entry) => entry.threadId !== null).map((entry) => entry.fresh.id);
+  const consumed = passedOn.length === 0 ? [] : [recordEvent("x.consumed", { event_ids: passedOn })];
+  return appendUnderLock(transaction, sessionId, [...events, ...consumed]);
+}
+
+/** The session's own loop leaves such an event alone. */
+const passedOnRecord = { passed_on: true };
+
+/** The thread that an event is for. Null: it is for the session itself. */
+async function findThread(
+  transaction: Kysely<Tables>,
+  sessionId: string,
+  input: Input,
+  callId: string | null,
+): Promise<string | null> {
+  if (input.type === "user.interrupt") {
+    const threadId = input.session_thread_id ?? null;
+    return threadId === primaryThreadId(sessionId) ? null : threadId;
+  }
+  if (callId === null) return null;
+  const call = await transaction
+    .selectFrom("session_events")
+    .select("data")
+    .where("session_id", "=", sessionId)
+    .where("id", "=", callId)
+    .executeTakeFirst();
+  const threadId = call?.data?.["session_thread_id"];
+  return typeof threadId === "string" ? threadId : null;
+}
+
+/** After the session's row: the order of locks between sessions. */
+async function lockThread(transaction: Transaction<Tables>, sessionId: string, threadId: string, index: number) {
+  const row = await transaction
+    .selectFrom("sessions")
+    .select(["status", "archived_at"])
+    .where("id", "=", threadId)
+    .where("parent_session_id", "=", sessionId)
+    .forUpdate()
+    .executeTakeFirst();
+  if (row === undefined) {
+    throw new Problem(
+      "not_found",
+      `events[${index}].session_thread_id: the session has no such thread.`,
+      "List them with GET /v1/sessions/{session_id}/threads.",
+    );
+  }
+  if (row.archived_at === null && row.status !== "terminated") return;
+  throw new Problem("session_archived", `events[${index}]: the thread ${threadId} is archived and takes no input.`);
+}
+
 function toEvent(input: Input): NewEvent {
   const { type, ...data } = input;
-  const present = Object.entries(data).filter(([, value]) => value !== undefined);
+  const present = Object.entries(data).filter(
+    ([name, value]) => value !== undefined && (name !== "session_thread_id" || value !== null),
+  );
   return publicEvent(type, Object.fromEntries(present));
 }
 
@@ -82,6 +160,7 @@ function answeredCall(input: Input): string | null {
 async function checkAnswer(
   transaction: Kysely<Tables>,
   sessionId: string,
+  threadId: string | null,
   input: Input,
   callId: string,
   index: number,
@@ -102,7 +181,8 @@ async function checkAnswer(
       "The ids of waiting calls are in stop_reason.event_ids of the last session.status_idle event.",
     );
   }
-  const earlier = await findAnswer(transaction, sessionId, callId);
+  const known = await findAnswer(transaction, sessionId, callId);
+  const earlier = known === null && threadId !== null ? await findAnswer(transaction, threadId, callId) : known;
   if (earlier === null) return null;
   if (earlier.type === input.type && sameAnswer(earlier, toEvent(input))) return earlier;
   throw alreadyAnswered(index, callId);
@@ -130,7 +210,8 @@ async function findAnswer(transaction: Kysely<Tables>, sessionId: string, callId
 
 /** Whatever the order of their fields: jsonb keeps its own. */
 function sameAnswer(stored: LogEvent, sent: NewEvent): boolean {
-  return isDeepStrictEqual(stored.data, sent.data);
+  const { session_thread_id: _thread, ...data } = stored.data ?? {};
+  return isDeepStrictEqual(data, sent.data);
 }
 
 function alreadyAnswered(index: number, callId: string): Problem {

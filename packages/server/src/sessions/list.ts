@@ -14,6 +14,7 @@ export async function listSessions(
     .selectAll()
     .select(positionColumn.as("list_position"))
     .where("organization_id", "=", organizationId)
+    .where("parent_session_id", "is", null)
     .where(listCondition(query));
   if (query.agentId !== undefined) select = select.where("agent_id", "=", query.agentId);
   if (query.agentVersion !== undefined) select = select.where("agent_version", "=", query.agentVersion);

@@ -5,7 +5,7 @@ import { Problem } from "../errors.ts";
 
 /**
  * Locks the session's row until the transaction ends.
- * @throws Problem `not_found` also for a session of another organization: the two cannot be told apart.
+ * @throws Problem `not_found` also for a thread, and for a session of another organization: they cannot be told apart.
  */
 export async function lockSession(
   transaction: Transaction<Tables>,
@@ -17,6 +17,7 @@ export async function lockSession(
     .selectAll()
     .where("id", "=", sessionId)
     .where("organization_id", "=", organizationId)
+    .where("parent_session_id", "is", null)
     .forUpdate()
     .executeTakeFirst();
   if (row === undefined) throw sessionNotFound(sessionId);

@@ -5,6 +5,7 @@
 import type { BudgetLimit, BudgetLimitsPatch, PublicBudgetLimits } from "@exoloop/protocol/budgets";
 import type { SupportedUserEvent } from "@exoloop/protocol/events";
 import type { SessionAgent, SessionAgentReference, SessionAgentUpdate } from "@exoloop/protocol/sessions";
+import type { ThreadAgent } from "@exoloop/protocol/session-agent";
 import type { SandboxFigures } from "@exoloop/protocol/sandboxes";
 import type { SessionStatus } from "../db/tables.ts";
 import type { ListPage, ListQuery, TimeRange } from "../agents/list.ts";
@@ -125,9 +126,52 @@ export interface SessionService {
   /** Admits all or none. */
   send(principal: Principal, sessionId: string, events: readonly UserEventInput[]): Promise<readonly StoredEvent[]>;
   events(principal: Principal, sessionId: string, query: EventQuery): Promise<readonly StoredEvent[]>;
-  /** `seq` is the log's last number, public or not. */
-  head(
+  head(principal: Principal, sessionId: string): Promise<LogHead>;
+}
+
+export interface ThreadRow {
+  readonly id: string;
+  readonly sessionId: string;
+  readonly agent: ThreadAgent;
+  /** Null for the session's own conversation. */
+  readonly parentThreadId: string | null;
+  readonly status: SessionStatus;
+  /** Null until it has run. */
+  readonly stats: SessionStatFigures | null;
+  /** Its own, without what other threads used. Null until it has come to rest. */
+  readonly usage: Usage | null;
+  readonly createdAt: Date;
+  readonly updatedAt: Date;
+  readonly archivedAt: Date | null;
+}
+
+export interface LogHead {
+  /** The log's last number, public or not. */
+  readonly seq: number;
+  readonly status: SessionStatus;
+  readonly archived: boolean;
+}
+
+/**
+ * The threads of a session; the primary one, whose identifier is made from the session's, is the session itself. Every
+ * method throws Problem `not_found` as those of SessionService do, and for a thread of another session.
+ */
+export interface ThreadService {
+  /** The primary thread first, the others as they were created. `after` counts threads. */
+  list(
     principal: Principal,
     sessionId: string,
-  ): Promise<{ readonly seq: number; readonly status: SessionStatus; readonly archived: boolean }>;
+    query: { readonly after: number; readonly limit: number; readonly statuses?: readonly SessionStatus[] },
+  ): Promise<{ readonly rows: readonly ThreadRow[]; readonly more: boolean }>;
+  get(principal: Principal, sessionId: string, threadId: string): Promise<ThreadRow>;
+  /** Archiving twice answers the same. @throws Problem `invalid_request` for the primary thread */
+  archive(principal: Principal, sessionId: string, threadId: string): Promise<ThreadRow>;
+  /** Where the thread's events are, and its agent's name; null for the primary thread. */
+  log(
+    principal: Principal,
+    sessionId: string,
+    threadId: string,
+  ): Promise<{ readonly logId: string; readonly agentName: string | null }>;
+  head(principal: Principal, sessionId: string, threadId: string): Promise<LogHead>;
+  events(principal: Principal, sessionId: string, threadId: string, query: EventQuery): Promise<readonly StoredEvent[]>;
 }

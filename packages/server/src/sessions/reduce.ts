@@ -18,7 +18,9 @@ export function reduce(state: SessionState, events: readonly LogEvent[]): Sessio
   let next = state;
   for (const event of events) {
     const apply = reducers[event.type];
-    if (apply !== undefined) next = apply(next, event.data ?? {}, event.record ?? {}, event);
+    // Input for a thread, shown here because its session is where people answer.
+    const passedOn = event.record?.["passed_on"] === true;
+    if (apply !== undefined && !passedOn) next = apply(next, event.data ?? {}, event.record ?? {}, event);
     next = { ...next, seq: event.seq };
   }
   return next;
@@ -36,9 +38,12 @@ const inboxReducers: Reducers = {
     const content = readContent(data["content"]);
     return admit(state, { type: "message", id: event.id, content, delivery, stopped: false });
   },
-  "user.interrupt": (state, _data, _record, event) =>
+  "user.interrupt": (state, data, _record, event) =>
     // What waits already is heard, but what it would have started is stopped.
-    admit({ ...state, inbox: state.inbox.map(stopEntry) }, { type: "interrupt", id: event.id }),
+    admit(
+      { ...state, inbox: state.inbox.map(stopEntry) },
+      { type: "interrupt", id: event.id, alone: typeof data["session_thread_id"] === "string" },
+    ),
   "user.tool_confirmation": (state, data, _record, event) =>
     admit(state, {
       type: "confirmation",
@@ -84,7 +89,8 @@ const statusReducers: Reducers = {
   "session.status_terminated": (state, _data, _record, event) => ({ ...stop(state, event), status: "terminated" }),
   "session.status_idle": (state, data, _record, event) => {
     const reason = isFields(data["stop_reason"]) ? data["stop_reason"]["type"] : null;
-    const idle: SessionState = { ...stop(state, event), status: "idle" };
+    const rested = reason === "requires_action" ? state.delegation : settled(state);
+    const idle: SessionState = { ...stop(state, event), status: "idle", delegation: rested };
     // The model has had its last word on an outcome that it did not reach.
     const outcome = reason === "end_turn" && idle.outcome?.status === "acknowledging" ? null : idle.outcome;
     return reason === "retries_exhausted"
@@ -102,6 +108,11 @@ const reducers: Reducers = {
   ...outcomeReducers,
   ...compactionReducers,
 };
+
+/** A thread at rest that asks for nothing has told its result in the same transaction. */
+function settled({ delegation }: SessionState): SessionState["delegation"] {
+  return delegation === null ? null : { ...delegation, settled: true };
+}
 
 /** Closes the span of running time. */
 function stop(state: SessionState, event: LogEvent): SessionState {

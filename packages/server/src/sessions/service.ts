@@ -2,31 +2,20 @@
 import { createId } from "@exoloop/protocol/ids";
 import type { Kysely, Selectable } from "kysely";
 import type { SessionTable, Tables } from "../db/tables.ts";
-import type { Engine } from "../engine/engine.ts";
 import type { CreateSessionInput, Principal, SessionRow, SessionService, UserEventInput } from "./port.ts";
 import { readSandboxFigures } from "../sandboxes/summary.ts";
-import { chargeOf } from "./charge.ts";
 import { insertSession } from "./create.ts";
-import { publicEvent } from "./event.ts";
+import { archiveSession, deleteSession, type EndDependencies } from "./end-session.ts";
 import { noFigures, readFigures } from "./figures.ts";
 import { readHistory } from "./history.ts";
 import { admit } from "./inbox.ts";
-import { chargeLedger } from "./ledger.ts";
 import { listSessions } from "./list.ts";
 import { lockSession, refuseArchived, sessionNotFound } from "./locked-session.ts";
-import { appendUnderLock } from "./log.ts";
-import type { NoticeBoard } from "./notices.ts";
 import { updateSession } from "./update.ts";
-import { endAllWaits, wakeWaiters } from "./waits.ts";
 
-export interface SessionServiceDependencies {
-  readonly database: Kysely<Tables>;
-  readonly engine: Engine;
-  readonly notices: NoticeBoard;
+export interface SessionServiceDependencies extends EndDependencies {
   /** Whether the model has a list price. */
   readonly isPriced: (model: string) => boolean;
-  /** Destroys the sandbox of a session that takes no more commands. Never rejects. */
-  readonly releaseSandbox: (owner: { readonly sessionId: string; readonly organizationId: string }) => Promise<void>;
 }
 
 export function createSessionService(dependencies: SessionServiceDependencies): SessionService {
@@ -76,6 +65,7 @@ async function findSession(
     .selectAll()
     .where("id", "=", sessionId)
     .where("organization_id", "=", principal.organizationId)
+    .where("parent_session_id", "is", null)
     .executeTakeFirst();
   if (row === undefined) throw sessionNotFound(sessionId);
   return row;
@@ -131,59 +121,22 @@ async function createSession(
   return created;
 }
 
-/**
- * The epoch is taken from a running driver: it writes nothing after this. Answers the number of the event that says so,
- * for the caller to announce; null when the session was archived before.
- */
-async function archiveSession(
-  { database, engine, releaseSandbox }: SessionServiceDependencies,
-  principal: Principal,
-  sessionId: string,
-): Promise<number | null> {
-  const seq = await database.transaction().execute(async (transaction) => {
-    const row = await lockSession(transaction, principal.organizationId, sessionId);
-    if (row.archived_at !== null) return null;
-    const terminated = publicEvent("session.status_terminated", {});
-    const events = await appendUnderLock(transaction, sessionId, [terminated], { status: "terminated", fence: true });
-    const charge = chargeOf([terminated]);
-    const first = events[0]?.seq;
-    if (charge !== null && first !== undefined) await chargeLedger(transaction, sessionId, charge, first);
-    await transaction.updateTable("sessions").set({ archived_at: new Date() }).where("id", "=", sessionId).execute();
-    await endAllWaits(transaction, sessionId);
-    await wakeWaiters(transaction, engine, { sessionId, organizationId: principal.organizationId });
-    return events.at(-1)?.seq ?? null;
-  });
-  if (seq !== null) await releaseSandbox({ sessionId, organizationId: principal.organizationId });
-  return seq;
-}
-
-async function deleteSession(
-  dependencies: SessionServiceDependencies,
-  principal: Principal,
-  sessionId: string,
-): Promise<void> {
-  // Archived first: the driver loses its claim, and no command makes another sandbox after this one is destroyed. The
-  // row that names the sandbox goes with the session. Not announced: what streams show is the deletion.
-  await archiveSession(dependencies, principal, sessionId);
-  await dependencies.database.transaction().execute(async (transaction) => {
-    await lockSession(transaction, principal.organizationId, sessionId);
-    await transaction.deleteFrom("sessions").where("id", "=", sessionId).execute();
-  });
-  dependencies.notices.publish({ type: "deleted", sessionId });
-}
-
 async function sendEvents(
   { database, engine, notices }: SessionServiceDependencies,
   principal: Principal,
   sessionId: string,
   inputs: readonly UserEventInput[],
 ) {
+  const threads = new Map<string, number>();
   const stored = await database.transaction().execute(async (transaction) => {
+    threads.clear();
     refuseArchived(await lockSession(transaction, principal.organizationId, sessionId));
-    return admit(transaction, engine, sessionId, inputs);
+    return admit(transaction, engine, sessionId, inputs, threads);
   });
   const last = Math.max(0, ...stored.map((event) => event.seq));
-  notices.publish({ type: "appended", sessionId, seq: last });
+  for (const [id, seq] of [...threads, [sessionId, last] as const]) {
+    notices.publish({ type: "appended", sessionId: id, seq });
+  }
   const history = await readHistory(database, sessionId, {
     order: "asc",
     limit: stored.length,

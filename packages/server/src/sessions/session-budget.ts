@@ -114,26 +114,8 @@ export function writeBudget({ usage, budget }: Pick<SessionRow, "usage" | "budge
 }
 
 /** Every model that the session may be answered by, its threads included, must have a list price. */
-export async function requirePrices(
-  database: Kysely<Tables>,
-  organizationId: string,
-  agent: SessionRow["agent"],
-  isPriced: (model: string) => boolean,
-): Promise<void> {
-  const listed = rosterOf(agent);
-  const rows =
-    listed.length === 0
-      ? []
-      : await database
-          .selectFrom("agent_versions")
-          .select("definition")
-          .where("organization_id", "=", organizationId)
-          .where((expression) =>
-            expression.or(listed.map(({ id, version }) => expression.and({ agent_id: id, version }))),
-          )
-          .execute();
-  // Definitions were written by this server from validated agents.
-  const agents = [agent, ...rows.map((row) => row.definition as SessionRow["agent"])];
+export function requirePrices(agent: SessionRow["agent"], isPriced: (model: string) => boolean): void {
+  const agents = [agent, ...rosterOf(agent).map((entry) => entry.agent)];
   const without = agents.flatMap(modelsOf).find((model) => !isPriced(model));
   if (without === undefined) return;
   throw new Problem(

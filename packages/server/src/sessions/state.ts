@@ -63,7 +63,8 @@ export type InboxEvent =
       /** An interrupt came after it: it is heard, but does not start the model again. */
       readonly stopped: boolean;
     }
-  | { readonly type: "interrupt"; readonly id: string }
+  /** `alone`: threads of the session go on. */
+  | { readonly type: "interrupt"; readonly id: string; readonly alone: boolean }
   | {
       readonly type: "confirmation";
       readonly id: string;
@@ -143,6 +144,8 @@ export interface Delegation {
   readonly agentName: string;
   /** What the thread had used when it was given this work. */
   readonly usageBefore: Usage;
+  /** Its result was told: the parent expects no other. */
+  readonly settled: boolean;
 }
 
 /** How large the transcript is, as the model's provider counted it last. */

@@ -74,7 +74,7 @@ async function budgetAfter(
   const current = row.budget ?? {};
   const budget = await changedBudget(transaction, row.id, current, patch.budget);
   if (budget?.costMicros !== undefined && budget.costMicros !== current.costMicros) {
-    await requirePrices(transaction, row.organization_id, row.agent as SessionRow["agent"], isPriced);
+    requirePrices(row.agent as SessionRow["agent"], isPriced);
   }
   return budget;
 }

@@ -13,6 +13,7 @@ import { createRequestOnce } from "../http/idempotency.ts";
 import { startTurnTest } from "../loop/testing.ts";
 import { authenticate, createApiKey } from "../orgs/api-keys.ts";
 import { createSessionService } from "../sessions/service.ts";
+import { createThreadService } from "../sessions/threads.ts";
 import { insertTestSession, type TestSession } from "../sessions/testing-database.ts";
 import { createWebhookReceiver, type WebhookDependencies } from "./deliver.ts";
 import { createWebhookRepository } from "./webhooks.ts";
@@ -73,6 +74,7 @@ function openApp(dependencies: WebhookDependencies, sessions: SessionService) {
   const { database, engine, notices, log } = dependencies;
   return createApp({
     sessions,
+    threads: createThreadService({ ...dependencies, releaseSandbox: () => Promise.resolve() }),
     agents: createAgentRepository(database),
     environments: createEnvironmentRepository(database),
     deployments: createDeploymentService(dependencies),

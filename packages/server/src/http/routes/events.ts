@@ -7,7 +7,7 @@ import { z } from "zod";
 import { Problem } from "../../errors.ts";
 import { admitEvents } from "../admission.ts";
 import { writeEvent } from "../event-answer.ts";
-import type { EventStreams } from "../event-stream.ts";
+import { type EventStreams, sessionSource, type StreamSource } from "../event-stream.ts";
 import { type CursorScope, decodeCursor, encodeCursor, numberCursor } from "../pages.ts";
 import { createdRange, limit, order, page, readRange } from "../query.ts";
 import { type Call, type RouteContext, addRoute } from "../route.ts";
@@ -24,13 +24,13 @@ const listParameters = z.strictObject({
   ...createdRange,
 });
 
-const streamParameters = z.strictObject({
+export const streamParameters = z.strictObject({
   "event_deltas[]": z.array(z.enum(previewTypes)).max(16).optional(),
   after_seq: z.coerce.number<string>().int().min(0).optional(),
 });
 
 /** The data of one frame. */
-const streamData = z.union([sessionEvent, preview]).meta({ id: "StreamData" });
+export const streamData = z.union([sessionEvent, preview]).meta({ id: "StreamData" });
 
 export function addEventRoutes(context: RouteContext, sessions: SessionService, streams: EventStreams): void {
   addRoute(
@@ -58,7 +58,7 @@ export function addEventRoutes(context: RouteContext, sessions: SessionService, 
       answer: streamData,
       stream: "text/event-stream",
     },
-    (call) => streamEvents(streams, call),
+    (call) => answerStream(streams, call, sessionSource(sessions, call.principal, call.parameter("session_id"))),
   );
 }
 
@@ -104,14 +104,14 @@ function readAfter(headers: Headers, query: number | undefined): number | null {
   );
 }
 
-async function streamEvents(
+/** What streams of sessions and of threads share. */
+export async function answerStream(
   streams: EventStreams,
-  call: Call<z.output<typeof streamParameters>, undefined>,
+  { query, headers, signal, hangUp, isRevoked }: Call<z.output<typeof streamParameters>, undefined>,
+  source: StreamSource,
 ): Promise<Response> {
-  const { principal, query, headers, signal, hangUp, isRevoked, parameter } = call;
   const body = await streams.open({
-    principal,
-    sessionId: parameter("session_id"),
+    source,
     after: readAfter(headers, query.after_seq),
     previews: new Set(query["event_deltas[]"]),
     signal,

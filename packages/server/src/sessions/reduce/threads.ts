@@ -54,6 +54,7 @@ export const threadReducers: Reducers = {
       toolUseId: String(record["tool_use_id"]),
       agentName: String(record["agent_name"]),
       usageBefore: state.usage,
+      settled: false,
     },
   }),
 };

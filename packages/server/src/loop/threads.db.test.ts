@@ -1,0 +1,210 @@
+/** Work given to other agents: real Postgres, real engine, the scripted model in every part. */
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Input } from "../sessions/inbox.ts";
+import { readLog } from "../sessions/log.ts";
+import { reduceLog } from "../sessions/reduce.ts";
+import type { AgentSnapshot } from "./context.ts";
+import { idleTimes, script, startTurnTest, type TurnTest } from "./testing.ts";
+import { delegate, insertParent, resultTexts, task, threadsOf } from "./testing-threads.ts";
+
+const askFirst: AgentSnapshot["tools"] = [
+  {
+    type: "agent_toolset_20260401",
+    default_config: { enabled: true, permission_policy: { type: "always_ask" } },
+    configs: [],
+  },
+];
+
+describe("work given to other agents", () => {
+  let turns: TurnTest;
+  beforeAll(async () => {
+    turns = await startTurnTest();
+  }, 60_000);
+  afterAll(() => turns.stop());
+
+  it("is done in parallel, and the results come in the order of the calls", async () => {
+    const session = await insertParent(turns);
+    const calls = [600, 300, 10].map((delayMs) => delegate([{ delayMs, text: `after ${delayMs}` }]));
+    await turns.send(session, script([{ toolCalls: calls }, { text: "All done." }]));
+    const events = await turns.eventually(session, idleTimes(1));
+    const state = reduceLog(events);
+    const [results] = state.transcript.filter((message) => message.role === "tool");
+    const texts = results?.results.map(({ content }) => (content[0]?.type === "text" ? content[0].text : ""));
+    expect(texts?.map((text) => text.split("\n")[0])).toEqual(["after 600", "after 300", "after 10"]);
+    const threads = await threadsOf(turns, session);
+    expect(threads.map(({ row }) => [row.status, row.title])).toEqual(Array(3).fill(["idle", "helper"]));
+    expect(events.filter((event) => event.type === "session.thread_created")).toHaveLength(3);
+    expect(events.filter((event) => event.type === "agent.thread_message_received")).toHaveLength(3);
+    // Together: the first began before the last had ended.
+    const began = Math.max(...threads.map(({ events: [first] }) => first?.createdAt.getTime() ?? 0));
+    const ended = Math.min(...threads.map(({ events: own }) => own.at(-1)?.createdAt.getTime() ?? 0));
+    expect(began).toBeLessThan(ended);
+    // What threads used counts for the session, once.
+    const used = threads.reduce((sum, thread) => sum + reduceLog(thread.events).usage.steps, 0);
+    const own = events.filter((event) => /^(span.model_request_end|agent.tool_result)$/.test(event.type)).length;
+    expect(state.usage.steps).toBe(own + used);
+  });
+
+  it("waits for an approval that the thread's own policy asks for, given through the session", async () => {
+    const session = await insertParent(turns, [{ name: "helper", tools: askFirst }]);
+    turns.ran.length = 0;
+    const work = [{ toolCalls: [{ name: "write", input: { file_path: "/a" } }] }, { text: "Written." }];
+    await turns.send(session, script([{ toolCalls: [delegate(work)] }, { text: "All done." }]));
+    const waiting = await turns.eventually(session, idleTimes(1));
+    const [thread] = await threadsOf(turns, session);
+    const asked = waiting.find((event) => event.type === "agent.tool_use" && event.data?.["name"] === "write");
+    expect(asked?.data).toMatchObject({ evaluated_permission: "ask", session_thread_id: thread?.row.id });
+    expect(waiting.at(-1)?.data?.["stop_reason"]).toEqual({ type: "requires_action", event_ids: [asked?.id] });
+    expect(turns.ran).toEqual([]);
+    const answer: Input = { type: "user.tool_confirmation", tool_use_id: asked?.id ?? "", result: "allow" };
+    const [stored] = await turns.send(session, answer);
+    expect(stored?.data).toEqual({ tool_use_id: asked?.id, result: "allow", session_thread_id: thread?.row.id });
+    const done = await turns.eventually(session, idleTimes(2));
+    expect(turns.ran).toEqual(["write"]);
+    expect(resultTexts(done)).toEqual([expect.stringContaining("Written.")]);
+    expect(done.at(-1)?.data?.["stop_reason"]).toEqual({ type: "end_turn" });
+    // The thread's own log has the answer without the thread's name, and a repeat is the same answer.
+    const [after] = await threadsOf(turns, session);
+    const passedOn = after?.events.find((event) => event.type === "user.tool_confirmation");
+    expect(passedOn?.data).toEqual({ tool_use_id: asked?.id, result: "allow" });
+    const [repeat] = await turns.send(session, answer);
+    expect(repeat?.id).toBe(stored?.id);
+    await expect(turns.send(session, { ...answer, result: "deny" })).rejects.toThrow("answered already");
+    expect((await readLog(turns.test.database, after?.row.id ?? "", 0)).length).toBe(after?.events.length);
+  });
+
+  it("takes the result of a thread's custom tool through the session", async () => {
+    const custom = { type: "custom" as const, name: "ask_person", description: "Asks.", input_schema: {} };
+    const session = await insertParent(turns, [{ name: "helper", tools: [custom] }]);
+    const work = [{ toolCalls: [{ name: "ask_person", input: { q: 1 } }] }, { text: "Heard." }];
+    await turns.send(session, script([{ toolCalls: [delegate(work)] }, { text: "All done." }]));
+    const waiting = await turns.eventually(session, idleTimes(1));
+    const call = waiting.find((event) => event.type === "agent.custom_tool_use");
+    const content = [{ type: "text", text: "42" }];
+    await turns.send(session, { type: "user.custom_tool_result", custom_tool_use_id: call?.id ?? "", content });
+    expect(resultTexts(await turns.eventually(session, idleTimes(2)))).toEqual([expect.stringContaining("Heard.")]);
+  });
+
+  it("ends with its own budget, told as an error, and goes on with another", async () => {
+    const session = await insertParent(turns);
+    const work = [1, 2, 3, 4].map(() => ({ toolCalls: [{ name: "read", input: {} }] }));
+    const first = delegate([...work, { text: "never" }], { budget: { steps: 3 } });
+    await turns.send(session, script([{ toolCalls: [first] }, { text: "Enough." }]));
+    const events = await turns.eventually(session, idleTimes(1));
+    expect(resultTexts(events)).toEqual([expect.stringContaining("budget was used up")]);
+    const [thread] = await threadsOf(turns, session);
+    expect(thread?.events.at(-1)?.data?.["stop_reason"]).toEqual({ type: "budget_reached" });
+    // The budget is for one piece of work: the same thread has room again.
+    const more = {
+      name: "delegate",
+      input: { task: task([{ text: "Now." }]), thread_id: thread?.row.id, budget: { steps: 2 } },
+    };
+    await turns.send(session, script([{ toolCalls: [more] }, { text: "All done." }]));
+    const later = await turns.eventually(session, idleTimes(2));
+    expect(resultTexts(later).at(-1)).toContain("Now.");
+    expect(await threadsOf(turns, session)).toHaveLength(1);
+  });
+
+  it("ends with the retries of the thread's model, told as an error", async () => {
+    const session = await insertParent(turns, [{ name: "helper", model: { id: "scripted/none" } }]);
+    await turns.send(session, script([{ toolCalls: [delegate([{ text: "x" }])] }, { text: "A pity." }]));
+    const events = await turns.eventually(session, idleTimes(1));
+    expect(resultTexts(events)).toEqual([expect.stringContaining("failed again and again")]);
+    const idle = events.find((event) => event.type === "session.thread_status_idle");
+    expect(idle?.data?.["stop_reason"]).toEqual({ type: "retries_exhausted" });
+  });
+
+  it("is stopped by an interrupt of the session, and the session goes on", async () => {
+    const session = await insertParent(turns);
+    turns.ran.length = 0;
+    const work = [{ toolCalls: [{ name: "bash", input: { waitForAbort: true } }] }, { text: "never" }];
+    await turns.send(
+      session,
+      script([{ toolCalls: [delegate(work), delegate([{ delayMs: 60_000, text: "x" }])] }, {}]),
+    );
+    await expect.poll(() => turns.ran).toEqual(["bash"]);
+    const asked = Date.now();
+    await turns.send(session, { type: "user.interrupt" });
+    await turns.eventually(session, idleTimes(1));
+    await expect.poll(() => turns.ran).toEqual(["bash", "bash aborted"]);
+    expect(Date.now() - asked).toBeLessThan(1_500);
+    const threads = await threadsOf(turns, session);
+    for (const thread of threads) await turns.eventually(thread.session, idleTimes(1));
+    await turns.send(session, script([{ text: "Here again." }]));
+    const events = await turns.eventually(session, idleTimes(2));
+    expect(resultTexts(events)).toEqual(Array(2).fill(expect.stringContaining("interrupted")));
+    expect(reduceLog(events).threads.map((thread) => thread.status)).toEqual(["idle", "idle"]);
+    expect(events.filter((event) => event.type === "user.interrupt")).toHaveLength(1);
+    for (const { events: own } of await threadsOf(turns, session)) {
+      expect(own.filter((event) => event.type === "user.interrupt")).toHaveLength(1);
+    }
+  });
+
+  it("of one thread is stopped alone by an interrupt that names it", async () => {
+    const session = await insertParent(turns);
+    turns.ran.length = 0;
+    const held = [{ toolCalls: [{ name: "bash", input: { waitForAbort: true } }] }, { text: "never" }];
+    const calls = [delegate(held), delegate([{ delayMs: 1_000, text: "Mine is done." }])];
+    await turns.send(session, script([{ toolCalls: calls }, { text: "All done." }]));
+    await expect.poll(() => turns.ran).toEqual(["bash"]);
+    const threads = await threadsOf(turns, session);
+    const stopped = threads.find(({ events }) => events.some((event) => event.type === "x.tool_started"));
+    const threadId = stopped?.row.id ?? "";
+    await turns.send(session, { type: "user.interrupt", session_thread_id: threadId });
+    const events = await turns.eventually(session, idleTimes(1));
+    expect(resultTexts(events)).toHaveLength(2);
+    expect(resultTexts(events).find((text) => text.includes(threadId))).toContain("was interrupted");
+    expect(resultTexts(events).find((text) => !text.includes(threadId))).toContain("Mine is done.");
+    expect(reduceLog(events).halted).toBeNull();
+    const unknown: Input = { type: "user.interrupt", session_thread_id: "sthr_none" };
+    await expect(turns.send(session, unknown)).rejects.toThrow("no such thread");
+  });
+
+  it("is not given by a call with wrong arguments, and the model is told why", async () => {
+    const session = await insertParent(turns);
+    const wrong = [
+      { agent: "helper", task: " " },
+      { agent: "nobody", task: "x" },
+      { agent: "helper", task: "x", budget: { steps: -1 } },
+      { agent: "helper", task: "x", budget: { hours: 1 } },
+      { task: "x", thread_id: "sthr_none" },
+    ];
+    const toolCalls = wrong.map((input) => ({ name: "delegate", input }));
+    await turns.send(session, script([{ toolCalls }, { text: "I see." }]));
+    const texts = resultTexts(await turns.eventually(session, idleTimes(1)));
+    expect(texts.map((text) => text.replace(/^.*arguments are wrong: /, ""))).toEqual([
+      "task is missing.",
+      "agent must be one of helper.",
+      "budget holds something that is not a limit above 0.",
+      "budget holds something that is not a limit above 0.",
+      "there is no thread with this thread_id.",
+    ]);
+    expect(await threadsOf(turns, session)).toEqual([]);
+  });
+
+  it("is not given on by a thread, and not offered to an agent without helpers", async () => {
+    const session = await insertParent(turns);
+    const deeper = [{ toolCalls: [delegate([{ text: "x" }])] }, { text: "Not me." }];
+    await turns.send(session, script([{ toolCalls: [delegate(deeper)] }, { text: "All done." }]));
+    await turns.eventually(session, idleTimes(1));
+    const [thread, ...others] = await threadsOf(turns, session);
+    expect(others).toEqual([]);
+    expect(thread?.events.find((event) => event.type === "agent.tool_use")?.data).toMatchObject({
+      name: "delegate",
+      evaluated_permission: "deny",
+    });
+  });
+
+  it("never makes sessions wait for each other: 20 with 3 threads each", { timeout: 120_000 }, async () => {
+    const sessions = await Promise.all(Array.from({ length: 20 }, () => insertParent(turns)));
+    const steps = [{ toolCalls: [{ name: "read", input: {} }] }, { text: "Read." }];
+    const calls = [1, 2, 3].map(() => delegate(steps));
+    await Promise.all(
+      sessions.map((session) => turns.send(session, script([{ toolCalls: calls }, { text: "Done." }]))),
+    );
+    for (const session of sessions) {
+      const events = await turns.eventually(session, idleTimes(1));
+      expect(resultTexts(events)).toEqual(Array(3).fill(expect.stringContaining("Read.")));
+    }
+  });
+});
