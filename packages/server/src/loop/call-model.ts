@@ -23,13 +23,15 @@ export async function callModel(
   const attempt = nextAttempt(state, "step", effects);
   const start = startEvents(state, attempt);
   const startId = start.at(-1)?.id ?? "";
-  const intent = await effects.append({ events: start, status: "running" });
+  // Input that came since the state was read is heard before the model is asked, not one whole answer later.
+  const intent = await effects.append({ events: start, status: "running", onlyAt: state.seq });
+  if (intent === null) return null;
   const outcome = await effects.interruptible(state.seq, intent, (abortSignal) =>
     effects.callModel({ ...effects.describe(state), model: attempt.model, abortSignal }, { shown: true }),
   );
   const events = resultEvents(refuseEmpty(outcome), startId, attempt, state, effects, limits);
   const result = await effects.append({ events, joins: true });
-  return intent === null || result === null ? null : [...intent, ...result];
+  return result === null ? null : [...intent, ...result];
 }
 
 /** An answer without text, thought or call would make the loop ask again for ever: it counts as a failed attempt. */

@@ -39,7 +39,8 @@ export async function compact(
   const kept = keptMessages(state.transcript, window);
   const start = startEvents(state, attempt);
   const startId = start.at(-1)?.id ?? "";
-  const intent = await effects.append({ events: start, status: "running" });
+  const intent = await effects.append({ events: start, status: "running", onlyAt: state.seq });
+  if (intent === null) return null;
   const head = state.transcript.slice(0, state.transcript.length - kept);
   const messages = withRequest(fit(head, window * requestShare), request);
   const outcome = await effects.interruptible(state.seq, intent, (abortSignal) =>
@@ -66,8 +67,8 @@ export async function compact(
 
 const pointer = `The full results of earlier tool calls are files under ${historyDirectory}: list them with glob, search them with grep, show them with read.`;
 
-function join(intent: readonly LogEvent[] | null, result: readonly LogEvent[] | null): readonly LogEvent[] | null {
-  return intent === null || result === null ? null : [...intent, ...result];
+function join(intent: readonly LogEvent[], result: readonly LogEvent[] | null): readonly LogEvent[] | null {
+  return result === null ? null : [...intent, ...result];
 }
 
 export function textOf(content: readonly { readonly type: string; readonly text?: string }[]): string {

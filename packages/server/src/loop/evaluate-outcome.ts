@@ -38,7 +38,8 @@ export async function evaluateOutcome(
   // A judgement whose driver was lost goes on under its own start.
   const begin = state.evaluation === null ? [...calls.slice(0, -1), opening, ...calls.slice(-1)] : calls;
   const evaluation = state.evaluation ?? { startId: opening.id, iteration };
-  const intent = await effects.append({ events: begin, status: "running" });
+  const intent = await effects.append({ events: begin, status: "running", onlyAt: state.seq });
+  if (intent === null) return null;
   const answer = await effects.interruptible(state.seq, intent, (abortSignal) => {
     const messages = withRequest(state.transcript, requestOf(outcome));
     return effects.callModel(
@@ -49,7 +50,7 @@ export async function evaluateOutcome(
   const startId = calls.at(-1)?.id ?? "";
   const events = resultEvents(answer, { startId, attempt, evaluation, outcome, state, effects, limits });
   const result = await effects.append({ events });
-  return intent === null || result === null ? null : [...intent, ...result];
+  return result === null ? null : [...intent, ...result];
 }
 
 interface Judged {
