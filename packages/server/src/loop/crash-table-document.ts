@@ -30,7 +30,7 @@ function writeTable(): string {
 /** What the document holds now, and what it should hold. */
 export function readCrashDocument(): { readonly found: string; readonly expected: string } {
   const found = readFileSync(documentPath, "utf8");
-  const [first = 0, last = 0] = [found.indexOf(begin), found.indexOf(end)];
+  const [first, last] = [found.indexOf(begin), found.indexOf(end)];
   if (first === -1 || last < first) throw new Error(`ARCHITECTURE.md lacks ${begin} or ${end}`);
   return { found, expected: `${found.slice(0, first)}${begin}\n${writeTable()}\n${found.slice(last)}` };
 }

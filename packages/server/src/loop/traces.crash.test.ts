@@ -11,7 +11,7 @@ import { crashTable } from "./crash-table.ts";
 import type { CrashPoint } from "./effects-gated.ts";
 import { compareRuns } from "./testing/compare-runs.ts";
 import { runTrace, type TracePlace, type TraceResult } from "./testing/run-trace.ts";
-import type { Trace } from "./testing/trace.ts";
+import { endOf, type Trace, usualEnd } from "./testing/trace.ts";
 import { traces } from "./testing/traces.ts";
 import { createWakeTables, settleFast } from "./testing/wake-table.ts";
 
@@ -38,6 +38,7 @@ describe("a driver that is lost", () => {
   it.each(traces)("$name: leaves what an undisturbed one leaves", async (trace) => {
     const undisturbed = await runTrace(place, trace);
     expect(compareRuns(undisturbed, undisturbed)).toEqual([]);
+    expect(endOf(undisturbed.logs[0]?.events ?? [])).toEqual({ ...usualEnd, ...trace.end });
     const plans = plansFor(undisturbed);
     const problems = await inLanes(plans, (plan) => tryPlan(place, trace, undisturbed, plan, met));
     expect(problems.flat()).toEqual([]);

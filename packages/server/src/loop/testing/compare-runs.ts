@@ -4,6 +4,7 @@ import { reduceLog } from "../../sessions/reduce.ts";
 import { type CanonicalEvent, canonicalLog, normalise } from "./canonical-log.ts";
 import { brokenInvariants } from "./log-invariants.ts";
 import type { SessionLog, TraceResult } from "./run-trace.ts";
+import { endOf } from "./trace.ts";
 
 export function compareRuns(undisturbed: TraceResult, disturbed: TraceResult): readonly string[] {
   if (undisturbed.logs.length !== disturbed.logs.length) return [`${disturbed.logs.length} sessions`];
@@ -16,6 +17,7 @@ export function compareRuns(undisturbed: TraceResult, disturbed: TraceResult): r
       ...differences(expected, log),
       ...repetitions(log, disturbed),
       ...unjustified(log, disturbed),
+      ...failures(expected, log, disturbed),
     ].map((problem) => `session ${index + 1}: ${problem}`);
   });
 }
@@ -71,6 +73,12 @@ function unknownResults({ events }: SessionLog): ReadonlySet<number> {
 
 function isUnknown(data: unknown): boolean {
   return JSON.stringify(data).includes("its outcome is unknown");
+}
+
+/** Each lost driver costs one attempt at most; a model that failed before it answered may do so again. */
+function failures(expected: SessionLog, found: SessionLog, { crashed }: TraceResult): readonly string[] {
+  const [before, after] = [endOf(expected.events).failures, endOf(found.events).failures];
+  return after <= 2 * before + crashed.length ? [] : [`${after} failed attempts, undisturbed ${before}`];
 }
 
 /** The side effect of a call that is never repeated, or of a command, happens once at most. */

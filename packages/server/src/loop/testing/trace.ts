@@ -18,6 +18,31 @@ export interface Trace {
   readonly stimuli: readonly Stimulus[];
   /** Given once, while a tool that signals, or the first model call, is at work. */
   readonly signal?: { readonly during: "tool" | "model"; readonly stimulus: Stimulus };
+  /** How it ends, where it does not end as `usualEnd`. */
+  readonly end?: Partial<TraceEnd>;
+}
+
+export interface TraceEnd {
+  /** Of the last `session.status_idle`. */
+  readonly reason: string;
+  /** The model's last words. */
+  readonly says: string | null;
+  /** Attempts of model calls that failed or were interrupted. */
+  readonly failures: number;
+}
+
+export const usualEnd: TraceEnd = { reason: "end_turn", says: "Done.", failures: 0 };
+
+/** How a session has ended. */
+export function endOf(events: readonly LogEvent[]): TraceEnd {
+  const idle = events.findLast((event) => event.type === "session.status_idle");
+  const said = events.findLast((event) => event.type === "agent.message")?.data?.["content"];
+  const failed = events.filter(({ type, data }) => type === "span.model_request_end" && data?.["is_error"] === true);
+  return {
+    reason: (idle?.data?.["stop_reason"] as { readonly type: string } | undefined)?.type ?? "none",
+    says: (said as readonly { readonly text: string }[] | undefined)?.[0]?.text ?? null,
+    failures: failed.length,
+  };
 }
 
 export type Stimulus = (run: RunningTrace) => Promise<void>;

@@ -79,6 +79,7 @@ const disturbed: readonly Trace[] = [
   },
   {
     name: "an interrupt of a model call",
+    end: { failures: 1 },
     stimuli: [say([{ ...done, delayMs: 600_000 }]), say([done])],
     signal: { during: "model", stimulus: interrupt },
   },
@@ -89,20 +90,24 @@ const disturbed: readonly Trace[] = [
   },
   {
     name: "a message that steers",
+    end: { says: "Steered." },
     stimuli: [say([calls(["read", { signal: true }]), calls(["bash"]), done])],
     signal: { during: "tool", stimulus: say([{ text: "Steered.", usage }]) },
   },
   {
     name: "a message that queues",
+    end: { says: "Queued." },
     stimuli: [say([calls(["read", { signal: true }]), done])],
     signal: { during: "tool", stimulus: say([{ text: "Queued.", usage }], { delivery: "queue" }) },
   },
   {
     name: "a model that fails and comes back",
+    end: { failures: 2 },
     stimuli: [say([{ ...done, fault: { kind: "overloaded", times: 2, retryAfterMs: 5_000 } }])],
   },
   {
     name: "a model that fails for good",
+    end: { failures: 6 },
     stimuli: [say([{ ...done, fault: { kind: "server_error", times: 40 } }]), say([done])],
   },
 ];
@@ -114,7 +119,11 @@ const parked: readonly Trace[] = [
     name: "a wait for another session",
     stimuli: [say([calls(["wait_for", { session_id: "OTHER_SESSION" }]), done]), say([done], { to: "other" })],
   },
-  { name: "a wait that is interrupted", stimuli: [say([calls(["wait_for", { webhook: "ci" }]), done]), interrupt] },
+  {
+    name: "a wait that is interrupted",
+    end: { says: null },
+    stimuli: [say([calls(["wait_for", { webhook: "ci" }]), done]), interrupt],
+  },
   {
     name: "two threads beside each other",
     roster: [{ name: "anna" }, { name: "bert" }],
@@ -137,10 +146,12 @@ const parked: readonly Trace[] = [
 const long: readonly Trace[] = [
   {
     name: "a compaction",
+    end: { failures: 1 },
     stimuli: [say([calls(["read"]), { ...calls(["bash"]), fault: { kind: "context_overflow" } }, done])],
   },
   {
     name: "an outcome with a revision",
+    end: { says: "Better." },
     stimuli: [
       defineOutcome(
         { steps: [calls(["write"]), done, { text: "Better.", usage }], grades: [{ result: "needs_revision" }] },

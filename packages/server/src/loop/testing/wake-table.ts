@@ -9,11 +9,14 @@ import type { Engine } from "../../engine/engine.ts";
 
 export interface WakeTable {
   readonly engine: Engine;
-  /** The next wake and every other one of the same session that is due; null when there is none. */
+  /** The next wake and every other one of the same session that is due; null when there is none within the hour. */
   take(now: number): Promise<{ readonly sessionId: string; readonly at: number } | null>;
   /** Until the answer is called, every transaction that asks for a turn fails. */
   breakTransactions(): () => void;
 }
+
+/** A wait that is longer is one for something else, which a test has still to bring. */
+const horizonMs = 3_600_000;
 
 export async function createWakeTables(database: Database): Promise<void> {
   await sql`create unlogged table test_wakes (
@@ -41,7 +44,7 @@ export function createWakeTable(database: Database, run: string, now: () => numb
     },
     async take(instant) {
       const { rows } = await sql<{ session_id: string; at: string }>`
-        with next as (select session_id, at from test_wakes where run = ${run} order by at, id limit 1)
+        with next as (select session_id, at from test_wakes where run = ${run} and at <= ${instant + horizonMs} order by at, id limit 1)
         delete from test_wakes wake using next
         where wake.run = ${run} and wake.session_id = next.session_id and wake.at <= greatest(next.at, ${instant})
         returning next.session_id, next.at`.execute(database);
