@@ -152,6 +152,8 @@ async function insertSessions(
     insert into sessions (id, organization_id, agent, agent_id, agent_version, environment_id)
     select ${other.sessionId}, organization_id, agent, agent_id, agent_version, environment_id
     from sessions where id = ${sessionId}`.execute(database);
+  await sql`insert into webhooks (id, organization_id, name, secret)
+    values (${createId("request")}, ${organizationId}, 'ci', '\\x00')`.execute(database);
   const multiagent = { multiagent: { type: "coordinator", agents } };
   await sql`
     update sessions set budget = ${budget === undefined ? null : JSON.stringify(budget)}::jsonb,
