@@ -5,7 +5,7 @@
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { crashTable } from "@exoloop/server/loop/crash-table";
+import { benchRows } from "@exoloop/server/loop/crash-table";
 import type { Bench, BenchContext, Row } from "../bench.ts";
 import { toRow } from "../statistics.ts";
 import { type Api, createApi } from "./durability/api.ts";
@@ -65,7 +65,7 @@ async function run(context: BenchContext): Promise<Row[]> {
     const stops = Math.ceil(kills / 5);
     const startedAt = Date.now();
     const random = createRandom(seed + 2);
-    const chaos = runChaos({ world, pool, random, rows: crashTable, kills, stops, blows, progress });
+    const chaos = runChaos({ world, pool, random, rows: benchRows, kills, stops, blows, progress });
     const conversations = await keepTalking(api, place, { url, seed, lanes: option("sessions"), until: chaos });
     progress(`${Math.round((Date.now() - startedAt) / 1000)} s of kills and recovery`);
     const evidence = await withDatabase(world.databaseUrl(), (database) =>
@@ -164,7 +164,7 @@ function report(
 ): Row[] {
   const { blows } = evidence;
   const judgement = judge(evidence);
-  const rows = countRows(crashTable, blows);
+  const rows = countRows(benchRows, blows);
   progress("kills by row of the crash table:");
   for (const [row, count] of rows) progress(`  ${row.padEnd(24)} ${count}`);
   const ofType = (type: Blow["type"]) => blows.filter((blow) => blow.type === type).length;
@@ -178,7 +178,7 @@ function report(
   for (const { stuck, sessionId, log } of evidence.sessions)
     if (stuck !== null) progress([`${sessionId} ends with`, ...log.slice(-8).map(describeEvent)].join("\n  "));
   const kills = killsOf(blows).length;
-  const unmet = kills < crashTable.length ? 0 : [...rows.values()].filter((count) => count === 0).length;
+  const unmet = kills < benchRows.length ? 0 : [...rows.values()].filter((count) => count === 0).length;
   const worked = blows.filter((blow) => blow.type === "stop" && blow.worked === true).length;
   const count = (id: string, value: number, goal: number, higherIsBetter = false) =>
     toRow([value], { id, unit: "", goal, higherIsBetter });

@@ -22,7 +22,7 @@ export interface ChaosOptions {
 }
 
 /** Milliseconds after an effect has begun, at most: about as long as it takes. */
-const longestDelay: Readonly<Record<CrashEffect, number>> = {
+const longestDelay: Readonly<Partial<Record<CrashEffect, number>>> = {
   append: 3,
   "call-model": 100,
   "decide-calls": 3,
@@ -132,7 +132,7 @@ function armWorker({ pool, random, rows, blows }: ChaosOptions, worker: Worker, 
   const least = Math.min(...rows.map(weight));
   const row = random.pick(rows.filter((other) => weight(other) === least));
   armed.set(worker.pid, { row: row.id, at: Date.now() });
-  const delayMs = random.between(0, longestDelay[row.effect]);
+  const delayMs = random.between(0, longestDelay[row.effect] ?? 3);
   const passage = frequent.has(row.effect) ? random.between(1, 4) : 1;
   pool.arm(worker.pid, { row: row.id, passage, delayMs });
 }

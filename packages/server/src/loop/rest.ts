@@ -77,7 +77,7 @@ export async function wait(
   const details = stopDetails(reason);
   const extension = budget === undefined ? {} : { x_exoloop: { budget_reached: publicBudget(budget) } };
   const abandoned =
-    reason.type === "retries_exhausted"
+    reason.type === "retries_exhausted" || reason.type === "refusal"
       ? abandonedEvaluation(state, "failed", "The evaluation could not be made.")
       : [];
   const idle = publicEvent("session.status_idle", { stop_reason: reason, stop_details: details, ...extension });

@@ -76,7 +76,10 @@ export async function runTools(
     .filter((call) => call.status === "ready")
     .map((call) => recordEvent("x.tool_started", { tool_use_id: call.toolUseId }));
   const begin = [...runningEvents(state), ...starts];
-  const intent = begin.length === 0 ? [] : await effects.append({ events: begin, status: "running" });
+  // Input that came since the state was read is heard before another call begins: it may be an interrupt.
+  const intent =
+    begin.length === 0 ? [] : await effects.append({ events: begin, status: "running", onlyAt: state.seq });
+  if (intent === null) return null;
   const results = await effects.interruptible(state.seq, intent, (signal) =>
     Promise.all(
       calls.map((call) =>
@@ -91,7 +94,7 @@ export async function runTools(
     events: calls.map((call, index) => toolResultEvent(call, results[index] ?? missingResult)),
     joins: true,
   });
-  return intent === null || settled === null ? null : [...intent, ...settled];
+  return settled === null ? null : [...intent, ...settled];
 }
 
 const missingResult: ToolResult = { content: [{ type: "text", text: "The tool gave no result." }], isError: true };

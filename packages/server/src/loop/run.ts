@@ -56,5 +56,7 @@ async function catchUp(
 ): Promise<SessionState> {
   if (appended === null) return reduceLog(await effects.readAfter(0));
   const contiguous = appended.every((event, index) => event.seq === state.seq + index + 1);
-  return reduce(state, contiguous && appended.length > 0 ? appended : await effects.readAfter(state.seq));
+  if (contiguous && appended.length > 0) return reduce(state, appended);
+  const events = await effects.readAfter(state.seq);
+  return events[0]?.seq === 1 ? reduceLog(events) : reduce(state, events);
 }
