@@ -107,7 +107,7 @@ export const sessionRequests = {
   update: (value: Sent<SessionUpdateParams>): keyof UpdateSessionRequest => Object.keys(value)[0] as keyof typeof value,
 };
 
-test("requests that the SDK's types allow are accepted", () => {
+test("requests for agents that the SDK's types allow are accepted", () => {
   const agent: Sent<AgentCreateParams> = {
     name: "a",
     model: { id: "claude-opus-5-5", effort: "high", speed: null },
@@ -145,6 +145,9 @@ test("requests that the SDK's types allow are accepted", () => {
     multiagent: { type: "coordinator", agents: ["agent_1", { type: "advisor", model: "m" }] },
   };
   expect(updateAgentRequest.parse(update)).toEqual(update);
+});
+
+test("requests for environments, sessions and deployments that the SDK's types allow are accepted", () => {
   const environment: Sent<EnvironmentCreateParams> = {
     name: "e",
     config: {

@@ -14,7 +14,8 @@ export function jsonbForm(value: Readonly<Record<string, unknown>>): Readonly<Re
 function order(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(order);
   if (typeof value !== "object" || value === null) return value;
-  const entries = Object.entries(value).map(([key, entry]) => ({ key, bytes: Buffer.from(key), entry }));
+  const members: [string, unknown][] = Object.entries(value);
+  const entries = members.map(([key, entry]) => ({ key, bytes: Buffer.from(key), entry }));
   entries.sort((left, right) => left.bytes.length - right.bytes.length || Buffer.compare(left.bytes, right.bytes));
   return Object.fromEntries(entries.map(({ key, entry }) => [key, order(entry)]));
 }

@@ -91,20 +91,7 @@ export function createWorkspaces(dependencies: LeaseDependencies & { readonly lo
       slots.delete(owner.sessionId);
       await destroyCurrent(dependencies, owner);
     },
-    async capture(owner) {
-      const slot = slots.get(owner.sessionId);
-      const captured = async () => {
-        await slot?.tail;
-        while (slot !== undefined && slot.snapshot !== null) await slot.snapshot;
-        // Another worker may have run the last command and died before its snapshot.
-        const lease = await findLease(dependencies, owner);
-        if (lease !== null) await takeSnapshot(dependencies, lease);
-      };
-      const timeout = new Promise<void>((resolve) => setTimeout(resolve, longestCaptureMs).unref());
-      await Promise.race([captured(), timeout]).catch((error: unknown) => {
-        dependencies.log.warn({ session: owner.sessionId, error }, "snapshot failed");
-      });
-    },
+    capture: (owner) => captureNow(dependencies, slots.get(owner.sessionId), owner),
     async settle() {
       for (const slot of slots.values()) {
         await slot.tail;
@@ -113,6 +100,24 @@ export function createWorkspaces(dependencies: LeaseDependencies & { readonly lo
     },
   };
   return workspaces;
+}
+
+async function captureNow(
+  dependencies: LeaseDependencies & { readonly log: Logger },
+  slot: Slot | undefined,
+  owner: SandboxOwner,
+): Promise<void> {
+  const captured = async () => {
+    await slot?.tail;
+    while (slot !== undefined && slot.snapshot !== null) await slot.snapshot;
+    // Another worker may have run the last command and died before its snapshot.
+    const lease = await findLease(dependencies, owner);
+    if (lease !== null) await takeSnapshot(dependencies, lease);
+  };
+  const timeout = new Promise<void>((resolve) => setTimeout(resolve, longestCaptureMs).unref());
+  await Promise.race([captured(), timeout]).catch((error: unknown) => {
+    dependencies.log.warn({ session: owner.sessionId, error }, "snapshot failed");
+  });
 }
 
 function snapshotSoon(dependencies: LeaseDependencies & { readonly log: Logger }, slot: Slot, lease: Lease): void {
