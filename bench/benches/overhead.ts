@@ -28,70 +28,97 @@ import { createSessions } from "./overhead/sessions.ts";
 interface Figures {
   readonly step: readonly number[];
   readonly throughput: readonly number[];
-  readonly wakes: readonly number[];
-  readonly idle: number;
   readonly recovery: readonly number[];
 }
 
-async function run(context: BenchContext): Promise<Row[]> {
-  const { progress } = context;
-  const parkedCount = context.option("parked");
-  const ours = await withContender(context, "exoloop", createExoloop, async (contender, options) => {
-    const speed = await measureSpeed(contender, options, progress);
-    progress(`  ${parkedCount} parked sessions`);
-    const parked = await measureParked(contender, options, parkedCount, progress);
-    return { ...speed, parked };
-  });
-  const dbos = await withContender(context, "dbos", createDbos, measureAll);
-  const own = await withContender(context, "own queue", createOwnQueue, measureAll);
-  return [...rowsOfSteps(ours, dbos, own), ...rowsOfParked(ours.parked), ...rowsOfEngines(ours, dbos, own)];
-
-  async function measureAll(contender: Contender, options: ContenderOptions): Promise<Figures> {
-    const speed = await measureSpeed(contender, options, progress);
-    progress("  waking and waiting, for a minute");
-    return withWorkers(contender, 2, 16, async () => {
-      const ids = await createSessions(options.database, 100);
-      const wakes = await measureWakes(contender, options.database, ids);
-      return { ...speed, wakes, idle: await measureIdle(options.database, 20) };
-    });
-  }
+interface PeerFigures extends Figures {
+  readonly wakes: readonly number[];
+  readonly idle: number;
 }
 
-type Speed = Pick<Figures, "step" | "throughput" | "recovery">;
+interface Field {
+  readonly contender: Contender;
+  readonly options: ContenderOptions;
+}
 
-async function measureSpeed(
-  contender: Contender,
-  { database }: ContenderOptions,
+/** In turns, so that what else the machine does meets all of them alike. */
+const laps = 3;
+
+async function run(context: BenchContext): Promise<Row[]> {
+  const parkedCount = context.option("parked");
+  const { progress } = context;
+  return withContender(context, "exoloop", createExoloop, (ours) =>
+    withContender(context, "dbos", createDbos, (dbos) =>
+      withContender(context, "own-queue", createOwnQueue, async (own) => {
+        const speeds = await measureSpeeds([ours, dbos, own], progress);
+        progress(`exoloop: ${parkedCount} parked sessions`);
+        const parked = await measureParked(ours.contender, ours.options, parkedCount, progress);
+        const dbosFigures = { ...speeds.figuresOf(dbos), ...(await measureWaiting(dbos, progress)) };
+        const ownFigures = { ...speeds.figuresOf(own), ...(await measureWaiting(own, progress)) };
+        const figures = speeds.figuresOf(ours);
+        return [
+          ...rowsOfSteps(figures, dbosFigures, ownFigures),
+          ...rowsOfParked(parked),
+          ...rowsOfEngines(figures, dbosFigures, ownFigures),
+        ];
+      }),
+    ),
+  );
+}
+
+async function measureSpeeds(fields: readonly Field[], progress: (text: string) => void) {
+  const figures = new Map(
+    fields.map((field) => [field, { step: [] as number[], throughput: [] as number[], recovery: [] as number[] }]),
+  );
+  for (let lap = 1; lap <= laps; lap += 1) {
+    for (const [{ contender, options }, { step, throughput, recovery }] of figures) {
+      progress(`lap ${lap} of ${laps}: ${contender.name}`);
+      step.push(...(await measureStep(contender, options.database, 5)));
+      throughput.push(...(await measureThroughput(contender, options.database, 1)));
+      recovery.push(...(await measureRecovery(contender, options.database, 2)));
+      const [ms, perSecond, silence] = [step, throughput, recovery].map((samples) => percentile(samples, 0.5));
+      progress(
+        `  p50 so far: ${ms?.toFixed(2)} ms, ${perSecond?.toFixed(0)} steps/s, recovery ${silence?.toFixed(0)} ms`,
+      );
+    }
+  }
+  return {
+    figuresOf(field: Field): Figures {
+      const found = figures.get(field);
+      if (found === undefined) throw new Error("this one was not measured");
+      return found;
+    },
+  };
+}
+
+async function measureWaiting(
+  { contender, options }: Field,
   progress: (text: string) => void,
-): Promise<Speed> {
-  progress("  one session at a time");
-  const step = await measureStep(contender, database, 12);
-  progress(`    p50 ${percentile(step, 0.5).toFixed(2)} ms`);
-  progress("  100 sessions on one worker, 4 times");
-  const throughput = await measureThroughput(contender, database, 3);
-  progress(`    p50 ${percentile(throughput, 0.5).toFixed(0)} steps per second`);
-  progress("  5 workers die");
-  const recovery = await measureRecovery(contender, database, 5);
-  progress(`    p50 ${percentile(recovery, 0.5).toFixed(0)} ms until another goes on`);
-  return { step, throughput, recovery };
+): Promise<Pick<PeerFigures, "wakes" | "idle">> {
+  progress(`${contender.name}: wakes, and 32 s in which nothing happens`);
+  return withWorkers(contender, 2, 16, async () => {
+    const ids = await createSessions(options.database, 100);
+    const wakes = await measureWakes(contender, options.database, ids);
+    return { wakes, idle: await measureIdle(options.database, 20) };
+  });
 }
 
 /** Each has an embedded Postgres of its own: nobody is measured with what another has left behind. */
 async function withContender<Result>(
-  { directory, progress }: BenchContext,
+  { directory }: BenchContext,
   name: string,
   create: (options: ContenderOptions) => Promise<Contender>,
-  work: (contender: Contender, options: ContenderOptions) => Promise<Result>,
+  work: (field: Field) => Promise<Result>,
 ): Promise<Result> {
-  progress(name);
-  const home = join(directory, name.replace(" ", "-"));
+  const home = join(directory, name);
   const { url } = await startEmbeddedPostgres({ directory: home, log: createLogger("error") });
   try {
     await migrate(url);
     const database = await openDatabase(url, { maximumConnections: 10, applicationName: "exoloop bench" });
-    const contender = await create({ url, database });
+    const options = { url, database };
+    const contender = await create(options);
     try {
-      return await work(contender, { url, database });
+      return await work({ contender, options });
     } finally {
       await contender.close();
       await database.destroy();
@@ -101,7 +128,7 @@ async function withContender<Result>(
   }
 }
 
-function rowsOfSteps(ours: Speed, dbos: Speed, own: Speed): Row[] {
+function rowsOfSteps(ours: Figures, dbos: Figures, own: Figures): Row[] {
   const throughput = { unit: "1/s", higherIsBetter: true };
   return [
     toRow(ours.step, { id: "step", unit: "ms", goal: 5, peer: dbos.step }),
@@ -129,7 +156,7 @@ function rowsOfParked(parked: Awaited<ReturnType<typeof measureParked>>): Row[] 
   ];
 }
 
-function rowsOfEngines(ours: Speed, dbos: Figures, own: Figures): Row[] {
+function rowsOfEngines(ours: Figures, dbos: PeerFigures, own: PeerFigures): Row[] {
   const recovery = { unit: "ms", goal: null };
   return [
     toRow(dbos.wakes, { id: "wake_dbos", unit: "ms", goal: null }),

@@ -9,8 +9,7 @@ export const workerConnections = 20;
 export const workerTimeoutMs = 3000;
 
 export interface Contender {
-  /** At the end of rows' names; empty for what is compared with the others. */
-  readonly suffix: "" | "_dbos" | "_own_queue";
+  readonly name: "exoloop" | "DBOS" | "own queue";
   /** A worker of its own process that takes so many turns at a time. */
   startWorker(turns: number): Promise<Worker>;
   /** One message for this session and the wake for it, as the API does it. */

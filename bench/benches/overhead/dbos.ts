@@ -12,7 +12,7 @@ export async function createDbos({ url, database }: ContenderOptions): Promise<C
   );
   let client: DBOSClient | undefined;
   return {
-    suffix: "_dbos",
+    name: "DBOS",
     startWorker: (turns) => startWorker(new URL("dbos-worker.ts", import.meta.url), url, String(turns)),
     async send(sessionId, text) {
       // After the first worker has made its tables.

@@ -10,7 +10,7 @@ export async function createExoloop({ url, database }: ContenderOptions): Promis
   const engine = createPgBossEngine({ connectionString: url, database, concurrency: 0, log });
   await engine.start(() => Promise.resolve());
   return {
-    suffix: "",
+    name: "exoloop",
     startWorker: (turns) => startWorker(new URL("worker.ts", import.meta.url), url, String(turns)),
     send: (sessionId, text) =>
       admitMessage(database, sessionId, text, (transaction) => engine.wake(sessionId, transaction)),

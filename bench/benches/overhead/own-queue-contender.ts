@@ -17,7 +17,7 @@ export async function createOwnQueue({ url, database }: ContenderOptions): Promi
     onReconnected: () => undefined,
   });
   return {
-    suffix: "_own_queue",
+    name: "own queue",
     startWorker: (turns) => startWorker(new URL("own-queue-worker.ts", import.meta.url), url, String(turns)),
     async send(sessionId, text) {
       await admitMessage(database, sessionId, text, (transaction) => wakeOwnQueue(transaction, sessionId));
