@@ -235,9 +235,13 @@ test("webhooks: the secret alone on standard output, deliveries signed with it, 
 });
 
 test("sessions send --queue is a message that waits for the end of what runs", async () => {
-  const running = start(["run", script([{ text: "First.", delayMs: 4_000 }, { text: "Second." }])]);
+  const { webhooks } = createClient({ baseUrl: started.url, apiKey: started.api_key });
+  const { id: webhook, secret } = await webhooks.create({ name: "go-on" });
+  const wait = { toolCalls: [{ name: "wait_for", input: { webhook: "go-on" } }] };
+  const running = start(["run", script([wait, { text: "First." }, { text: "Second." }])]);
   const id = await running.shows(/session (sesn_\w+)/);
   expect((await exoloop(["sessions", "send", id, "And then?", "--queue"])).code).toBe(0);
+  await webhooks.deliver(webhook, { secret, payload: "now" });
   const { code, stdout } = await running.ended;
   expect(code).toBe(0);
   expect(stdout).toMatch(/\(queued\) And then\?[^]*● First\.[^]*● Second\./);
