@@ -19,7 +19,8 @@ export interface GatedEffect {
 export interface CrashPoint {
   /** Which effect, counted from 1; for a second crash, from the first effect after the first crash. */
   readonly effect: number;
-  readonly moment: CrashMoment;
+  /** `stalled`: before it, and the driver goes on when another one has taken over. */
+  readonly moment: CrashMoment | "stalled";
 }
 
 /** The driver was stopped here. */
@@ -41,6 +42,8 @@ export interface GateOptions {
   readonly replayOf: (toolName: string) => ReplayRule | undefined;
   /** Lets transactions that ask the engine for a turn fail before they are committed, until the answer is called. */
   readonly breakTransactions: () => () => void;
+  /** What happens while a driver of this session is stalled. */
+  readonly whileStalled: (sessionId: string) => Promise<void>;
 }
 
 type Pass = <Result>(
@@ -50,7 +53,7 @@ type Pass = <Result>(
   begin?: () => Promise<unknown>,
 ) => Promise<Result>;
 
-/** @example createGate({ points: [{ effect: 3, moment: "after" }], replayOf, breakTransactions }).wrap(live) */
+/** @example createGate({ points: [{ effect: 3, moment: "after" }], replayOf, breakTransactions, whileStalled }).wrap(live) */
 export function createGate(options: GateOptions): Gate {
   const pending = [...options.points];
   const passed: GatedEffect[] = [];
@@ -58,16 +61,19 @@ export function createGate(options: GateOptions): Gate {
   let count = 0;
 
   /** One driver's life. */
-  const live = () => {
+  const live = (sessionId: string) => {
     let dead = false;
     const checkAlive = () => {
       if (dead) throw new SimulatedCrash("the driver is gone");
     };
-    const crash = (effect: GatedEffect) => {
-      dead = true;
+    const lose = (effect: GatedEffect) => {
       crashed.push(effect);
       count = 0;
       pending.shift();
+    };
+    const crash = (effect: GatedEffect) => {
+      dead = true;
+      lose(effect);
       return new SimulatedCrash(`at ${effect.rows.join(", ")}`);
     };
     const pass: Pass = async (effect, work, begin = work) => {
@@ -76,6 +82,10 @@ export function createGate(options: GateOptions): Gate {
       count += 1;
       const moment = count === pending[0]?.effect ? pending[0].moment : null;
       if (moment === "before") throw crash(effect);
+      if (moment === "stalled") {
+        lose(effect);
+        await options.whileStalled(sessionId);
+      }
       if (moment === "during") {
         const error = crash(effect);
         await begin().catch(() => undefined);
@@ -89,7 +99,7 @@ export function createGate(options: GateOptions): Gate {
     };
     return { pass, checkAlive };
   };
-  return { passed, crashed, wrap: (effects) => gateEffects(effects, live(), options) };
+  return { passed, crashed, wrap: (effects) => gateEffects(effects, live(effects.sessionId), options) };
 }
 
 function gateEffects(

@@ -1,6 +1,6 @@
 /**
- * Drivers that are stopped before, during and after each effect of each trace, once and twice: what is left at the end
- * is what an undisturbed driver leaves, but for what the crash table says.
+ * Drivers that are stopped before, during and after each effect of each trace, once and twice, or that stall before it
+ * and go on too late: what is left at the end is what an undisturbed driver leaves, but for what the crash table says.
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../db/testing.ts";
@@ -51,14 +51,18 @@ describe("a driver that is lost", () => {
   });
 });
 
-/** Each moment of each effect, and the same with a second driver that is lost after its first effect. */
+/**
+ * Each moment of each effect, and the same with a second driver that is lost after its first effect; and a driver that
+ * stalls before each effect, and goes on when another one has done its work.
+ */
 function plansFor({ passed }: TraceResult): readonly (readonly CrashPoint[])[] {
   const points = passed.flatMap(({ divisible }, index): readonly CrashPoint[] => {
     const effect = index + 1;
     const during: readonly CrashPoint[] = divisible ? [{ effect, moment: "during" }] : [];
     return [{ effect, moment: "before" }, ...during, { effect, moment: "after" }];
   });
-  return points.flatMap((point) => [[point], [point, { effect: 1, moment: "after" }]]);
+  const stalls = passed.map((_effect, index): readonly CrashPoint[] => [{ effect: index + 1, moment: "stalled" }]);
+  return [...points.flatMap((point) => [[point], [point, { effect: 1, moment: "after" } as const]]), ...stalls];
 }
 
 async function tryPlan(
@@ -72,7 +76,8 @@ async function tryPlan(
   const rows = undisturbed.passed[(first?.effect ?? 0) - 1]?.rows ?? [];
   const where = points.map(({ effect, moment }) => `${moment} ${effect}`).join(", then ");
   const disturbed = await runTrace(place, trace, { points });
-  for (const row of rows) met.set(`${row}.${first?.moment}`, (met.get(`${row}.${first?.moment}`) ?? 0) + 1);
+  if (first?.moment !== "stalled")
+    for (const row of rows) met.set(`${row}.${first?.moment}`, (met.get(`${row}.${first?.moment}`) ?? 0) + 1);
   const lost = disturbed.crashed.length === 0 ? ["no driver was lost"] : [];
   return [...lost, ...compareRuns(undisturbed, disturbed)].map(
     (problem) => `${where} (${rows.join(", ")}): ${problem}`,

@@ -87,7 +87,8 @@ export function recordEvents(events: readonly LogEvent[], names: Map<string, str
     if (typeof value === "number") return isInstant(value) ? moveInstant(value, event) : value;
     if (Array.isArray(value)) return value.map((entry) => evenOut(entry, event));
     if (typeof value !== "object" || value === null) return value;
-    return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, evenOut(entry, event)]));
+    const entries = Object.entries(value).filter(([key]) => key !== "active_seconds");
+    return Object.fromEntries(entries.map(([key, entry]) => [key, evenOut(entry, event)]));
   };
   return events.map((event) => ({
     id: nameIds(event.id),

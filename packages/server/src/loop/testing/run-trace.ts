@@ -74,7 +74,12 @@ export async function runTrace(
   };
   const world = createTracedWorld(() => signal("tool"));
   const { breakTransactions } = wakes;
-  const gate = createGate({ points, replayOf: world.replayOf, breakTransactions });
+  let drives = 0;
+  const drive = async (sessionId: string) => {
+    drives += await driveThroughCrashes(dependencies, sessionId);
+    if (drives > maximumDrives) throw new Error(`${trace.name}: does not come to rest`);
+  };
+  const gate = createGate({ points, replayOf: world.replayOf, breakTransactions, whileStalled: drive });
   const dependencies: DriverDependencies = {
     ...testParts(database, notices),
     engine: wakes.engine,
@@ -82,13 +87,11 @@ export async function runTrace(
     tools: world.tools,
     wrapEffects: (effects) => gate.wrap(observe({ ...effects, now: () => now, random: () => 0 })),
   };
-  let drives = 0;
   for (const stimulus of trace.stimuli) {
     await stimulus(running);
     for (let wake = await wakes.take(now); wake !== null; wake = await wakes.take(now)) {
       now = Math.max(now, wake.at);
-      drives += await driveThroughCrashes(dependencies, wake.sessionId);
-      if (drives > maximumDrives) throw new Error(`${trace.name}: does not come to rest`);
+      await drive(wake.sessionId);
     }
   }
   const logs = await readLogs(database, session, other);
