@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { BudgetReached } from "../loop/budgets.ts";
 import { idleTimes, script, startTurnTest, type TurnTest } from "../loop/testing.ts";
+import type { TestSession } from "../sessions/testing-database.ts";
 import { createBudgetService } from "./budget-service.ts";
 import { createSharedBudget } from "./shared-budgets.ts";
 import { insertSession, insertSibling, readLedger, sumLogs } from "./testing.ts";
@@ -71,19 +72,22 @@ describe("a shared budget", () => {
 
   it("that was raised while a session was coming to rest is seen by a second look", async () => {
     const session = await insertSession(turns.test.database);
+    let rested = false;
     const reached: BudgetReached = { scope: "organization", kind: "steps", limit: 1, used: 1 };
-    // What the first look knew is old: nobody has such a budget any more, and nobody wakes the session.
-    let looks = 0;
+    // What is known before the session rests is old: nobody has such a budget any more, and nobody wakes the session.
     const { sharedBudget } = turns.dependencies;
     Object.assign(turns.dependencies, {
-      sharedBudget: () => {
-        looks += 1;
-        return Promise.resolve(looks <= 2 ? reached : null);
-      },
+      sharedBudget: ({ sessionId }: TestSession) =>
+        Promise.resolve(sessionId === session.sessionId && !rested ? reached : null),
     });
     await turns.send(session, work);
+    await turns.eventually(session, idleTimes(1));
+    rested = true;
     const events = await turns.eventually(session, idleTimes(2));
     Object.assign(turns.dependencies, { sharedBudget });
+    expect(events.find((event) => event.type === "session.status_idle")?.data).toMatchObject({
+      stop_reason: { type: "budget_reached" },
+    });
     expect(events.at(-1)?.data?.["stop_reason"]).toEqual({ type: "end_turn" });
   }, 30_000);
 
