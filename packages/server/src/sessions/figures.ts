@@ -25,7 +25,9 @@ export async function readFigures(
   if (sessionIds.length === 0) return new Map();
   const result = await sql<FiguresRow>`
     with events as (
-      select session_id, seq, type, created_at, data->'model_usage' as usage, record
+      -- Results are not unpacked: they may be long.
+      select session_id, seq, type, created_at, record,
+             case when type = 'span.model_request_end' then data->'model_usage' end as usage
       from session_events
       where session_id = any(${sessionIds}::text[])
         and type in ('span.model_request_end', 'agent.tool_result', 'x.thread_settled', 'session.status_running',
