@@ -39,6 +39,8 @@ describe("a driver that is lost", () => {
     const undisturbed = await runTrace(place, trace);
     expect(compareRuns(undisturbed, undisturbed)).toEqual([]);
     expect(endOf(undisturbed.logs[0]?.events ?? [])).toEqual({ ...usualEnd, ...trace.end });
+    // The session, the other one, and a thread for each agent that may be given work.
+    expect(undisturbed.logs).toHaveLength(2 + (trace.roster ?? []).length);
     const plans = plansFor(undisturbed);
     const problems = await inLanes(plans, (plan) => tryPlan(place, trace, undisturbed, plan, met));
     expect(problems.flat()).toEqual([]);
