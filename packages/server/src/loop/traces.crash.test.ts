@@ -17,6 +17,8 @@ import { createWakeTables, settleFast } from "./testing/wake-table.ts";
 
 /** Runs beside each other: most of a run is waiting for Postgres. */
 const lanes = 8;
+/** Some traces are run two hundred times: seconds on an idle machine, not on one that does other things. */
+const patienceMs = 240_000;
 
 describe("a driver that is lost", () => {
   let test: TestDatabase;
@@ -35,14 +37,20 @@ describe("a driver that is lost", () => {
     await test.drop();
   });
 
-  it.each(traces)("$name: leaves what an undisturbed one leaves", async (trace) => {
-    const undisturbed = await runTrace(place, trace);
-    expect(compareRuns(undisturbed, undisturbed)).toEqual([]);
-    expect(endOf(undisturbed.logs[0]?.events ?? [])).toEqual({ ...usualEnd, ...trace.end });
-    const plans = plansFor(undisturbed);
-    const problems = await inLanes(plans, (plan) => tryPlan(place, trace, undisturbed, plan, met));
-    expect(problems.flat()).toEqual([]);
-  });
+  it.each(traces)(
+    "$name: leaves what an undisturbed one leaves",
+    async (trace) => {
+      const undisturbed = await runTrace(place, trace);
+      expect(compareRuns(undisturbed, undisturbed)).toEqual([]);
+      expect(endOf(undisturbed.logs[0]?.events ?? [])).toEqual({ ...usualEnd, ...trace.end });
+      // The session, the other one, and a thread for each agent that may be given work.
+      expect(undisturbed.logs).toHaveLength(2 + (trace.roster ?? []).length);
+      const plans = plansFor(undisturbed);
+      const problems = await inLanes(plans, (plan) => tryPlan(place, trace, undisturbed, plan, met));
+      expect(problems.flat()).toEqual([]);
+    },
+    patienceMs,
+  );
 
   it("was met at every row of the crash table that is gated", () => {
     const rows = crashTable.filter((row) => row.proof.includes("gated")).map((row) => row.id);

@@ -172,11 +172,12 @@ async function insertAgent(database: Database, session: TestSession, entry: Part
     .insertInto("agents")
     .values({ id, organization_id: session.organizationId, latest_version: 1 })
     .execute();
-  await sql`
+  const { rows } = await sql<{ definition: AgentSnapshot }>`
     insert into agent_versions (agent_id, organization_id, version, definition)
     select ${id}, organization_id, 1, agent || ${JSON.stringify(entry)}::jsonb
-    from sessions where id = ${session.sessionId}`.execute(database);
-  return { type: "agent", id, version: 1 };
+    from sessions where id = ${session.sessionId}
+    returning definition`.execute(database);
+  return { type: "agent", ...rows[0]?.definition, id, version: 1 };
 }
 
 async function readLogs(database: Database, session: TestSession, other: TestSession): Promise<readonly SessionLog[]> {
