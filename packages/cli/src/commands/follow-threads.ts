@@ -1,7 +1,6 @@
 /** The work of a session's threads, shown between its own events. @module */
 import type { Api } from "../api.ts";
 import { readString, type StreamedEvent } from "../render/transcript.ts";
-import type { EventSink } from "./follow.ts";
 
 /** How long the last events of the threads are waited for when the session has come to rest. */
 const settleMilliseconds = 500;
@@ -16,7 +15,7 @@ export interface ThreadFollower {
 export function createThreadFollower(
   api: Api,
   sessionId: string,
-  sink: Pick<EventSink, "show">,
+  sink: { show(event: StreamedEvent): void },
   signal: AbortSignal,
 ): ThreadFollower {
   /** Times that each thread has come to rest: as the session tells, and as the thread itself has shown. */

@@ -75,7 +75,7 @@ describe("a worker that dies while work is given or told", () => {
       const count = (type: string) => events.filter((event) => event.type === type).length;
       expect([last, count("session.thread_created"), count("x.thread_settled")]).toEqual([last, 2, 2]);
       const texts = resultTexts(events).map((text) => text.split("\n")[0]);
-      expect([last, new Set(texts)]).toEqual([last, new Set(["Easy.", "Read."])]);
+      expect([last, new Set(texts), texts.length]).toEqual([last, new Set(["Easy.", "Read."]), 2]);
       expect(await threadsOf(turns, session)).toHaveLength(2);
       expect(events.at(-1)?.data?.["stop_reason"]).toEqual({ type: "end_turn" });
       const said = events.filter((event) => event.type === "agent.message").length;
