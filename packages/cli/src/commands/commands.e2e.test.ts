@@ -117,23 +117,6 @@ test("sessions list and show agree", async () => {
   expect(completed.stdout).toContain(data[0]?.id);
 });
 
-test("run shows what sub-agents do under their names, and sessions threads lists them", async () => {
-  const client = createClient({ baseUrl: started.url, apiKey: started.api_key });
-  const tools = [{ type: "agent_toolset_20260401" as const }];
-  const helper = await client.agents.create({ name: "helper", model: "scripted", tools });
-  const multiagent = { type: "coordinator" as const, agents: [helper.id] };
-  await client.agents.create({ name: "lead", model: "scripted", tools, multiagent });
-  const task = script([{ toolCalls: [{ name: "glob", input: { pattern: "/memory/**" } }] }, { text: "Looked." }]);
-  const work = { name: "delegate", input: { agent: "helper", task } };
-  const ran = await exoloop(["run", "--agent", "lead", script([{ toolCalls: [work] }, { text: "All done." }])]);
-  expect(ran).toMatchObject({ code: 0, stdout: expect.stringContaining("▸ gives work to helper") });
-  expect(ran.stdout).toContain("▸ [helper] glob");
-  expect(ran.stdout).toContain("● [helper] Looked.");
-  const sessionId = /sesn_\w+/.exec(ran.stderr)?.[0] ?? "";
-  const listed = await exoloop(["sessions", "threads", sessionId]);
-  expect(listed.stdout).toMatch(/^sthr_\w+ +idle +lead \(the session itself\) .*\nsthr_\w+ +idle +helper /m);
-});
-
 test("a deployment is made, run by hand, paused, listed, archived", { timeout: 30_000 }, async () => {
   const create = ["deployments", "create", script([{ text: "Good morning." }]), "--name", "morning"];
   const made = await exoloop([...create, "--cron", "0 9 * * 1-5", "--timezone", "Europe/Berlin", "--overlap", "queue"]);

@@ -46,7 +46,8 @@ describe("a worker that dies while work is given or told", () => {
     const dependencies = { ...turns.dependencies, wrapEffects: wrap };
     for (let round = 0; round < 20; round += 1) {
       const threads = await threadsOf(turns, session);
-      const ids = [session.sessionId, ...threads.map(({ row }) => row.id)];
+      // The session twice: what it has begun it repeats before a thread has seen any of it.
+      const ids = [session.sessionId, session.sessionId, ...threads.map(({ row }) => row.id)];
       for (const id of ids) {
         await driveTurn(dependencies, id).catch((error: unknown) => {
           if (!(error instanceof Killed)) throw error;

@@ -3,6 +3,7 @@ import { primaryThreadId } from "@exoloop/protocol/threads";
 import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Input } from "../sessions/inbox.ts";
+import { lockSession } from "../sessions/locked-session.ts";
 import { readLog } from "../sessions/log.ts";
 import { reduceLog } from "../sessions/reduce.ts";
 import type { AgentSnapshot } from "./context.ts";
@@ -205,6 +206,36 @@ describe("work given to other agents", () => {
     await interrupt(primaryThreadId(session.sessionId));
     await turns.eventually(session, idleTimes(1));
     expect(turns.ran).toEqual(["bash", "bash", "bash aborted", "bash aborted"]);
+  });
+
+  it("is told once, also when the thread is interrupted after it", async () => {
+    const session = await insertParent(turns);
+    await turns.send(session, script([{ toolCalls: [delegate([{ text: "Easy." }])] }, { text: "All done." }]));
+    await turns.eventually(session, idleTimes(1));
+    const [thread] = await threadsOf(turns, session);
+    if (thread === undefined) throw new Error("no thread");
+    await turns.send(session, { type: "user.interrupt", session_thread_id: thread.row.id });
+    await turns.eventually(thread.session, idleTimes(2));
+    const events = await readLog(turns.test.database, session.sessionId, 0);
+    for (const type of ["x.thread_settled", "agent.thread_message_received", "agent.tool_result"]) {
+      expect(events.filter((event) => event.type === type)).toHaveLength(1);
+    }
+  });
+
+  it("locks the session before the thread: a thread that comes to rest holds nobody up", async () => {
+    const session = await insertParent(turns);
+    const slow = delegate([{ delayMs: 400, text: "Slow." }]);
+    await turns.send(session, script([{ toolCalls: [slow] }, { text: "All done." }]));
+    await turns.eventually(session, (types) => types.includes("session.thread_status_running"));
+    const [thread] = await threadsOf(turns, session);
+    await turns.test.database.transaction().execute(async (transaction) => {
+      await lockSession(transaction, session.organizationId, session.sessionId);
+      // By now the thread waits to tell its result.
+      await new Promise((resolve) => setTimeout(resolve, 800));
+      const id = thread?.row.id ?? "";
+      await transaction.selectFrom("sessions").select("id").where("id", "=", id).forUpdate().noWait().execute();
+    });
+    expect(resultTexts(await turns.eventually(session, idleTimes(1)))).toEqual([expect.stringContaining("Slow.")]);
   });
 
   it("is not given by a call with wrong arguments, and the model is told why", async () => {
