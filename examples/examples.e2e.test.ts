@@ -17,6 +17,7 @@ describe("examples", () => {
   it.each([
     ["first-session.ts", /agent: That is its kernel\./],
     ["approval.ts", /approving sevt_…\nresult: .*approved.*\ndone/],
+    ["sub-agents.ts", /started counter\nstarted counter\nBoth are counted\.\n(counted: .*"[37]".*\n){2}done/],
     ["custom-tool.ts", /looking up \{"number":7\}\nagent: Your order is on its way\./],
     [
       "wait-for-webhook.ts",

@@ -20,6 +20,7 @@ import type {
 } from "@exoloop/protocol/budgets";
 import type { CommandResult } from "@exoloop/protocol/sandboxes";
 import type { Session, SessionStatus } from "@exoloop/protocol/sessions";
+import type { SessionThread } from "@exoloop/protocol/threads";
 import type { Webhook, WebhookDelivery, WebhookWithSecret } from "@exoloop/protocol/webhooks";
 import type { StreamedEvent } from "./render/transcript.ts";
 
@@ -125,6 +126,10 @@ export interface Api extends BudgetApi, DeploymentApi, WebhookApi {
    * session has ended or `signal` aborts. `onReconnect` is told each time the connection broke.
    */
   follow(sessionId: string, signal: AbortSignal, onReconnect?: () => void): AsyncIterable<StreamedEvent>;
+  /** The session's own conversation first, then those of the agents that it has given work to. */
+  threads(sessionId: string): AsyncIterable<SessionThread>;
+  /** Every durable event of a thread from the first on, then live ones; as `follow` does. */
+  followThread(sessionId: string, threadId: string, signal: AbortSignal): AsyncIterable<StreamedEvent>;
   /** Runs a command in the session's sandbox, after those that run there. */
   runCommand(sessionId: string, command: string): Promise<CommandResult>;
   /** Ends the session and gives its sandbox back. */

@@ -92,6 +92,9 @@ function sessionMethods(client: Client) {
         signal,
         ...(onReconnect === undefined ? {} : { onReconnect }),
       }),
+    threads: (sessionId: string) => eachItem((page) => client.threads.list(sessionId, { ...page, limit: 100 })),
+    followThread: (sessionId: string, threadId: string, signal: AbortSignal): AsyncIterable<StreamedEvent> =>
+      client.threads.stream(sessionId, threadId, { afterSeq: 0, signal }),
     runCommand: (sessionId: string, command: string) => client.commands.run(sessionId, { command }),
     async archiveSession(sessionId: string): Promise<void> {
       await client.sessions.archive(sessionId);

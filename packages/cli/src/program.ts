@@ -146,6 +146,14 @@ function addSessions(program: Command, context: CommandContext, finish: Finish):
       finish(await (await import("./commands/sessions.ts")).sendMessage(context, id, message, options)),
     );
   sessions
+    .command("threads")
+    .description("list a session's threads: the agents that work for it")
+    .argument("<session>")
+    .addOption(json())
+    .action(async (id: string, options: { json?: boolean }) =>
+      finish(await (await import("./commands/sessions.ts")).listThreads(context, id, options)),
+    );
+  sessions
     .command("stop")
     .description("interrupt what a session is doing")
     .argument("<session>")

@@ -23,7 +23,8 @@ import type { BidirectionalPage, Page } from "@exoloop/protocol/pages";
 import type { CommandResult, RunCommandRequest, Sandbox } from "@exoloop/protocol/sandboxes";
 import type { SentEvents, SessionEvent } from "@exoloop/protocol/session-events";
 import type { CreateSessionRequest, Session, SessionStatus, UpdateSessionRequest } from "@exoloop/protocol/sessions";
-import { type StreamItem, type StreamOptions, streamEvents } from "./event-stream.ts";
+import type { SessionThread } from "@exoloop/protocol/threads";
+import { sessionTarget, type StreamItem, type StreamOptions, streamEvents, threadTarget } from "./event-stream.ts";
 import { webhookMethods } from "./webhooks.ts";
 import { type ClientOptions, type Query, type Transport, createTransport, segment } from "./transport.ts";
 
@@ -68,6 +69,10 @@ export interface ListEventsParameters extends PageParameters {
   readonly types?: readonly SessionEvent["type"][];
 }
 
+export interface ListThreadsParameters extends PageParameters {
+  readonly statuses?: readonly SessionStatus[];
+}
+
 interface CallOptions {
   readonly signal?: AbortSignal;
 }
@@ -93,6 +98,7 @@ export function createClient(options: ClientOptions) {
     deploymentRuns: deploymentRunMethods(transport),
     sessions: sessionMethods(transport),
     events: eventMethods(transport),
+    threads: threadMethods(transport),
     models: {
       list: (parameters: { limit?: number; after_id?: string; before_id?: string } = {}) =>
         transport.request<ModelPage>("GET", "/v1/models", { query: parameters }),
@@ -239,6 +245,27 @@ function eventMethods(transport: Transport) {
       transport.request<Page<SessionEvent>>("GET", path(sessionId), { query: asQuery(parameters) }),
     /** Follows the session over lost connections: each durable event exactly once. */
     stream: (sessionId: string, options: StreamOptions = {}): AsyncGenerator<StreamItem, void> =>
-      streamEvents(transport, sessionId, options),
+      streamEvents(transport, sessionTarget(sessionId), options),
+  };
+}
+
+function threadMethods(transport: Transport) {
+  const path = (sessionId: string) => `/v1/sessions/${segment(sessionId)}/threads`;
+  const item = (sessionId: string, threadId: string) => `${path(sessionId)}/${segment(threadId)}`;
+  return {
+    /** The session's own conversation first, then those of the agents that it has given work to. */
+    list: (sessionId: string, parameters: ListThreadsParameters = {}) =>
+      transport.request<Page<SessionThread>>("GET", path(sessionId), { query: asQuery(parameters) }),
+    retrieve: (sessionId: string, threadId: string) =>
+      transport.request<SessionThread>("GET", item(sessionId, threadId)),
+    archive: (sessionId: string, threadId: string) =>
+      transport.request<SessionThread>("POST", `${item(sessionId, threadId)}/archive`),
+    events: (sessionId: string, threadId: string, parameters: PageParameters = {}) =>
+      transport.request<Page<SessionEvent>>("GET", `${item(sessionId, threadId)}/events`, {
+        query: asQuery(parameters),
+      }),
+    /** Follows the thread over lost connections: each durable event exactly once. */
+    stream: (sessionId: string, threadId: string, options: StreamOptions = {}): AsyncGenerator<StreamItem, void> =>
+      streamEvents(transport, threadTarget(sessionId, threadId), options),
   };
 }

@@ -28,7 +28,27 @@ const maximumDelay = 8_000;
 /** The server gives a sign of life every 15 seconds. */
 const silenceMilliseconds = 45_000;
 const previewTypes = new Set(["event_start", "event_delta", "x_exoloop.sandbox_status"]);
-const endTypes = new Set(["session.status_terminated", "session.deleted"]);
+
+/** What is followed: a session, or one of its threads. */
+export interface StreamTarget {
+  readonly path: string;
+  /** Events after which nothing follows. */
+  readonly endTypes: ReadonlySet<string>;
+}
+
+export function sessionTarget(sessionId: string): StreamTarget {
+  return {
+    path: `/v1/sessions/${segment(sessionId)}/events/stream`,
+    endTypes: new Set(["session.status_terminated", "session.deleted"]),
+  };
+}
+
+export function threadTarget(sessionId: string, threadId: string): StreamTarget {
+  return {
+    path: `/v1/sessions/${segment(sessionId)}/threads/${segment(threadId)}/stream`,
+    endTypes: new Set(["session.thread_status_terminated", "session.deleted"]),
+  };
+}
 
 interface Position {
   seq: number | null;
@@ -40,7 +60,7 @@ interface Position {
  */
 export async function* streamEvents(
   transport: Transport,
-  sessionId: string,
+  target: StreamTarget,
   options: StreamOptions = {},
 ): AsyncGenerator<StreamItem, void> {
   const position: Position = { seq: options.afterSeq ?? null };
@@ -50,11 +70,11 @@ export async function* streamEvents(
     const abort = () => connection.abort();
     options.signal?.addEventListener("abort", abort);
     try {
-      for await (const item of connect(transport, sessionId, options, position, connection)) {
+      for await (const item of connect(transport, target, options, position, connection)) {
         failures = 0;
         if (item === "open") continue;
         yield item;
-        if (endTypes.has(item.type)) return;
+        if (target.endTypes.has(item.type)) return;
       }
       if (isOver(position)) return;
     } catch (error) {
@@ -86,14 +106,14 @@ function isOver(position: Position): boolean {
 
 async function* connect(
   transport: Transport,
-  sessionId: string,
+  target: StreamTarget,
   options: StreamOptions,
   position: Position,
   connection: AbortController,
 ): AsyncGenerator<StreamItem | "open"> {
   let silence = setTimeout(() => connection.abort(), silenceMilliseconds);
   try {
-    const response = await transport.send("GET", `/v1/sessions/${segment(sessionId)}/events/stream`, {
+    const response = await transport.send("GET", target.path, {
       query: { event_deltas: options.previews ?? [] },
       headers: {
         accept: "text/event-stream",
@@ -107,7 +127,7 @@ async function* connect(
     for await (const frame of decodeFrames(response.body)) {
       clearTimeout(silence);
       silence = setTimeout(() => connection.abort(), silenceMilliseconds);
-      yield readFrame(frame, position) ?? "open";
+      yield readFrame(frame, position, target.endTypes) ?? "open";
       if (isOver(position)) return;
     }
   } finally {
@@ -116,7 +136,7 @@ async function* connect(
 }
 
 /** Null for what is not to be yielded: signs of life, and events that were yielded before. Moves the position. */
-function readFrame(frame: Frame, position: Position): StreamItem | null {
+function readFrame(frame: Frame, position: Position, endTypes: ReadonlySet<string>): StreamItem | null {
   const seq = frame.id !== undefined && /^\d+$/.test(frame.id) ? Number(frame.id) : null;
   if (frame.data === "") {
     // The opening: it says where a stream without a beginning begins.

@@ -168,6 +168,10 @@ test("requests for environments, sessions and deployments that the SDK's types a
     initial_events: [event],
   };
   expect(createSessionRequest.parse(session)).toEqual(session);
+});
+
+test("requests about deployments that the SDK's types allow are accepted", () => {
+  const event: BetaManagedAgentsEventParams = { type: "user.message", content: [{ type: "text", text: "hi" }] };
   const deployment: Sent<DeploymentCreateParams> = {
     name: "nightly",
     agent: { type: "agent", id: "agent_1", version: 2 },

@@ -6,7 +6,7 @@ import { escapeToLine } from "../render/escape.ts";
 
 /** Sub-commands that take an identifier, by what it is of. */
 const taking = {
-  sessions: ["show", "attach", "send", "stop"],
+  sessions: ["show", "attach", "send", "threads", "stop"],
   deployments: ["show", "pause", "unpause", "run", "runs", "archive"],
 } as const;
 type Kind = keyof typeof taking;

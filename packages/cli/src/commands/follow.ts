@@ -2,6 +2,7 @@
 import type { Api } from "../api.ts";
 import { type CommandContext, writeJson, writeLine } from "../context.ts";
 import { exitCodeOfStop, exitCodes, type ExitCode } from "../exit-codes.ts";
+import { createThreadFollower } from "./follow-threads.ts";
 import { createNarrator, type Narrator } from "../render/narrator.ts";
 import { isFields, readString, type StreamedEvent } from "../render/transcript.ts";
 
@@ -54,11 +55,14 @@ export async function followSession(
     if (sink.narrator === null) writeLine(context.progress, text);
     else sink.narrator.note(text);
   };
+  const threads = sink.narrator === null ? null : createThreadFollower(api, sessionId, sink, detach.signal);
   try {
     for await (const event of api.follow(sessionId, detach.signal, onReconnect)) {
-      sink.show(event);
+      if (threads?.take(event) !== true) sink.show(event);
       const ended = isEnd(event);
-      if (ended !== null) return ended;
+      if (ended === null) continue;
+      await threads?.settle();
+      return ended;
     }
     return detach.signal.aborted ? exitCodes.detached : exitCodes.ok;
   } catch (error) {

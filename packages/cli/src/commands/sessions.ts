@@ -1,5 +1,6 @@
-/** `exoloop sessions list|show|send|stop`. @module */
+/** `exoloop sessions list|show|send|threads|stop`. @module */
 import type { Session, SessionStatus } from "@exoloop/protocol/sessions";
+import type { SessionThread } from "@exoloop/protocol/threads";
 import { type CommandContext, writeJson, writeLine } from "../context.ts";
 import { queuedMessage, userMessage } from "../api.ts";
 import { CommandError, exitCodes, type ExitCode } from "../exit-codes.ts";
@@ -111,5 +112,30 @@ export async function stopSession(
       context.progress,
       `Asked ${escapeToLine(id)} to stop. It keeps its workspace and takes further messages.`,
     );
+  return exitCodes.ok;
+}
+
+export async function listThreads(
+  context: CommandContext,
+  id: string,
+  options: { readonly json?: boolean },
+): Promise<ExitCode> {
+  const api = await context.connect();
+  const threads: SessionThread[] = [];
+  for await (const thread of api.threads(id)) threads.push(thread);
+  if (options.json === true) {
+    writeJson(context.output, { data: threads });
+    return exitCodes.ok;
+  }
+  const rows = threads.map(({ id: threadId, status, agent, stats, usage, parent_thread_id }) => [
+    threadId,
+    status,
+    parent_thread_id === null ? `${agent.name} (the session itself)` : agent.name,
+    stats === null ? "" : `${stats.active_seconds.toFixed(1)} s`,
+    usage === null ? "" : `${usage.input_tokens} in, ${usage.output_tokens} out`,
+  ]);
+  for (const line of tableLines(["ID", "STATUS", "AGENT", "ACTIVE", "TOKENS"], rows, context)) {
+    writeLine(context.output, line);
+  }
   return exitCodes.ok;
 }

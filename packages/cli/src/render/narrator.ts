@@ -3,7 +3,7 @@
  * terminal is wide enough, else as lines between.
  * @module
  */
-import { escapeForTerminal } from "./escape.ts";
+import { escapeForTerminal, escapeToLine } from "./escape.ts";
 import { createColumns } from "./columns.ts";
 import { initialLane, laneGlyphs, type LaneTone, readSandboxFrame, stepLane } from "./lane.ts";
 import { wrapText } from "./measure.ts";
@@ -61,6 +61,7 @@ export function createNarrator(options: NarratorOptions): Narrator {
 function narrate(surface: Surface, colors: Colors): Narrator {
   let lane = initialLane;
   const streaming = createStreaming(surface);
+  const threads = new Map<string, string>();
   return {
     tell(event) {
       const frame = readSandboxFrame(event);
@@ -71,9 +72,15 @@ function narrate(surface: Surface, colors: Colors): Narrator {
         if (step.label !== null) surface.right(step.label, lane.tone);
         return;
       }
-      if (streaming.take(event)) return;
+      const threadId = readString(event, "session_thread_id");
+      if (event.type === "session.thread_created") threads.set(threadId, readString(event, "agent_name"));
+      // A thread's own events stand between those of its session, which may be in the middle of a message.
+      const thread = threads.get(threadId);
+      if (thread === undefined && streaming.take(event)) return;
       const entry = describeEvent(event);
-      if (entry !== null) writeEntry(surface, colors, entry);
+      if (entry === null) return;
+      const text = thread === undefined ? entry.text : `[${escapeToLine(thread)}] ${entry.text}`;
+      writeEntry(surface, colors, { ...entry, text });
     },
     note: (text) => writeEntry(surface, colors, { kind: "notice", text }),
     remark: (text, tone) => surface.right(text, tone === "alarm" ? "alarm" : lane.tone),

@@ -73,6 +73,22 @@ export function describeEvent(event: StreamedEvent): TranscriptEntry | null {
         kind: event["is_error"] === true ? "failure" : "result",
         text: shortenResult(contentText(event["content"]), maximumResultLines),
       };
+    case "agent.thread_message_sent":
+      return {
+        kind: "call",
+        text: `gives work to ${escapeToLine(readString(event, "to_agent_name"))}${taskOf(event)}`,
+      };
+    case "agent.thread_message_received":
+      return {
+        kind: "result",
+        text: `${escapeToLine(readString(event, "from_agent_name"))}: ${shortenResult(contentText(event["content"]), maximumResultLines)}`,
+      };
+    case "session.thread_status_idle":
+      return describeThreadStop(event);
+    case "session.thread_status_terminated":
+      return { kind: "notice", text: `${escapeToLine(readString(event, "agent_name"))} was stopped for good` };
+    case "agent.thread_context_compacted":
+      return { kind: "notice", text: "the conversation was compacted" };
     case "session.error":
       return { kind: "failure", text: describeError(event["error"]) };
     case "session.status_idle":
@@ -91,6 +107,20 @@ function describeMessage(event: StreamedEvent): string {
   const text = escapeForTerminal(contentText(event["content"]));
   const extension = event["x_exoloop"];
   return isFields(extension) && extension["delivery"] === "queue" ? `(queued) ${text}` : text;
+}
+
+const maximumTaskLines = 4;
+
+function taskOf(event: StreamedEvent): string {
+  const task = shortenResult(contentText(event["content"]), maximumTaskLines);
+  return task === "" ? "" : `\n${task}`;
+}
+
+/** What a thread waits for is shown as a call of its own; what it achieved, as its message. */
+function describeThreadStop(event: StreamedEvent): TranscriptEntry | null {
+  const reason = event["stop_reason"];
+  const waits = isFields(reason) && reason["type"] === "requires_action";
+  return waits ? null : describeStop(event);
 }
 
 function describeToolUse(event: StreamedEvent): TranscriptEntry {

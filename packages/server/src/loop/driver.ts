@@ -53,5 +53,5 @@ async function readSession(database: Kysely<Tables>, claim: Claim): Promise<Driv
   const agent = row.agent as AgentSnapshot;
   // A thread gives no work to others: its parent does.
   const roster = row.parent_session_id === null ? rosterOf(agent) : [];
-  return { agent, roster, budget: row.budget ?? {} };
+  return { agent, roster, budget: row.budget ?? {}, parentId: row.parent_session_id };
 }

@@ -19,6 +19,7 @@ import type { Effects } from "./effects.ts";
 import { interruptible, interruptThread } from "./interrupts.ts";
 import { delegateTool, isLoopTool } from "./loop-tools.ts";
 import { runTool } from "./run-tool.ts";
+import { showStatus } from "./thread-rest.ts";
 import { streamModel } from "./stream-model.ts";
 
 export interface LiveEffectsDependencies {
@@ -46,12 +47,14 @@ export interface DrivenSession {
   readonly agent: AgentSnapshot;
   readonly roster: readonly RosterEntry[];
   readonly budget: BudgetLimits;
+  /** The session that this thread works for; null for a session. */
+  readonly parentId: string | null;
 }
 
 export function createLiveEffects(
   dependencies: LiveEffectsDependencies,
   claim: Claim,
-  { agent, roster, budget }: DrivenSession,
+  { agent, roster, budget, parentId }: DrivenSession,
 ): Effects {
   const { database, notices, models, tools, catalog } = dependencies;
   const { sessionId } = claim;
@@ -65,7 +68,8 @@ export function createLiveEffects(
     async append(request) {
       // A new thread begins with a copy of the workspace.
       if (request.threads?.some((start) => start.agent !== null)) await dependencies.captureWorkspace?.(claim);
-      return append(dependencies, claim, request);
+      const thread = parentId === null ? null : { id: sessionId, parentId, agentName: agent.name };
+      return append(dependencies, claim, thread === null ? request : showStatus(request, thread));
     },
     readAfter: (seq) => readLog(database, sessionId, seq),
     reachedBudget: async ({ usage, delegation }) =>

@@ -9,6 +9,25 @@ import type { AppendRequest } from "./effects.ts";
 
 type ForParent = NonNullable<AppendRequest["parent"]>;
 
+/** Changes of a thread's status that need nothing of its session are shown there all the same. */
+export function showStatus(request: AppendRequest, thread: ThreadIdentity): AppendRequest {
+  const status = request.events.findLast(({ type }) => shownStatuses.has(type))?.type;
+  if (status === undefined || request.parent !== undefined) return request;
+  const shown = publicEvent(status.replace("session.", "session.thread_"), {
+    session_thread_id: thread.id,
+    agent_name: thread.agentName,
+  });
+  return { ...request, parent: { sessionId: thread.parentId, events: [shown], wake: false } };
+}
+
+interface ThreadIdentity {
+  readonly id: string;
+  readonly parentId: string;
+  readonly agentName: string;
+}
+
+const shownStatuses = new Set(["session.status_running", "session.status_rescheduled"]);
+
 /** @param reason Why the thread rests. */
 export function restEvents(
   threadId: string,

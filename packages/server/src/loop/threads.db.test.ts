@@ -1,6 +1,9 @@
 /** Work given to other agents: real Postgres, real engine, the scripted model in every part. */
+import { primaryThreadId } from "@exoloop/protocol/threads";
+import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Input } from "../sessions/inbox.ts";
+import { lockSession } from "../sessions/locked-session.ts";
 import { readLog } from "../sessions/log.ts";
 import { reduceLog } from "../sessions/reduce.ts";
 import type { AgentSnapshot } from "./context.ts";
@@ -114,6 +117,22 @@ describe("work given to other agents", () => {
     expect(idle?.data?.["stop_reason"]).toEqual({ type: "retries_exhausted" });
   });
 
+  it("is shown in the session as it waits and goes on", async () => {
+    const session = await insertParent(turns);
+    const work = [{ toolCalls: [{ name: "wait_for", input: { seconds: 0.2 } }] }, { text: "Awake." }];
+    await turns.send(session, script([{ toolCalls: [delegate(work)] }, { text: "All done." }]));
+    const events = await turns.eventually(session, idleTimes(1));
+    expect(events.flatMap(({ type }) => (type.startsWith("session.thread_") ? [type.slice(15)] : []))).toEqual([
+      "created",
+      "status_running",
+      "status_rescheduled",
+      "status_running",
+      "status_idle",
+    ]);
+    const statuses = events.flatMap(({ type }) => (type.startsWith("session.status_") ? [type.slice(15)] : []));
+    expect(statuses).toEqual(["running", "idle"]);
+  });
+
   it("is stopped by an interrupt of the session, and the session goes on", async () => {
     const session = await insertParent(turns);
     turns.ran.length = 0;
@@ -158,6 +177,65 @@ describe("work given to other agents", () => {
     expect(reduceLog(events).halted).toBeNull();
     const unknown: Input = { type: "user.interrupt", session_thread_id: "sthr_none" };
     await expect(turns.send(session, unknown)).rejects.toThrow("no such thread");
+  });
+
+  it("of a thread alone, or of the session alone, is stopped while the other one goes on", async () => {
+    const held = { name: "bash", input: { waitForAbort: true } };
+    const session = await insertParent(turns);
+    turns.ran.length = 0;
+    const calls = [delegate([{ toolCalls: [held] }, { text: "never" }]), held];
+    await turns.send(session, script([{ toolCalls: calls }, { text: "never" }]));
+    await expect.poll(() => turns.ran).toEqual(["bash", "bash"]);
+    const [thread] = await threadsOf(turns, session);
+    const interrupt = (session_thread_id: string) => turns.send(session, { type: "user.interrupt", session_thread_id });
+    await interrupt(thread?.row.id ?? "");
+    await turns.eventually(session, (types) => types.includes("x.thread_settled"));
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(turns.ran).toEqual(["bash", "bash", "bash aborted"]);
+    const other = await insertParent(turns);
+    const slow = delegate([{ delayMs: 700, text: "Late." }]);
+    await turns.send(other, script([{ toolCalls: [slow] }, { text: "never" }]));
+    await turns.eventually(other, (types) => types.includes("x.thread_started"));
+    await turns.send(other, { type: "user.interrupt", session_thread_id: primaryThreadId(other.sessionId) });
+    await turns.eventually(other, idleTimes(1));
+    const events = await turns.eventually(other, (types) => types.includes("x.thread_settled"));
+    expect(resultTexts(events)).toEqual([expect.stringContaining("interrupted")]);
+    const [late] = await threadsOf(turns, other);
+    expect(late?.events.map((event) => event.type)).not.toContain("user.interrupt");
+    expect(reduceLog(late?.events ?? []).transcript.at(-1)).toMatchObject({ content: [{ text: "Late." }] });
+    await interrupt(primaryThreadId(session.sessionId));
+    await turns.eventually(session, idleTimes(1));
+    expect(turns.ran).toEqual(["bash", "bash", "bash aborted", "bash aborted"]);
+  });
+
+  it("is told once, also when the thread is interrupted after it", async () => {
+    const session = await insertParent(turns);
+    await turns.send(session, script([{ toolCalls: [delegate([{ text: "Easy." }])] }, { text: "All done." }]));
+    await turns.eventually(session, idleTimes(1));
+    const [thread] = await threadsOf(turns, session);
+    if (thread === undefined) throw new Error("no thread");
+    await turns.send(session, { type: "user.interrupt", session_thread_id: thread.row.id });
+    await turns.eventually(thread.session, idleTimes(2));
+    const events = await readLog(turns.test.database, session.sessionId, 0);
+    for (const type of ["x.thread_settled", "agent.thread_message_received", "agent.tool_result"]) {
+      expect(events.filter((event) => event.type === type)).toHaveLength(1);
+    }
+  });
+
+  it("locks the session before the thread: a thread that comes to rest holds nobody up", async () => {
+    const session = await insertParent(turns);
+    const slow = delegate([{ delayMs: 400, text: "Slow." }]);
+    await turns.send(session, script([{ toolCalls: [slow] }, { text: "All done." }]));
+    await turns.eventually(session, (types) => types.includes("session.thread_status_running"));
+    const [thread] = await threadsOf(turns, session);
+    await turns.test.database.transaction().execute(async (transaction) => {
+      await lockSession(transaction, session.organizationId, session.sessionId);
+      // By now the thread waits to tell its result.
+      await new Promise((resolve) => setTimeout(resolve, 800));
+      const id = thread?.row.id ?? "";
+      await transaction.selectFrom("sessions").select("id").where("id", "=", id).forUpdate().noWait().execute();
+    });
+    expect(resultTexts(await turns.eventually(session, idleTimes(1)))).toEqual([expect.stringContaining("Slow.")]);
   });
 
   it("is not given by a call with wrong arguments, and the model is told why", async () => {
@@ -206,5 +284,9 @@ describe("work given to other agents", () => {
       const events = await turns.eventually(session, idleTimes(1));
       expect(resultTexts(events)).toEqual(Array(3).fill(expect.stringContaining("Read.")));
     }
+    // A turn that failed would have been handed out again: the database knows better.
+    const { rows } = await sql<{ deadlocks: number }>`
+      select deadlocks from pg_stat_database where datname = current_database()`.execute(turns.test.database);
+    expect(Number(rows[0]?.deadlocks)).toBe(0);
   });
 });
