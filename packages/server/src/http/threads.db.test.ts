@@ -212,3 +212,22 @@ test.each(["archive", "delete"] as const)("to %s a session ends its threads", as
     method === "delete" ? [] : Array(3).fill(["terminated", true]),
   );
 });
+
+test("where the agent's own model does not answer, its fallback does", async () => {
+  const x_exoloop = { fallback_models: ["scripted"] };
+  const agent = await sdk.beta.agents.create({ name: "a", model: "scripted/none", x_exoloop } as {
+    name: string;
+    model: string;
+  });
+  const environment = await sdk.beta.environments.create({ name: crypto.randomUUID() });
+  const message = {
+    type: "user.message" as const,
+    content: [{ type: "text" as const, text: task([{ text: "Here." }]) }],
+  };
+  const reference = { agent: agent.id, environment_id: environment.id };
+  const session = await sdk.beta.sessions.create({ ...reference, initial_events: [message] });
+  const events = await eventually(session.id, "end_turn");
+  expect(events.flatMap((event) => (event.type === "agent.message" ? event.content : []))).toMatchObject([
+    { text: "Here." },
+  ]);
+});
