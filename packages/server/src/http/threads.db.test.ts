@@ -182,6 +182,11 @@ test("an archived thread's work ends, its call gets an error, and the session go
     await sdk.beta.sessions.threads.events.list(threadId, { session_id: sessionId, limit: 1000 })
   ).data.slice(-1);
   expect(last).toMatchObject({ type: "session.thread_status_terminated", session_thread_id: threadId });
+  const again = task([{ toolCalls: [delegate([{ text: "x" }], { thread_id: threadId })] }, { text: "I see." }]);
+  const message = { type: "user.message" as const, content: [{ type: "text" as const, text: again }] };
+  await sdk.beta.sessions.events.send(sessionId, { events: [message] });
+  const texts = async () => JSON.stringify((await sdk.beta.sessions.events.list(sessionId, { limit: 1000 })).data);
+  await expect.poll(texts).toContain("this thread has ended for good");
   const interrupt = { type: "user.interrupt" as const, session_thread_id: threadId };
   expect(await codeOf(sdk.beta.sessions.events.send(sessionId, { events: [interrupt] }))).toBe("400 session_archived");
   const primary = primaryThreadId(sessionId);

@@ -29,6 +29,7 @@ export function readDelegateRequest(
   if ((threadId ?? null) !== null) {
     const thread = state.threads.find((known) => known.threadId === threadId);
     if (thread === undefined) return invalid("there is no thread with this thread_id");
+    if (thread.status === "terminated") return invalid("this thread has ended for good");
     if (thread.status !== "idle") return invalid("this thread is still at work");
     return { type: "start", start: { ...common, threadId: thread.threadId, agentName: thread.agentName, agent: null } };
   }
