@@ -98,7 +98,7 @@ test("a killed worker's turn is with another within the timeout and a second, ho
 });
 
 test("a worker that stands still past the timeout is a harmless zombie, and works on afterwards", async () => {
-  const id = await session(2500);
+  const id = await session(6_000);
   const zombie = await startWorker();
   await wake(id);
   await vi.waitFor(() => expect(zombie.told).toContain(`begun ${id}`), patience);
