@@ -65,7 +65,7 @@ export async function compact(
   return join(intent, await effects.append({ events: [end, compacted] }));
 }
 
-const pointer = `The full results of earlier tool calls are files under ${historyDirectory}: list them with glob, search them with grep, show them with read.`;
+const pointer = `What tools have answered before is in files under ${historyDirectory}: list them with glob, search them with grep, show them with read.`;
 
 function join(intent: readonly LogEvent[], result: readonly LogEvent[] | null): readonly LogEvent[] | null {
   return result === null ? null : [...intent, ...result];
