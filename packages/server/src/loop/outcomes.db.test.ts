@@ -1,7 +1,8 @@
 /** Outcomes in real turns: the scripted model works, and judges as its script says. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import type { ModelProvider } from "../models/model.ts";
+import type { ModelProvider, TranscriptContent } from "../models/model.ts";
 import { createModels } from "../models/registry.ts";
+import { readContent } from "../sessions/content.ts";
 import type { LogEvent } from "../sessions/event.ts";
 import type { Input } from "../sessions/inbox.ts";
 import { readOutcomeEvaluations } from "../sessions/outcome-evaluations.ts";
@@ -22,11 +23,10 @@ function outcome(steps: readonly object[], grades: readonly Grade[], max_iterati
   return { type: "user.define_outcome", description, rubric: { type: "text", content: "It works." }, max_iterations };
 }
 
+const textOf = (part: TranscriptContent) => (part.type === "text" ? part.text : "");
 const texts = (...values: string[]) => values.map((text) => ({ text }));
 const said = (events: readonly LogEvent[]) =>
-  events.flatMap((event) =>
-    event.type === "agent.message" ? (event.data?.["content"] as { text: string }[]).map(({ text }) => text) : [],
-  );
+  events.flatMap((event) => (event.type === "agent.message" ? readContent(event.data?.["content"]).map(textOf) : []));
 const ends = (events: readonly LogEvent[]) =>
   events.flatMap((event) =>
     event.type === "span.outcome_evaluation_end" ? [[event.data?.["result"], event.data?.["iteration"]]] : [],
