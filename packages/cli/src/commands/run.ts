@@ -47,7 +47,7 @@ export async function runTask(context: CommandContext, task: string, options: Ru
 }
 
 /** @throws CommandError when the file cannot be read or is empty, before anything is asked of the server. */
-async function readRubric({ rubric, maxIterations }: RunOptions): Promise<NewSession["rubric"] | null> {
+async function readRubric({ rubric, maxIterations }: RunOptions): Promise<NonNullable<NewSession["rubric"]> | null> {
   if (rubric === undefined) {
     if (maxIterations === undefined) return null;
     throw new CommandError("--max-iterations is for outcomes: name a rubric with --rubric.", exitCodes.usage);
