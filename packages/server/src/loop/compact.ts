@@ -52,7 +52,10 @@ export async function compact(
   }
   const summary = outcome.type === "answered" ? textOf(outcome.content) : "";
   if (outcome.type === "failed" || summary === "") {
-    const error = outcome.type === "failed" ? outcome.error : new ModelError("unavailable", "The summary is empty.");
+    const error =
+      outcome.type === "failed"
+        ? outcome.error
+        : new ModelError("unavailable", "The summary is empty.", undefined, outcome.usage);
     return join(
       intent,
       await effects.append({ events: failedEvents(startId, attempt, error, state, effects, limits) }),
