@@ -142,6 +142,24 @@ describe("an outcome", () => {
     expect(said(after).length).toBeGreaterThan(1);
   });
 
+  it("stays while a message steers its revision", async () => {
+    const grades = [revise("No tests."), satisfied];
+    await turns.send(session, outcome([{ text: "One." }, { text: "Two.", delayMs: 600 }], grades));
+    await turns.eventually(
+      session,
+      (types) => types.filter((type) => type === "span.model_request_start").length === 3,
+    );
+    const message = { type: "text", text: "In English, please." };
+    await turns.send(session, { type: "user.message", content: [message] });
+    const events = await turns.eventually(session, idleTimes(1));
+    expect(ends(events)).toEqual([
+      ["needs_revision", 0],
+      ["satisfied", 1],
+    ]);
+    const spoken = events.findIndex((event) => event.type === "user.message");
+    expect(said(events.slice(spoken)).length).toBeGreaterThan(1);
+  });
+
   it("waits for the end of what runs", async () => {
     const script = ["```script", JSON.stringify([{ text: "First.", delayMs: 500 }]), "```"].join("\n");
     await turns.send(session, { type: "user.message", content: [{ type: "text", text: script }] });
