@@ -23,6 +23,7 @@ describe("examples", () => {
       "wait-for-webhook.ts",
       /the session waits\ndelivered: 200\ngets: .*<webhook_delivery.*green.*\nagent: The build is green\./,
     ],
+    ["outcome.ts", /needs_revision: One line.*\n.*\nsatisfied: Three lines.*\noutcome: satisfied after revision 1/],
     ["schedule.ts", /runs at 09:00 in Europe\/Berlin\nrun drun_…: agent: Good morning\.\narchived/],
   ])("%s", async (file, expected) => {
     const env = { ...process.env, EXOLOOP_URL: server.exoloop.url, EXOLOOP_API_KEY: server.apiKey };

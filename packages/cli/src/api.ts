@@ -43,6 +43,8 @@ export interface NewSession {
   readonly title: string;
   /** First message; without one the session waits. */
   readonly message?: string;
+  /** The message is an outcome, which is reached when it meets this. */
+  readonly rubric?: { readonly text: string; readonly maximumIterations?: number };
 }
 
 interface NewDeployment {
@@ -139,6 +141,18 @@ export interface Api extends BudgetApi, DeploymentApi, WebhookApi {
 /** @example userMessage("Fix the test.") */
 export function userMessage(text: string): Extract<SendableEvent, { type: "user.message" }> {
   return { type: "user.message", content: [{ type: "text", text }] };
+}
+
+export function definedOutcome(
+  description: string,
+  { text, maximumIterations }: NonNullable<NewSession["rubric"]>,
+): Extract<SendableEvent, { type: "user.define_outcome" }> {
+  return {
+    type: "user.define_outcome",
+    description,
+    rubric: { type: "text", content: text },
+    ...(maximumIterations === undefined ? {} : { max_iterations: maximumIterations }),
+  };
 }
 
 /** Heard when what runs has ended, not while it runs. */

@@ -6,6 +6,7 @@ import type { Session } from "@exoloop/protocol/sessions";
 import {
   type Api,
   type BudgetApi,
+  definedOutcome,
   type DeploymentApi,
   type Named,
   type NewSession,
@@ -64,12 +65,14 @@ function catalogueMethods(client: Client) {
 
 function sessionMethods(client: Client) {
   return {
-    createSession: ({ agentId, model, environmentId, title, message }: NewSession): Promise<Session> =>
+    createSession: ({ agentId, model, environmentId, title, message, rubric }: NewSession): Promise<Session> =>
       client.sessions.create({
         agent: model === undefined ? agentId : { type: "agent_with_overrides", id: agentId, model },
         environment_id: environmentId,
         title,
-        ...(message === undefined ? {} : { initial_events: [userMessage(message)] }),
+        ...(message === undefined
+          ? {}
+          : { initial_events: [rubric === undefined ? userMessage(message) : definedOutcome(message, rubric)] }),
       }),
     session: (id: string) => client.sessions.retrieve(id),
     async sessions({ limit, status }: Parameters<Api["sessions"]>[0]): Promise<readonly Session[]> {

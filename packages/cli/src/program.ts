@@ -63,6 +63,13 @@ function readLimit(text: string): number {
   return limit;
 }
 
+function readIterations(text: string): number {
+  const iterations = Number(text);
+  if (!/^\d+$/.test(text) || iterations < 1 || iterations > 20)
+    throw new InvalidArgumentError("An outcome is judged 1 to 20 times.");
+  return iterations;
+}
+
 function addServerCommands(program: Command, context: CommandContext, finish: Finish): void {
   program
     .command("up")
@@ -102,6 +109,8 @@ function addRun(program: Command, context: CommandContext, finish: Finish): void
     .option("--agent <id or name>", "agent to use instead of `default`")
     .option("--model <name>", "model to use instead of the agent's; without --agent the server's default")
     .option("--env <id or name>", "environment to use instead of `default`")
+    .option("--rubric <file>", "the task is done when a second model call says that it meets this file")
+    .option("--max-iterations <number>", "how often it is judged at most; 3 unless given", readIterations)
     .addOption(json())
     .action(async (task: string, options: RunOptions) =>
       finish(await (await import("./commands/run.ts")).runTask(context, task, options)),

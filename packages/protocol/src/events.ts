@@ -53,9 +53,9 @@ const userToolResult = z.strictObject({
 
 const userDefineOutcome = z.strictObject({
   type: z.literal("user.define_outcome"),
-  description: z.string().min(1),
+  description: z.string().min(1).max(100_000),
   rubric: z.discriminatedUnion("type", [
-    z.strictObject({ type: z.literal("text"), content: z.string().max(262_144) }),
+    z.strictObject({ type: z.literal("text"), content: z.string().min(1).max(262_144) }),
     z.strictObject({ type: z.literal("file"), file_id: z.string().min(1).max(128) }),
   ]),
   max_iterations: z.exactOptional(z.int().min(1).max(20).nullable()),
@@ -104,7 +104,16 @@ export type SupportedUserEvent =
       custom_tool_use_id: string;
       content: InlineBlock[];
       is_error: boolean;
-    };
+    }
+  | { type: "user.define_outcome"; description: string; rubric: TextRubric; max_iterations: number };
+
+/** What the work is held against. */
+interface TextRubric {
+  type: "text";
+  content: string;
+}
+
+const defaultIterations = 3;
 
 /**
  * The event in the form that this server acts on, or one sentence that says what of it is not supported.
@@ -130,7 +139,11 @@ export function readSupportedEvent(event: SendableEvent): SupportedUserEvent | {
       return {
         unsupported: "user.tool_result needs a self-hosted environment, which this server does not run.",
       };
-    case "user.define_outcome":
+    case "user.define_outcome": {
+      const { type, description, rubric } = event;
+      if (rubric.type === "file") return { unsupported: "Send the rubric as text: this server has no files yet." };
+      return { type, description, rubric, max_iterations: event.max_iterations ?? defaultIterations };
+    }
     case "system.message":
       return { unsupported: `Events of type ${event.type} are not supported by this server.` };
   }

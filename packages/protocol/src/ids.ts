@@ -17,6 +17,7 @@ export const idPrefixes = {
   session: "sesn",
   thread: "sthr",
   event: "sevt",
+  outcome: "outc",
   sandbox: "sbx",
   snapshot: "snap",
   memoryStore: "memstore",

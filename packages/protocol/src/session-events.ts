@@ -43,6 +43,14 @@ const userEvents = [
     ...result,
     ...ofThread,
   }),
+  z.object({
+    type: z.literal("user.define_outcome"),
+    ...made,
+    outcome_id: identifier,
+    description: z.string(),
+    rubric: z.object({ type: z.literal("text"), content: z.string() }),
+    max_iterations: z.int().nullable(),
+  }),
 ] as const;
 
 const evaluation = z.discriminatedUnion("type", [
@@ -168,6 +176,9 @@ const usage = z.object({
   list_cost: z.exactOptional(listCost),
 });
 
+/** `iteration` counts from zero. */
+const evaluationOf = { outcome_id: identifier, iteration: z.int() };
+
 const lifeEvents = [
   z.object({ type: z.literal("session.status_running"), ...made }),
   z.object({ type: z.literal("session.status_rescheduled"), ...made }),
@@ -198,6 +209,16 @@ const lifeEvents = [
     model_request_start_id: identifier,
     is_error: z.boolean().nullable(),
     model_usage: modelUsage,
+  }),
+  z.object({ type: z.literal("span.outcome_evaluation_start"), ...made, ...evaluationOf }),
+  z.object({
+    type: z.literal("span.outcome_evaluation_end"),
+    ...made,
+    ...evaluationOf,
+    outcome_evaluation_start_id: identifier,
+    explanation: z.string(),
+    result: z.enum(["satisfied", "needs_revision", "max_iterations_reached", "failed", "interrupted"]),
+    usage: modelUsage,
   }),
 ] as const;
 

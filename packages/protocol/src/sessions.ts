@@ -77,6 +77,19 @@ export const updateSessionRequest = z
   .meta({ id: "UpdateSessionRequest" });
 export type UpdateSessionRequest = z.infer<typeof updateSessionRequest>;
 
+/** How far an outcome is reached; `iteration` counts from zero. */
+const outcomeEvaluation = z.object({
+  type: z.literal("outcome_evaluation"),
+  outcome_id: z.string(),
+  description: z.string(),
+  /** The first three are on their way to one of the others. */
+  result: z.enum(["pending", "running", "evaluating", "satisfied", "max_iterations_reached", "failed", "interrupted"]),
+  iteration: z.int(),
+  explanation: z.string().nullable(),
+  completed_at: timestamp.nullable(),
+});
+export type OutcomeEvaluation = z.infer<typeof outcomeEvaluation>;
+
 export const session = z
   .object({
     id: z.string(),
@@ -89,7 +102,7 @@ export const session = z
     vault_ids: z.array(z.string()),
     metadata: z.record(z.string(), z.string()),
     budget: budgetLimitAnswer.nullable(),
-    outcome_evaluations: z.array(z.never()),
+    outcome_evaluations: z.array(outcomeEvaluation),
     stats: z.object({ active_seconds: z.number(), duration_seconds: z.number() }),
     usage: z.object({
       input_tokens: z.int(),

@@ -1,5 +1,6 @@
 /** `exoloop run "<task>"`: one session for one task, shown until it waits. @module */
-import type { Api, Named } from "../api.ts";
+import { readFile } from "node:fs/promises";
+import type { Api, Named, NewSession } from "../api.ts";
 import { type CommandContext, writeLine } from "../context.ts";
 import { CommandError, exitCodes, type ExitCode } from "../exit-codes.ts";
 import { escapeToLine } from "../render/escape.ts";
@@ -10,6 +11,9 @@ export interface RunOptions {
   readonly model?: string;
   readonly env?: string;
   readonly json?: boolean;
+  /** A file: the task is an outcome that is reached when it meets what the file says. */
+  readonly rubric?: string;
+  readonly maxIterations?: number;
 }
 
 /** Agent and environment that `run` makes for itself when none is named. */
@@ -19,6 +23,7 @@ const defaultSystem =
 
 export async function runTask(context: CommandContext, task: string, options: RunOptions): Promise<ExitCode> {
   if (task.trim() === "") throw new CommandError("The task is empty.", exitCodes.usage);
+  const rubric = await readRubric(options);
   const api = await context.connect();
   // The agent that `run` makes follows the server's default: it may be older than the server's keys.
   const model = options.model ?? (options.agent === undefined ? await api.defaultModel() : undefined);
@@ -29,6 +34,7 @@ export async function runTask(context: CommandContext, task: string, options: Ru
     environmentId: environment.id,
     title: escapeToLine(task).slice(0, 100),
     message: task,
+    ...(rubric === null ? {} : { rubric }),
     ...(model === undefined ? {} : { model }),
   });
   writeLine(context.progress, `session ${session.id}, model ${escapeToLine(session.agent.model.id)}`);
@@ -38,6 +44,19 @@ export async function runTask(context: CommandContext, task: string, options: Ru
   const ending = describeEnding(session.id, exitCode);
   if (ending !== null) writeLine(context.progress, ending);
   return exitCode;
+}
+
+/** @throws CommandError when the file cannot be read or is empty, before anything is asked of the server. */
+async function readRubric({ rubric, maxIterations }: RunOptions): Promise<NonNullable<NewSession["rubric"]> | null> {
+  if (rubric === undefined) {
+    if (maxIterations === undefined) return null;
+    throw new CommandError("--max-iterations is for outcomes: name a rubric with --rubric.", exitCodes.usage);
+  }
+  const text = await readFile(rubric, "utf8").catch(() => {
+    throw new CommandError(`The rubric ${rubric} cannot be read.`, exitCodes.usage);
+  });
+  if (text.trim() === "") throw new CommandError(`The rubric ${rubric} is empty.`, exitCodes.usage);
+  return { text, ...(maxIterations === undefined ? {} : { maximumIterations: maxIterations }) };
 }
 
 /** Without a name it is the agent that `run` makes, of `model`. */

@@ -20,6 +20,8 @@ test("what a model, a tool or a server says is escaped in every kind of entry", 
     { type: "agent.tool_result", content: text(hostile) },
     { type: "agent.tool_result", content: [{ type: hostile }], is_error: true },
     { type: "session.error", error: { message: hostile } },
+    { type: "user.define_outcome", description: hostile },
+    { type: "span.outcome_evaluation_end", result: hostile, explanation: hostile },
     { type: "session.status_idle", stop_reason: { type: hostile } },
   ];
   for (const event of events) {
@@ -67,4 +69,13 @@ test("events of a form that nobody promised do not break the reader", () => {
   for (const type of ["user.message", "agent.tool_use", "agent.tool_result", "session.error", "session.status_idle"]) {
     expect(() => describeEvent({ type, content: 7, input: [], error: "x", stop_reason: 1 })).not.toThrow();
   }
+});
+
+test("an outcome, its judgements and compactions are told", () => {
+  const end = (result: string) => describeEvent({ type: "span.outcome_evaluation_end", result, explanation: "Why." });
+  expect(describeEvent({ type: "user.define_outcome", description: "It works." })?.text).toBe("outcome: It works.");
+  expect(end("satisfied")?.text).toBe("the outcome is reached: Why.");
+  expect(end("needs_revision")?.text).toBe("the outcome is not reached yet: Why.");
+  expect(end("another")?.text).toBe("the outcome was evaluated: Why.");
+  expect(describeEvent({ type: "agent.thread_context_compacted" })?.text).toBe("the conversation was compacted");
 });

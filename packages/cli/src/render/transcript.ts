@@ -87,6 +87,10 @@ export function describeEvent(event: StreamedEvent): TranscriptEntry | null {
       return describeThreadStop(event);
     case "session.thread_status_terminated":
       return { kind: "notice", text: `${escapeToLine(readString(event, "agent_name"))} was stopped for good` };
+    case "user.define_outcome":
+      return { kind: "user", text: `outcome: ${escapeForTerminal(readString(event, "description"))}` };
+    case "span.outcome_evaluation_end":
+      return describeEvaluation(event);
     case "agent.thread_context_compacted":
       return { kind: "notice", text: "the conversation was compacted" };
     case "session.error":
@@ -100,6 +104,18 @@ export function describeEvent(event: StreamedEvent): TranscriptEntry | null {
     default:
       return null;
   }
+}
+
+function describeEvaluation(event: StreamedEvent): TranscriptEntry {
+  const words: Readonly<Record<string, string>> = {
+    satisfied: "the outcome is reached",
+    needs_revision: "the outcome is not reached yet",
+    max_iterations_reached: "the outcome is not reached, and was revised often enough",
+    failed: "the rubric does not apply to this work",
+    interrupted: "the evaluation was interrupted",
+  };
+  const result = words[readString(event, "result")] ?? "the outcome was evaluated";
+  return { kind: "notice", text: `${result}: ${escapeToLine(readString(event, "explanation"))}` };
 }
 
 /** One that waits for the end of what runs says so. */

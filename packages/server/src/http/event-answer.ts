@@ -65,7 +65,7 @@ export function writeSession(row: SessionRow): Session {
     vault_ids: [],
     metadata: { ...row.metadata },
     budget: writeBudgetLimit(row.budget.costMicros),
-    outcome_evaluations: [],
+    outcome_evaluations: [...row.outcomeEvaluations],
     stats: { active_seconds: row.stats.activeSeconds, duration_seconds: row.stats.durationSeconds },
     usage: writeUsage(row.usage, Date.now()),
     deployment_id: row.deploymentId,

@@ -55,14 +55,31 @@ testRefusals([
     /events\[0\]\.deny_message/,
   ],
   [
-    "an outcome",
+    "an outcome whose rubric is a file",
     () =>
       post("/v1/sessions/s/events", {
-        events: [message, { type: "user.define_outcome", description: "d", rubric: { type: "text", content: "r" } }],
+        events: [message, { type: "user.define_outcome", description: "d", rubric: { type: "file", file_id: "f" } }],
       }),
     400,
     "unsupported",
-    /events\[1\]: .*user\.define_outcome/,
+    /events\[1\]: Send the rubric as text/,
+  ],
+  [
+    "an outcome with too many iterations",
+    () =>
+      post("/v1/sessions/s/events", {
+        events: [
+          {
+            type: "user.define_outcome",
+            description: "d",
+            rubric: { type: "text", content: "r" },
+            max_iterations: 21,
+          },
+        ],
+      }),
+    400,
+    "invalid_request",
+    /^events\.0\.max_iterations|events\[0\]\.max_iterations/,
   ],
   [
     "an image behind an address",

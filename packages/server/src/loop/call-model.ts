@@ -39,7 +39,10 @@ function refuseEmpty(outcome: ModelOutcome): ModelOutcome {
   if (outcome.type !== "answered" || outcome.finishReason === "refusal") return outcome;
   const said = outcome.content.some((part) => part.type === "tool_call" || (part.type === "text" && part.text !== ""));
   if (said) return outcome;
-  return { type: "failed", error: new ModelError("unavailable", "The model gave an empty answer.") };
+  return {
+    type: "failed",
+    error: new ModelError("unavailable", "The model gave an empty answer.", undefined, outcome.usage),
+  };
 }
 
 function resultEvents(

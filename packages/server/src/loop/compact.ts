@@ -52,7 +52,10 @@ export async function compact(
   }
   const summary = outcome.type === "answered" ? textOf(outcome.content) : "";
   if (outcome.type === "failed" || summary === "") {
-    const error = outcome.type === "failed" ? outcome.error : new ModelError("unavailable", "The summary is empty.");
+    const error =
+      outcome.type === "failed"
+        ? outcome.error
+        : new ModelError("unavailable", "The summary is empty.", undefined, outcome.usage);
     return join(
       intent,
       await effects.append({ events: failedEvents(startId, attempt, error, state, effects, limits) }),
@@ -65,7 +68,7 @@ export async function compact(
   return join(intent, await effects.append({ events: [end, compacted] }));
 }
 
-const pointer = `The full results of earlier tool calls are files under ${historyDirectory}: list them with glob, search them with grep, show them with read.`;
+const pointer = `What tools have answered before is in files under ${historyDirectory}: list them with glob, search them with grep, show them with read.`;
 
 function join(intent: readonly LogEvent[], result: readonly LogEvent[] | null): readonly LogEvent[] | null {
   return result === null ? null : [...intent, ...result];

@@ -78,7 +78,10 @@ function resultEvents(answer: ModelOutcome, judged: Judged): readonly NewEvent[]
       endEvent(outcome, evaluation, judgement.result, judgement.explanation, answer.usage),
     ];
   }
-  const error = answer.type === "failed" ? answer.error : new ModelError("unavailable", "The model gave no judgement.");
+  const error =
+    answer.type === "failed"
+      ? answer.error
+      : new ModelError("unavailable", "The model gave no judgement.", undefined, answer.usage);
   return failedEvents(startId, attempt, error, state, effects, limits);
 }
 

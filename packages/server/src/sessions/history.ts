@@ -35,7 +35,7 @@ export async function readHistory(
   sessionId: string,
   query: HistoryQuery,
 ): Promise<readonly HistoryEvent[]> {
-  const processedAt = sql<Date | null>`case when event.type like 'user.%' then (
+  const processedAt = sql<Date | null>`case when event.type like 'user.%' and event.type <> 'user.define_outcome' then (
       select consumed.created_at from session_events consumed
       where consumed.session_id = event.session_id and consumed.type = 'x.consumed'
         and consumed.seq > event.seq and consumed.record->'event_ids' ? event.id

@@ -4,6 +4,7 @@
  * @module
  */
 import { isDeepStrictEqual } from "node:util";
+import { createId } from "@exoloop/protocol/ids";
 import { primaryThreadId } from "@exoloop/protocol/threads";
 import type { Kysely, Transaction } from "kysely";
 import { sql } from "kysely";
@@ -33,6 +34,12 @@ export type Input =
       readonly custom_tool_use_id: string;
       readonly content?: readonly unknown[] | undefined;
       readonly is_error?: boolean | null | undefined;
+    }
+  | {
+      readonly type: "user.define_outcome";
+      readonly description: string;
+      readonly rubric: { readonly type: "text"; readonly content: string };
+      readonly max_iterations: number;
     };
 
 /**
@@ -145,7 +152,8 @@ function toEvent(input: Input): NewEvent {
   const present = Object.entries(data).filter(
     ([name, value]) => value !== undefined && (name !== "session_thread_id" || value !== null),
   );
-  return publicEvent(type, Object.fromEntries(present));
+  const allocated = type === "user.define_outcome" ? { outcome_id: createId("outcome") } : {};
+  return publicEvent(type, { ...Object.fromEntries(present), ...allocated });
 }
 
 function answeredCall(input: Input): string | null {

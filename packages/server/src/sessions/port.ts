@@ -4,7 +4,12 @@
  */
 import type { BudgetLimit, BudgetLimitsPatch, PublicBudgetLimits } from "@exoloop/protocol/budgets";
 import type { SupportedUserEvent } from "@exoloop/protocol/events";
-import type { SessionAgent, SessionAgentReference, SessionAgentUpdate } from "@exoloop/protocol/sessions";
+import type {
+  OutcomeEvaluation,
+  SessionAgent,
+  SessionAgentReference,
+  SessionAgentUpdate,
+} from "@exoloop/protocol/sessions";
 import type { ThreadAgent } from "@exoloop/protocol/session-agent";
 import type { SandboxFigures } from "@exoloop/protocol/sandboxes";
 import type { SessionStatus } from "../db/tables.ts";
@@ -79,6 +84,8 @@ export interface SessionRow {
   /** Its threads included. */
   readonly usage: Usage;
   readonly budget: BudgetLimits;
+  /** In the order in which they were defined. */
+  readonly outcomeEvaluations: readonly OutcomeEvaluation[];
   readonly stats: SessionStatFigures;
   /** The deployment whose run created it. */
   readonly deploymentId: string | null;

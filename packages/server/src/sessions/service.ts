@@ -11,6 +11,7 @@ import { readHistory } from "./history.ts";
 import { admit } from "./inbox.ts";
 import { listSessions } from "./list.ts";
 import { lockSession, refuseArchived, sessionNotFound } from "./locked-session.ts";
+import { readOutcomeEvaluations } from "./outcome-evaluations.ts";
 import { updateSession } from "./update.ts";
 
 export interface SessionServiceDependencies extends EndDependencies {
@@ -76,7 +77,11 @@ async function withFigures(
   rows: readonly Selectable<SessionTable>[],
 ): Promise<readonly SessionRow[]> {
   const ids = rows.map((row) => row.id);
-  const [figures, sandboxes] = await Promise.all([readFigures(database, ids), readSandboxFigures(database, ids)]);
+  const [figures, sandboxes, outcomes] = await Promise.all([
+    readFigures(database, ids),
+    readSandboxFigures(database, ids),
+    readOutcomeEvaluations(database, ids),
+  ]);
   return rows.map((row): SessionRow => {
     const usage = figures.get(row.id) ?? noFigures;
     const end = row.archived_at ?? new Date();
@@ -90,6 +95,7 @@ async function withFigures(
       status: row.status,
       usage,
       budget: row.budget ?? {},
+      outcomeEvaluations: outcomes.get(row.id) ?? [],
       stats: {
         activeSeconds: usage.runningMs / 1_000,
         durationSeconds: Math.max(0, end.getTime() - row.created_at.getTime()) / 1000,

@@ -3,7 +3,7 @@ import { readContent } from "../content.ts";
 import type { LogEvent } from "../event.ts";
 import type { CallResult, CallStatus, OpenCall, SessionState, Wait } from "../state.ts";
 import { type Fields, isFields, readNumber, type Reducers } from "./fields.ts";
-import { shortenContent } from "./shorten.ts";
+import { boundContent } from "./shorten.ts";
 
 export const callReducers: Reducers = {
   "agent.tool_use": (state, data, record, event) =>
@@ -82,7 +82,7 @@ export function arrive(state: SessionState, toolUseId: string, result: CallResul
   );
 }
 
-/** Characters of one text. The server's own tools stay below it; clients, threads and webhooks send what they like. */
+/** Characters of one result. The server's own tools stay below it; clients, threads and webhooks send what they like. */
 const longestResultText = 100_000;
 
 /** Results reach the transcript together and in the order of the calls, whatever the order in which they arrived. */
@@ -95,7 +95,7 @@ export function settle(state: SessionState, toolUseId: string, result: CallResul
   if (settled.undecided.length > 0 || settled.calls.some((call) => call.status !== "settled")) return settled;
   const results = settled.calls.flatMap(({ callId, toolName, toolUseId: id, result: given }) => {
     if (given === null) return [];
-    const content = shortenContent(given.content, longestResultText, id);
+    const content = boundContent(given.content, longestResultText, id);
     return [{ callId, toolName, toolUseId: id, content, isError: given.isError }];
   });
   return { ...settled, calls: [], transcript: [...settled.transcript, { role: "tool", results }] };

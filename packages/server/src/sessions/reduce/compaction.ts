@@ -73,7 +73,9 @@ function keepLatest(content: readonly TranscriptContent[], characters: number): 
   }
   const missing = content.length - kept.length;
   if (missing === 0) return kept;
-  return [{ type: "text", text: `[${missing} earlier parts of the user's messages are left out.]` }, ...kept];
+  const images = content.filter((part) => part.type === "image").length;
+  const among = images === 0 ? "" : `, among them ${images} images`;
+  return [{ type: "text", text: `[${missing} earlier parts of the user's messages are left out${among}.]` }, ...kept];
 }
 
 function shortenResults(message: TranscriptMessage): TranscriptMessage {

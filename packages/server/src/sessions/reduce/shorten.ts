@@ -14,6 +14,18 @@ export function shortenContent(
   return content.map((part) => (part.type === "text" ? shorten(part, maximum, toolUseId) : part));
 }
 
+/** Bounds all texts of a result together: above the maximum they become one, and images stay. */
+export function boundContent(
+  content: readonly TranscriptContent[],
+  maximum: number,
+  toolUseId: string,
+): readonly TranscriptContent[] {
+  const texts = content.flatMap((part) => (part.type === "text" ? [part.text] : []));
+  if (texts.reduce((sum, text) => sum + text.length, 0) <= maximum) return content;
+  const whole = { type: "text", text: texts.join("\n") } as const;
+  return [shorten(whole, maximum, toolUseId), ...content.filter((part) => part.type !== "text")];
+}
+
 function shorten(
   part: Extract<TranscriptContent, { type: "text" }>,
   maximum: number,
@@ -21,7 +33,7 @@ function shorten(
 ): TranscriptContent {
   if (part.text.length <= maximum) return part;
   const half = Math.floor(maximum / 2);
-  const where = toolUseId === undefined ? "" : ` The full text is in ${historyDirectory}/${toolUseId}.txt.`;
+  const where = toolUseId === undefined ? "" : ` What was shown before is in ${historyDirectory}/${toolUseId}.txt.`;
   const missing = part.text.length - 2 * half;
   const head = part.text.slice(0, half).replace(/[\ud800-\udbff]$/, "");
   const tail = part.text.slice(-half).replace(/^[\udc00-\udfff]/, "");
