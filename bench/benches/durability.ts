@@ -26,7 +26,8 @@ import { startWorld } from "./durability/world.ts";
 
 /** After the last kill, for what is still to be done. */
 const endPatienceMs = 120_000;
-const shownFindings = 40;
+/** Of each kind. */
+const shownFindings = 10;
 
 async function run(context: BenchContext): Promise<Row[]> {
   const { progress, option } = context;
@@ -85,31 +86,18 @@ async function run(context: BenchContext): Promise<Row[]> {
 
 interface Place {
   readonly agentId: string;
-  /** Who is given work. */
-  readonly helperId: string;
   readonly environmentId: string;
 }
 
 async function createPlace(api: Api): Promise<Place> {
   const tools = [{ type: "agent_toolset_20260401" }];
   const helper = (await api.post("/v1/agents", { name: helperName, model: "scripted", tools })) as { id: string };
-  const agent = (await api.post("/v1/agents", { name: "durable", model: "scripted", tools })) as { id: string };
+  const multiagent = { type: "coordinator", agents: [helper.id] };
+  const agent = (await api.post("/v1/agents", { name: "durable", model: "scripted", tools, multiagent })) as {
+    id: string;
+  };
   const environment = (await api.post("/v1/environments", { name: "durability" })) as { id: string };
-  return { agentId: agent.id, helperId: helper.id, environmentId: environment.id };
-}
-
-/** Puts the helper on the session's roster. */
-async function addHelper(url: string, { helperId }: Place, sessionId: string): Promise<void> {
-  const multiagent = { type: "coordinator", agents: [{ type: "agent", id: helperId, version: 1 }] };
-  await withDatabase(url, async (database) => {
-    const { agent } = await database
-      .selectFrom("sessions")
-      .select("agent")
-      .where("id", "=", sessionId)
-      .executeTakeFirstOrThrow();
-    const extended = JSON.stringify({ ...(agent as Record<string, unknown>), multiagent });
-    await database.updateTable("sessions").set({ agent: extended }).where("id", "=", sessionId).execute();
-  });
+  return { agentId: agent.id, environmentId: environment.id };
 }
 
 /** As many sessions at a time as there are lanes, one after the other, until `until` ends. */
@@ -117,7 +105,6 @@ async function keepTalking(
   api: Api,
   place: Place,
   options: {
-    readonly url: () => string;
     readonly seed: number;
     readonly lanes: number;
     readonly until: Promise<void>;
@@ -136,24 +123,11 @@ async function keepTalking(
       number += 1;
       const random = createRandom(options.seed + 1_000 * number);
       const plan = planSession(`s${number}`, random);
-      const prepare = (sessionId: string) => persistently(() => addHelper(options.url(), place, sessionId));
-      conversations.push(await converse(plan, { api, ...place, random, prepare, deadline: deadline.signal }));
+      conversations.push(await converse(plan, { api, ...place, random, deadline: deadline.signal }));
     }
   };
   await Promise.all([chaos, ...Array.from({ length: options.lanes }, lane)]);
   return conversations;
-}
-
-/** The database is away for seconds at a time. */
-async function persistently(work: () => Promise<void>): Promise<void> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await work();
-    } catch (error) {
-      if (attempt >= 100) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 200));
-    }
-  }
 }
 
 function report(
@@ -173,8 +147,12 @@ function report(
     `${conversations.length} sessions, ${judgement.events} events, ${judgement.calls} tool calls, ${connections} streams; ` +
       `${ofType("worker")} workers, ${ofType("postmaster")} postmasters, ${ofType("sandbox")} sandboxes killed`,
   );
-  for (const { kind, sessionId, text } of judgement.findings.slice(0, shownFindings))
-    progress(`${kind}: ${sessionId ?? ""} ${text}`);
+  // The worst first, and none of them hidden behind many of another kind.
+  const kinds = ["double", "lost", "stuck", "unjustified", "duplicate", "wrong"] as const;
+  const shown = kinds.flatMap((kind) =>
+    judgement.findings.filter((finding) => finding.kind === kind).slice(0, shownFindings),
+  );
+  for (const { kind, sessionId, text } of shown) progress(`${kind}: ${sessionId ?? ""} ${text}`);
   for (const { stuck, sessionId, log } of evidence.sessions)
     if (stuck !== null) progress([`${sessionId} ends with`, ...log.slice(-8).map(describeEvent)].join("\n  "));
   const kills = killsOf(blows).length;
