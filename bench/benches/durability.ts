@@ -61,13 +61,12 @@ async function run(context: BenchContext): Promise<Row[]> {
     );
     const api = createApi(pool, createRandom(seed + 1));
     const place = await createPlace(api);
-    const url = () => world.databaseUrl();
     const kills = option("kills");
     const stops = Math.ceil(kills / 5);
     const startedAt = Date.now();
     const random = createRandom(seed + 2);
     const chaos = runChaos({ world, pool, random, rows: benchRows, kills, stops, blows, progress });
-    const conversations = await keepTalking(api, place, { url, seed, lanes: option("sessions"), until: chaos });
+    const conversations = await keepTalking(api, place, { seed, lanes: option("sessions"), until: chaos });
     progress(`${Math.round((Date.now() - startedAt) / 1000)} s of kills and recovery`);
     const evidence = await withDatabase(world.databaseUrl(), (database) =>
       collectEvidence(database, world.shared, conversations, blows),

@@ -1,44 +1,16 @@
 /** What one step costs when model and tool cost nothing: everything measured is ours. @module */
 import { rm } from "node:fs/promises";
-import { createId } from "@exoloop/protocol/ids";
 import { openDatabase } from "@exoloop/server/db/database";
 import { startEmbeddedPostgres, stopEmbeddedPostgres } from "@exoloop/server/db/embedded/supervisor";
 import { migrate } from "@exoloop/server/db/migrate";
 import { createPgBossEngine } from "@exoloop/server/engine/pg-boss-engine";
-import { driveTurn, type DriverDependencies } from "@exoloop/server/loop/driver";
-import { createModelCatalog } from "@exoloop/server/models/catalog";
-import type { ModelProvider } from "@exoloop/server/models/model";
+import { driveTurn } from "@exoloop/server/loop/driver";
 import { publicEvent } from "@exoloop/server/sessions/event";
 import { appendUnderLock, readLog } from "@exoloop/server/sessions/log";
 import { createNoticeBoard } from "@exoloop/server/sessions/notice-board";
 import { insertTestSession } from "@exoloop/server/sessions/testing-database";
 import { createLogger } from "@exoloop/server/telemetry/logger";
-import type { Tool } from "@exoloop/server/tools/tool";
-
-const usage = { input: 100, output: 10, cacheRead: 0, cacheWrite: 0, estimated: false };
-
-/** Calls the tool until `calls` results are in the transcript, then ends. Answers at once. */
-function instantModel(calls: number): ModelProvider {
-  return {
-    serves: () => true,
-    list: () => [],
-    async *stream(request) {
-      const results = request.messages.filter((message) => message.role === "tool").length;
-      const content =
-        results < calls
-          ? [{ type: "tool_call" as const, callId: createId("event"), toolName: "nothing", input: {} }]
-          : [{ type: "text" as const, text: "done" }];
-      yield { type: "finish", content, usage, finishReason: "stop" };
-    },
-  };
-}
-
-const nothing: Tool = {
-  definition: { name: "nothing", description: "does nothing", inputSchema: { type: "object" } },
-  replay: "safe",
-  parallel: false,
-  run: () => Promise.resolve({ content: [{ type: "text", text: "ok" }], isError: false }),
-};
+import { instantParts } from "../overhead/instant.ts";
 
 /**
  * Milliseconds for each pair of a model call and a tool call, halved: one step. Intents, results, policy and audit rows
@@ -51,37 +23,13 @@ export async function measureStepOverhead(directory: string, rounds: number): Pr
   const database = await openDatabase(url, { maximumConnections: 10, applicationName: "exoloop bench" });
   const notices = await createNoticeBoard({ connectionString: url, log });
   const engine = createPgBossEngine({ connectionString: url, database, concurrency: 4, log });
-  const dependencies: DriverDependencies = {
-    catalog: createModelCatalog(),
-    database,
-    engine,
-    notices,
-    log,
-    models: instantModel(rounds),
-    tools: {
-      definitions: [nothing.definition],
-      find: () => nothing,
-      run: (tool, input, context) => tool.run(input ?? {}, context),
-    },
-    toolContext: (claim, call, options) => ({
-      toolUseId: call.toolUseId,
-      actor: {
-        organizationId: claim.organizationId,
-        sessionId: claim.sessionId,
-        toolUseId: call.toolUseId,
-        via: "tool",
-      },
-      files: unused,
-      commands: unused,
-      ...options,
-    }),
-  };
+  const dependencies = { ...instantParts, database, engine, notices, log };
   try {
     await engine.start(({ sessionId }) => driveTurn(dependencies, sessionId));
     const { sessionId } = await insertTestSession(database);
     await database.transaction().execute(async (transaction) => {
       await transaction.selectFrom("sessions").select("id").where("id", "=", sessionId).forUpdate().execute();
-      const message = publicEvent("user.message", { content: [{ type: "text", text: "go" }] });
+      const message = publicEvent("user.message", { content: [{ type: "text", text: String(rounds) }] });
       await appendUnderLock(transaction, sessionId, [message]);
       await engine.wake(sessionId, transaction);
     });
@@ -113,9 +61,3 @@ function stepsOf(log: Log): number[] {
     .map((event) => event.createdAt.getTime());
   return starts.slice(1).map((time, index) => (time - (starts[index] ?? time)) / 2);
 }
-
-const unused = new Proxy({} as never, {
-  get: () => {
-    throw new Error("the bench's tool uses no files and no commands");
-  },
-});

@@ -53,7 +53,7 @@ export function addBudgets({ program, context, finish, json }: Grammar): void {
     .option("--subject <id>", "only of this user")
     .option("--from <day>", "first day, as YYYY-MM-DD, in UTC")
     .option("--to <day>", "last day")
-    .option("--csv", "CSV on standard output")
+    .addOption(new Option("--csv", "CSV on standard output").conflicts("json"))
     .addOption(json())
     .action(async (options: UsageOptions) => finish(await (await load()).showUsage(context, options)));
 }

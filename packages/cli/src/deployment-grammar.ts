@@ -49,19 +49,19 @@ export function addDeployments(grammar: Grammar): void {
     deployments
       .command(verb)
       .description(description)
-      .argument("<deployment>")
+      .argument("<deployment>", "its id or name")
       .addOption(json())
-      .action(async (id: string, options: { json?: boolean }) =>
-        finish(await (await load()).changeDeployment(context, verb, id, options)),
+      .action(async (named: string, options: { json?: boolean }) =>
+        finish(await (await load()).changeDeployment(context, verb, named, options)),
       );
   }
   deployments
     .command("run")
     .description("start a session of it now")
-    .argument("<deployment>")
+    .argument("<deployment>", "its id or name")
     .addOption(json())
-    .action(async (id: string, options: { json?: boolean }) =>
-      finish(await (await load()).runDeployment(context, id, options)),
+    .action(async (named: string, options: { json?: boolean }) =>
+      finish(await (await load()).runDeployment(context, named, options)),
     );
 }
 
@@ -76,19 +76,19 @@ function addLists(deployments: Command, { context, finish, json, readLimit }: Gr
   deployments
     .command("show")
     .description("show a deployment and its last runs")
-    .argument("<deployment>")
+    .argument("<deployment>", "its id or name")
     .addOption(json())
-    .action(async (id: string, options: { json?: boolean }) =>
-      finish(await (await load()).showDeployment(context, id, options)),
+    .action(async (named: string, options: { json?: boolean }) =>
+      finish(await (await load()).showDeployment(context, named, options)),
     );
   deployments
     .command("runs")
     .description("list runs, newest first, of one deployment or of all")
-    .argument("[deployment]")
+    .argument("[deployment]", "its id or name")
     .option("--limit <number>", "how many", readLimit, 20)
     .option("--failed", "only those that could not be started")
     .addOption(json())
-    .action(async (id: string | undefined, options: ListRunsOptions) =>
-      finish(await (await load()).listRuns(context, id, options)),
+    .action(async (named: string | undefined, options: ListRunsOptions) =>
+      finish(await (await load()).listRuns(context, named, options)),
     );
 }

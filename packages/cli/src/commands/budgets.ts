@@ -136,7 +136,7 @@ function usageRow(total: UsageTotal): string[] {
     String(total.cache_read_input_tokens + total.cache_creation_input_tokens),
     describeAmount("cost_usd", total.cost_usd),
     String(total.steps),
-    describeAmount("sandbox_seconds", total.sandbox_seconds),
-    describeAmount("wall_seconds", total.running_seconds),
+    `${total.sandbox_seconds.toFixed(1)} s`,
+    `${total.running_seconds.toFixed(1)} s`,
   ];
 }

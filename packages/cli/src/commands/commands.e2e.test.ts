@@ -134,7 +134,7 @@ test("a deployment is made, run by hand, paused, listed, archived", { timeout: 3
   const listed = await exoloop(["deployments", "list", "--status", "paused"]);
   expect(listed.stdout).toMatch(new RegExp(`^${id} +paused +0 9 \\* \\* 1-5 Europe/Berlin +- +- +morning$`, "m"));
   expect((await exoloop(["deployments", "unpause", id])).stderr).toContain("Next run: ");
-  const shown = await exoloop(["deployments", "show", id]);
+  const shown = await exoloop(["deployments", "show", "morning"]);
   expect(shown.stdout).toMatch(new RegExp(`^drun_\\w+ +${id} .*by hand +${sessionId}$`, "m"));
   expect((await exoloop(["deployments", "runs", id, "--failed"])).stderr).toBe("No runs.\n");
   const runs = JSON.parse((await exoloop(["deployments", "runs", "--json"])).stdout) as { data: unknown[] };
@@ -146,6 +146,10 @@ test("a deployment is made, run by hand, paused, listed, archived", { timeout: 3
     stderr: expect.stringContaining("archived"),
   });
   expect((await exoloop(["deployments", "runs", "depl_none"])).code).toBe(4);
+  expect(await exoloop(["deployments", "show", "evening"])).toMatchObject({
+    code: 4,
+    stderr: "No deployment has the id or name evening.\n",
+  });
   const wrong = await exoloop([...create, "--cron", "0 25 * * *"]);
   expect(wrong).toMatchObject({
     code: 1,

@@ -1,17 +1,19 @@
 /** Shell completion: the script, and what it asks for at each Tab (identifiers included). @module */
 import tab from "@bomb.sh/tab/commander";
 import type { Command } from "commander";
+import type { Api } from "../api.ts";
 import type { CommandContext } from "../context.ts";
 import { escapeToLine } from "../render/escape.ts";
 
-/** Sub-commands that take an identifier, by what it is of. */
+/** Sub-commands that take an identifier or a name, by what it is of. */
 const taking = {
   sessions: ["show", "attach", "send", "threads", "stop"],
   deployments: ["show", "pause", "unpause", "run", "runs", "archive"],
+  webhooks: ["rotate", "delete", "send"],
 } as const;
 type Kind = keyof typeof taking;
 
-const argumentNames: Record<Kind, string> = { sessions: "session", deployments: "deployment" };
+const argumentNames: Record<Kind, string> = { sessions: "session", deployments: "deployment", webhooks: "webhook" };
 
 /** Tab is pressed by someone who waits. */
 const completionMilliseconds = 800;
@@ -41,21 +43,14 @@ export async function addCompletion(
 export function wantedKind(arguments_: readonly string[]): Kind | null {
   const [complete, separator, first, second] = arguments_;
   if (complete !== "complete" || separator !== "--") return null;
-  if (first !== "sessions" && first !== "deployments") return null;
+  if (first !== "sessions" && first !== "deployments" && first !== "webhooks") return null;
   return taking[first].some((name) => name === second) ? first : null;
 }
 
-async function recentOnes(context: CommandContext, kind: Kind): Promise<readonly (readonly [string, string])[]> {
+async function recentOnes(context: CommandContext, kind: Kind): Promise<Offered> {
   try {
     const api = await context.connect();
-    const listed =
-      kind === "sessions"
-        ? api
-            .sessions({ limit: 50 })
-            .then((sessions) => sessions.map(({ id, status, title }) => [id, `${status} ${title ?? ""}`] as const))
-        : api
-            .deployments({ limit: 50 })
-            .then((deployments) => deployments.map(({ id, status, name }) => [id, `${status} ${name}`] as const));
+    const listed = listOf(api, kind);
     const nothing = new Promise<readonly never[]>((resolve) => {
       setTimeout(() => resolve([]), completionMilliseconds).unref();
     });
@@ -63,5 +58,18 @@ async function recentOnes(context: CommandContext, kind: Kind): Promise<readonly
     return offered.map(([id, description]) => [escapeToLine(id), escapeToLine(description)] as const);
   } catch {
     return [];
+  }
+}
+
+type Offered = readonly (readonly [string, string])[];
+
+async function listOf(api: Api, kind: Kind): Promise<Offered> {
+  switch (kind) {
+    case "sessions":
+      return (await api.sessions({ limit: 50 })).map(({ id, status, title }) => [id, `${status} ${title ?? ""}`]);
+    case "deployments":
+      return (await api.deployments({ limit: 50 })).map(({ id, status, name }) => [id, `${status} ${name}`]);
+    case "webhooks":
+      return (await api.webhooks()).map(({ id, name }) => [name, id]);
   }
 }

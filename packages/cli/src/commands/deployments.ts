@@ -6,11 +6,12 @@ import type {
   MissedRunsPolicy,
   OverlapPolicy,
 } from "@exoloop/protocol/deployments";
+import type { Api } from "../api.ts";
 import { type CommandContext, writeJson, writeLine } from "../context.ts";
 import { CommandError, exitCodes, type ExitCode } from "../exit-codes.ts";
 import { escapeToLine } from "../render/escape.ts";
 import { tableLines } from "../render/table.ts";
-import { findAgent, findEnvironment } from "./run.ts";
+import { choose, findAgent, findEnvironment } from "./run.ts";
 
 interface JsonOption {
   readonly json?: boolean;
@@ -65,18 +66,27 @@ function nextRun({ schedule, status }: Deployment): string | undefined {
 /** Runs that `show` ends with. */
 const shownRuns = 10;
 
-export async function showDeployment(context: CommandContext, id: string, options: JsonOption): Promise<ExitCode> {
+export async function showDeployment(context: CommandContext, named: string, options: JsonOption): Promise<ExitCode> {
   const api = await context.connect();
-  const deployment = await api.deployment(id);
+  const deployment = await api.deployment(await findDeployment(api, named));
   if (options.json === true) {
     writeJson(context.output, deployment);
     return exitCodes.ok;
   }
   for (const line of describeDeployment(deployment)) writeLine(context.output, line);
-  const runs = await api.deploymentRuns({ deploymentId: id, limit: shownRuns });
+  const runs = await api.deploymentRuns({ deploymentId: deployment.id, limit: shownRuns });
   if (runs.length > 0) writeLine(context.output, "");
   for (const line of runs.length > 0 ? runTable(runs, context) : []) writeLine(context.output, line);
   return exitCodes.ok;
+}
+
+/** Deployments that a name is looked for in, newest first; the id of any other is asked for as it is. */
+const namedDeployments = 100;
+
+/** The id: what looks like one, else that of the name. */
+async function findDeployment(api: Api, named: string): Promise<string> {
+  if (named.startsWith("depl_")) return named;
+  return choose(await api.deployments({ limit: namedDeployments }), named, "deployment").id;
 }
 
 /** Escaped lines of `name  value`. */
@@ -93,8 +103,11 @@ export function describeDeployment(deployment: Deployment): string[] {
     ...(schedule === null
       ? []
       : ([
-          ["next", deployment.status === "paused" ? "when unpaused" : schedule.upcoming_runs_at.join(", ")],
-          ["last", schedule.last_run_at ?? "none yet"],
+          [
+            "next (UTC)",
+            deployment.status === "paused" ? "when unpaused" : schedule.upcoming_runs_at.map(shortInstant).join(", "),
+          ],
+          ["last (UTC)", schedule.last_run_at === null ? "none yet" : shortInstant(schedule.last_run_at)],
           ["missed", `${more.missed_runs}; overlapping: ${more.overlap}`],
           ["waiting", more.queued_runs_at.join(", ")],
           ["skipped", more.skipped_runs === 0 ? "" : `${more.skipped_runs}, last ${more.last_skipped_at ?? ""}`],
@@ -158,23 +171,23 @@ const done: Record<DeploymentVerb, string> = {
 export async function changeDeployment(
   context: CommandContext,
   verb: DeploymentVerb,
-  id: string,
+  named: string,
   options: JsonOption,
 ): Promise<ExitCode> {
   const api = await context.connect();
-  const deployment = await api.changeDeployment(id, verb);
+  const deployment = await api.changeDeployment(await findDeployment(api, named), verb);
   if (options.json === true) writeJson(context.output, deployment);
   else {
     const next = verb === "unpause" ? nextRun(deployment) : undefined;
-    const line = `${escapeToLine(id)} ${done[verb]}${next === undefined ? "" : ` Next run: ${next}.`}`;
+    const line = `${escapeToLine(named)} ${done[verb]}${next === undefined ? "" : ` Next run: ${shortInstant(next)} UTC.`}`;
     writeLine(context.progress, line);
   }
   return exitCodes.ok;
 }
 
-export async function runDeployment(context: CommandContext, id: string, options: JsonOption): Promise<ExitCode> {
+export async function runDeployment(context: CommandContext, named: string, options: JsonOption): Promise<ExitCode> {
   const api = await context.connect();
-  const run = await api.runDeployment(id);
+  const run = await api.runDeployment(await findDeployment(api, named));
   if (options.json === true) writeJson(context.output, run);
   else if (run.session_id !== null) {
     writeLine(context.output, `session ${escapeToLine(run.session_id)}`);
@@ -190,10 +203,11 @@ export interface ListRunsOptions extends JsonOption {
 
 export async function listRuns(
   context: CommandContext,
-  id: string | undefined,
+  named: string | undefined,
   options: ListRunsOptions,
 ): Promise<ExitCode> {
   const api = await context.connect();
+  const id = named === undefined ? undefined : await findDeployment(api, named);
   // An unknown deployment has no runs to the API; to a person it is a mistake.
   if (id !== undefined) await api.deployment(id);
   const runs = await api.deploymentRuns({

@@ -77,7 +77,11 @@ export async function findEnvironment(api: Api, named: string | undefined): Prom
  * By id, else by name.
  * @throws CommandError when nothing or more than one thing has this name.
  */
-export function choose(candidates: readonly Named[], wanted: string, kind: "agent" | "environment"): Named {
+export function choose(
+  candidates: readonly Named[],
+  wanted: string,
+  kind: "agent" | "environment" | "deployment",
+): Named {
   const byId = candidates.find((candidate) => candidate.id === wanted);
   if (byId !== undefined) return byId;
   const [first, ...more] = candidates.filter((candidate) => candidate.name === wanted);

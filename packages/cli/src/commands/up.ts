@@ -47,13 +47,16 @@ export async function startServer(context: CommandContext, options: UpOptions): 
   return exitCodes.ok;
 }
 
+/** One wish to stop can arrive several times: a supervisor tells every process, and npm passes it on. Milliseconds. */
+const sameInterrupt = 1_000;
+
 /** A second interrupt does not wait for a graceful end. */
 function interrupted(context: CommandContext): Promise<void> {
   return new Promise((resolve) => {
-    let first = true;
+    let first: number | null = null;
     context.onInterrupt(() => {
-      if (!first) process.exit(exitCodes.failure);
-      first = false;
+      if (first !== null && performance.now() - first > sameInterrupt) process.exit(exitCodes.failure);
+      first ??= performance.now();
       resolve();
     });
   });

@@ -60,8 +60,9 @@ export async function sendDelivery(
   // Not an option: everybody on the machine can read a process's arguments.
   const secret = context.environment["EXOLOOP_WEBHOOK_SECRET"]?.trim() ?? "";
   if (readWebhookSecret(secret) === null) {
+    const problem = secret === "" ? "is not set" : "holds no webhook's secret";
     throw new CommandError(
-      "Set EXOLOOP_WEBHOOK_SECRET to the webhook's secret, which begins with whsec_.",
+      `EXOLOOP_WEBHOOK_SECRET ${problem}. Set it to what \`exoloop webhooks create\` or \`rotate\` showed: whsec_….`,
       exitCodes.usage,
     );
   }

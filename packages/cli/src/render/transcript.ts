@@ -151,7 +151,7 @@ function describeToolUse(event: StreamedEvent): TranscriptEntry {
 function describeError(error: unknown): string {
   const fields = isFields(error) ? error : {};
   const retry =
-    isFields(fields["retry_status"]) && fields["retry_status"]["type"] === "retrying" ? "; trying again" : "";
+    isFields(fields["retry_status"]) && fields["retry_status"]["type"] === "retrying" ? " Trying again." : "";
   return escapeToLine(readString(fields, "message") || "The session met an unknown error.") + retry;
 }
 

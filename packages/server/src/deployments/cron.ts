@@ -32,7 +32,7 @@ export function checkSchedule(schedule: Schedule, field: string, now: Date): voi
   checkTimezone(schedule.timezone, `${field}.timezone`);
   const parts = schedule.expression.trim().split(/\s+/);
   if (parts.length !== fields.length) {
-    throw refuse(`${field}.expression`, `it has ${parts.length} fields instead of five`);
+    throw refuse(`${field}.expression`, `it needs five fields and has ${parts.length}`);
   }
   for (const [index, { name, first, last }] of fields.entries()) {
     for (const part of (parts[index] ?? "").split(",")) {

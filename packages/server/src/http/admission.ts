@@ -11,7 +11,9 @@ import type { CreateSessionInput, UpdateSessionInput, UserEventInput } from "../
 export function admitEvents(events: readonly SendableEvent[], field: string): UserEventInput[] {
   return events.map((event, index) => {
     const supported = readSupportedEvent(event);
-    if ("unsupported" in supported) throw new Problem("unsupported", `${field}[${index}]: ${supported.unsupported}`);
+    if ("unsupported" in supported) {
+      throw new Problem("unsupported", `${field}[${index}]: ${supported.unsupported}`, "Leave it out.");
+    }
     return supported;
   });
 }

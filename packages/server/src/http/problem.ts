@@ -92,9 +92,34 @@ function describeIssue(issue: Issue, prefix: readonly PropertyKey[]): string[] {
   if ((issue.code === "invalid_key" || issue.code === "invalid_element") && issue.issues.length > 0) {
     return issue.issues.flatMap((inner) => describeIssue(inner, path));
   }
-  return [
-    `${at}: ${issue.message.replace(/^Invalid input: /, "").replace(/, received undefined$/, ", but it is missing")}`,
-  ];
+  return [`${at}: ${plainMessage(issue)}`];
+}
+
+/** The library's own words are told as a person would; a schema's stay. */
+function plainMessage(issue: Issue): string {
+  const { message } = issue;
+  if (issue.code === "too_small" && message.startsWith("Too small: ")) {
+    return issue.minimum === 1 && (issue.origin === "array" || issue.origin === "string")
+      ? "must not be empty"
+      : `must ${boundOf("at least", issue.origin, issue.minimum)}`;
+  }
+  if (issue.code === "too_big" && message.startsWith("Too big: ")) {
+    return `must ${boundOf("at most", issue.origin, issue.maximum)}`;
+  }
+  if (issue.code === "invalid_value" && message.startsWith("Invalid option: ")) {
+    return `must be one of ${issue.values.map((value) => JSON.stringify(String(value))).join(", ")}`;
+  }
+  if (issue.code === "invalid_type" && issue.expected === "int") return "must be a whole number";
+  if (message === "Invalid ISO date") return "must be a day such as 2030-01-31";
+  if (message === "Invalid ISO datetime") return "must be an instant such as 2030-01-31T08:00:00Z";
+  return message.replace(/^Invalid input: /, "").replace(/, received undefined$/, ", but it is missing");
+}
+
+/** @example boundOf("at most", "string", 64) // "have at most 64 characters" */
+function boundOf(bound: string, origin: string, limit: number | bigint): string {
+  if (origin === "string") return `have ${bound} ${limit} characters`;
+  if (origin === "number" || origin === "int") return `be ${bound} ${limit}`;
+  return `have ${bound} ${limit} members`;
 }
 
 /**

@@ -25,7 +25,7 @@ testRefusals([
     () => post("/v1/sessions/s/events", { events: [{ ...message, x_exoloop: { delivery: "now" } }] }),
     400,
     "invalid_request",
-    /events\[0\]\.x_exoloop\.delivery: .*"steer"\|"queue"/,
+    /events\[0\]\.x_exoloop\.delivery: must be one of "steer", "queue"/,
   ],
   [
     "another addition to a message",
