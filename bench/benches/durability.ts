@@ -160,7 +160,11 @@ function report(
   const count = (id: string, value: number, goal: number, higherIsBetter = false) =>
     toRow([value], { id, unit: "", goal, higherIsBetter });
   const unknown = count("unknown_outcomes", judgement.unknown, judgement.exposed);
-  const recoveries = measureRecovery(evidence).map((milliseconds) => milliseconds - workerTimeoutMs);
+  const recoveries = measureRecovery(evidence);
+  const recovery = (id: string, samples: readonly number[], goal: number | null): Row[] => {
+    const late = samples.map((milliseconds) => milliseconds - workerTimeoutMs);
+    return late.length === 0 ? [] : [toRow(late, { id, unit: "ms", goal })];
+  };
   return [
     count("kills", kills, option("kills"), true),
     count("crash_rows_unmet", unmet, 0),
@@ -171,7 +175,8 @@ function report(
     count("wrong_results", judgement.count("wrong"), 0),
     count("stuck_sessions", judgement.count("stuck"), 0),
     { ...unknown, ok: unknown.ok && judgement.count("unjustified") === 0 },
-    ...(recoveries.length === 0 ? [] : [toRow(recoveries, { id: "recovery", unit: "ms", goal: 1_000 })]),
+    ...recovery("recovery", recoveries.alone, 1_000),
+    ...recovery("recovery_among_others", recoveries.amongOthers, null),
     toRow(interrupts.plain, { id: "interrupt", unit: "ms", goal: 100 }),
     toRow(interrupts.trapped, { id: "interrupt_trapped", unit: "ms", goal: 1_000 }),
   ];
