@@ -26,7 +26,8 @@ import { startWorld } from "./durability/world.ts";
 
 /** After the last kill, for what is still to be done. */
 const endPatienceMs = 120_000;
-const shownFindings = 40;
+/** Of each kind. */
+const shownFindings = 10;
 
 async function run(context: BenchContext): Promise<Row[]> {
   const { progress, option } = context;
@@ -60,13 +61,12 @@ async function run(context: BenchContext): Promise<Row[]> {
     );
     const api = createApi(pool, createRandom(seed + 1));
     const place = await createPlace(api);
-    const url = () => world.databaseUrl();
     const kills = option("kills");
     const stops = Math.ceil(kills / 5);
     const startedAt = Date.now();
     const random = createRandom(seed + 2);
     const chaos = runChaos({ world, pool, random, rows: benchRows, kills, stops, blows, progress });
-    const conversations = await keepTalking(api, place, { url, seed, lanes: option("sessions"), until: chaos });
+    const conversations = await keepTalking(api, place, { seed, lanes: option("sessions"), until: chaos });
     progress(`${Math.round((Date.now() - startedAt) / 1000)} s of kills and recovery`);
     const evidence = await withDatabase(world.databaseUrl(), (database) =>
       collectEvidence(database, world.shared, conversations, blows),
@@ -85,31 +85,18 @@ async function run(context: BenchContext): Promise<Row[]> {
 
 interface Place {
   readonly agentId: string;
-  /** Who is given work. */
-  readonly helperId: string;
   readonly environmentId: string;
 }
 
 async function createPlace(api: Api): Promise<Place> {
   const tools = [{ type: "agent_toolset_20260401" }];
   const helper = (await api.post("/v1/agents", { name: helperName, model: "scripted", tools })) as { id: string };
-  const agent = (await api.post("/v1/agents", { name: "durable", model: "scripted", tools })) as { id: string };
+  const multiagent = { type: "coordinator", agents: [helper.id] };
+  const agent = (await api.post("/v1/agents", { name: "durable", model: "scripted", tools, multiagent })) as {
+    id: string;
+  };
   const environment = (await api.post("/v1/environments", { name: "durability" })) as { id: string };
-  return { agentId: agent.id, helperId: helper.id, environmentId: environment.id };
-}
-
-/** Puts the helper on the session's roster. */
-async function addHelper(url: string, { helperId }: Place, sessionId: string): Promise<void> {
-  const multiagent = { type: "coordinator", agents: [{ type: "agent", id: helperId, version: 1 }] };
-  await withDatabase(url, async (database) => {
-    const { agent } = await database
-      .selectFrom("sessions")
-      .select("agent")
-      .where("id", "=", sessionId)
-      .executeTakeFirstOrThrow();
-    const extended = JSON.stringify({ ...(agent as Record<string, unknown>), multiagent });
-    await database.updateTable("sessions").set({ agent: extended }).where("id", "=", sessionId).execute();
-  });
+  return { agentId: agent.id, environmentId: environment.id };
 }
 
 /** As many sessions at a time as there are lanes, one after the other, until `until` ends. */
@@ -117,7 +104,6 @@ async function keepTalking(
   api: Api,
   place: Place,
   options: {
-    readonly url: () => string;
     readonly seed: number;
     readonly lanes: number;
     readonly until: Promise<void>;
@@ -136,24 +122,11 @@ async function keepTalking(
       number += 1;
       const random = createRandom(options.seed + 1_000 * number);
       const plan = planSession(`s${number}`, random);
-      const prepare = (sessionId: string) => persistently(() => addHelper(options.url(), place, sessionId));
-      conversations.push(await converse(plan, { api, ...place, random, prepare, deadline: deadline.signal }));
+      conversations.push(await converse(plan, { api, ...place, random, deadline: deadline.signal }));
     }
   };
   await Promise.all([chaos, ...Array.from({ length: options.lanes }, lane)]);
   return conversations;
-}
-
-/** The database is away for seconds at a time. */
-async function persistently(work: () => Promise<void>): Promise<void> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await work();
-    } catch (error) {
-      if (attempt >= 100) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 200));
-    }
-  }
 }
 
 function report(
@@ -173,8 +146,12 @@ function report(
     `${conversations.length} sessions, ${judgement.events} events, ${judgement.calls} tool calls, ${connections} streams; ` +
       `${ofType("worker")} workers, ${ofType("postmaster")} postmasters, ${ofType("sandbox")} sandboxes killed`,
   );
-  for (const { kind, sessionId, text } of judgement.findings.slice(0, shownFindings))
-    progress(`${kind}: ${sessionId ?? ""} ${text}`);
+  // The worst first, and none of them hidden behind many of another kind.
+  const kinds = ["double", "lost", "stuck", "unjustified", "duplicate", "wrong"] as const;
+  const shown = kinds.flatMap((kind) =>
+    judgement.findings.filter((finding) => finding.kind === kind).slice(0, shownFindings),
+  );
+  for (const { kind, sessionId, text } of shown) progress(`${kind}: ${sessionId ?? ""} ${text}`);
   for (const { stuck, sessionId, log } of evidence.sessions)
     if (stuck !== null) progress([`${sessionId} ends with`, ...log.slice(-8).map(describeEvent)].join("\n  "));
   const kills = killsOf(blows).length;
@@ -183,7 +160,11 @@ function report(
   const count = (id: string, value: number, goal: number, higherIsBetter = false) =>
     toRow([value], { id, unit: "", goal, higherIsBetter });
   const unknown = count("unknown_outcomes", judgement.unknown, judgement.exposed);
-  const recoveries = measureRecovery(evidence).map((milliseconds) => milliseconds - workerTimeoutMs);
+  const recoveries = measureRecovery(evidence);
+  const recovery = (id: string, samples: readonly number[], goal: number | null): Row[] => {
+    const late = samples.map((milliseconds) => milliseconds - workerTimeoutMs);
+    return late.length === 0 ? [] : [toRow(late, { id, unit: "ms", goal })];
+  };
   return [
     count("kills", kills, option("kills"), true),
     count("crash_rows_unmet", unmet, 0),
@@ -194,7 +175,8 @@ function report(
     count("wrong_results", judgement.count("wrong"), 0),
     count("stuck_sessions", judgement.count("stuck"), 0),
     { ...unknown, ok: unknown.ok && judgement.count("unjustified") === 0 },
-    ...(recoveries.length === 0 ? [] : [toRow(recoveries, { id: "recovery", unit: "ms", goal: 1_000 })]),
+    ...recovery("recovery", recoveries.alone, 1_000),
+    ...recovery("recovery_among_others", recoveries.amongOthers, null),
     toRow(interrupts.plain, { id: "interrupt", unit: "ms", goal: 100 }),
     toRow(interrupts.trapped, { id: "interrupt_trapped", unit: "ms", goal: 1_000 }),
   ];

@@ -40,7 +40,11 @@ const longestDelay: Readonly<Partial<Record<CrashEffect, number>>> = {
 /** Passed many times a second: which passage it is, is chance. */
 const frequent: ReadonlySet<CrashEffect> = new Set(["append", "call-model", "decide-calls", "run-tool-never"]);
 /** Without a result after this many milliseconds for each kill, something is wrong, and the figures say what. */
-const patiencePerKillMs = 4_000;
+const patiencePerKillMs = 6_000;
+/** Kills with nothing else before and after them: how long a session stands still is told by these. */
+const loneKills = 12;
+const calmBeforeMs = 6_200;
+const calmAfterMs = 5_200;
 const backToWorkMs = 15_000;
 
 export async function runChaos(options: ChaosOptions): Promise<void> {
@@ -51,14 +55,24 @@ export async function runChaos(options: ChaosOptions): Promise<void> {
   const zombies: Promise<void>[] = [];
   const deadline = Date.now() + kills * patiencePerKillMs + 30_000;
   let stopped = 0;
+  let alone = 0;
   const isDone = () =>
     killsOf(blows).length >= kills &&
     stopped >= stops &&
+    (kills < rows.length || alone >= loneKills) &&
     (kills < rows.length || [...countRows(rows, blows).values()].every((count) => count > 0));
   while (!isDone() && Date.now() < deadline) {
     await sleep(random.between(400, 1_600));
     const targets = pool.workers().filter((worker) => worker.state === "running" && !spared.has(worker.pid));
     const unarmed = targets.filter((worker) => !isArmed(armed, worker.pid));
+    const quiet = spared.size === 0 && targets.length > 1 && unarmed.length === targets.length;
+    if (quiet && alone < loneKills && kills >= rows.length && random.chance(0.5)) {
+      await sleep(calmBeforeMs);
+      pool.kill(random.pick(targets).pid);
+      await sleep(calmAfterMs);
+      alone += 1;
+      continue;
+    }
     const chance = random.next();
     if (chance < 0.05) strikePostmaster(options);
     else if (chance < 0.17) await strikeSandbox(options);

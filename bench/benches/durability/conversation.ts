@@ -27,8 +27,6 @@ export interface ConversationOptions {
   readonly agentId: string;
   readonly environmentId: string;
   readonly random: Random;
-  /** Called with the session's id before anything is said. */
-  readonly prepare: (sessionId: string) => Promise<void>;
   /** Aborts when sessions should long have ended. */
   readonly deadline: AbortSignal;
 }
@@ -40,7 +38,6 @@ export async function converse(plan: SessionPlan, options: ConversationOptions):
     findSession(api, title),
   )) as { readonly id: string };
   const sessionId = created.id;
-  await options.prepare(sessionId);
   const follower = follow(api, sessionId, random);
   const acknowledged: Acknowledged[] = [];
   const say = async (text: string, marker: string) => {

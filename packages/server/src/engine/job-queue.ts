@@ -139,10 +139,14 @@ function bossDatabase(transaction: Kysely<Tables>): Db {
 /** Both statements in one transaction: a crash between them would leave the delay of a turn that failed. */
 function handOver(boss: PgBoss, database: Database, jobs: readonly TurnAttempt[], reason: string): Promise<void> {
   return database.transaction().execute(async (transaction) => {
+    const lost = await sql<{ key: string }>`
+      select singleton_key as key from ${jobTable}
+      where name = ${turns} and id = any(${jobs.map((job) => job.id)}::uuid[])`.execute(transaction);
     await boss.fail(turns, [...jobs], { reason }, { db: bossDatabase(transaction) });
+    // By session: where an earlier turn of it waits for its next attempt, the lost one has been joined to that.
     await sql`
       update ${jobTable} set start_after = now()
-      where name = ${turns} and id = any(${jobs.map((job) => job.id)}::uuid[]) and state = 'retry'
+      where name = ${turns} and singleton_key = any(${lost.rows.map((row) => row.key)}::text[]) and state = 'retry'
         and retry_count < ${losesWithoutDelay}`.execute(transaction);
   });
 }

@@ -30,7 +30,8 @@ export function readDelegateRequest(
     const thread = state.threads.find((known) => known.threadId === threadId);
     if (thread === undefined) return invalid("there is no thread with this thread_id");
     if (thread.status === "terminated") return invalid("this thread has ended for good");
-    if (thread.status !== "idle") return invalid("this thread is still at work");
+    // One that waits for an answer has work, also where an interrupt has taken its call from it.
+    if (thread.status !== "idle" || thread.blockedOn.length > 0) return invalid("this thread is still at work");
     return { type: "start", start: { ...common, threadId: thread.threadId, agentName: thread.agentName, agent: null } };
   }
   const entry = effects.roster.find((known) => known.agent.name === name);

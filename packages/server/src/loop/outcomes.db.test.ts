@@ -150,14 +150,16 @@ describe("an outcome", () => {
       (types) => types.filter((type) => type === "span.model_request_start").length === 3,
     );
     const message = { type: "text", text: "In English, please." };
-    await turns.send(session, { type: "user.message", content: [message] });
+    const [sent] = await turns.send(session, { type: "user.message", content: [message] });
     const events = await turns.eventually(session, idleTimes(1));
     expect(ends(events)).toEqual([
       ["needs_revision", 0],
       ["satisfied", 1],
     ]);
-    const spoken = events.findIndex((event) => event.type === "user.message");
-    expect(said(events.slice(spoken)).length).toBeGreaterThan(1);
+    const heard = events.findIndex((event) => JSON.stringify(event.record ?? {}).includes(sent?.id ?? "none"));
+    const judged = events.findLastIndex((event) => event.type === "span.outcome_evaluation_start");
+    expect(heard).toBeGreaterThan(0);
+    expect(heard).toBeLessThan(judged);
   });
 
   it("waits for the end of what runs", async () => {

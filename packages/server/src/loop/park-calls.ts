@@ -4,7 +4,7 @@
  * @module
  */
 import { type LogEvent, type NewEvent, publicEvent, recordEvent } from "../sessions/event.ts";
-import type { CallResult, OpenCall, SessionState, Wait } from "../sessions/state.ts";
+import type { CallResult, OpenCall, SessionState, ThreadState, Wait } from "../sessions/state.ts";
 import { readDelegateRequest } from "./delegate-request.ts";
 import type { RegisteredWait } from "../sessions/waits.ts";
 import type { AppendRequest, Effects, EndedWait, ThreadStart } from "./effects.ts";
@@ -27,6 +27,8 @@ export async function parkCalls(
   effects: Effects,
 ): Promise<readonly LogEvent[] | null> {
   const share = calls.filter((call) => call.toolName === delegateTool).length;
+  // As the work that the calls before have given leaves them: a thread works on one call.
+  let { threads } = state;
   const parked = calls.map((call) => (call.toolName === waitForTool ? parkWait(call, effects) : delegate(call, share)));
   const alarms = parked.flatMap(({ alarm }) => (alarm === null ? [] : [alarm]));
   const request: AppendRequest = {
@@ -35,13 +37,16 @@ export async function parkCalls(
     threads: parked.flatMap(({ threads }) => threads),
     waits: parked.flatMap(({ waits }) => waits),
     alarms,
+    // A thread may have been archived since the state was read.
+    onlyAt: state.seq,
   };
   return effects.append(request);
 
   function delegate(call: OpenCall, among: number): Parked {
-    const asked = readDelegateRequest(call, state, effects, Math.max(1, among));
+    const asked = readDelegateRequest(call, { ...state, threads }, effects, Math.max(1, among));
     if (asked.type === "invalid") return refused(call, asked.problem);
     const { start } = asked;
+    threads = [...threads.filter(({ threadId }) => threadId !== start.threadId), atWork(start)];
     const named = { thread_id: start.threadId, agent_name: start.agentName, tool_use_id: call.toolUseId };
     const created = publicEvent("session.thread_created", {
       session_thread_id: start.threadId,
@@ -56,6 +61,10 @@ export async function parkCalls(
     const events = [...(start.agent === null ? [] : [created]), sent, recordEvent("x.thread_started", named)];
     return { events, threads: [start], waits: [], alarm: null };
   }
+}
+
+function atWork({ threadId, agentName, toolUseId }: ThreadStart): ThreadState {
+  return { threadId, agentName, toolUseId, status: "running", blockedOn: [] };
 }
 
 function parkWait(call: OpenCall, effects: Effects): Parked {

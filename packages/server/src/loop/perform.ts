@@ -9,6 +9,7 @@ import { evaluateOutcome } from "./evaluate-outcome.ts";
 import { lostEvents } from "./model-events.ts";
 import { checkWaits, parkCalls } from "./park-calls.ts";
 import { consume, park, wait, waitUntil } from "./rest.ts";
+import { deniedCalls, refuseDenied } from "./denied-calls.ts";
 import { decideCalls, runTools, settleTools } from "./run-tools.ts";
 
 export type PerformOutcome =
@@ -41,10 +42,12 @@ export async function perform(
     case "settle-tools":
       return again(await settleTools(action.calls, state, effects));
     case "park-calls":
+      if (deniedCalls(action.calls, effects).length > 0) return again(await refuseDenied(action.calls, state, effects));
       return again(await parkCalls(action.calls, state, effects), action.calls.length);
     case "check-waits":
       return again(await checkWaits(action.calls, state, effects));
     case "run-tools":
+      if (deniedCalls(action.calls, effects).length > 0) return again(await refuseDenied(action.calls, state, effects));
       return again(await runTools(action.calls, state, effects), action.calls.length);
     case "continue-later":
       await effects.append({ events: [], wake: true });

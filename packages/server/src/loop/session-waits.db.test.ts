@@ -82,6 +82,18 @@ describe("a session that waits for another", () => {
     expect(resultsOf(await turns.eventually(waiter, idleTimes(1)))).toEqual([expect.stringContaining("timed out")]);
   });
 
+  it("takes for rest that what came last was passed on to a thread", async () => {
+    const [waiter, target] = await pair();
+    await turns.send(target, script([{ text: "First." }]));
+    await turns.eventually(target, idleTimes(1));
+    const interrupt = publicEvent("user.interrupt", {}, { record: { passed_on: true } });
+    await turns.test.database
+      .transaction()
+      .execute((transaction) => appendUnderLock(transaction, target.sessionId, [interrupt]));
+    await turns.send(waiter, script([waitsFor(target.sessionId, { timeout_seconds: 1 }), done]));
+    expect(resultsOf(await turns.eventually(waiter, idleTimes(1)))).toEqual([expect.stringContaining("come to rest")]);
+  });
+
   it("goes on when the other is archived or deleted", async () => {
     const [waiter, archived] = await pair();
     await turns.send(archived, slowly(30_000));

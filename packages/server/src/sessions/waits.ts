@@ -97,6 +97,8 @@ async function isAtRest(database: Kysely<Tables>, sessionId: string): Promise<bo
     .where((expression) =>
       expression.or([expression("type", "=", "session.status_idle"), expression("type", "like", "user.%")]),
     )
+    // What was passed on to a thread does not keep the session itself from resting.
+    .where(sql<boolean>`record->'passed_on' is null`)
     .orderBy("seq", "desc")
     .executeTakeFirst();
   if (last?.type !== "session.status_idle") return false;
