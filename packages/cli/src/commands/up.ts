@@ -47,16 +47,13 @@ export async function startServer(context: CommandContext, options: UpOptions): 
   return exitCodes.ok;
 }
 
-/** One wish to stop can arrive several times: a supervisor tells every process, and npm passes it on. Milliseconds. */
-const sameInterrupt = 1_000;
-
 /** A second interrupt does not wait for a graceful end. */
 function interrupted(context: CommandContext): Promise<void> {
   return new Promise((resolve) => {
-    let first: number | null = null;
+    let first = true;
     context.onInterrupt(() => {
-      if (first !== null && performance.now() - first > sameInterrupt) process.exit(exitCodes.failure);
-      first ??= performance.now();
+      if (!first) process.exit(exitCodes.failure);
+      first = false;
       resolve();
     });
   });
