@@ -205,7 +205,11 @@ describe("the oracle", () => {
 
   it("measures recovery from the kill to the next append of another driver", () => {
     const log = logOf(parts).map((event) => (event.seq > 3 ? { ...event, epoch: 2 } : event));
-    expect(measureRecovery(evidenceOf({ log, blows: [workerKill(11, 3_250)] }))).toEqual([750]);
-    expect(measureRecovery(evidenceOf({ log, blows: [workerKill(12, 3_250)] }))).toEqual([]);
+    const none = { alone: [], amongOthers: [] };
+    expect(measureRecovery(evidenceOf({ log, blows: [workerKill(11, 3_250)] }))).toEqual({ ...none, alone: [750] });
+    expect(measureRecovery(evidenceOf({ log, blows: [workerKill(12, 3_250)] }))).toEqual(none);
+    // Another worker is hit four seconds later: whoever took over, or would have, may be the one.
+    const two = [workerKill(11, 3_250), workerKill(12, 7_250)];
+    expect(measureRecovery(evidenceOf({ log, blows: two }))).toEqual({ ...none, amongOthers: [750] });
   });
 });
