@@ -121,7 +121,7 @@ async function strikeSandbox({ world, random, blows, progress }: ChaosOptions): 
   const at = Date.now();
   if (sandboxId === null || !killSandbox(world.sandboxesDirectory, sandboxId)) return;
   blows.push({ type: "sandbox", at, sandboxId, sessionId });
-  progress(`  sandbox ${sandboxId} killed`);
+  progress(`  sandbox ${sandboxId} of ${sessionId} killed at ${new Date(at).toISOString()}`);
 }
 
 interface Armed {

@@ -90,7 +90,8 @@ function judgeCall(session: SessionEvidence, call: Call, circumstances: Circumst
     if (session.stuck === null) add("lost", `${call.name} has no result`);
     return findings;
   }
-  if (isUnknown && !isExposed) add("unjustified", `${call.name} is unknown, and nothing was hit: ${textOf(result)}`);
+  if (isUnknown && !isExposed)
+    add("unjustified", `${call.name} is unknown, and nothing was hit ${spanOf(call)}: ${textOf(result)}`);
   if (!isUnknown) {
     if (call.name === countingToolName && outside === 0) add("lost", "its result says it ran, and the file says no");
     const problem =
@@ -164,6 +165,12 @@ function sandboxKills({ sessionId }: SessionEvidence, { blows }: Evidence, from:
   return blows.filter(
     (blow) => blow.type === "sandbox" && blow.sessionId === sessionId && blow.at >= from && blow.at <= until,
   );
+}
+
+/** For people who look for the blow that the oracle does not know. */
+function spanOf(call: Call): string {
+  const [first, last] = [call.starts[0], call.results[0]].map((event) => new Date(event?.at ?? 0).toISOString());
+  return `from ${first} to ${last}`;
 }
 
 function textOf(result: LoggedEvent): string {
