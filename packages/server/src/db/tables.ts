@@ -212,8 +212,7 @@ export interface IdempotentRequestTable {
   created_at: Timestamp;
 }
 
-export interface Tables
-  extends BudgetTables, DeploymentTables, EngineTables, SandboxTables, WaitTables, WebhookTables {
+export interface Tables extends BudgetTables, DeploymentTables, EngineTables, SandboxTables, WaitTables, WebhookTables {
   organizations: OrganizationTable;
   api_keys: ApiKeyTable;
   agents: AgentTable;

@@ -149,8 +149,9 @@ async function endCommand(
     sandbox.suspend(),
     sandbox.session.listProcesses(),
   ]);
-  if (settled.standing === "replaced") return { type: "lost", reason: "the sandbox was replaced while this command ran" };
-  if (settled.standing === "overtaken") await sandbox.resume();
+  if (settled.standing === "replaced")
+    return { type: "lost", reason: "the sandbox was replaced while this command ran" };
+  if (settled.standing === "overtaken" && settled.awake) await sandbox.resume();
   const told = [...describeNotices(notices, false)];
   if (settled.standing === "current") {
     publishStatus(dependencies, owner, "suspended", generation, suspended.milliseconds);
@@ -174,8 +175,9 @@ async function calm(dependencies: CommandRunnerDependencies, lease: Lease, reque
     settleCommand(dependencies, lease, intentOf(request), null),
     lease.sandbox.suspend(),
   ]);
-  const used = settled.status === "fulfilled" && (settled.value.standing === "overtaken" || settled.value.leased);
-  if (used) await lease.sandbox.resume().catch(() => undefined);
+  if (settled.status === "rejected") return;
+  const { standing, awake, leased } = settled.value;
+  if (leased || (standing === "overtaken" && awake)) await lease.sandbox.resume().catch(() => undefined);
 }
 
 async function tellLost(

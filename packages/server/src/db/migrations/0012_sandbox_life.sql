@@ -17,9 +17,6 @@ alter table sandboxes add column told_command text;
 alter table sandboxes add column told_milliseconds double precision not null default 0;
 -- What the model is to be told; `by` is the command whose result tells it.
 alter table sandboxes add column notices jsonb not null default '[]';
--- Tickets are drawn before a workspace is read: a snapshot with an older one than the last is refused.
-alter table sandboxes add column snapshot_tickets bigint not null default 0;
-alter table sandboxes add column snapshot_ticket bigint not null default 0;
 create index sandboxes_used on sandboxes (used_at) where sandbox_id is not null;
 create index sandboxes_named on sandboxes (sandbox_id) where sandbox_id is not null;
 
@@ -47,7 +44,7 @@ create table installation (
 -- Down Migration
 drop table installation, sandbox_leases;
 drop index sandboxes_named, sandboxes_used;
-alter table sandboxes drop column snapshot_ticket, drop column snapshot_tickets, drop column notices,
+alter table sandboxes drop column notices,
   drop column told_milliseconds, drop column told_command, drop column owed_milliseconds, drop column running_command,
   drop column awake_since, drop column used_at, drop column released;
 update sandboxes set state = 'gone' where state = 'snapshotted';

@@ -21,8 +21,6 @@ export interface SandboxTable {
   notices: ColumnType<readonly StoredNotice[], string | undefined, string>;
   snapshot_id: string | null;
   snapshot_at: Date | null;
-  snapshot_tickets: Generated<number>;
-  snapshot_ticket: Generated<number>;
   awake_milliseconds: Generated<number>;
   commands: Generated<number>;
   replacements: Generated<number>;

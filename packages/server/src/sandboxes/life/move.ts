@@ -41,6 +41,8 @@ async function nameProvider(
   await database
     .insertInto("sandboxes")
     .values({ session_id: sessionId, organization_id: organizationId, provider })
-    .onConflict((conflict) => conflict.column("session_id").doUpdateSet({ provider }).where("sandboxes.sandbox_id", "is", null))
+    .onConflict((conflict) =>
+      conflict.column("session_id").doUpdateSet({ provider }).where("sandboxes.sandbox_id", "is", null),
+    )
     .execute();
 }

@@ -12,7 +12,7 @@ import { isLeased } from "../use/settle.ts";
 import { suspendIdle, suspendUnused } from "../use/suspend.ts";
 import type { SandboxOwner } from "../workspace.ts";
 import { attach, findLease } from "./acquire.ts";
-import { destroyEnded, releaseSandbox } from "./end.ts";
+import { releaseSandbox } from "./end.ts";
 
 /** Milliseconds. */
 export interface ReconcilePatience {

@@ -55,9 +55,9 @@ export async function beginCommand(dependencies: Dependencies, lease: Lease, req
   if (written.status === "rejected") throw written.reason;
   if (written.value === null) return { type: "not_begun" };
   if (laid.status === "fulfilled") return send(dependencies, lease, request, written.value);
+  if (!(laid.reason instanceof SandboxGoneError)) throw laid.reason;
   await withdrawIntent(dependencies, lease, commandId);
-  if (laid.reason instanceof SandboxGoneError) return { type: "not_begun" };
-  throw laid.reason;
+  return { type: "not_begun" };
 }
 
 async function settle<Value>(work: Promise<Value>): Promise<PromiseSettledResult<Value>> {

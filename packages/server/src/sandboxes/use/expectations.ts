@@ -34,13 +34,13 @@ export function createExpectations(dependencies: LeaseDependencies, slots: Slots
   return {
     expect(owner) {
       const found = slots.find(owner);
-      if (found !== undefined && found.expectation !== null) {
-        found.expectation.refresh();
+      if (found !== undefined && found.users > 0) {
+        found.expectation?.refresh();
         return;
       }
-      if (found !== undefined && found.users > 0) return;
       slots
         .enter(owner, async (slot) => {
+          if (slot.expectation !== null) clearTimeout(slot.expectation);
           slot.expectation = setTimeout(drop, holdMs, slot, owner).unref();
           await waitForSnapshot(dependencies, slot, owner);
           await wake(dependencies, slot, owner);
@@ -49,7 +49,11 @@ export function createExpectations(dependencies: LeaseDependencies, slots: Slots
     },
     withdraw(owner) {
       const slot = slots.find(owner);
-      if (slot !== undefined) slot.tail.then(() => drop(slot, owner), () => undefined);
+      if (slot !== undefined)
+        slot.tail.then(
+          () => drop(slot, owner),
+          () => undefined,
+        );
     },
   };
 }

@@ -18,6 +18,8 @@ export interface Settled {
   readonly awakeMs: number;
   /** A background command keeps the sandbox awake. */
   readonly leased: boolean;
+  /** The row says that the sandbox is awake, for whatever else. */
+  readonly awake: boolean;
 }
 
 /** A lease that is open and was given in this generation. `row` is the sandbox's. */
@@ -32,15 +34,23 @@ export async function settleCommand(
   { commandId, toldToModel }: CommandIntent,
   resumeMs: number | null,
 ): Promise<Settled> {
+  const attempt = attemptOf(commandId, generation);
   const told = sql`case when told_command = ${commandId} then told_milliseconds else 0 end
     + owed_milliseconds + before.elapsed`;
   const resumes =
     resumeMs === null
       ? sql`resume_milliseconds`
       : sql`(array_append(resume_milliseconds, ${resumeMs}::float8))[greatest(1, cardinality(resume_milliseconds) - 998):]`;
-  const { rows } = await sql<{ awakeMs: number; leased: boolean; generation: number; current: boolean }>`
+  const { rows } = await sql<{
+    awakeMs: number;
+    leased: boolean;
+    awake: boolean;
+    generation: number;
+    current: boolean;
+  }>`
     with before as (
-      select session_id, generation, running_command = ${attemptOf(commandId, generation)} as current,
+      select session_id, generation, state, ${attempt} = coalesce(running_command, command_attempts[cardinality(command_attempts)])
+          as current,
         clock_timestamp() as at, ${isLeased} as leased,
         greatest(0, coalesce(extract(epoch from clock_timestamp() - awake_since) * 1000, 0))::float8 as elapsed
       from sandboxes where session_id = ${owner.sessionId} for update
@@ -58,12 +68,13 @@ export async function settleCommand(
       returning ${toldToModel ? sql`told_milliseconds` : sql`before.elapsed`} as milliseconds
     )
     select coalesce((select milliseconds from settled), 0) as "awakeMs", leased, generation,
-      coalesce(current, false) as current
+      state = 'awake' as awake, coalesce(current, false) as current
     from before`.execute(database);
   const row = rows[0];
-  if (row === undefined || row.generation !== generation) return { standing: "replaced", awakeMs: 0, leased: false };
+  if (row === undefined || row.generation !== generation)
+    return { standing: "replaced", awakeMs: 0, leased: false, awake: false };
   const standing = row.current ? "current" : "overtaken";
-  return { standing, awakeMs: Math.round(row.awakeMs), leased: row.leased };
+  return { standing, awakeMs: Math.round(row.awakeMs), leased: row.leased, awake: row.awake };
 }
 
 /**

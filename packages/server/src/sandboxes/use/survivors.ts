@@ -9,7 +9,10 @@ export function describeSurvivors(processes: readonly ProcessSummary[], commandI
   if (left.length === 0) return null;
   const names = left.slice(0, shownNames).map(({ name }) => escapeName(name));
   const more = left.length > shownNames ? ` and ${left.length - shownNames} more` : "";
-  const what = left.length === 1 ? "1 process that this command started still runs" : `${left.length} processes that this command started still run`;
+  const what =
+    left.length === 1
+      ? "1 process that this command started still runs"
+      : `${left.length} processes that this command started still run`;
   return `<sandbox_processes>${what}: ${names.join(", ")}${more}. They stand still until the next command; what must go on between commands belongs into the background.</sandbox_processes>`;
 }
 

@@ -33,7 +33,9 @@ export function watchCommand(
     if (state === "suspended" && !stopped) await sandbox.resume();
   };
   const timer = setInterval(() => {
-    beat = beat.then(look).catch((error: unknown) => log.debug({ sandbox: id, error }, "running command not looked at"));
+    beat = beat
+      .then(look)
+      .catch((error: unknown) => log.debug({ sandbox: id, error }, "running command not looked at"));
   }, beatMs);
   const overdue = Promise.withResolvers<never>();
   overdue.promise.catch(() => undefined);
