@@ -104,6 +104,7 @@ describe("a session that moves", () => {
     const owner = await world.createOwner();
     const worker = world.worker();
     await world.run(worker, owner, "true");
+    await worker.workspaces.settle();
     const before = await world.rowOf(owner);
     await expect(moveSandbox(worker, owner, "elsewhere")).rejects.toBeInstanceOf(SandboxUnavailableError);
     expect(await world.rowOf(owner)).toEqual(before);
