@@ -107,7 +107,8 @@ async function* listFolder(folder: string): AsyncIterable<ListedBlob> {
 async function removeAbandoned(incoming: string): Promise<void> {
   for (const name of await namesIn(incoming)) {
     const found = await stat(join(incoming, name)).catch(absentAsNull);
-    if (found !== null && found.mtimeMs < Date.now() - abandonedAfterMs) await rm(join(incoming, name), { force: true });
+    if (found !== null && found.mtimeMs < Date.now() - abandonedAfterMs)
+      await rm(join(incoming, name), { force: true });
   }
 }
 

@@ -90,8 +90,12 @@ export function createS3BlobStore(options: S3StoreOptions): BlobStore {
       }),
     async *list(organizationId) {
       const folder = folderOf(organizationId);
-      for (let token: string | null | undefined; token !== null; ) {
-        const query = { "list-type": "2", prefix: folder, ...(token === undefined ? {} : { "continuation-token": token }) };
+      for (let token: string | null | undefined; token !== null;) {
+        const query = {
+          "list-type": "2",
+          prefix: folder,
+          ...(token === undefined ? {} : { "continuation-token": token }),
+        };
         const page = await send({ method: "GET", key: "", query }, (answer) => {
           requireSuccess(answer);
           return readListing(Buffer.from(answer.body).toString("utf8"), folder);
@@ -178,6 +182,7 @@ function toBlobError(error: unknown): BlobError {
   if (error instanceof BlobError) return error;
   // `fetch` hides the reason in `cause`.
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  const reason = cause instanceof Error && "code" in cause ? String(cause.code) : cause instanceof Error ? cause.name : "";
+  const reason =
+    cause instanceof Error && "code" in cause ? String(cause.code) : cause instanceof Error ? cause.name : "";
   return new BlobError("unreachable", `the blob store cannot be reached (${reason})`);
 }

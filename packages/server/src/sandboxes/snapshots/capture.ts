@@ -56,27 +56,23 @@ export async function captureWorkspace(request: CaptureRequest): Promise<Capture
   const unchanged = unchangedFiles(previous, sandboxId, known);
   const writer = createPackWriter({ blobs, organizationId, known });
   const read = new Map<string, ReadFile>();
+  const contentOf = (entry: TreeEntry): ReadFile | ManifestFile | undefined => {
+    const path = toRelative(root, entry.path);
+    const before = unchanged.get(path);
+    return before?.fingerprint === entry.fingerprint ? before : read.get(path);
+  };
   let entries: readonly TreeEntry[] = [];
   let unread: readonly TreeEntry[] = [];
   let filesRead = 0;
   for (let scan = 1; ; scan += 1) {
     entries = await session.listTree({ path: root });
-    unread = entries.filter((entry) => {
-      const path = toRelative(root, entry.path);
-      const { fingerprint } = unchanged.get(path) ?? read.get(path) ?? { fingerprint: null };
-      return entry.kind === "file" && fingerprint !== entry.fingerprint;
-    });
+    unread = entries.filter((entry) => entry.kind === "file" && contentOf(entry)?.fingerprint !== entry.fingerprint);
     if (unread.length === 0 || scan === scansAtMost) break;
     filesRead += unread.length;
     await readFiles(session, unread, writer, (entry, file) => read.set(toRelative(root, entry.path), file));
   }
   const stored = await writer.finish();
   const unsettled = new Set(unread.map((entry) => entry.path));
-  const contentOf = (entry: TreeEntry): ReadFile | ManifestFile | undefined => {
-    const path = toRelative(root, entry.path);
-    const before = unchanged.get(path);
-    return before?.fingerprint === entry.fingerprint ? before : read.get(path);
-  };
   const manifest = toManifest(sandboxId, root, entries, (entry) => {
     const content = contentOf(entry);
     return content === undefined || !unsettled.has(entry.path) ? content : { ...content, fingerprint: null };

@@ -131,7 +131,8 @@ function readChunk([sha256, packIndex, offset, length]: readonly unknown[], pack
 
 function readFile(row: readonly unknown[], path: string, chunks: readonly Chunk[]): ManifestFile {
   const [, mode, modifiedAt, size, fingerprint, pieces] = row;
-  require(typeof modifiedAt === "number" && Number.isSafeInteger(modifiedAt), "a file's time is not whole milliseconds");
+  require(typeof modifiedAt === "number" &&
+    Number.isSafeInteger(modifiedAt), "a file's time is not whole milliseconds");
   require(Array.isArray(pieces), "a file has no list of pieces");
   const read = pieces.map((piece: unknown): Chunk | Hole => {
     if (typeof piece === "number" && piece < 0) return { holeBytes: count(-piece, Number.MAX_SAFE_INTEGER, "a hole") };
@@ -160,10 +161,7 @@ function createTreeCheck() {
     add(value: unknown): string {
       const path = withoutNul(text(value, maximumPathBytes, "a path"));
       const names = path.split("/");
-      require(
-        names.every((name) => name !== "" && name !== "." && name !== ".."),
-        "a path leaves the workspace",
-      );
+      require(names.every((name) => name !== "" && name !== "." && name !== ".."), "a path leaves the workspace");
       require(!seen.has(path), "a path occurs twice");
       require(directories.has(names.slice(0, -1).join("/")), "a path is in no directory of the manifest");
       seen.add(path);

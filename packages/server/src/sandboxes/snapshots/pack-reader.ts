@@ -60,11 +60,12 @@ export function createPackReader({ blobs, organizationId, sequence }: PackReader
 
 async function loadPack(blobs: BlobStore, organizationId: string, pack: Pack): Promise<Uint8Array> {
   const compressed = await blobs.get(organizationId, pack.sha256);
-  const content = await decompress(compressed, { chunkSize: Math.max(64, pack.size), maxOutputLength: pack.size }).catch(
-    (error: unknown) => {
-      throw new BlobError("damaged", `pack ${pack.sha256} cannot be decompressed: ${String(error)}`);
-    },
-  );
+  const content = await decompress(compressed, {
+    chunkSize: Math.max(64, pack.size),
+    maxOutputLength: pack.size,
+  }).catch((error: unknown) => {
+    throw new BlobError("damaged", `pack ${pack.sha256} cannot be decompressed: ${String(error)}`);
+  });
   if (content.length !== pack.size) {
     throw new BlobError("damaged", `pack ${pack.sha256} holds ${content.length} bytes instead of ${pack.size}`);
   }

@@ -63,7 +63,7 @@ class Writer implements PackWriter {
   }
 
   async write(bytes: Uint8Array): Promise<void> {
-    for (let taken = 0; taken < bytes.length; ) {
+    for (let taken = 0; taken < bytes.length;) {
       if (this.#pending === maximumChunkBytes) this.#closeChunk();
       if (this.#closed + this.#pending === maximumPackBytes) await this.#seal();
       const used = this.#closed + this.#pending;
@@ -77,7 +77,8 @@ class Writer implements PackWriter {
   hole(bytes: number): void {
     this.#closeChunk();
     const last = this.#pieces.at(-1);
-    if (last !== undefined && isHole(last)) this.#pieces[this.#pieces.length - 1] = { holeBytes: last.holeBytes + bytes };
+    if (last !== undefined && isHole(last))
+      this.#pieces[this.#pieces.length - 1] = { holeBytes: last.holeBytes + bytes };
     else if (bytes > 0) this.#pieces.push({ holeBytes: bytes });
   }
 
