@@ -6,6 +6,7 @@
 import { homedir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
 import { inspect } from "node:util";
+import { type BlobsConfig, readBlobsConfig } from "./blobs/blobs-config.ts";
 import { StartupError } from "./errors.ts";
 import { type LogLevel, logLevels } from "./telemetry/logger.ts";
 
@@ -63,6 +64,8 @@ export interface Config {
   readonly port: number;
   /** Null: the embedded Postgres under `home`. */
   readonly databaseUrl: Secret | null;
+  /** Where snapshots of workspaces are kept. */
+  readonly blobs: BlobsConfig<Secret>;
   readonly sandbox: SandboxChoice;
   readonly sandboxes: SandboxSettings;
   /** Turns at a time in this process. */
@@ -91,6 +94,7 @@ const ownVariables = [
   "EXOLOOP_HOME",
   "EXOLOOP_HOST",
   "EXOLOOP_PORT",
+  "EXOLOOP_BLOBS",
   "EXOLOOP_SANDBOX",
   "EXOLOOP_SANDBOX_PROVIDER",
   "EXOLOOP_SANDBOX_IDLE_SECONDS",
@@ -121,11 +125,13 @@ const ownVariables = [
 export function readConfig(environment: Environment): Config {
   const problems: string[] = unknownVariables(environment);
   const read = createReader(environment, problems);
+  const home = read.directory("EXOLOOP_HOME", defaultHome);
   const config: Config = {
-    home: read.directory("EXOLOOP_HOME", defaultHome),
+    home,
     host: read.host("EXOLOOP_HOST", "127.0.0.1"),
     port: read.integer("EXOLOOP_PORT", 4600, 0, 65_535),
     databaseUrl: read.databaseUrl("DATABASE_URL"),
+    blobs: readBlobsConfig(read, join(home, "blobs"), problems),
     sandbox: read.choice("EXOLOOP_SANDBOX", sandboxChoices, "auto"),
     sandboxes: {
       provider: read.choice("EXOLOOP_SANDBOX_PROVIDER", sandboxProviders, "local"),
