@@ -118,9 +118,19 @@ export interface SandboxTable {
 export interface SnapshotTable {
   id: string;
   organization_id: string;
-  session_id: string;
-  sha256: string;
-  size_bytes: Count;
+  /** Null: the session was deleted. */
+  session_id: string | null;
+  manifest_sha256: string;
+  logical_bytes: Count;
+  /** What it added to the blob store. */
+  stored_bytes: Count;
+  files: number;
+  left_out: number;
+  parent_id: string | null;
+  generation: number;
+  /** Keys of all that it needs, its manifest first. */
+  blobs: string[];
+  kept: Generated<boolean>;
   created_at: Timestamp;
 }
 
