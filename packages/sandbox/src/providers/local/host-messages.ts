@@ -22,6 +22,8 @@ export interface HostFacts {
   readonly pid: number;
   readonly mode: "auto" | "weak";
   readonly runtimes: Readonly<Partial<Record<SandboxRuntime, RuntimeFacts>>>;
+  /** The runtimes that this machine has not, with what mends it. */
+  readonly unavailable: Readonly<Partial<Record<SandboxRuntime, { readonly reason: string; readonly remedy: string }>>>;
   /** Where the sandboxes' directories are. */
   readonly sandboxesDirectory: string;
 }
