@@ -6,6 +6,7 @@
 import { homedir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
 import { inspect } from "node:util";
+import { type BlobsConfig, readBlobsConfig } from "./blobs/blobs-config.ts";
 import { StartupError } from "./errors.ts";
 import { type LogLevel, logLevels } from "./telemetry/logger.ts";
 
@@ -45,6 +46,8 @@ export interface Config {
   readonly port: number;
   /** Null: the embedded Postgres under `home`. */
   readonly databaseUrl: Secret | null;
+  /** Where snapshots of workspaces are kept. */
+  readonly blobs: BlobsConfig<Secret>;
   readonly sandbox: SandboxChoice;
   /** Turns at a time in this process. */
   readonly concurrency: number;
@@ -72,6 +75,7 @@ const ownVariables = [
   "EXOLOOP_HOME",
   "EXOLOOP_HOST",
   "EXOLOOP_PORT",
+  "EXOLOOP_BLOBS",
   "EXOLOOP_SANDBOX",
   "EXOLOOP_CONCURRENCY",
   "EXOLOOP_WORKER_TIMEOUT_SECONDS",
@@ -94,11 +98,13 @@ const ownVariables = [
 export function readConfig(environment: Environment): Config {
   const problems: string[] = unknownVariables(environment);
   const read = createReader(environment, problems);
+  const home = read.directory("EXOLOOP_HOME", defaultHome);
   const config: Config = {
-    home: read.directory("EXOLOOP_HOME", defaultHome),
+    home,
     host: read.host("EXOLOOP_HOST", "127.0.0.1"),
     port: read.integer("EXOLOOP_PORT", 4600, 0, 65_535),
     databaseUrl: read.databaseUrl("DATABASE_URL"),
+    blobs: readBlobsConfig(read, join(home, "blobs"), problems),
     sandbox: read.choice("EXOLOOP_SANDBOX", sandboxChoices, "auto"),
     concurrency: read.integer("EXOLOOP_CONCURRENCY", 16, 0, 1000),
     workerTimeoutSeconds: read.integer("EXOLOOP_WORKER_TIMEOUT_SECONDS", 3, 1, 600),
