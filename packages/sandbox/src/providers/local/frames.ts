@@ -7,30 +7,33 @@
 /** A longer frame is a broken or hostile peer. */
 export const maximumFrameBytes = 1 << 20;
 /** Bytes of a stream that travel in one frame. */
-export const chunkBytes = 64 << 10;
+export const chunkBytes = 512 << 10;
+export const protocolVersion = 2;
 
+/** What they carry: `guest/supervisor/supervisor.h`. */
 export const frameTypes = {
   spawn: 1,
   attach: 2,
   stdin: 3,
-  kill: 4,
+  control: 4,
   read: 5,
-  write: 6,
-  stat: 7,
-  list: 8,
-  tree: 9,
-  delete: 10,
-  status: 11,
+  place: 6,
+  scan: 7,
+  delete: 8,
+  processes: 9,
+  connect: 10,
+  /** Answered with all commands; its first byte says whether the workload was stopped by signals. */
+  commands: 11,
   suspend: 12,
   resume: 13,
   shutdown: 14,
-  streamData: 15,
-  streamEnd: 16,
+  data: 15,
+  end: 16,
+  hole: 17,
   hello: 32,
   output: 33,
   exit: 34,
-  data: 35,
-  end: 36,
+  gap: 35,
   error: 37,
   absent: 38,
   started: 39,
@@ -39,7 +42,7 @@ export const frameTypes = {
   hostReply: 65,
 } as const;
 
-export const spawnFlags = { maintenance: 1, stdin: 2, direct: 4 } as const;
+export const spawnFlags = { maintenance: 1, stdin: 2, terminal: 4 } as const;
 
 export interface Frame {
   readonly type: number;
