@@ -71,9 +71,15 @@ export function describeBundle(bundle: GvisorBundle): string {
  * Arguments of runsc. Sockets that the sandbox binds in its mounts exist on the host (`create`), those of the host cannot
  * be connected to from inside. `ptrace` and not `systrap`: it runs wherever ptrace does, nested virtual machines included.
  */
-export function runscArguments(stateDirectory: string, bundleDirectory: string, name: string): string[] {
+export function runscArguments(
+  stateDirectory: string,
+  bundleDirectory: string,
+  name: string,
+  passed: { readonly outside: number; readonly inside: number },
+): string[] {
   return [
     ...["--root", stateDirectory, "--rootless", "--network=none", "--ignore-cgroups", "--platform=ptrace"],
-    ...["--overlay2=none", "--host-uds=create", "run", "--bundle", bundleDirectory, name],
+    ...["--overlay2=none", "--host-uds=create", "run", "--pass-fd", `${passed.outside}:${passed.inside}`],
+    ...["--bundle", bundleDirectory, name],
   ];
 }
