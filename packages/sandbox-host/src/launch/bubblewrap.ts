@@ -86,7 +86,7 @@ export const bubblewrapLauncher: Launcher = {
   }),
   mappings: () => ({}),
   prepare(request) {
-    const { configuration, make, descriptors } = request;
+    const { configuration, make } = request;
     const toolPath = "/opt/exoloop/bin";
     const environment = {
       ...confinement.commandEnvironment(toolPath, confinement.usualPlaces),
@@ -98,7 +98,7 @@ export const bubblewrapLauncher: Launcher = {
         ...bubblewrapArguments(request),
         ...Object.entries(environment).flatMap(([name, value]) => ["--setenv", name, value]),
         ...["--", confinement.guestPrograms.confine, ...confinement.confineArguments(request, true)],
-        ...["--", confinement.guestPrograms.supervisor, ...confinement.supervisorArguments(descriptors)],
+        ...["--", confinement.guestPrograms.supervisor, ...confinement.supervisorArguments(request, true)],
       ],
       environment: {},
     };

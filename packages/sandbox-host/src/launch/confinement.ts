@@ -1,7 +1,7 @@
 /** What all runtimes give a supervisor: its environment, its limits, its arguments. @module */
 import { release } from "node:os";
 import type { SandboxResources } from "@exoloop/sandbox/contract";
-import type { InheritedDescriptors, LaunchRequest } from "./launcher.ts";
+import type { LaunchRequest } from "./launcher.ts";
 
 const basePath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -19,24 +19,26 @@ function isLimitPerNamespace(): boolean {
   return major > 5 || (major === 5 && minor >= 14);
 }
 
-const repeat = (option: string, values: readonly (string | number)[]): string[] =>
-  values.flatMap((value) => [option, String(value)]);
+/** The kernel's own limit is exact only where nothing else has the user id, or the namespace counts for itself. */
+function processLimit({ make, userId }: LaunchRequest, ownNamespace: boolean): string[] {
+  const counts = userId !== null || (ownNamespace && isLimitPerNamespace());
+  return counts ? ["--processes", String(make.resources.processes)] : [];
+}
 
 /** Arguments of `confine`, up to the program that it becomes. */
 export function confineArguments(request: LaunchRequest, ownNamespace: boolean): string[] {
-  const { descriptors, make, userId } = request;
-  const ownCount = userId !== null || (ownNamespace && isLimitPerNamespace());
+  const { descriptors, make } = request;
   return [
-    ...repeat("--join", descriptors.join),
-    ...repeat("--seccomp", [descriptors.filter]),
-    ...repeat("--file-bytes", [make.resources.diskBytes]),
-    ...(ownCount ? repeat("--processes", [make.resources.processes]) : []),
+    ...descriptors.join.flatMap((descriptor) => ["--join", String(descriptor)]),
+    ...["--seccomp", String(descriptors.filter), "--file-bytes", String(make.resources.diskBytes)],
+    ...processLimit(request, ownNamespace),
   ];
 }
 
 /** Arguments of the supervisor where it inherits its socket. */
-export function supervisorArguments({ listen, work }: InheritedDescriptors): string[] {
-  return [...repeat("--listen", [listen ?? -1]), ...repeat("--work", work)];
+export function supervisorArguments(request: LaunchRequest, ownNamespace: boolean): string[] {
+  const { listen, work } = request.descriptors;
+  return ["--listen", String(listen ?? -1), "--work", String(work), ...processLimit(request, ownNamespace)];
 }
 
 /** Sizes of the file systems in memory: together less than the workload's memory, which they are counted as. */

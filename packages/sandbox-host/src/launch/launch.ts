@@ -12,6 +12,7 @@ export const namespaceRemedy =
   "Start this container with --security-opt seccomp=unconfined --security-opt systempaths=unconfined, use another" +
   " sandbox provider, or try things out with --sandbox weak.";
 
+/** Where the supervisor expects the workload's entrances. */
 const firstDescriptor = 3;
 
 export interface Launch {
@@ -77,13 +78,13 @@ export async function launchSupervisor(
   const { join, work } = openEntrances(cgroups);
   const log = openSync(directories.log, "w", 0o600);
   const filter = openSync(configuration.tools.filter, "r");
-  const inherited = [filter, ...(listener === null ? [] : [listener.descriptor]), ...join, ...work];
+  const inherited = [...work, filter, ...(listener === null ? [] : [listener.descriptor]), ...join];
   const numberOf = (descriptor: number): number => firstDescriptor + inherited.indexOf(descriptor);
   const descriptors = {
     listen: listener === null ? null : numberOf(listener.descriptor),
     filter: numberOf(filter),
     join: join.map(numberOf),
-    work: work.map(numberOf),
+    work: work.length,
   };
   try {
     const plan = launcher.prepare({ configuration, directories, userId, make, descriptors });

@@ -16,8 +16,8 @@ export interface InheritedDescriptors {
   readonly filter: number;
   /** `cgroup.procs` to enter before anything else is done, in this order. */
   readonly join: readonly number[];
-  /** `cgroup.procs` for the workload, in this order. */
-  readonly work: readonly number[];
+  /** How many `cgroup.procs` there are for the workload: descriptors 3 and up. */
+  readonly work: number;
 }
 
 export interface LaunchRequest {

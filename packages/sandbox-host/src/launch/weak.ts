@@ -8,12 +8,12 @@ const readable = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc", "
 const devices = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/ptmx", "/dev/pts"];
 
 function weakArguments(request: LaunchRequest): string[] {
-  const { configuration, directories, descriptors } = request;
+  const { configuration, directories } = request;
   return [
     ...confinement.confineArguments(request, false),
     ...[...readable, configuration.tools.directory].flatMap((path) => ["--readable", path]),
     ...[...ownedDirectories(directories), ...devices].flatMap((path) => ["--writable", path]),
-    ...["--", configuration.tools.supervisor, ...confinement.supervisorArguments(descriptors)],
+    ...["--", configuration.tools.supervisor, ...confinement.supervisorArguments(request, false)],
   ];
 }
 

@@ -7,7 +7,7 @@
 /** A longer frame is a broken or hostile peer. */
 export const maximumFrameBytes = 1 << 20;
 /** Bytes of a stream that travel in one frame. */
-export const chunkBytes = 512 << 10;
+export const chunkBytes = 256 << 10;
 export const protocolVersion = 2;
 
 /** What they carry: `guest/supervisor/supervisor.h`. */
@@ -54,8 +54,8 @@ export class FrameError extends Error {
   override readonly name = "FrameError";
 }
 
-/** @throws FrameError when the payload does not fit into a frame. */
-export function encodeFrame(type: number, ...parts: readonly Uint8Array[]): Buffer {
+/** What goes before the parts. @throws FrameError when the payload does not fit into a frame. */
+export function encodeHeader(type: number, parts: readonly Uint8Array[]): Buffer {
   let length = 1;
   for (const part of parts) length += part.length;
   if (length > maximumFrameBytes)
@@ -63,7 +63,12 @@ export function encodeFrame(type: number, ...parts: readonly Uint8Array[]): Buff
   const header = Buffer.allocUnsafe(5);
   header.writeUInt32LE(length, 0);
   header.writeUInt8(type, 4);
-  return Buffer.concat([header, ...parts], length + 4);
+  return header;
+}
+
+/** @throws FrameError when the payload does not fit into a frame. */
+export function encodeFrame(type: number, ...parts: readonly Uint8Array[]): Buffer {
+  return Buffer.concat([encodeHeader(type, parts), ...parts]);
 }
 
 /** A NUL-terminated string. @throws FrameError when it contains NUL. */
@@ -72,7 +77,7 @@ export function encodeString(text: string): Buffer {
   return Buffer.from(`${text}\0`, "utf8");
 }
 
-export function encodeNumber(value: number | bigint, bytes: 1 | 4 | 8): Buffer {
+export function encodeNumber(value: number | bigint, bytes: 1 | 2 | 4 | 8): Buffer {
   const buffer = Buffer.alloc(bytes);
   if (bytes === 8) buffer.writeBigUInt64LE(BigInt(value));
   else buffer.writeUIntLE(Number(value), 0, bytes);
