@@ -87,7 +87,7 @@ function placeSandboxes(directory: string, ownUserIds: boolean): string {
   return canOthersEnter(realpathSync(directory)) ? directory : join("/var/lib/exoloop/hosts", hashName(directory));
 }
 
-function install(source: string, target: string, mode: number): string {
+export function install(source: string, target: string, mode: number): string {
   if (existsSync(target)) return target;
   const temporary = `${target}.${process.pid}`;
   rmSync(temporary, { force: true });

@@ -17,8 +17,13 @@ const systemNames = ["usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32"];
 const mountPoints = ["proc", "sys", "dev", "tmp", "etc", "run/exoloop", "home/agent", "workspace", "skills", "memory"];
 const socketPath = "/run/exoloop/supervisor.sock";
 const innerFilter = 3;
+/** Of the workload's groups. */
+const firstEntrance = 3;
 /** gVisor's own memory counts as the sandbox's: its kernel, its file server and what they cache. */
 const ownMemoryBytes = 96 << 20;
+/** Every thread of the workload is one of the host's, and its kernel has some of its own. */
+const threadsPerProcess = 8;
+const ownThreads = 256;
 
 function runscOf(configuration: HostConfiguration): string {
   return join(configuration.tools.directory, "runsc");
@@ -135,8 +140,12 @@ export const gvisorLauncher: Launcher = {
   ...bubblewrapLauncher,
   runtime: "gvisor",
   suspends: "signals",
-  listensIn: ({ root }) => placesOf(root).listen,
-  memoryOverheadBytes: ownMemoryBytes,
+  ownSocket: ({ root }) => join(placesOf(root).listen, "supervisor.sock"),
+  limits: (resources) => ({
+    ...resources,
+    memoryBytes: resources.memoryBytes + ownMemoryBytes,
+    processes: resources.processes * threadsPerProcess + ownThreads,
+  }),
   description:
     "A Linux sandbox (gVisor) without network. /workspace is yours and is kept; /tmp and the home directory are not.",
   availability,
@@ -153,9 +162,12 @@ export const gvisorLauncher: Launcher = {
     const { base, state } = placesOf(directories.root);
     return {
       program: configuration.tools.confine,
-      // All of it is workload to the host: its limits hold for gVisor's kernel too.
+      // All of it is workload to the host, entered last: its limits hold for gVisor's kernel too. No entrance stays open.
       programArguments: [
-        ...[...descriptors.work].flatMap((entrance) => ["--join", String(entrance)]),
+        ...[
+          ...descriptors.join,
+          ...Array.from({ length: descriptors.work }, (_, index) => firstEntrance + index),
+        ].flatMap((entrance) => ["--join", String(entrance)]),
         ...["--", runscOf(configuration)],
         ...runscArguments(state, base, directories.slot, {
           outside: descriptors.filter,
