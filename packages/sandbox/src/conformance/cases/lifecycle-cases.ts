@@ -166,7 +166,6 @@ export const lifecycleCases: readonly ConformanceCase[] = [
       if (next === null) return claimGone(context.provider.attach(first.reference), "attach");
       claimEqual(await readText(next, "/workspace/file"), null, "its file");
       claimEqual((await next.session.run({ commandId: "command", command: "echo new" })).stdout, "new\n", "command");
-      await claimGone(first.session.readBinaryFile({ path: "/workspace/file" }), "the old handle");
     },
   },
   {
@@ -185,7 +184,22 @@ export const lifecycleCases: readonly ConformanceCase[] = [
     },
   },
   {
-    id: "lifecycle.malformed",
+    id: "lifecycle.old-handle",
+    level: "SHOULD",
+    capability: null,
+    sentence: "A handle on a destroyed sandbox does not reach a new one under the same identifier (stale handles).",
+    async run(context) {
+      const request = context.request();
+      const first = await context.awake(request);
+      await first.destroy();
+      const next = await context.awake(request).catch(() => null);
+      if (next !== null) await writeText(next, "/workspace/file", "new");
+      await claimGone(first.session.readBinaryFile({ path: "/workspace/file" }), "the old handle");
+      claim(next === null || (await readText(next, "/workspace/file")) === "new", "the new one is there");
+    },
+  },
+  {
+    id: "lifecycle.other-provider",
     level: "SHOULD",
     capability: null,
     sentence: "A reference of another provider is refused.",
