@@ -1,5 +1,5 @@
 /** Cases about the life of a sandbox: created, found again, destroyed. @module */
-import { claim, claimEqual, claimGone, claimRefused, pause } from "../claims.ts";
+import { claim, claimEqual, claimGone, claimRefused, claimSoon } from "../claims.ts";
 import type { ConformanceCase } from "../conformance-case.ts";
 import { counted, countingCommand, printed, readText, startedCommand, writeText } from "../steps.ts";
 
@@ -178,8 +178,7 @@ export const lifecycleCases: readonly ConformanceCase[] = [
       await startedCommand(other, { command: countingCommand });
       await one.destroy();
       const before = await counted(other);
-      await pause(200);
-      claim((await counted(other)) > before, "the neighbour's command goes on");
+      await claimSoon(async () => (await counted(other)) > before, "the neighbour's command goes on");
       claimEqual(await printed(other, "echo works"), "works\n", "the neighbour's next command");
     },
   },
