@@ -33,6 +33,24 @@ export class Secret {
 export const sandboxChoices = ["auto", "weak", "none"] as const;
 export type SandboxChoice = (typeof sandboxChoices)[number];
 
+export const sandboxProviders = ["local", "gvisor"] as const;
+export type SandboxProviderName = (typeof sandboxProviders)[number];
+
+/** Of each session's sandbox. */
+export interface SandboxSettings {
+  /** Where sessions run that name no provider. */
+  readonly provider: SandboxProviderName;
+  /** Without use for so long, a sandbox is put away: its workspace is kept. */
+  readonly idleSeconds: number;
+  /** Sandboxes that are kept ready. */
+  readonly pool: number;
+  readonly memoryMegabytes: number;
+  readonly cpus: number;
+  readonly processes: number;
+  readonly diskMegabytes: number;
+  readonly files: number;
+}
+
 export interface ProviderConfig {
   readonly apiKey: Secret | null;
   /** Without a trailing slash. */
@@ -49,6 +67,7 @@ export interface Config {
   /** Where snapshots of workspaces are kept. */
   readonly blobs: BlobsConfig<Secret>;
   readonly sandbox: SandboxChoice;
+  readonly sandboxes: SandboxSettings;
   /** Turns at a time in this process. */
   readonly concurrency: number;
   /** Silence after which a worker is taken for dead and its turns are given to others. */
@@ -77,6 +96,14 @@ const ownVariables = [
   "EXOLOOP_PORT",
   "EXOLOOP_BLOBS",
   "EXOLOOP_SANDBOX",
+  "EXOLOOP_SANDBOX_PROVIDER",
+  "EXOLOOP_SANDBOX_IDLE_SECONDS",
+  "EXOLOOP_SANDBOX_POOL",
+  "EXOLOOP_SANDBOX_MEMORY_MB",
+  "EXOLOOP_SANDBOX_CPUS",
+  "EXOLOOP_SANDBOX_PROCESSES",
+  "EXOLOOP_SANDBOX_DISK_MB",
+  "EXOLOOP_SANDBOX_FILES",
   "EXOLOOP_CONCURRENCY",
   "EXOLOOP_WORKER_TIMEOUT_SECONDS",
   "EXOLOOP_LOG_LEVEL",
@@ -106,6 +133,16 @@ export function readConfig(environment: Environment): Config {
     databaseUrl: read.databaseUrl("DATABASE_URL"),
     blobs: readBlobsConfig(read, join(home, "blobs"), problems),
     sandbox: read.choice("EXOLOOP_SANDBOX", sandboxChoices, "auto"),
+    sandboxes: {
+      provider: read.choice("EXOLOOP_SANDBOX_PROVIDER", sandboxProviders, "local"),
+      idleSeconds: read.integer("EXOLOOP_SANDBOX_IDLE_SECONDS", 600, 1, 2_592_000),
+      pool: read.integer("EXOLOOP_SANDBOX_POOL", 2, 0, 32),
+      memoryMegabytes: read.integer("EXOLOOP_SANDBOX_MEMORY_MB", 2048, 64, 1_048_576),
+      cpus: read.integer("EXOLOOP_SANDBOX_CPUS", 2, 1, 1024),
+      processes: read.integer("EXOLOOP_SANDBOX_PROCESSES", 512, 16, 100_000),
+      diskMegabytes: read.integer("EXOLOOP_SANDBOX_DISK_MB", 4096, 16, 16_777_216),
+      files: read.integer("EXOLOOP_SANDBOX_FILES", 1_000_000, 1000, 100_000_000),
+    },
     concurrency: read.integer("EXOLOOP_CONCURRENCY", 16, 0, 1000),
     workerTimeoutSeconds: read.integer("EXOLOOP_WORKER_TIMEOUT_SECONDS", 3, 1, 600),
     logLevel: read.choice("EXOLOOP_LOG_LEVEL", logLevels, "info"),

@@ -2,24 +2,12 @@
 import { randomUUID } from "node:crypto";
 import { SandboxFileError } from "../../errors.ts";
 import type { CommandExit, CommandOutputChunk, SandboxProcess, SandboxSession, SpawnOptions } from "../../session.ts";
-import { type RunningCommand, commandLimit, startCommand } from "./running-command.ts";
-import type { Machine } from "./machine.ts";
-import type { FileTree } from "./tree.ts";
+import { type CommandPlace, type RunningCommand, commandLimit, startCommand } from "./running-command.ts";
 
 type CommandVerbs = Pick<SandboxSession, "spawn" | "attachCommand" | "listCommands" | "listProcesses" | "run">;
 
 /** SIGKILL follows SIGTERM after this. */
 const graceMs = 500;
-
-export interface CommandPlace {
-  readonly machine: Machine;
-  readonly tree: FileTree;
-  readonly environment: Readonly<Record<string, string>>;
-  /** Before each verb: rejects when the sandbox is gone. */
-  readonly enter: (verb: string) => Promise<void>;
-  /** Rejects when the sandbox is destroyed. */
-  readonly gone: Promise<never>;
-}
 
 async function feed(command: RunningCommand, stdin: NonNullable<SpawnOptions["stdin"]>): Promise<void> {
   if (stdin === "open") return;

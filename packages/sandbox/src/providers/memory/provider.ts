@@ -83,12 +83,9 @@ function createMemorySandbox(
   const lost = Promise.withResolvers<never>();
   lost.promise.catch(() => {});
   let reason: string | null = null;
-  const check = (): void => {
-    if (reason !== null) throw new SandboxGoneError(id, reason);
-  };
   const enter: Enter = async (verb) => {
     await enterProvider(verb);
-    check();
+    if (reason !== null) throw new SandboxGoneError(id, reason, { reached: false });
   };
   const lose = (why: string): void => {
     if (reason !== null) return;

@@ -1,15 +1,25 @@
 /** One command of a sandbox in memory, from its start to its exit. @module */
 import { SandboxFileError } from "../../errors.ts";
 import type { CommandExit, CommandScope, SpawnOptions, TerminalSize } from "../../session.ts";
-import type { CommandPlace } from "./commands.ts";
 import { type InputQueue, createInputQueue } from "./input-queue.ts";
-import { KilledError } from "./machine.ts";
+import { KilledError, type Machine } from "./machine.ts";
 import { type OutputLog, createOutputLog } from "./output-log.ts";
 import { type ListItem, ShellSyntaxError, parseShell } from "./shell-parser.ts";
 import { runShell } from "./shell.ts";
+import type { FileTree } from "./tree.ts";
 
 /** As in a kernel: one argument (MAX_ARG_STRLEN), less the terminating NUL. */
 export const commandLimit = 131_071;
+
+export interface CommandPlace {
+  readonly machine: Machine;
+  readonly tree: FileTree;
+  readonly environment: Readonly<Record<string, string>>;
+  /** Before each verb: rejects when the sandbox is gone. */
+  readonly enter: (verb: string) => Promise<void>;
+  /** Rejects when the sandbox is destroyed. */
+  readonly gone: Promise<never>;
+}
 
 export interface RunningCommand {
   readonly commandId: string;

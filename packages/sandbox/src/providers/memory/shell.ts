@@ -258,6 +258,8 @@ export async function runShell(
         shell.code = 1;
       }
     }
+    // A signal to the group reached the shell too.
+    await shell.machine.step(process);
   } catch (error) {
     if (!(error instanceof ShellExit)) throw error;
     return error.code;

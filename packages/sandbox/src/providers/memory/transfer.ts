@@ -1,7 +1,7 @@
 /** Many files at once, to and from a sandbox in memory: what snapshots are made of. @module */
 import { SandboxFileError } from "../../errors.ts";
 import type { FetchedPart, FilePiece, PlacedEntry, SandboxSession } from "../../session.ts";
-import { type TreeNode, nodeSize } from "./nodes.ts";
+import { type FileNode, type TreeNode, nodeSize } from "./nodes.ts";
 import { type FileTree, splitPath } from "./tree.ts";
 
 type TransferVerbs = Pick<SandboxSession, "fetchFiles" | "placeEntries">;
@@ -10,25 +10,31 @@ const pieceBytes = 1 << 20;
 const asSupervisor = { refuseLinks: true, privileged: true } as const;
 
 function* cut(piece: FilePiece): Generator<FilePiece> {
-  if (!(piece instanceof Uint8Array)) return yield piece;
-  for (let at = 0; at < piece.length; at += pieceBytes) yield piece.slice(at, at + pieceBytes);
+  if (!(piece instanceof Uint8Array)) yield piece;
+  else for (let at = 0; at < piece.length; at += pieceBytes) yield piece.slice(at, at + pieceBytes);
+}
+
+function findToFetch(tree: FileTree, path: string): FileNode | "absent" | "not_regular" | "failed" {
+  try {
+    const { node } = tree.lookup(path, { follow: false, ...asSupervisor });
+    if (node === null) return "absent";
+    return node.kind === "file" ? node : "not_regular";
+  } catch (error) {
+    if (!(error instanceof SandboxFileError)) throw error;
+    return error.code === "not_directory" ? "absent" : "failed";
+  }
 }
 
 function* fetchOne(tree: FileTree, path: string): Generator<FetchedPart> {
-  let node: TreeNode | null;
-  try {
-    node = tree.lookup(path, { follow: false, ...asSupervisor }).node;
-  } catch (error) {
-    if (!(error instanceof SandboxFileError)) throw error;
-    const reason = error.code === "not_directory" ? "absent" : "failed";
-    return yield { type: "refused", path, reason };
+  const found = findToFetch(tree, path);
+  if (typeof found === "string") {
+    yield { type: "refused", path, reason: found };
+    return;
   }
-  if (node === null) return yield { type: "refused", path, reason: "absent" };
-  if (node.kind !== "file") return yield { type: "refused", path, reason: "not_regular" };
   yield { type: "file", path };
-  // Only its pieces as they are now: a change makes new ones.
-  const pieces = [...node.pieces];
-  const size = nodeSize(node);
+  // Its pieces as they are now: a change makes new ones.
+  const pieces = [...found.pieces];
+  const size = nodeSize(found);
   for (const piece of pieces) for (const part of cut(piece)) yield { type: "piece", piece: part };
   yield { type: "end", size };
 }
