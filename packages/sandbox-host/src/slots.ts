@@ -55,7 +55,8 @@ async function openWhenThere(socketPath: string): Promise<SupervisorLink> {
     try {
       return await openSupervisorLink(socketPath);
     } catch (error) {
-      const absent = error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ECONNREFUSED");
+      const absent =
+        error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ECONNREFUSED");
       if (!absent || round >= 6_000) throw error;
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
