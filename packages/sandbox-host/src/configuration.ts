@@ -153,7 +153,8 @@ function checkBaseRoot(path: string): string {
   const refuse = (problem: string): never => {
     throw new SandboxUnavailableError(`--base-root ${path} ${problem}`, remedy);
   };
-  if (!path.startsWith("/") || !existsSync(path) || realpathSync(path) !== path) refuse("is not an absolute path free of links");
+  if (!path.startsWith("/") || !existsSync(path) || realpathSync(path) !== path)
+    refuse("is not an absolute path free of links");
   if (path === "/") refuse("is this machine's own root");
   const { uid, mode } = statSync(path);
   const own = process.getuid?.() ?? 0;

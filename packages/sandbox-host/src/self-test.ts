@@ -69,7 +69,9 @@ function userOf(pid: number | null): number | null {
 
 /** Pairwise different: root, the daemon, the server, and the sandboxes. */
 export function areApart(sandboxes: readonly (number | null)[], others: readonly number[]): boolean {
-  return !sandboxes.includes(null) && new Set([...sandboxes, ...others]).size === sandboxes.length + new Set(others).size;
+  return (
+    !sandboxes.includes(null) && new Set([...sandboxes, ...others]).size === sandboxes.length + new Set(others).size
+  );
 }
 
 function judge(

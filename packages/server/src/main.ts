@@ -30,7 +30,7 @@ import { ModelError } from "./models/model.ts";
 import { createModels, defaultModel, listFromDefault } from "./models/registry.ts";
 import { createFirstOrganization } from "./orgs/organizations.ts";
 import { createCommandRunner, type Projection } from "./sandboxes/command-runner.ts";
-import { collectionInterval, collectSnapshots } from "./sandboxes/snapshots/collect.ts";
+import { collectionInterval, collectionWork } from "./sandboxes/snapshots/collect.ts";
 import type { SandboxOwner } from "./sandboxes/workspace.ts";
 import { createWorkspaces, type Workspaces } from "./sandboxes/workspaces.ts";
 import { createNoticeBoard } from "./sessions/notice-board.ts";
@@ -100,12 +100,7 @@ export async function startServer(
     finishDeliveries({ database, engine, notices, log }, signal),
   );
   const sandboxes = await openSandboxes(config, places, database, notices, log, overrides);
-  const { blobs } = sandboxes;
-  engine.every(
-    "snapshots",
-    collectionInterval,
-    async (signal) => void (await collectSnapshots({ database, blobs }, signal)),
-  );
+  engine.every("snapshots", collectionInterval, collectionWork({ database, blobs: sandboxes.blobs, log }));
   const dependencies = driverDependencies({ config, database, engine, notices, sandboxes, log }, overrides);
   const schedules = { database, engine, notices, log };
   engine.every("deployments", lookInterval, (signal) => lookForDueRuns(schedules, signal));
