@@ -15,7 +15,9 @@ describe("the catalogue of probes", () => {
     const everything = [...liveProbes, ...gates];
     expect(new Set(everything.map(({ id }) => id)).size).toBe(everything.length);
     const scenarios = new Set(everything.flatMap(({ scenario }) => (scenario === null ? [] : [scenario])));
-    expect([...scenarios].toSorted((one, other) => one - other)).toEqual(Array.from({ length: 18 }, (_, index) => index + 1));
+    expect([...scenarios].toSorted((one, other) => one - other)).toEqual(
+      Array.from({ length: 18 }, (_, index) => index + 1),
+    );
     expect(everything.length).toBeGreaterThanOrEqual(90);
   });
 
@@ -36,7 +38,8 @@ describe("the catalogue of probes", () => {
   });
 
   it("has gates that refuse what they must", () => {
-    for (const gate of gates) for (const control of gate.controls("")) expect([gate.id, gate.holds(control)]).toEqual([gate.id, false]);
+    for (const gate of gates)
+      for (const control of gate.controls("")) expect([gate.id, gate.holds(control)]).toEqual([gate.id, false]);
   });
 });
 
@@ -54,7 +57,8 @@ describe("judging answers", () => {
 
 describe("the short form", () => {
   it("judges as the whole conformance does", () => {
-    for (const { id, heldBy } of wallProbes) expect(insideProbes.find((probe) => probe.id === id)).toMatchObject({ id, heldBy });
+    for (const { id, heldBy } of wallProbes)
+      expect(insideProbes.find((probe) => probe.id === id)).toMatchObject({ id, heldBy });
     expect(wallProbes.length).toBeGreaterThanOrEqual(20);
   });
 
