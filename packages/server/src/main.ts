@@ -1,8 +1,9 @@
 /** The composition root: the only file that names concrete implementations. @module */
-import { join } from "node:path";
 import type { SandboxProvider } from "@exoloop/sandbox/contract";
 import { createLocalProvider } from "@exoloop/sandbox/providers/local/provider";
 import { createUnavailableProvider } from "@exoloop/sandbox/providers/unavailable";
+import { openBlobStore } from "./blobs/open-store.ts";
+import type { BlobStore } from "./blobs/store.ts";
 import { createSharedBudget } from "./budgets/shared-budgets.ts";
 import type { Config } from "./config.ts";
 import { type Database, openDatabase } from "./db/database.ts";
@@ -28,8 +29,8 @@ import { createModelCatalog, readCatalogOverrides } from "./models/catalog.ts";
 import { ModelError } from "./models/model.ts";
 import { createModels, defaultModel, listFromDefault } from "./models/registry.ts";
 import { createFirstOrganization } from "./orgs/organizations.ts";
-import { type BlobStore, createDirectoryBlobStore } from "./sandboxes/blobs.ts";
 import { createCommandRunner, type Projection } from "./sandboxes/command-runner.ts";
+import { collectionInterval, collectSnapshots } from "./sandboxes/snapshots/collect.ts";
 import type { SandboxOwner } from "./sandboxes/workspace.ts";
 import { createWorkspaces, type Workspaces } from "./sandboxes/workspaces.ts";
 import { createNoticeBoard } from "./sessions/notice-board.ts";
@@ -99,6 +100,12 @@ export async function startServer(
     finishDeliveries({ database, engine, notices, log }, signal),
   );
   const sandboxes = await openSandboxes(config, places, database, notices, log, overrides);
+  const { blobs } = sandboxes;
+  engine.every(
+    "snapshots",
+    collectionInterval,
+    async (signal) => void (await collectSnapshots({ database, blobs }, signal)),
+  );
   const dependencies = driverDependencies({ config, database, engine, notices, sandboxes, log }, overrides);
   const schedules = { database, engine, notices, log };
   engine.every("deployments", lookInterval, (signal) => lookForDueRuns(schedules, signal));
@@ -138,6 +145,7 @@ async function findDefaultModel(config: Config): Promise<string> {
 }
 
 interface Sandboxes {
+  readonly blobs: BlobStore;
   readonly provider: SandboxProvider;
   readonly workspaces: Workspaces;
   readonly files: StoredFiles;
@@ -157,7 +165,7 @@ async function openSandboxes(
     places.sandboxSocket === null
       ? createUnavailableProvider("This server runs without sandboxes.", "Start it with EXOLOOP_SANDBOX=auto.")
       : await createLocalProvider({ socketPath: places.sandboxSocket });
-  const blobs = createDirectoryBlobStore(join(config.home, "blobs"));
+  const blobs = openBlobStore(config.blobs);
   const lease = {
     database,
     provider,
@@ -169,6 +177,7 @@ async function openSandboxes(
   const files = createStoredFiles(database);
   const baselines = createBaselineCache();
   return {
+    blobs,
     provider,
     workspaces,
     files,
