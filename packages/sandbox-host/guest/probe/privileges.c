@@ -24,7 +24,7 @@
 CALL(call_setuid, SYS_setuid, 0)
 CALL(call_setgid, SYS_setgid, 0)
 CALL(call_setgroups, SYS_setgroups, 0, NULL)
-CALL(real_time_scheduling, SYS_sched_setscheduler, 0, SCHED_FIFO, &(struct sched_param){1})
+CALL(real_time_scheduling, SYS_sched_setscheduler, 0, SCHED_FIFO, &(struct sched_param){.sched_priority = 1})
 CALL(call_prlimit_supervisor, SYS_prlimit64, 1, RLIMIT_NOFILE, NULL, &(struct rlimit){0})
 static void raise_priority(void) { answer_call(setpriority(PRIO_PROCESS, 0, -20)); }
 static void drop_bounding(void) { answer_call(prctl(PR_CAPBSET_DROP, 0, 0, 0, 0)); }
