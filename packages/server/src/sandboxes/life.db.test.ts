@@ -8,7 +8,10 @@ import { putIdleAway } from "./life/idle.ts";
 import { moveSandbox } from "./life/move.ts";
 import { reconcile } from "./life/reconcile.ts";
 import { findIdle, putAway } from "./life/unused.ts";
-import { eventually, type MemoryWorld, startMemoryWorld } from "./testing-memory.ts";
+import type { BlobStore } from "../blobs/store.ts";
+import { createSnapshots } from "./snapshots/stored-snapshots.ts";
+import { eventually } from "./testing.ts";
+import { type MemoryWorld, startMemoryWorld } from "./testing-memory.ts";
 import type { SandboxOwner } from "./workspace.ts";
 
 let world: MemoryWorld;
@@ -121,6 +124,36 @@ describe("a session that moves", () => {
   });
 });
 
+describe("a snapshot", () => {
+  it("that a stalled worker stores late is never the last, of the same generation or of an older one", async () => {
+    const owner = await world.createOwner();
+    const gate = Promise.withResolvers<void>();
+    let held = 0;
+    const blobs: BlobStore = {
+      ...world.blobs,
+      async put(organizationId, content) {
+        if (held++ === 0) await gate.promise;
+        return world.blobs.put(organizationId, content);
+      },
+    };
+    const { database, notices, log } = world.base;
+    const stalled = world.worker({ snapshots: createSnapshots({ database, blobs, notices, log }) });
+    await world.run(stalled, owner, "echo 1 > file.txt");
+    const worker = world.worker();
+    await world.run(worker, owner, "echo 2 > file.txt");
+    await worker.workspaces.settle();
+    gate.resolve();
+    await stalled.workspaces.settle();
+    await world.lose(owner);
+    expect((await world.run(world.worker(), owner, "cat file.txt")).output).toBe("2\n");
+    const sandbox = await world.sandboxOf(owner);
+    const { snapshot_id: before } = await world.rowOf(owner);
+    await sandbox.session.writeBinaryFile({ path: "/workspace/file.txt", content: Buffer.from("stale") });
+    await world.base.snapshots.take({ owner, sandbox, generation: 1 });
+    expect((await world.rowOf(owner)).snapshot_id).toBe(before);
+  });
+});
+
 describe("an expected command", () => {
   it("finds its sandbox made and awake, and its awake time counted", async () => {
     const owner = await world.createOwner();
@@ -184,9 +217,11 @@ describe("after a crash", () => {
 
   it("between the making of a sandbox and its row nothing is left, and the next command makes one", async () => {
     const owner = await world.createOwner();
-    // The server dies while it restores.
-    await world.run(world.worker(), owner, "echo 1 > file.txt");
+    const worker = world.worker();
+    await world.run(worker, owner, "echo 1 > file.txt");
+    await worker.workspaces.settle();
     await world.lose(owner);
+    // The server dies while it restores.
     const never = new Promise<never>(() => undefined);
     const dying = world.worker({ snapshots: { ...world.base.snapshots, restore: () => never } });
     void world.run(dying, owner, "true");

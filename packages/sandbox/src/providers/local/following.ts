@@ -60,7 +60,11 @@ export async function join(
   payload: readonly Buffer[],
 ): Promise<FrameConnection | null> {
   for (let attempt = 1; ; attempt++) {
-    const channel = await channels.acquire();
+    const channel = await channels.acquire().catch((error: unknown) => {
+      // Nothing was written yet, not even over a connection that broke.
+      const unheard = attempt === 1 && error instanceof SandboxGoneError;
+      throw unheard ? new SandboxGoneError(error.sandboxId, error.reason, { reached: false }) : error;
+    });
     let frame: Frame;
     try {
       await channel.write(type, ...payload);
