@@ -3,7 +3,6 @@
  * back of the sandbox host, with SIGKILL and by deleting files, because nobody announces such things.
  * @module
  */
-import { existsSync } from "node:fs";
 import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { isId } from "@exoloop/protocol/ids";
