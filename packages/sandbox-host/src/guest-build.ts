@@ -8,17 +8,21 @@ import { SandboxUnavailableError } from "@exoloop/sandbox/errors";
 const guestDirectory = join(import.meta.dirname, "../guest");
 const prebuiltDirectory = join(import.meta.dirname, "../prebuilt");
 const defaultBuildDirectory = join(import.meta.dirname, "../../../build/guest");
-const flags = ["-Os", "-std=gnu11", "-Wall", "-Wextra", "-pthread"];
+const flags = ["-Os", "-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-pthread"];
 const released = ["-static", "-s"];
 const compilerPatienceMs = 60_000;
 
-/** `supervisor` serves inside the sandbox; `confine` gives up what it must not have, then becomes it. */
-export const guestPrograms = ["supervisor", "confine"] as const;
+/**
+ * `supervisor` serves inside the sandbox; `confine` gives up what it must not have, then becomes it; `launch` is what it
+ * starts commands with.
+ */
+export const guestPrograms = ["supervisor", "confine", "launch"] as const;
 export type GuestProgram = (typeof guestPrograms)[number];
 
 export interface GuestBuild {
   readonly supervisor: string;
   readonly confine: string;
+  readonly launch: string;
   readonly sourceHash: string;
   readonly origin: "compiled" | "prebuilt";
 }
@@ -78,7 +82,8 @@ function compileInto(directory: string): void {
 }
 
 function describeBuild(directory: string, sourceHash: string, origin: GuestBuild["origin"]): GuestBuild {
-  return { supervisor: join(directory, "supervisor"), confine: join(directory, "confine"), sourceHash, origin };
+  const [supervisor, confine, launch] = guestPrograms.map((name) => join(directory, name));
+  return { supervisor: supervisor ?? "", confine: confine ?? "", launch: launch ?? "", sourceHash, origin };
 }
 
 /**
