@@ -56,11 +56,13 @@ async function main(): Promise<number> {
     return 2;
   }
   const name: ProviderName = selected.name;
-  const { provider, close } = await openProvider(name);
+  const opened = await openProvider(name);
   const onResult = (result: CaseResult): void => {
     if (!selected.json) process.stdout.write(describe(result));
   };
-  const report = await runConformance(provider, { cases: selected.cases, onResult }).finally(close);
+  const report = await runConformance(opened.provider, { cases: selected.cases, onResult }).finally(() =>
+    opened.close(),
+  );
   process.stdout.write(selected.json ? `${JSON.stringify(report, null, 2)}\n` : summarize(report));
   if (selected.write) {
     storeResults(name, report);
