@@ -60,9 +60,9 @@ async function main(): Promise<number> {
   const onResult = (result: CaseResult): void => {
     if (!selected.json) process.stdout.write(describe(result));
   };
-  const report = await runConformance(opened.provider, { cases: selected.cases, onResult }).finally(() =>
-    opened.close(),
-  );
+  const report = await runConformance(opened.provider, { cases: selected.cases, onResult }).finally(async () => {
+    await opened.close();
+  });
   process.stdout.write(selected.json ? `${JSON.stringify(report, null, 2)}\n` : summarize(report));
   if (selected.write) {
     storeResults(name, report);

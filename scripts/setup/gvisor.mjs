@@ -58,7 +58,9 @@ export async function ensureGvisor() {
 function run(name, args, options = {}) {
   const { status, stdout, stderr, error } = spawnSync(name, args, { encoding: "utf8", ...options });
   if (status === 0) return stdout;
-  throw new SetupError(`gVisor: ${name} failed: ${(stderr ?? error?.message ?? "").trim().split("\n").slice(-2).join(" ")}`);
+  throw new SetupError(
+    `gVisor: ${name} failed: ${(stderr ?? error?.message ?? "").trim().split("\n").slice(-2).join(" ")}`,
+  );
 }
 
 /** The archives that this machine installs from, and the release that it runs. */
@@ -76,7 +78,8 @@ function fetchGvisor() {
   const { uri, release } = readArchive();
   const work = mkdtempSync(join(tmpdir(), "exoloop-gvisor-"));
   try {
-    for (const name of ["lists/partial", "cache/archives/partial", "deb"]) mkdirSync(join(work, name), { recursive: true });
+    for (const name of ["lists/partial", "cache/archives/partial", "deb"])
+      mkdirSync(join(work, name), { recursive: true });
     writeFileSync(join(work, "sources.list"), `deb ${uri} ${release} main\ndeb ${uri} ${release}-backports main\n`);
     say(`fetching gVisor's runsc from Debian (${release}-backports)`);
     const own = [

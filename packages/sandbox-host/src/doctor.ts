@@ -4,11 +4,11 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { discoverCgroups, hasResourceLimits, removeHostGroups } from "./cgroups.ts";
+import { discoverCgroups, hasCpuLimit, hasResourceLimits, removeHostGroups } from "./cgroups.ts";
 import { SandboxUnavailableError } from "@exoloop/sandbox/errors";
 import { bubblewrapRemedy, findProgram } from "./configuration.ts";
 import { buildGuest, findPrebuilt, hashGuestSources } from "./guest-build.ts";
-import { namespaceRemedy } from "./launch.ts";
+import { namespaceRemedy } from "./launch/launch.ts";
 import { type UserIdRange, findUserIds } from "./user-ids.ts";
 
 export interface Finding {
@@ -107,13 +107,17 @@ function checkCgroups(): Finding[] {
   const remedy = "Give the sandbox host a writable cgroup: run it as root, or with systemd's Delegate=yes.";
   const freezer = { id: "freezer", title: "suspending sandboxes" };
   const limits = { id: "limits", title: "memory and process limits" };
+  const quota = { id: "cpu", title: "processor limit" };
   return [
     host.kind === "signal"
       ? { ...freezer, state: "degraded", detail: "no writable cgroup: sandboxes are stopped by SIGSTOP", remedy }
       : { ...freezer, state: "ok", detail: `${host.kind} at ${host.group ?? ""}` },
     hasResourceLimits(host)
-      ? { ...limits, state: "ok", detail: host.unifiedLimits ? "cgroup v2" : "cgroup v1" }
+      ? { ...limits, state: "ok", detail: host.unified.includes("memory") ? "cgroup v2" : "cgroup v1" }
       : { ...limits, state: "degraded", detail: "the host does not limit a sandbox's memory and processes", remedy },
+    hasCpuLimit(host)
+      ? { ...quota, state: "ok", detail: host.unified.includes("cpu") ? "cgroup v2" : "cgroup v1" }
+      : { ...quota, state: "degraded", detail: "the host does not limit a sandbox's processor time", remedy },
   ];
 }
 

@@ -1,4 +1,4 @@
-/** Builds the supervisor with the machine's compiler, or takes the prebuilt one. @module */
+/** Builds the guest's programs with the machine's compiler, or takes the prebuilt ones. @module */
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync } from "node:fs";
@@ -8,25 +8,33 @@ import { SandboxUnavailableError } from "@exoloop/sandbox/errors";
 const guestDirectory = join(import.meta.dirname, "../guest");
 const prebuiltDirectory = join(import.meta.dirname, "../prebuilt");
 const defaultBuildDirectory = join(import.meta.dirname, "../../../build/guest");
-const flags = ["-static", "-Os", "-std=gnu11", "-Wall", "-Wextra", "-pthread", "-s"];
+const flags = ["-Os", "-std=gnu11", "-Wall", "-Wextra", "-pthread"];
+const released = ["-static", "-s"];
 const compilerPatienceMs = 60_000;
 
-export interface GuestBuild {
-  readonly path: string;
+/**
+ * `supervisor` serves inside the sandbox; `confine` gives up what it must not have, then becomes it; `probe` asks for
+ * what no sandbox may have.
+ */
+export const guestPrograms = ["supervisor", "confine", "probe"] as const;
+export type GuestProgram = (typeof guestPrograms)[number];
+
+export interface GuestBuild extends Readonly<Record<GuestProgram, string>> {
   readonly sourceHash: string;
   readonly origin: "compiled" | "prebuilt";
 }
 
-function sources(): string[] {
-  return readdirSync(guestDirectory)
+function sources(program: GuestProgram): string[] {
+  return readdirSync(join(guestDirectory, program))
     .filter((name) => name.endsWith(".c") || name.endsWith(".h"))
-    .sort();
+    .sort()
+    .map((name) => `${program}/${name}`);
 }
 
 /** SHA-256 over names and contents of the guest's sources. */
 export function hashGuestSources(): string {
   const hash = createHash("sha256");
-  for (const name of sources())
+  for (const name of guestPrograms.flatMap(sources))
     hash
       .update(`${name}\0`)
       .update(readFileSync(join(guestDirectory, name)))
@@ -34,47 +42,63 @@ export function hashGuestSources(): string {
   return hash.digest("hex");
 }
 
-/** Null when there is none for this platform, or it was made from other sources. */
+/** The directory with the programs; null when there is none for this platform, or it was made from other sources. */
 export function findPrebuilt(platform: string, sourceHash: string): string | null {
   const directory = join(prebuiltDirectory, platform);
-  const path = join(directory, "supervisor");
   const recorded = join(directory, "source.sha256");
-  if (!existsSync(path) || !existsSync(recorded)) return null;
-  return readFileSync(recorded, "utf8").trim() === sourceHash ? path : null;
+  if (!existsSync(recorded) || !guestPrograms.every((name) => existsSync(join(directory, name)))) return null;
+  return readFileSync(recorded, "utf8").trim() === sourceHash ? directory : null;
 }
 
 /** Makes `target` with a C compiler. @throws what execFileSync throws: no compiler, or its complaints. */
-export function compileGuest(compiler: string, target: string, extraFlags: readonly string[] = []): void {
-  const files = sources().filter((name) => name.endsWith(".c"));
-  const inputs = files.map((name) => join(guestDirectory, name));
+export function compileGuest(
+  compiler: string,
+  program: GuestProgram,
+  target: string,
+  extraFlags: readonly string[] = released,
+): void {
+  const inputs = sources(program)
+    .filter((name) => name.endsWith(".c"))
+    .map((name) => join(guestDirectory, name));
   execFileSync(compiler, [...flags, "-o", target, ...inputs, ...extraFlags], {
     stdio: "pipe",
     timeout: compilerPatienceMs,
   });
 }
 
+function compileInto(directory: string): void {
+  mkdirSync(directory, { recursive: true });
+  for (const program of guestPrograms) {
+    const path = join(directory, program);
+    if (existsSync(path)) continue;
+    const temporary = `${path}.${process.pid}`;
+    compileGuest("cc", program, temporary);
+    chmodSync(temporary, 0o755);
+    renameSync(temporary, path);
+  }
+}
+
+function describeBuild(directory: string, sourceHash: string, origin: GuestBuild["origin"]): GuestBuild {
+  const path = (program: GuestProgram): string => join(directory, program);
+  return { supervisor: path("supervisor"), confine: path("confine"), probe: path("probe"), sourceHash, origin };
+}
+
 /**
- * The supervisor for this machine; built at most once per version of its sources.
+ * The programs for this machine; built at most once per version of their sources.
  * @throws SandboxUnavailableError when there is neither a compiler nor a prebuilt program.
  */
 export function buildGuest(buildDirectory: string = defaultBuildDirectory): GuestBuild {
   const sourceHash = hashGuestSources();
   const directory = join(buildDirectory, sourceHash.slice(0, 16));
-  const path = join(directory, "supervisor");
-  if (existsSync(path)) return { path, sourceHash, origin: "compiled" };
-  const temporary = `${path}.${process.pid}`;
   let complaint = "";
   try {
-    mkdirSync(directory, { recursive: true });
-    compileGuest("cc", temporary);
-    chmodSync(temporary, 0o755);
-    renameSync(temporary, path);
-    return { path, sourceHash, origin: "compiled" };
+    compileInto(directory);
+    return describeBuild(directory, sourceHash, "compiled");
   } catch (error) {
     complaint = error instanceof Error ? (error.message.split("\n")[0] ?? "") : String(error);
   }
   const prebuilt = findPrebuilt(`${process.platform}-${process.arch}`, sourceHash);
-  if (prebuilt !== null) return { path: prebuilt, sourceHash, origin: "prebuilt" };
+  if (prebuilt !== null) return describeBuild(prebuilt, sourceHash, "prebuilt");
   throw new SandboxUnavailableError(
     `there is no sandbox supervisor for ${process.platform}-${process.arch}, and it cannot be compiled: ${complaint}`,
     "Install a C compiler: apt-get install gcc libc6-dev",
@@ -82,6 +106,6 @@ export function buildGuest(buildDirectory: string = defaultBuildDirectory): Gues
 }
 
 if (import.meta.main) {
-  const { path, origin } = buildGuest();
-  process.stdout.write(`${origin} ${path}\n`);
+  const built = buildGuest();
+  for (const program of guestPrograms) process.stdout.write(`${built.origin} ${built[program]}\n`);
 }

@@ -1,11 +1,11 @@
 /**
- * Makes the prebuilt supervisors that machines without a compiler use: `node prebuild.ts`, whenever the guest changed.
+ * Makes the prebuilt programs that machines without a compiler use: `node prebuild.ts`, whenever the guest changed.
  * Needs musl-tools for this machine's own architecture and a cross compiler for the other (gcc-aarch64-linux-gnu).
  * @module
  */
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { compileGuest, hashGuestSources } from "./guest-build.ts";
+import { compileGuest, guestPrograms, hashGuestSources } from "./guest-build.ts";
 
 /** musl's compiler sees none of the kernel's headers by itself. */
 const kernelHeaders = ["-idirafter", "/usr/include", "-idirafter", "/usr/include/x86_64-linux-gnu"];
@@ -17,9 +17,11 @@ const targets = [
 for (const { platform, compiler, flags } of targets) {
   const directory = join(import.meta.dirname, "../prebuilt", platform);
   mkdirSync(directory, { recursive: true });
-  const path = join(directory, "supervisor");
-  compileGuest(compiler, path, flags);
-  chmodSync(path, 0o755);
+  for (const program of guestPrograms) {
+    const path = join(directory, program);
+    compileGuest(compiler, program, path, ["-static", "-s", ...flags]);
+    chmodSync(path, 0o755);
+    process.stdout.write(`${path}\n`);
+  }
   writeFileSync(join(directory, "source.sha256"), `${hashGuestSources()}\n`);
-  process.stdout.write(`${path}\n`);
 }

@@ -13,6 +13,7 @@ import { createRequestOnce } from "./http/idempotency.ts";
 import type { ModelCatalog } from "./models/catalog.ts";
 import { createAuthenticator } from "./orgs/api-keys.ts";
 import { createPersonCommands } from "./sandboxes/person-commands.ts";
+import { createSnapshotRepository } from "./sandboxes/snapshots/listed-snapshots.ts";
 import { listSandboxes } from "./sandboxes/summary.ts";
 import type { SandboxOwner } from "./sandboxes/workspace.ts";
 import type { Workspaces } from "./sandboxes/workspaces.ts";
@@ -78,6 +79,7 @@ export function createServices(parts: ServiceParts): AppDependencies {
           ...figures,
         })),
     },
+    snapshots: createSnapshotRepository(database),
     webhooks: {
       repository: createWebhookRepository(database, engine),
       receiver: createWebhookReceiver({ database, engine, notices, log }),

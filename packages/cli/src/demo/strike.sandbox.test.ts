@@ -23,7 +23,7 @@ afterAll(async () => {
   await rm(directory, { recursive: true, force: true });
 }, 60_000);
 
-const resources = { memoryBytes: 2 ** 29, processes: 128, diskBytes: 2 ** 29 };
+const resources = { memoryBytes: 2 ** 29, processes: 128, cpus: 1, diskBytes: 2 ** 29, files: 100_000 };
 
 test(
   "a running command ends with SandboxGoneError, and nothing is left of the sandbox",
@@ -32,7 +32,7 @@ test(
     const provider = await createLocalProvider({ socketPath: host.socketPath });
     try {
       const id = createId("sandbox");
-      const sandbox = await provider.create({ id, resources, environment: {} });
+      const sandbox = await provider.create({ id, owner: "test", resources, environment: {} });
       await sandbox.resume();
       await sandbox.session.run({
         command: "mkdir a; echo one > a/b; ln -s a/b link",

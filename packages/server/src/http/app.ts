@@ -21,6 +21,7 @@ import { addEventRoutes } from "./routes/events.ts";
 import { type HealthPort, addHealthRoutes } from "./routes/health.ts";
 import { type ModelEntry, addModelRoutes } from "./routes/models.ts";
 import { type CommandPort, type SandboxPort, addCommandRoute, addSandboxRoute } from "./routes/sandboxes.ts";
+import { addSnapshotRoutes, type SnapshotPort } from "./routes/snapshots.ts";
 import { addSessionRoutes } from "./routes/sessions.ts";
 import { addThreadRoutes } from "./routes/threads.ts";
 import { addWebhookRoutes } from "./routes/webhooks.ts";
@@ -44,6 +45,7 @@ export interface AppDependencies {
   readonly models?: () => readonly ModelEntry[];
   readonly commands?: CommandPort;
   readonly sandboxes?: SandboxPort;
+  readonly snapshots?: SnapshotPort;
   readonly budgets?: BudgetPort;
   readonly webhooks?: { readonly repository: WebhookRepository; readonly receiver: WebhookReceiver };
   /** Between two signs of life on a stream. */
@@ -91,6 +93,7 @@ export function createApp(dependencies: AppDependencies): HttpApp {
   addModelRoutes(context, dependencies.models ?? (() => []));
   if (dependencies.commands !== undefined) addCommandRoute(context, dependencies.commands);
   if (dependencies.sandboxes !== undefined) addSandboxRoute(context, dependencies.sandboxes);
+  if (dependencies.snapshots !== undefined) addSnapshotRoutes(context, dependencies.snapshots);
   if (dependencies.budgets !== undefined) addBudgetRoutes(context, dependencies.budgets);
   const { webhooks } = dependencies;
   if (webhooks !== undefined) addWebhookRoutes(context, webhooks.repository, webhooks.receiver);

@@ -13,6 +13,7 @@ import { type ClosableNoticeBoard, createNoticeBoard } from "../sessions/notice-
 import { publicEvent, recordEvent } from "../sessions/event.ts";
 import { appendUnderLock } from "../sessions/log.ts";
 import type { EndDependencies } from "../sessions/end-session.ts";
+import { createSnapshotRepository } from "../sandboxes/snapshots/listed-snapshots.ts";
 import { createSessionService } from "../sessions/service.ts";
 import { createThreadService } from "../sessions/threads.ts";
 import { type HttpApp, createApp } from "./app.ts";
@@ -77,6 +78,7 @@ export async function startTestServer({ driven, ...options }: TestServerOptions 
     },
     authenticate: (apiKey) => authenticate(database, apiKey),
     once: createRequestOnce(database),
+    snapshots: createSnapshotRepository(database),
     notices,
     health: { ready: async () => void (await database.selectFrom("organizations").select("id").limit(1).execute()) },
     log: silentLog,

@@ -34,6 +34,7 @@ export const bashTool = defineTool({
   aliases: { timeout: "timeout_ms", cmd: "command" },
   replay: "reattach",
   parallel: false,
+  wakesSandbox: true,
   async run({ command, timeout_ms, restart }, context) {
     if (command === undefined || command.trim() === "") {
       if (restart === true)

@@ -46,17 +46,28 @@ export interface ToolSpecification<Schema extends z.ZodType> {
   readonly ignored?: readonly string[];
   readonly replay: ReplayRule;
   readonly parallel: boolean;
+  readonly wakesSandbox?: boolean;
   run(input: z.output<Schema>, context: ToolContext): Promise<ToolResult>;
 }
 
 /** A tool whose arguments are checked against its schema, and whose file errors are told to the model. */
 export function defineTool<Schema extends z.ZodType>(specification: ToolSpecification<Schema>): Tool {
-  const { name, description, schema, aliases = {}, ignored = [], replay, parallel } = specification;
+  const {
+    name,
+    description,
+    schema,
+    aliases = {},
+    ignored = [],
+    replay,
+    parallel,
+    wakesSandbox = false,
+  } = specification;
   const { $schema: _dialect, ...inputSchema } = z.toJSONSchema(schema, { io: "input" });
   return {
     definition: { name, description, inputSchema },
     replay,
     parallel,
+    wakesSandbox,
     async run(input, context) {
       const parsed = schema.safeParse(withoutAliases(input, aliases, ignored));
       if (!parsed.success) return errorResult(describeIssues(name, parsed.error));

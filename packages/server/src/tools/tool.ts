@@ -34,6 +34,8 @@ export interface CommandRunner {
     readonly abortSignal: AbortSignal;
     /** Join a command that an earlier driver started, instead of starting it. */
     readonly reattach: boolean;
+    /** False: a person asked. What the model is to be told of the sandbox still waits for a command of its own. */
+    readonly toldToModel?: boolean;
   }): Promise<CommandOutcome>;
 }
 
@@ -61,6 +63,8 @@ export interface Tool {
   readonly replay: ReplayRule;
   /** Calls that only read may run beside others. */
   readonly parallel: boolean;
+  /** It runs commands: the sandbox is woken as soon as the model's stream opens such a call. */
+  readonly wakesSandbox?: boolean;
   /**
    * Never rejects for what the model did wrong: that is an error result. Rejects only for faults of ours.
    * `input` has been validated against the definition's schema by the registry.

@@ -1,21 +1,34 @@
 /** Connections to one sandbox's supervisor, kept and used again. One operation at a time on each. @module */
-import { SandboxFileError, type SandboxFileErrorCode } from "../../errors.ts";
-import type { FrameConnection } from "./connection.ts";
-import { type Frame, frameTypes } from "./frames.ts";
-import type { HostClient } from "./host-client.ts";
+import { SandboxFileError, type SandboxFileErrorCode, SandboxGoneError } from "../../errors.ts";
+import { type FrameConnection, connectFrames } from "./connection.ts";
+import { type Frame, frameTypes, protocolVersion } from "./frames.ts";
+import type { SandboxLocation } from "./host-messages.ts";
 
 /** Below the supervisor's own limit, so that a second provider finds room. */
 const maximumChannels = 32;
 const maximumIdle = 8;
 const attempts = 4;
+/** How long a supervisor that says nothing, or hangs up because it has too many connections, is asked again. */
+const helloPatienceMs = 60_000;
+const longestPauseMs = 500;
 
 /** The connection broke in the middle of an operation. Never leaves the provider. */
 export class ChannelLostError extends Error {
   override readonly name = "ChannelLostError";
 }
 
+export interface ChannelSource {
+  readonly sandboxId: string;
+  /** Where the supervisor was last seen. */
+  readonly location: SandboxLocation;
+  /** Asks the daemon, which looks whether it lives. @throws SandboxGoneError */
+  verify(): Promise<SandboxLocation>;
+}
+
 export interface Channels {
   readonly sandboxId: string;
+  /** Where the supervisor finds what the session calls `path`. */
+  locatePath(path: string): string;
   acquire(): Promise<FrameConnection>;
   /** Gives back a channel on which the last operation was answered to its end. */
   release(channel: FrameConnection): void;
@@ -28,7 +41,45 @@ export interface Channels {
   close(): void;
 }
 
-export function createChannels(host: HostClient, sandboxId: string): Channels {
+/** Null: it hung up, or speaks another protocol. @throws the socket's error. */
+async function connectOnce(socketPath: string, patienceMs: number): Promise<FrameConnection | null> {
+  const connection = await connectFrames(socketPath);
+  const timer = setTimeout(() => connection.close(), patienceMs);
+  const hello = await connection.read();
+  clearTimeout(timer);
+  if (hello?.type === frameTypes.hello && hello.payload.readUInt32LE(0) === protocolVersion) return connection;
+  connection.close();
+  return null;
+}
+
+/** @throws SandboxGoneError */
+async function openChannel(source: ChannelSource, known: SandboxLocation): Promise<FrameConnection> {
+  const deadline = performance.now() + helloPatienceMs;
+  let { socketPath } = known;
+  for (let pause = 2; ; pause = Math.min(pause * 2, longestPauseMs)) {
+    let refused = false;
+    const connection = await connectOnce(socketPath, helloPatienceMs).catch(() => {
+      refused = true;
+      return null;
+    });
+    if (connection !== null) return connection;
+    if (refused) ({ socketPath } = await source.verify());
+    if (performance.now() + pause > deadline) {
+      throw new SandboxGoneError(source.sandboxId, "its supervisor does not answer");
+    }
+    await new Promise((resolve) => setTimeout(resolve, pause));
+  }
+}
+
+function createPathMap(mappings: Readonly<Record<string, string>>): (path: string) => string {
+  const pairs = Object.entries(mappings);
+  return (path) => {
+    const pair = pairs.find(([inside]) => path === inside || path.startsWith(`${inside}/`));
+    return pair === undefined ? path : pair[1] + path.slice(pair[0].length);
+  };
+}
+
+export function createChannels(source: ChannelSource): Channels {
   const idle: FrameConnection[] = [];
   const waiting: (() => void)[] = [];
   let inUse = 0;
@@ -37,7 +88,8 @@ export function createChannels(host: HostClient, sandboxId: string): Channels {
     waiting.shift()?.();
   };
   const channels: Channels = {
-    sandboxId,
+    sandboxId: source.sandboxId,
+    locatePath: createPathMap(source.location.mappings),
     async acquire() {
       while (inUse >= maximumChannels) await new Promise<void>((resolve) => waiting.push(resolve));
       inUse++;
@@ -45,7 +97,7 @@ export function createChannels(host: HostClient, sandboxId: string): Channels {
         if (!channel.closed) return channel;
       }
       try {
-        return await host.openChannel(sandboxId);
+        return await openChannel(source, source.location);
       } catch (error) {
         leave();
         throw error;

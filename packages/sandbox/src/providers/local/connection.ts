@@ -1,13 +1,13 @@
 /** Frames over a UNIX socket, pulled by the reader: a slow reader slows the sender down. @module */
 import { connect, type Socket } from "node:net";
-import { type Frame, FrameDecoder, encodeFrame } from "./frames.ts";
+import { type Frame, FrameDecoder, encodeFrame, encodeHeader } from "./frames.ts";
 
-const highWaterBytes = 256 << 10;
+const highWaterBytes = 1 << 20;
 
 export interface FrameConnection {
   /** The next frame; null once the peer has closed or broken the protocol. */
   read(): Promise<Frame | null>;
-  /** Resolves when the socket takes more. A closed socket swallows what is sent: `read` tells. */
+  /** Resolves when the socket takes more; the parts may not change before they are answered. A closed socket swallows what is sent: `read` tells. */
   write(type: number, ...parts: readonly Uint8Array[]): Promise<void>;
   readonly closed: boolean;
   close(): void;
@@ -51,10 +51,18 @@ class SocketConnection implements FrameConnection {
   }
 
   async write(type: number, ...parts: readonly Uint8Array[]): Promise<void> {
-    const bytes = encodeFrame(type, ...parts);
     const socket = this.#socket;
-    if (this.#closed || !socket.writable || socket.write(bytes)) return;
-    await new Promise<void>((resolve) => {
+    if (this.#closed || !socket.writable) return;
+    socket.cork();
+    socket.write(encodeHeader(type, parts));
+    for (const part of parts) if (part.length > 0) socket.write(part);
+    socket.uncork();
+    if (socket.writableLength > highWaterBytes) await this.#drained();
+  }
+
+  #drained(): Promise<void> {
+    const socket = this.#socket;
+    return new Promise((resolve) => {
       const done = (): void => {
         socket.off("drain", done);
         socket.off("close", done);

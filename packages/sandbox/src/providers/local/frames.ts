@@ -7,30 +7,33 @@
 /** A longer frame is a broken or hostile peer. */
 export const maximumFrameBytes = 1 << 20;
 /** Bytes of a stream that travel in one frame. */
-export const chunkBytes = 64 << 10;
+export const chunkBytes = 256 << 10;
+export const protocolVersion = 2;
 
+/** What they carry: `guest/supervisor/supervisor.h`. */
 export const frameTypes = {
   spawn: 1,
   attach: 2,
   stdin: 3,
-  kill: 4,
+  control: 4,
   read: 5,
-  write: 6,
-  stat: 7,
-  list: 8,
-  tree: 9,
-  delete: 10,
-  status: 11,
+  place: 6,
+  scan: 7,
+  delete: 8,
+  processes: 9,
+  connect: 10,
+  /** Answered with all commands; its first byte says whether the workload was stopped by signals. */
+  commands: 11,
   suspend: 12,
   resume: 13,
   shutdown: 14,
-  streamData: 15,
-  streamEnd: 16,
+  data: 15,
+  end: 16,
+  hole: 17,
   hello: 32,
   output: 33,
   exit: 34,
-  data: 35,
-  end: 36,
+  gap: 35,
   error: 37,
   absent: 38,
   started: 39,
@@ -39,7 +42,7 @@ export const frameTypes = {
   hostReply: 65,
 } as const;
 
-export const spawnFlags = { maintenance: 1, stdin: 2, direct: 4 } as const;
+export const spawnFlags = { maintenance: 1, stdin: 2, terminal: 4 } as const;
 
 export interface Frame {
   readonly type: number;
@@ -51,8 +54,8 @@ export class FrameError extends Error {
   override readonly name = "FrameError";
 }
 
-/** @throws FrameError when the payload does not fit into a frame. */
-export function encodeFrame(type: number, ...parts: readonly Uint8Array[]): Buffer {
+/** What goes before the parts. @throws FrameError when the payload does not fit into a frame. */
+export function encodeHeader(type: number, parts: readonly Uint8Array[]): Buffer {
   let length = 1;
   for (const part of parts) length += part.length;
   if (length > maximumFrameBytes)
@@ -60,7 +63,12 @@ export function encodeFrame(type: number, ...parts: readonly Uint8Array[]): Buff
   const header = Buffer.allocUnsafe(5);
   header.writeUInt32LE(length, 0);
   header.writeUInt8(type, 4);
-  return Buffer.concat([header, ...parts], length + 4);
+  return header;
+}
+
+/** @throws FrameError when the payload does not fit into a frame. */
+export function encodeFrame(type: number, ...parts: readonly Uint8Array[]): Buffer {
+  return Buffer.concat([encodeHeader(type, parts), ...parts]);
 }
 
 /** A NUL-terminated string. @throws FrameError when it contains NUL. */
@@ -69,7 +77,7 @@ export function encodeString(text: string): Buffer {
   return Buffer.from(`${text}\0`, "utf8");
 }
 
-export function encodeNumber(value: number | bigint, bytes: 1 | 4 | 8): Buffer {
+export function encodeNumber(value: number | bigint, bytes: 1 | 2 | 4 | 8): Buffer {
   const buffer = Buffer.alloc(bytes);
   if (bytes === 8) buffer.writeBigUInt64LE(BigInt(value));
   else buffer.writeUIntLE(Number(value), 0, bytes);

@@ -7,8 +7,6 @@ import type { HostFailure, HostMethod, HostMethods, HostReply } from "./host-mes
 export interface HostClient {
   /** Repeated after a lost connection: every method is idempotent. */
   call<M extends HostMethod>(method: M, parameters: HostMethods[M]["parameters"]): Promise<HostMethods[M]["result"]>;
-  /** A new connection to a sandbox's supervisor. */
-  openChannel(sandboxId: string): Promise<FrameConnection>;
   close(): void;
 }
 
@@ -26,12 +24,9 @@ interface Pending {
 
 class ConnectionLostError extends Error {}
 
-/** How long a supervisor that says nothing, or hangs up because it has too many connections, is asked again. */
-const channelPatienceMs = 60_000;
-const longestPauseMs = 500;
-
 export function failureToError(failure: HostFailure, sandboxId: string): Error {
-  if (failure.code === "gone") return new SandboxGoneError(sandboxId, failure.message);
+  if (failure.code === "gone")
+    return new SandboxGoneError(sandboxId, failure.message, { reached: failure.reached !== false });
   return new SandboxUnavailableError(failure.message, failure.remedy ?? "See the sandbox host's log.");
 }
 
@@ -80,33 +75,11 @@ class ReconnectingClient implements HostClient {
       try {
         return (await this.#callOnce(method, parameters)) as HostMethods[M]["result"];
       } catch (error) {
+        // An earlier attempt may have been heard.
+        if (error instanceof SandboxGoneError && attempt > 0) throw new SandboxGoneError(error.sandboxId, error.reason);
         if (!(error instanceof ConnectionLostError)) throw error;
         if (attempt >= 3) throw new SandboxUnavailableError("the sandbox host keeps hanging up", "See its log.");
       }
-    }
-  }
-
-  async openChannel(sandboxId: string): Promise<FrameConnection> {
-    const deadline = performance.now() + channelPatienceMs;
-    for (let pause = 5; ; pause = Math.min(pause * 2, longestPauseMs)) {
-      this.#assertOpen();
-      const connection = await connectPatiently(this.#options);
-      const timer = setTimeout(() => connection.close(), deadline - performance.now());
-      const request = { number: 1, method: "channel", parameters: { id: sandboxId } };
-      await connection.write(frameTypes.hostRequest, Buffer.from(JSON.stringify(request)));
-      const frame = await connection.read();
-      const reply = frame?.type === frameTypes.hostReply ? parseReply(frame.payload) : null;
-      const hello = reply?.ok === true ? await connection.read() : null;
-      clearTimeout(timer);
-      if (hello?.type === frameTypes.hello) return connection;
-      connection.close();
-      if (reply?.ok === false) throw failureToError(reply.failure, sandboxId);
-      if (performance.now() + pause > deadline) {
-        // It is of no use to anybody: what is called gone must be gone.
-        await this.call("destroy", { id: sandboxId });
-        throw new SandboxGoneError(sandboxId, "its supervisor does not answer");
-      }
-      await new Promise((resolve) => setTimeout(resolve, pause));
     }
   }
 

@@ -1,29 +1,74 @@
 /** What a provider asks the host daemon, as JSON in one frame each way. @module */
-import type { CreateSandboxRequest, SandboxCapabilities, SandboxStatus, Timed } from "../../contract.ts";
+import type {
+  CreateSandboxRequest,
+  SandboxCapabilities,
+  SandboxStatus,
+  Timed,
+  WarmPoolRequest,
+} from "../../contract.ts";
 
 export const sandboxIdPattern = /^sbx_[0-9A-Z]{26}$/;
+
+/** What a sandbox runs under. The daemon tells in its hello which ones this machine has. */
+export type SandboxRuntime = "bubblewrap" | "gvisor";
+
+export interface RuntimeFacts {
+  readonly capabilities: SandboxCapabilities;
+  /** Told to the model. */
+  readonly description: string;
+}
 
 export interface HostFacts {
   readonly pid: number;
   readonly mode: "auto" | "weak";
-  readonly capabilities: SandboxCapabilities;
+  readonly runtimes: Readonly<Partial<Record<SandboxRuntime, RuntimeFacts>>>;
+  /** The runtimes that this machine has not, with what mends it. */
+  readonly unavailable: Readonly<Partial<Record<SandboxRuntime, { readonly reason: string; readonly remedy: string }>>>;
   /** Where the sandboxes' directories are. */
   readonly sandboxesDirectory: string;
-  /** Told to the model. */
-  readonly description: string;
+}
+
+/** How a sandbox's supervisor is reached. */
+export interface SandboxLocation {
+  readonly socketPath: string;
+  /**
+   * Where paths of the sandbox are, in a sandbox without a root of its own: path inside → path that the supervisor
+   * understands, free of links. Empty: they are the same.
+   */
+  readonly mappings: Readonly<Record<string, string>>;
+}
+
+interface ById {
+  readonly id: string;
 }
 
 /** Method name → its parameters and result. */
 export interface HostMethods {
   readonly hello: { readonly parameters: Record<string, never>; readonly result: HostFacts };
-  readonly create: { readonly parameters: CreateSandboxRequest; readonly result: null };
-  readonly list: { readonly parameters: Record<string, never>; readonly result: readonly SandboxStatus[] };
-  readonly status: { readonly parameters: { readonly id: string }; readonly result: SandboxStatus };
-  readonly suspend: { readonly parameters: { readonly id: string }; readonly result: Timed };
-  readonly resume: { readonly parameters: { readonly id: string }; readonly result: Timed };
-  readonly destroy: { readonly parameters: { readonly id: string }; readonly result: null };
-  /** Afterwards the connection carries the supervisor's frames, its hello first. */
-  readonly channel: { readonly parameters: { readonly id: string }; readonly result: null };
+  readonly create: {
+    readonly parameters: CreateSandboxRequest & { readonly runtime: SandboxRuntime };
+    readonly result: SandboxLocation;
+  };
+  /** Those of one runtime, without the pool's. */
+  readonly list: {
+    readonly parameters: { readonly runtime: SandboxRuntime };
+    readonly result: readonly SandboxStatus[];
+  };
+  /** Verifies that the supervisor answers; else the sandbox is removed and gone. */
+  readonly status: {
+    readonly parameters: ById;
+    readonly result: SandboxStatus & SandboxLocation & { readonly runtime: SandboxRuntime };
+  };
+  /** Only looks up. */
+  readonly locate: { readonly parameters: ById; readonly result: SandboxLocation };
+  readonly suspend: { readonly parameters: ById; readonly result: Timed };
+  readonly resume: { readonly parameters: ById; readonly result: Timed };
+  readonly destroy: { readonly parameters: ById; readonly result: null };
+  /** Answers when the pool is being filled. */
+  readonly pool: {
+    readonly parameters: WarmPoolRequest & { readonly runtime: SandboxRuntime };
+    readonly result: null;
+  };
   readonly shutdown: { readonly parameters: { readonly keepSandboxes: boolean }; readonly result: null };
 }
 
@@ -39,6 +84,8 @@ export interface HostFailure {
   readonly code: "gone" | "invalid" | "unavailable" | "failed";
   readonly message: string;
   readonly remedy?: string;
+  /** Of `gone`: false where nothing of the request was done before. */
+  readonly reached?: false;
 }
 
 export type HostReply =

@@ -1,74 +1,106 @@
 /** One local sandbox: the session's operations over its supervisor, the lifecycle over the host daemon. @module */
-import type { Sandbox, SandboxReference } from "../../contract.ts";
-import { packWorkspace, unpackWorkspace } from "./archive.ts";
-import { ChannelLostError, type Channels, createChannels } from "./channels.ts";
-import { attachCommand, runCommand, spawnCommand } from "./commands.ts";
-import { createFileOperations } from "./files.ts";
+import type { Sandbox, SandboxReference, SandboxStatus } from "../../contract.ts";
+import { SandboxUnavailableError } from "../../errors.ts";
+import type { SandboxSession } from "../../session.ts";
+import { ChannelLostError, type ChannelSource, type Channels, createChannels } from "./channels.ts";
+import { attachCommand, listCommands, listProcesses, runCommand, spawnCommand } from "./commands.ts";
+import { createContentOperations } from "./content.ts";
+import { createLookups } from "./files.ts";
 import type { HostClient } from "./host-client.ts";
-import { SandboxGoneError } from "../../errors.ts";
+import type { SandboxLocation } from "./host-messages.ts";
+import { connectPort } from "./ports.ts";
 
 export interface LocalSandbox {
   readonly sandbox: Sandbox;
   close(): void;
 }
 
-/** A connection that keeps breaking while the daemon is well means that the supervisor is no longer ours. */
-async function translateLoss<T>(sandboxId: string, work: Promise<T>): Promise<T> {
+/** A connection that broke is judged by the daemon: it says whether the sandbox is gone. */
+async function explainLoss(source: ChannelSource, error: unknown): Promise<unknown> {
+  if (!(error instanceof ChannelLostError)) return error;
   try {
-    return await work;
-  } catch (error) {
-    if (error instanceof ChannelLostError) throw new SandboxGoneError(sandboxId, error.message);
-    throw error;
+    await source.verify();
+  } catch (reason) {
+    return reason;
   }
+  return new SandboxUnavailableError(error.message, "Try it again.");
 }
 
-function createSession(channels: Channels, description: string): Sandbox["session"] {
-  const files = createFileOperations(channels);
-  const guard = <T>(work: Promise<T>): Promise<T> => translateLoss(channels.sandboxId, work);
+function createSession(source: ChannelSource, channels: Channels, description: string): SandboxSession {
+  const lookups = createLookups(channels);
+  const content = createContentOperations(channels);
+  const guard = async <T>(work: Promise<T>): Promise<T> => {
+    try {
+      return await work;
+    } catch (error) {
+      throw await explainLoss(source, error);
+    }
+  };
   return {
     description,
-    readFile: (options) => guard(files.readFile(options)),
-    readBinaryFile: (options) => guard(files.readBinaryFile(options)),
-    writeBinaryFile: (options) => guard(files.writeBinaryFile(options)),
-    stat: (options) => guard(files.stat(options)),
-    listDirectory: (options) => guard(files.listDirectory(options)),
-    listTree: (options) => guard(files.listTree(options)),
-    deleteFile: (options) => guard(files.deleteFile(options)),
+    readFile: (options) => guard(content.readFile(options)),
+    readBinaryFile: (options) => guard(content.readBinaryFile(options)),
+    writeFile: (options) => guard(content.writeFile(options)),
+    writeBinaryFile: (options) => guard(content.writeBinaryFile(options)),
+    stat: (options) => guard(lookups.stat(options)),
+    listDirectory: (options) => guard(lookups.listDirectory(options)),
+    listTree: (options) => guard(lookups.listTree(options)),
+    async *fetchFiles(options) {
+      try {
+        yield* content.fetchFiles(options);
+      } catch (error) {
+        throw await explainLoss(source, error);
+      }
+    },
+    placeEntries: (options) => guard(content.placeEntries(options)),
+    deleteFile: (options) => guard(lookups.deleteFile(options)),
     spawn: (options) => guard(spawnCommand(channels, options)),
     attachCommand: (options) => guard(attachCommand(channels, options)),
+    listCommands: () => guard(listCommands(channels)),
+    listProcesses: () => guard(listProcesses(channels)),
     run: (options) => guard(runCommand(channels, options)),
+    connectPort: (options) => guard(connectPort(channels, options.port)),
   };
 }
 
-/** `forget` is called when the sandbox was destroyed through this object. */
-export function createLocalSandbox(
-  host: HostClient,
-  reference: SandboxReference,
+/** The session of a supervisor. `close` gives up its idle connections. */
+export function openSession(
+  source: ChannelSource,
   description: string,
-  forget: () => void,
-): LocalSandbox {
+): { readonly session: SandboxSession; close(): void } {
+  const channels = createChannels(source);
+  return { session: createSession(source, channels, description), close: () => channels.close() };
+}
+
+export interface LocalSandboxOptions {
+  readonly host: HostClient;
+  readonly reference: SandboxReference;
+  readonly location: SandboxLocation;
+  readonly description: string;
+  /** Called when the sandbox was destroyed through this object. */
+  forget(): void;
+}
+
+export function createLocalSandbox(options: LocalSandboxOptions): LocalSandbox {
+  const { host, reference, location, description, forget } = options;
   const { id } = reference;
-  const channels = createChannels(host, id);
+  const status = async (): Promise<SandboxStatus> => {
+    const { owner, state, createdAt, runningCommands } = await host.call("status", { id });
+    return { id, owner, state, createdAt, runningCommands };
+  };
+  const source: ChannelSource = { sandboxId: id, location, verify: () => host.call("status", { id }) };
+  const { session, close } = openSession(source, description);
   const sandbox: Sandbox = {
     reference,
-    session: createSession(channels, description),
-    status: () => host.call("status", { id }),
+    session,
+    status,
     suspend: () => host.call("suspend", { id }),
     resume: () => host.call("resume", { id }),
-    async snapshot() {
-      const { state } = await host.call("status", { id });
-      if (state === "awake") await host.call("suspend", { id });
-      const wakeAgain = async (): Promise<void> => {
-        if (state === "awake") await host.call("resume", { id });
-      };
-      return translateLoss(id, packWorkspace(channels, wakeAgain));
-    },
-    restore: (archive) => translateLoss(id, unpackWorkspace(channels, archive)),
     async destroy() {
-      channels.close();
+      close();
       forget();
       await host.call("destroy", { id });
     },
   };
-  return { sandbox, close: () => channels.close() };
+  return { sandbox, close };
 }

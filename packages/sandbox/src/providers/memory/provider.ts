@@ -92,7 +92,7 @@ function createMemorySandbox(
   let reason: string | null = null;
   const enter: Enter = async (verb) => {
     await enterProvider(verb);
-    if (reason !== null) throw new SandboxGoneError(id, reason);
+    if (reason !== null) throw new SandboxGoneError(id, reason, { reached: false });
   };
   const lose = (why: string): void => {
     if (reason !== null) return;

@@ -1,0 +1,65 @@
+/** A real supervisor without a sandbox around it, for tests of what it answers. @module */
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type FrameConnection, connectFrames } from "@exoloop/sandbox/providers/local/connection";
+import { openSession } from "@exoloop/sandbox/providers/local/sandbox";
+import type { SandboxSession } from "@exoloop/sandbox/session";
+import { buildGuest } from "./guest-build.ts";
+
+export interface TestSupervisor {
+  readonly child: ChildProcess;
+  /** For files of the test; `/workspace` inside. */
+  readonly directory: string;
+  readonly socketPath: string;
+  readonly session: SandboxSession;
+  /** What it said on standard error. */
+  complaints(): string;
+  /** A connection of its own, its hello read. */
+  connect(): Promise<FrameConnection>;
+  close(): Promise<void>;
+}
+
+/** `program`: instead of the one that is built for this machine. */
+export async function openTestSupervisor(program: string = buildGuest().supervisor): Promise<TestSupervisor> {
+  const directory = mkdtempSync(join(tmpdir(), "exoloop-supervisor-"));
+  const socketPath = join(directory, "supervisor.sock");
+  const workspace = join(directory, "workspace");
+  const environment = { PATH: "/usr/bin:/bin", HOME: directory, WORKSPACE: workspace, GREETING: "hello" };
+  const child = spawn(program, ["--listen-path", socketPath], {
+    env: environment,
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  let complaints = "";
+  child.stderr?.on("data", (bytes: Buffer) => (complaints += bytes.toString()));
+  const location = { socketPath, mappings: { "/workspace": workspace } };
+  const verify = async (): Promise<typeof location> => {
+    if (child.exitCode !== null || child.signalCode !== null)
+      throw new Error(`the supervisor has ended: ${complaints}`);
+    return location;
+  };
+  const { session, close } = openSession({ sandboxId: "test", location, verify }, "a test");
+  await session.placeEntries({ entries: [{ kind: "directory", path: "/workspace", mode: 0o755 }] });
+  return {
+    child,
+    directory: workspace,
+    socketPath,
+    session,
+    complaints: () => complaints,
+    async connect() {
+      const connection = await connectFrames(socketPath);
+      await connection.read();
+      return connection;
+    },
+    async close() {
+      close();
+      const ended = new Promise((resolve) => child.once("exit", resolve));
+      if (child.exitCode === null && child.signalCode === null) {
+        child.kill("SIGKILL");
+        await ended;
+      }
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}

@@ -1,0 +1,144 @@
+/** Follows a command of a local sandbox to its end, across broken connections. @module */
+import type { CommandExit } from "../../session.ts";
+import { ChannelLostError, type Channels, readFrame, toFileError } from "./channels.ts";
+import { parseExit } from "./command-list.ts";
+import type { FrameConnection } from "./connection.ts";
+import { SandboxGoneError } from "../../errors.ts";
+import { type Frame, FrameError, encodeNumber, encodeString, frameTypes } from "./frames.ts";
+import { type OutputQueue, createOutputQueue } from "./output-queue.ts";
+
+const attempts = 4;
+/** Beyond the end of every output: only the exit is told. */
+const noOutput = (1n << 64n) - 1n;
+
+export interface Follower {
+  readonly queue: OutputQueue;
+  /** Bytes of output that arrived or are known to be missing. */
+  received: number;
+  /** Told and not yet put before a chunk. */
+  missing: number;
+}
+
+export function attachPayload(commandId: string, offset: number | bigint): Buffer[] {
+  return [encodeNumber(offset, 8), encodeString(commandId)];
+}
+
+function takeOutput(follower: Follower, frame: Frame): void {
+  const stream = frame.payload[0] === 2 ? "stderr" : "stdout";
+  const bytes = frame.payload.subarray(1);
+  follower.queue.push({ stream, bytes, ...(follower.missing > 0 ? { missingBytes: follower.missing } : {}) });
+  follower.received += bytes.length;
+  follower.missing = 0;
+}
+
+/** Follows to the exit on this channel. Reads no faster than the output is taken. */
+async function follow(channel: FrameConnection, follower: Follower): Promise<CommandExit> {
+  for (;;) {
+    if (follower.queue.full) await follower.queue.room();
+    const frame = await readFrame(channel);
+    if (frame.type === frameTypes.output && frame.payload.length > 0) {
+      takeOutput(follower, frame);
+    } else if (frame.type === frameTypes.gap && frame.payload.length === 8) {
+      const missing = Number(frame.payload.readBigUInt64LE(0));
+      follower.missing += missing;
+      follower.received += missing;
+    } else if (frame.type === frameTypes.exit) {
+      if (follower.missing > 0) {
+        follower.queue.push({ stream: "stdout", bytes: new Uint8Array(), missingBytes: follower.missing });
+      }
+      return parseExit(frame.payload) ?? { type: "unknown", reason: "the sandbox reported no exit" };
+    } else {
+      throw new ChannelLostError(`unexpected frame ${frame.type} in a command's output`);
+    }
+  }
+}
+
+/** Null: the sandbox never saw this command. The channel is released unless the command was joined. */
+export async function join(
+  channels: Channels,
+  type: number,
+  payload: readonly Buffer[],
+): Promise<FrameConnection | null> {
+  for (let attempt = 1; ; attempt++) {
+    const channel = await channels.acquire().catch((error: unknown) => {
+      // Nothing was written yet, not even over a connection that broke.
+      const unheard = attempt === 1 && error instanceof SandboxGoneError;
+      throw unheard ? new SandboxGoneError(error.sandboxId, error.reason, { reached: false }) : error;
+    });
+    let frame: Frame;
+    try {
+      await channel.write(type, ...payload);
+      frame = await readFrame(channel);
+    } catch (error) {
+      channels.discard(channel);
+      if (!(error instanceof ChannelLostError) || attempt >= attempts) throw error;
+      continue;
+    }
+    if (frame.type === frameTypes.started) return channel;
+    channels.release(channel);
+    if (frame.type === frameTypes.error) throw toFileError(frame.payload, "command");
+    return null;
+  }
+}
+
+/** Follows a joined command to its end, joining again whenever the connection breaks. */
+async function followPersistently(
+  channels: Channels,
+  commandId: string,
+  first: FrameConnection,
+  follower: Follower,
+): Promise<CommandExit> {
+  for (let channel: FrameConnection | null = first; channel !== null;) {
+    try {
+      const exit = await follow(channel, follower);
+      channels.release(channel);
+      return exit;
+    } catch (error) {
+      channels.discard(channel);
+      if (!(error instanceof ChannelLostError) && !(error instanceof FrameError)) throw error;
+    }
+    channel = await join(channels, frameTypes.attach, attachPayload(commandId, follower.received));
+  }
+  return { type: "unknown", reason: "the sandbox no longer knows the command" };
+}
+
+/** The exit alone, of a command whose output nobody takes. */
+async function awaitExit(channels: Channels, commandId: string): Promise<CommandExit> {
+  const channel = await join(channels, frameTypes.attach, attachPayload(commandId, noOutput));
+  if (channel === null) return { type: "unknown", reason: "the sandbox no longer knows the command" };
+  const follower: Follower = { queue: createOutputQueue(), received: 0, missing: 0 };
+  return followPersistently(channels, commandId, channel, follower);
+}
+
+export interface Following {
+  readonly queue: OutputQueue;
+  /** Also when nobody takes the output. */
+  wait(): Promise<CommandExit>;
+}
+
+export function startFollowing(
+  channels: Channels,
+  commandId: string,
+  channel: FrameConnection,
+  offset: number,
+): Following {
+  const follower: Follower = { queue: createOutputQueue(), received: offset, missing: 0 };
+  const exit = followPersistently(channels, commandId, channel, follower).then(
+    (end) => {
+      follower.queue.end();
+      return end;
+    },
+    (error: unknown): CommandExit => {
+      const failure = error instanceof Error ? error : new Error(String(error));
+      const gone = failure instanceof SandboxGoneError;
+      follower.queue.end(gone ? failure : undefined);
+      if (gone) throw failure;
+      return { type: "unknown", reason: failure.message };
+    },
+  );
+  exit.catch(() => {});
+  return {
+    queue: follower.queue,
+    wait: () => Promise.race([exit, follower.queue.becomesFull().then(() => awaitExit(channels, commandId))]),
+  };
+}
