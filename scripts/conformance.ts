@@ -7,8 +7,9 @@
 import { parseArgs } from "node:util";
 import { allCases } from "@exoloop/sandbox/conformance/all-cases";
 import { type CaseResult, type ConformanceReport, runConformance } from "@exoloop/sandbox/conformance/runner";
+import type { ConformanceCase } from "@exoloop/sandbox/conformance/conformance-case";
 import { writeProvidersDocument } from "./conformance/document.ts";
-import { type ProviderName, openProvider, providerNames } from "./conformance/open-provider.ts";
+import { type OpenProvider, type ProviderName, openProvider, providerNames } from "./conformance/open-provider.ts";
 import { storeResults } from "./conformance/stored-results.ts";
 
 const usage = `Usage: npm run conformance -- ${providerNames.join("|")} [--json] [--write] [--case PREFIX]\n`;
@@ -49,6 +50,18 @@ function readArguments() {
   }
 }
 
+async function judge(
+  cases: readonly ConformanceCase[],
+  { provider, close }: OpenProvider,
+  onResult: (result: CaseResult) => void,
+): Promise<ConformanceReport> {
+  try {
+    return await runConformance(provider, { cases, onResult });
+  } finally {
+    await close();
+  }
+}
+
 async function main(): Promise<number> {
   const selected = readArguments();
   if (selected === null) {
@@ -60,9 +73,7 @@ async function main(): Promise<number> {
   const onResult = (result: CaseResult): void => {
     if (!selected.json) process.stdout.write(describe(result));
   };
-  const report = await runConformance(opened.provider, { cases: selected.cases, onResult }).finally(async () => {
-    await opened.close();
-  });
+  const report = await judge(selected.cases, opened, onResult);
   process.stdout.write(selected.json ? `${JSON.stringify(report, null, 2)}\n` : summarize(report));
   if (selected.write) {
     storeResults(name, report);
