@@ -128,6 +128,12 @@ describe("capturing", () => {
     expect(await describeTree(other.session)).toEqual(await describeTree(sandbox.session));
   });
 
+  it("takes longer than a tick of a kernel's clock, within which two changes look like one", async () => {
+    const startedAt = performance.now();
+    await capture(sandbox);
+    expect(performance.now() - startedAt).toBeGreaterThan(10);
+  });
+
   it("trusts no fingerprint of another sandbox, and stores nothing that it knows", async () => {
     await place(sandbox.session, file("a", "one"));
     const { manifest } = await capture(sandbox);
