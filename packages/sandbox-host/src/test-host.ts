@@ -21,7 +21,7 @@ export interface TestHost {
   close(): Promise<void>;
 }
 
-export const resources = { memoryBytes: 512 << 20, processes: 128, diskBytes: 256 << 20 };
+export const resources = { memoryBytes: 512 << 20, processes: 128, cpus: 2, diskBytes: 256 << 20, files: 100_000 };
 
 export function newSandboxId(): string {
   return `sbx_${randomBytes(13).toString("hex").toUpperCase()}`;
@@ -66,7 +66,7 @@ export async function openTestHost(options: Partial<StartSandboxHostOptions> = {
       return host;
     },
     async sandbox(request) {
-      const sandbox = await provider.create({ id: newSandboxId(), resources, environment: {}, ...request });
+      const sandbox = await provider.create({ id: newSandboxId(), owner: "test", resources, environment: {}, ...request });
       await sandbox.resume();
       return sandbox;
     },

@@ -27,12 +27,16 @@ export async function openTestSupervisor(program: string = buildGuest().supervis
   const socketPath = join(directory, "supervisor.sock");
   const workspace = join(directory, "workspace");
   const environment = { PATH: "/usr/bin:/bin", HOME: directory, WORKSPACE: workspace, GREETING: "hello" };
-  const child = spawn(program, ["--listen-path", socketPath], { env: environment, stdio: ["ignore", "ignore", "pipe"] });
+  const child = spawn(program, ["--listen-path", socketPath], {
+    env: environment,
+    stdio: ["ignore", "ignore", "pipe"],
+  });
   let complaints = "";
   child.stderr?.on("data", (bytes: Buffer) => (complaints += bytes.toString()));
   const location = { socketPath, mappings: { "/workspace": workspace } };
   const verify = async (): Promise<typeof location> => {
-    if (child.exitCode !== null || child.signalCode !== null) throw new Error(`the supervisor has ended: ${complaints}`);
+    if (child.exitCode !== null || child.signalCode !== null)
+      throw new Error(`the supervisor has ended: ${complaints}`);
     return location;
   };
   const { session, close } = openSession({ sandboxId: "test", location, verify }, "a test");

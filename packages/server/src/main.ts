@@ -32,7 +32,7 @@ import { createModels, defaultModel, listFromDefault } from "./models/registry.t
 import { createFirstOrganization } from "./orgs/organizations.ts";
 import type { Projection } from "./sandboxes/command-runner.ts";
 import { openSandboxRoom, type SandboxRoom } from "./sandboxes/room.ts";
-import { collectionInterval, collectSnapshots } from "./sandboxes/snapshots/collect.ts";
+import { collectionInterval, collectionWork } from "./sandboxes/snapshots/collect.ts";
 import type { SandboxOwner } from "./sandboxes/workspace.ts";
 import { createNoticeBoard } from "./sessions/notice-board.ts";
 import type { NoticeBoard } from "./sessions/notices.ts";
@@ -101,12 +101,7 @@ export async function startServer(
     finishDeliveries({ database, engine, notices, log }, signal),
   );
   const sandboxes = await openSandboxes(config, places, database, notices, log, overrides);
-  const { blobs } = sandboxes;
-  engine.every(
-    "snapshots",
-    collectionInterval,
-    async (signal) => void (await collectSnapshots({ database, blobs }, signal)),
-  );
+  engine.every("snapshots", collectionInterval, collectionWork({ database, blobs: sandboxes.blobs, log }));
   sandboxes.room.keep(engine, config.sandboxes);
   const dependencies = driverDependencies({ config, database, engine, notices, sandboxes, log }, overrides);
   const schedules = { database, engine, notices, log };

@@ -8,7 +8,20 @@ import type { LaunchRequest, Launcher } from "./launcher.ts";
 
 const systemNames = ["usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32"];
 /** What a base root has of its own under these names is not shown: the sandbox has others. */
-const replacedNames = new Set(["proc", "sys", "dev", "run", "tmp", "etc", "home", "root", "boot", "workspace", "skills", "memory"]);
+const replacedNames = new Set([
+  "proc",
+  "sys",
+  "dev",
+  "run",
+  "tmp",
+  "etc",
+  "home",
+  "root",
+  "boot",
+  "workspace",
+  "skills",
+  "memory",
+]);
 
 /** /usr, /bin, /lib and so on, as they are on the host or in the base root: directories, or links into /usr. */
 function systemDirectories(baseRoot: string | null): string[] {
@@ -60,10 +73,10 @@ function bubblewrapArguments({ configuration, directories, make }: LaunchRequest
 
 export const bubblewrapLauncher: Launcher = {
   runtime: "bubblewrap",
-  listens: "descriptor",
+  limits: (resources) => resources,
+  ownSocket: () => null,
   suspends: "cgroup",
-  description:
-    "A Linux sandbox without network. /workspace is yours and is kept; /tmp and the home directory are not.",
+  description: "A Linux sandbox without network. /workspace is yours and is kept; /tmp and the home directory are not.",
   async availability({ launcher }) {
     if (launcher !== null) return { available: true };
     return { available: false, reason: "bubblewrap is not installed", remedy: `Install it: ${bubblewrapRemedy}` };

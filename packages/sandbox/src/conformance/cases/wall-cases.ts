@@ -212,11 +212,14 @@ const portCases: readonly ConformanceCase[] = [
       const echo = async (word: string): Promise<string> => {
         const connection = await sandbox.session.connectPort({ port: 8123 });
         claim(connection !== null, "nobody listens");
-        const writer = connection.writable.getWriter();
-        await writer.write(Buffer.from(word));
-        await writer.close();
+        const sending = (async () => {
+          const writer = connection.writable.getWriter();
+          await writer.write(Buffer.from(word));
+          await writer.close();
+        })();
         const parts: Uint8Array[] = [];
         for await (const part of connection.readable) parts.push(part.slice());
+        await sending;
         return Buffer.concat(parts).toString();
       };
       claimEqual(await Promise.all([echo("one"), echo("two".repeat(50_000))]), ["one", "two".repeat(50_000)], "echoes");

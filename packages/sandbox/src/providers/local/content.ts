@@ -148,7 +148,8 @@ async function sendContent(
       size += piece.holeBytes;
       continue;
     }
-    for (let at = 0; at < piece.length; at += chunkBytes) await send(frameTypes.data, piece.subarray(at, at + chunkBytes));
+    for (let at = 0; at < piece.length; at += chunkBytes)
+      await send(frameTypes.data, piece.subarray(at, at + chunkBytes));
     size += piece.length;
   }
   await channel.write(frameTypes.end, encodeNumber(size, 8), encodeNumber(checksum, 4));
@@ -156,7 +157,8 @@ async function sendContent(
 
 function encodePlace(channels: Channels, entry: PlacedEntry): Buffer[] {
   const mode = entry.kind === "symlink" ? 0 : entry.mode;
-  const modifiedAt = entry.kind === "file" && entry.modifiedAt !== undefined ? Math.max(0, Math.floor(entry.modifiedAt)) : keepTime;
+  const modifiedAt =
+    entry.kind === "file" && entry.modifiedAt !== undefined ? Math.max(0, Math.floor(entry.modifiedAt)) : keepTime;
   return [
     encodeNumber(entryKinds[entry.kind], 1),
     encodeNumber(1, 1),
@@ -260,7 +262,8 @@ async function* fetchFiles(channels: Channels, paths: readonly string[]): AsyncG
   try {
     for (const [index, path] of paths.entries()) {
       if (asked - index < requestsAhead / 2) {
-        for (const request of requests.slice(asked, index + requestsAhead)) void channel.write(frameTypes.read, ...request);
+        for (const request of requests.slice(asked, index + requestsAhead))
+          void channel.write(frameTypes.read, ...request);
         asked = Math.min(index + requestsAhead, requests.length);
       }
       yield* readFetched(channel, path);
@@ -273,7 +276,11 @@ async function* fetchFiles(channels: Channels, paths: readonly string[]): AsyncG
 }
 
 export function createContentOperations(channels: Channels): ContentOperations {
-  const write = async (path: string, mode: number | undefined, content: AsyncIterable<Uint8Array> | Uint8Array[]): Promise<void> => {
+  const write = async (
+    path: string,
+    mode: number | undefined,
+    content: AsyncIterable<Uint8Array> | Uint8Array[],
+  ): Promise<void> => {
     const request = encodeWrite(channels, path, mode);
     const once = async (channel: FrameConnection): Promise<void> => {
       await channel.write(frameTypes.place, ...request);

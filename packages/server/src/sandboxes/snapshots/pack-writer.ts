@@ -49,7 +49,7 @@ class Writer implements PackWriter {
   readonly #storing = new Set<Promise<void>>();
   readonly #spare: Buffer[] = [];
   #failure: { readonly error: unknown } | null = null;
-  #buffer = Buffer.allocUnsafeSlow(maximumPackBytes);
+  #buffer: Buffer = Buffer.allocUnsafeSlow(maximumPackBytes);
   #pack: OpenPack = { sha256: "", size: 0, storedSize: 0 };
   /** Bytes of the buffer that closed chunks take. */
   #closed = 0;
