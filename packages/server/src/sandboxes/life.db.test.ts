@@ -115,6 +115,18 @@ describe("a session that moves", () => {
     await expect(world.run(world.worker(poorer), owner, "true")).rejects.toThrow(/no sandbox provider named "memory"/);
   });
 
+  it("begins where its environment says, and is refused where this server has no such provider", async () => {
+    const [there, nowhere] = [await world.createOwner(), await world.createOwner()];
+    const name = (owner: SandboxOwner, provider: string) =>
+      sql`update environments set config = jsonb_build_object('x_exoloop', jsonb_build_object('provider', ${provider}::text))
+        where id = (select environment_id from sessions where id = ${owner.sessionId})`.execute(world.database);
+    await name(there, "other");
+    await name(nowhere, "gvisor");
+    await world.run(world.worker(), there, "true");
+    expect((await world.rowOf(there)).provider).toBe("other");
+    await expect(world.run(world.worker(), nowhere, "true")).rejects.toThrow(/no sandbox provider named "gvisor"/);
+  });
+
   it("without a sandbox begins there", async () => {
     const owner = await world.createOwner();
     const worker = world.worker();
