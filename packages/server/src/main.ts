@@ -30,6 +30,7 @@ import { createModelCatalog, readCatalogOverrides } from "./models/catalog.ts";
 import { ModelError } from "./models/model.ts";
 import { createModels, defaultModel, listFromDefault } from "./models/registry.ts";
 import { createFirstOrganization } from "./orgs/organizations.ts";
+import { createBackgroundCommands } from "./sandboxes/background/readings.ts";
 import type { Projection } from "./sandboxes/command-runner.ts";
 import { openSandboxRoom, type SandboxRoom } from "./sandboxes/room.ts";
 import { collectionInterval, collectionWork } from "./sandboxes/snapshots/collect.ts";
@@ -264,6 +265,7 @@ function driverDependencies(
       },
       files: sandboxes.filesOf(claim),
       commands: sandboxes.room.commandsOf(claim),
+      background: createBackgroundCommands({ database, background: sandboxes.room.background }, claim),
       ...options,
     }),
   };
