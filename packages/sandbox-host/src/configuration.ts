@@ -43,6 +43,8 @@ export interface HostConfiguration {
 export interface HostTools {
   readonly supervisor: string;
   readonly confine: string;
+  /** In `nodeDirectory`, which every sandbox sees. */
+  readonly probe: string;
   readonly nodeDirectory: string;
   readonly etc: string;
   readonly filter: string;
@@ -87,7 +89,7 @@ function placeSandboxes(directory: string, ownUserIds: boolean): string {
   return canOthersEnter(realpathSync(directory)) ? directory : join("/var/lib/exoloop/hosts", hashName(directory));
 }
 
-function install(source: string, target: string, mode: number): string {
+export function install(source: string, target: string, mode: number): string {
   if (existsSync(target)) return target;
   const temporary = `${target}.${process.pid}`;
   rmSync(temporary, { force: true });
@@ -140,6 +142,7 @@ function prepareTools(programs: string, parent: string, mode: HostMode): HostToo
   return {
     supervisor: installProgram(programs, "supervisor", directory),
     confine: installProgram(programs, "confine", directory),
+    probe: installProgram(programs, "probe", nodeDirectory),
     filter: installProgram(programs, `${mode}.bpf`, directory),
     nodeDirectory,
     etc,

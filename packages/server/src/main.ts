@@ -1,5 +1,6 @@
 /** The composition root: the only file that names concrete implementations. @module */
 import type { SandboxProvider, SandboxResources } from "@exoloop/sandbox/contract";
+import { SandboxUnavailableError } from "@exoloop/sandbox/errors";
 import { createLocalProvider } from "@exoloop/sandbox/providers/local/provider";
 import { createUnavailableProvider } from "@exoloop/sandbox/providers/unavailable";
 import { openBlobStore } from "./blobs/open-store.ts";
@@ -32,7 +33,7 @@ import { createFirstOrganization } from "./orgs/organizations.ts";
 import { createBackgroundCommands } from "./sandboxes/background/readings.ts";
 import type { Projection } from "./sandboxes/command-runner.ts";
 import { openSandboxRoom, type SandboxRoom } from "./sandboxes/room.ts";
-import { collectionInterval, collectSnapshots } from "./sandboxes/snapshots/collect.ts";
+import { collectionInterval, collectionWork } from "./sandboxes/snapshots/collect.ts";
 import type { SandboxOwner } from "./sandboxes/workspace.ts";
 import { createNoticeBoard } from "./sessions/notice-board.ts";
 import type { NoticeBoard } from "./sessions/notices.ts";
@@ -101,12 +102,7 @@ export async function startServer(
     finishDeliveries({ database, engine, notices, log }, signal),
   );
   const sandboxes = await openSandboxes(config, places, database, notices, log, overrides);
-  const { blobs } = sandboxes;
-  engine.every(
-    "snapshots",
-    collectionInterval,
-    async (signal) => void (await collectSnapshots({ database, blobs }, signal)),
-  );
+  engine.every("snapshots", collectionInterval, collectionWork({ database, blobs: sandboxes.blobs, log }));
   sandboxes.room.keep(engine, config.sandboxes);
   const dependencies = driverDependencies({ config, database, engine, notices, sandboxes, log }, overrides);
   const schedules = { database, engine, notices, log };
@@ -153,17 +149,26 @@ interface Sandboxes {
   readonly filesOf: (owner: SandboxOwner) => FileStore;
 }
 
-/** @throws StartupError when the configured one cannot be had. */
+/** What this machine has. @throws StartupError when the configured one is not among it. */
 async function openProviders(config: Config, { sandboxSocket }: Places): Promise<ReadonlyMap<string, SandboxProvider>> {
-  const reason = "This server runs without sandboxes.";
   const wanted = config.sandboxes.provider;
   if (sandboxSocket === null) {
+    const reason = "This server runs without sandboxes.";
     return new Map([[wanted, createUnavailableProvider(reason, "Start it with EXOLOOP_SANDBOX=auto.")]]);
   }
-  const providers = new Map([["local", await createLocalProvider({ socketPath: sandboxSocket })]]);
+  const providers = new Map<string, SandboxProvider>();
+  for (const runtime of ["bubblewrap", "gvisor"] as const) {
+    try {
+      const provider = await createLocalProvider({ socketPath: sandboxSocket, runtime });
+      providers.set(provider.id, provider);
+    } catch (error) {
+      if (!(error instanceof SandboxUnavailableError)) throw error;
+    }
+  }
   if (providers.has(wanted)) return providers;
+  const present = [...providers.keys()].join(", ");
   throw new StartupError(
-    `EXOLOOP_SANDBOX_PROVIDER is ${wanted}, which this machine does not have: it has ${[...providers.keys()].join(", ")}.`,
+    `EXOLOOP_SANDBOX_PROVIDER is ${wanted}, which this machine does not have (it has: ${present}). Run \`exoloop doctor\`.`,
   );
 }
 

@@ -71,7 +71,7 @@ export async function openCanaries(): Promise<Canaries> {
       ...own,
       ...{ flag: flagPath, socket: socketPath, abstract, "shared-memory": sharedMemory },
       ...{ port: String(portOf(servers[0])), process: String(child.pid), secret },
-      "marker-backwards": [...marker].reverse().join(""),
+      "marker-backwards": marker.split("").reverse().join(""),
     },
     close() {
       child.kill("SIGKILL");

@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { describe, expect, it } from "vitest";
 import { gates, liveProbes } from "./conformance.ts";
 import { judgeAnswers, parseAnswers } from "./probe.ts";
-import { buildProbe } from "./probe-build.ts";
+import { buildGuest } from "../guest-build.ts";
 import { insideProbes } from "./probe-rows.ts";
 import { findMissingWalls, wallArguments, wallProbes } from "./walls.ts";
 
@@ -22,7 +22,7 @@ describe("the catalogue of probes", () => {
   });
 
   it("is what the program asks, and each question ends in an answer", () => {
-    const output = execFileSync(buildProbe(), { encoding: "utf8" });
+    const output = execFileSync(buildGuest().probe, { encoding: "utf8" });
     const answers = parseAnswers(output);
     expect([...answers.keys()].toSorted()).toEqual(insideProbes.map(({ id }) => id).toSorted());
     expect([...answers].filter(([, { answer }]) => answer === "crashed")).toEqual([]);
@@ -72,11 +72,11 @@ describe("the short form", () => {
   });
 
   it("asks less in weak mode, and only for what it needs", () => {
-    expect(wallArguments("weak")[0]).not.toContain("writable-sysctls");
-    const output = execFileSync(buildProbe(), wallArguments("auto"), { encoding: "utf8" });
+    expect(wallArguments("weak", "A=1")[0]).not.toContain("writable-sysctls");
+    const output = execFileSync(buildGuest().probe, wallArguments("auto", "A=1"), { encoding: "utf8" });
     expect([...parseAnswers(output).keys()].toSorted()).toEqual(wallProbes.map(({ id }) => id).toSorted());
     expect(output).not.toContain("ungiven");
     expect(findMissingWalls(output, "auto").length).toBeGreaterThan(10);
-    for (const word of wallArguments("auto")) expect(word).toMatch(/^[a-z0-9:,=[\]-]+$/);
+    for (const word of wallArguments("auto", "A=1")) expect(word).toMatch(/^[a-zA-Z0-9:,=[\]-]+$/);
   });
 });

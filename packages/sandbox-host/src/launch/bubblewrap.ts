@@ -73,7 +73,8 @@ function bubblewrapArguments({ configuration, directories, make }: LaunchRequest
 
 export const bubblewrapLauncher: Launcher = {
   runtime: "bubblewrap",
-  listens: "descriptor",
+  limits: (resources) => resources,
+  ownSocket: () => null,
   suspends: "cgroup",
   description: "A Linux sandbox without network. /workspace is yours and is kept; /tmp and the home directory are not.",
   async availability({ launcher }) {
