@@ -59,7 +59,7 @@ export interface AppDependencies {
 
 export interface HttpApp {
   readonly app: App;
-  readonly previews: PreviewProxy | undefined;
+  readonly previews?: PreviewProxy;
   /** Ends the event streams, so that their connections can close. */
   closeStreams(): void;
 }
@@ -104,5 +104,6 @@ export function createApp(dependencies: AppDependencies): HttpApp {
   if (dependencies.budgets !== undefined) addBudgetRoutes(context, dependencies.budgets);
   const { webhooks } = dependencies;
   if (webhooks !== undefined) addWebhookRoutes(context, webhooks.repository, webhooks.receiver);
-  return { app, previews: dependencies.previews, closeStreams: streams.closeAll };
+  const { previews } = dependencies;
+  return { app, closeStreams: streams.closeAll, ...(previews === undefined ? {} : { previews }) };
 }
