@@ -27,7 +27,10 @@ export async function openTestSupervisor(program: string = buildGuest().supervis
   const socketPath = join(directory, "supervisor.sock");
   const workspace = join(directory, "workspace");
   const environment = { PATH: "/usr/bin:/bin", HOME: directory, WORKSPACE: workspace, GREETING: "hello" };
-  const child = spawn(program, ["--listen-path", socketPath, "--launch", buildGuest().launch], { env: environment, stdio: ["ignore", "ignore", "pipe"] });
+  const child = spawn(program, ["--listen-path", socketPath, "--launch", buildGuest().launch], {
+    env: environment,
+    stdio: ["ignore", "ignore", "pipe"],
+  });
   let complaints = "";
   child.stderr?.on("data", (bytes: Buffer) => (complaints += bytes.toString()));
   const location = { socketPath, mappings: { "/workspace": workspace } };
