@@ -97,7 +97,13 @@ export const attacks: readonly Attack[] = [
     /status (137|1)\b/,
     20_000,
   ),
-  shell("processor", "computes on every core", "for i in 1 2 3 4 5 6 7 8; do (while :; do :; done) & done; wait", /timed_out/, 3_000),
+  shell(
+    "processor",
+    "computes on every core",
+    "for i in 1 2 3 4 5 6 7 8; do (while :; do :; done) & done; wait",
+    /timed_out/,
+    3_000,
+  ),
   shell(
     "disk",
     "fills the disk",
@@ -105,7 +111,13 @@ export const attacks: readonly Attack[] = [
     /signalled|over/,
     60_000,
   ),
-  shell("disk-one-file", "fills the disk with one file", "head -c 4G /dev/zero > huge; ls -s huge; echo over", /over|signalled/, 60_000),
+  shell(
+    "disk-one-file",
+    "fills the disk with one file",
+    "head -c 4G /dev/zero > huge; ls -s huge; echo over",
+    /over|signalled/,
+    60_000,
+  ),
   shell(
     "disk-in-memory",
     "fills the file systems that are memory",
