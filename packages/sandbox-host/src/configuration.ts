@@ -43,6 +43,7 @@ export interface HostConfiguration {
 export interface HostTools {
   readonly supervisor: string;
   readonly confine: string;
+  readonly launch: string;
   /** In `nodeDirectory`, which every sandbox sees. */
   readonly probe: string;
   readonly nodeDirectory: string;
@@ -89,7 +90,7 @@ function placeSandboxes(directory: string, ownUserIds: boolean): string {
   return canOthersEnter(realpathSync(directory)) ? directory : join("/var/lib/exoloop/hosts", hashName(directory));
 }
 
-function install(source: string, target: string, mode: number): string {
+export function install(source: string, target: string, mode: number): string {
   if (existsSync(target)) return target;
   const temporary = `${target}.${process.pid}`;
   rmSync(temporary, { force: true });
@@ -142,6 +143,7 @@ function prepareTools(programs: string, parent: string, mode: HostMode): HostToo
   return {
     supervisor: installProgram(programs, "supervisor", directory),
     confine: installProgram(programs, "confine", directory),
+    launch: installProgram(programs, "launch", directory),
     probe: installProgram(programs, "probe", nodeDirectory),
     filter: installProgram(programs, `${mode}.bpf`, directory),
     nodeDirectory,

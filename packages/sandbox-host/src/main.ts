@@ -17,6 +17,7 @@ import { type HostConfiguration, type HostOptions, configureHost } from "./confi
 import { DiskWatch } from "./disk-watch.ts";
 import { bubblewrapLauncher } from "./launch/bubblewrap.ts";
 import type { Launcher } from "./launch/launcher.ts";
+import { gvisorLauncher } from "./launch/gvisor.ts";
 import { weakLauncher } from "./launch/weak.ts";
 import { SandboxRegistry } from "./registry.ts";
 import { testWalls } from "./self-test.ts";
@@ -64,9 +65,12 @@ type Runtimes = Pick<HostFacts, "runtimes" | "unavailable"> & { readonly launche
 
 /** @throws SandboxUnavailableError when not even the usual runtime is there. */
 async function findRuntimes(configuration: HostConfiguration): Promise<Runtimes> {
-  const known = configuration.mode === "weak" ? [weakLauncher] : [bubblewrapLauncher];
+  const known = configuration.mode === "weak" ? [weakLauncher] : [bubblewrapLauncher, gvisorLauncher];
   const launchers = new Map<string, Launcher>();
-  const [runtimes, unavailable]: [Record<string, RuntimeFacts>, Record<string, { reason: string; remedy: string }>] = [{}, {}];
+  const [runtimes, unavailable]: [Record<string, RuntimeFacts>, Record<string, { reason: string; remedy: string }>] = [
+    {},
+    {},
+  ];
   for (const launcher of known) {
     const { runtime, description } = launcher;
     const found = await launcher.availability(configuration);

@@ -3,7 +3,7 @@
  * is always ready, so that a start does not wait for directories, groups and a user id.
  * @module
  */
-import { existsSync, readdirSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, readdirSync, renameSync } from "node:fs";
 import * as cgroupFiles from "./cgroups.ts";
 import type { HostConfiguration } from "./configuration.ts";
 import { type Launch, launchSupervisor } from "./launch/launch.ts";
@@ -32,12 +32,13 @@ interface Place {
 }
 
 const explanationPatienceMs = 2_000;
+const socketPollMs = 5;
+const socketRounds = 6_000;
 /** After a start, before the next place is prepared: the sandbox's first command goes first. */
 const sparePauseMs = 30;
 
 /** The launcher's own words, where it ends, explain more than the broken connection, which is noticed first. */
-async function awaitLink(socketPath: string, launch: Launch): Promise<SupervisorLink> {
-  const opening = openWhenThere(socketPath);
+async function awaitLink(opening: Promise<SupervisorLink>, launch: Launch): Promise<SupervisorLink> {
   opening.catch(() => {});
   const failing = launch.failure.then((error) => Promise.reject(error));
   failing.catch(() => {});
@@ -55,9 +56,9 @@ async function openWhenThere(socketPath: string): Promise<SupervisorLink> {
     try {
       return await openSupervisorLink(socketPath);
     } catch (error) {
-      const absent = error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ECONNREFUSED");
-      if (!absent || round >= 6_000) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 5));
+      const code = error instanceof Error && "code" in error ? error.code : null;
+      if ((code !== "ENOENT" && code !== "ECONNREFUSED") || round >= socketRounds) throw error;
+      await new Promise((resolve) => setTimeout(resolve, socketPollMs));
     }
   }
 }
@@ -91,11 +92,11 @@ export class SlotKeeper {
     const kind = launcher.suspends === "signals" ? "signal" : host.kind;
     const cgroups = cgroupFiles.cgroupsOf(host, slot, kind);
     try {
-      cgroupFiles.limitCgroups(host, slot, make.resources);
+      cgroupFiles.limitCgroups(host, slot, launcher.limits(make.resources));
       // What enters later stands still from its first moment.
       if (cgroups.kind !== "signal") await cgroupFiles.freeze(cgroups);
       const launch = await launchSupervisor(this.#configuration, launcher, { directories, userId, cgroups }, make);
-      const link = await awaitLink(directories.socket, launch);
+      const link = await awaitLink(this.#openLink(directories, launcher.ownSocket(directories)), launch);
       if (cgroups.kind === "signal") await link.suspend();
       const state: stateFiles.SandboxState = {
         ...make,
@@ -143,6 +144,18 @@ export class SlotKeeper {
       await this.#removePlace(spare.directories, cgroups, spare.userId);
     }
     await Promise.allSettled(this.#removing.values());
+  }
+
+  /** Its own socket listens on under another name, where only server and daemon can reach it. */
+  async #openLink({ socket }: stateFiles.SlotDirectories, own: string | null): Promise<SupervisorLink> {
+    if (own === null) return openSupervisorLink(socket);
+    const link = await openWhenThere(own);
+    const { ownerUserId } = this.#configuration;
+    renameSync(own, `${socket}.new`);
+    chmodSync(`${socket}.new`, 0o600);
+    if (ownerUserId !== null) chownSync(`${socket}.new`, ownerUserId, -1);
+    renameSync(`${socket}.new`, socket);
+    return link;
   }
 
   #makePlace(): Place {

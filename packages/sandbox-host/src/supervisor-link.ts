@@ -1,6 +1,6 @@
 /** The daemon's own connection to a supervisor. Its end is the sandbox's end. @module */
 import { type FrameConnection, connectFrames } from "@exoloop/sandbox/providers/local/connection";
-import { encodeNumber, encodeString, frameTypes } from "@exoloop/sandbox/providers/local/frames";
+import { frameTypes } from "@exoloop/sandbox/providers/local/frames";
 
 /** A supervisor that does not answer for so long is taken for dead. It is never stopped and does nothing slow here. */
 const answerPatienceMs = 60_000;
@@ -44,7 +44,7 @@ const summaryBytes = 22;
 /** The supervisor's words may be hostile: what does not fit is not there. */
 function parseCommands(payload: Buffer): { readonly suspended: boolean; readonly running: readonly string[] } {
   const running: string[] = [];
-  for (let at = 1; at + summaryBytes < payload.length; ) {
+  for (let at = 1; at + summaryBytes < payload.length;) {
     const end = payload.indexOf(0, at + summaryBytes);
     if (end < 0) break;
     const [maintenance, exit] = [payload[at], payload[at + 1]];

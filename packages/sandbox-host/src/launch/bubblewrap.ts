@@ -8,7 +8,20 @@ import type { LaunchRequest, Launcher } from "./launcher.ts";
 
 const systemNames = ["usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32"];
 /** What a base root has of its own under these names is not shown: the sandbox has others. */
-const replacedNames = new Set(["proc", "sys", "dev", "run", "tmp", "etc", "home", "root", "boot", "workspace", "skills", "memory"]);
+const replacedNames = new Set([
+  "proc",
+  "sys",
+  "dev",
+  "run",
+  "tmp",
+  "etc",
+  "home",
+  "root",
+  "boot",
+  "workspace",
+  "skills",
+  "memory",
+]);
 
 /** /usr, /bin, /lib and so on, as they are on the host or in the base root: directories, or links into /usr. */
 function systemDirectories(baseRoot: string | null): string[] {
@@ -53,6 +66,7 @@ function bubblewrapArguments({ configuration, directories, make }: LaunchRequest
     ...["--ro-bind", tools.nodeDirectory, "/opt/exoloop/bin"],
     ...["--ro-bind", tools.supervisor, confinement.guestPrograms.supervisor],
     ...["--ro-bind", tools.confine, confinement.guestPrograms.confine],
+    ...["--ro-bind", tools.launch, confinement.guestPrograms.launch],
     ...["--bind", directories.workspace, "/workspace", "--bind", directories.skills, "/skills"],
     ...["--bind", directories.memory, "/memory", "--chdir", "/workspace", "--remount-ro", "/"],
   ];
@@ -60,10 +74,10 @@ function bubblewrapArguments({ configuration, directories, make }: LaunchRequest
 
 export const bubblewrapLauncher: Launcher = {
   runtime: "bubblewrap",
-  listens: "descriptor",
+  limits: (resources) => resources,
+  ownSocket: () => null,
   suspends: "cgroup",
-  description:
-    "A Linux sandbox without network. /workspace is yours and is kept; /tmp and the home directory are not.",
+  description: "A Linux sandbox without network. /workspace is yours and is kept; /tmp and the home directory are not.",
   async availability({ launcher }) {
     if (launcher !== null) return { available: true };
     return { available: false, reason: "bubblewrap is not installed", remedy: `Install it: ${bubblewrapRemedy}` };
@@ -98,7 +112,7 @@ export const bubblewrapLauncher: Launcher = {
         ...bubblewrapArguments(request),
         ...Object.entries(environment).flatMap(([name, value]) => ["--setenv", name, value]),
         ...["--", confinement.guestPrograms.confine, ...confinement.confineArguments(request, true)],
-        ...["--", confinement.guestPrograms.supervisor, ...confinement.supervisorArguments(request, true)],
+        ...["--", confinement.guestPrograms.supervisor, ...confinement.supervisorArguments(request, confinement.guestPrograms.launch, true)],
       ],
       environment: {},
     };

@@ -70,11 +70,8 @@ export async function launchSupervisor(
   make: SandboxMake,
 ): Promise<Launch> {
   const { directories, userId, cgroups } = slot;
-  const listener = launcher.listens === "path" ? null : await listen(directories.socket, configuration.ownerUserId);
-  if (listener === null) {
-    if (userId !== null) chownSync(directories.run, userId, userId);
-    chmodSync(directories.run, 0o711);
-  }
+  const inherits = launcher.ownSocket(directories) === null;
+  const listener = inherits ? await listen(directories.socket, configuration.ownerUserId) : null;
   const { join, work } = openEntrances(cgroups);
   const log = openSync(directories.log, "w", 0o600);
   const filter = openSync(configuration.tools.filter, "r");

@@ -3,14 +3,14 @@
  * groups, state, pool, limits and removal are the daemon's and the same for all.
  * @module
  */
-import type { SandboxCapabilities } from "@exoloop/sandbox/contract";
+import type { SandboxCapabilities, SandboxResources } from "@exoloop/sandbox/contract";
 import type { SandboxRuntime } from "@exoloop/sandbox/providers/local/host-messages";
 import type { HostConfiguration } from "../configuration.ts";
 import type { SandboxMake, SlotDirectories } from "../state.ts";
 
 /** Numbers of the descriptors that the started program inherits. */
 export interface InheritedDescriptors {
-  /** The supervisor's listening socket. Null when `listens` is `path`. */
+  /** The supervisor's listening socket. Null when it makes its own. */
   readonly listen: number | null;
   /** The system call filter, a file of `struct sock_filter`. */
   readonly filter: number;
@@ -42,12 +42,13 @@ export type Availability =
 
 export interface Launcher {
   readonly runtime: SandboxRuntime;
+  /** What the host's limits must be, so that the workload can have what it was given beside what the runtime needs. */
+  limits(resources: SandboxResources): SandboxResources;
   /**
-   * `descriptor`: the supervisor inherits its listening socket, so that what is inside cannot reach or replace it.
-   * `path`: the supervisor makes `directories.socket` itself; `directories.run` then belongs to the sandbox's user with
-   * mode 0711, and the slot's random name keeps others out. The socket must be connectable by the server's user.
+   * Where on the host the supervisor makes its own socket. The daemon moves it to `directories.socket` before it tells
+   * anybody, out of reach of what is inside. Null: the supervisor inherits one that the daemon has made.
    */
-  readonly listens: "descriptor" | "path";
+  ownSocket(directories: SlotDirectories): string | null;
   /** `signals`: the supervisor stops and continues the workload; the groups only limit. */
   readonly suspends: "cgroup" | "signals";
   /** Told to the model. */

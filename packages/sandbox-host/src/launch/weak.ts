@@ -5,7 +5,16 @@ import * as confinement from "./confinement.ts";
 import type { LaunchRequest, Launcher } from "./launcher.ts";
 
 const readable = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc", "/proc", "/dev"];
-const devices = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/ptmx", "/dev/pts"];
+const devices = [
+  "/dev/null",
+  "/dev/zero",
+  "/dev/full",
+  "/dev/random",
+  "/dev/urandom",
+  "/dev/tty",
+  "/dev/ptmx",
+  "/dev/pts",
+];
 
 function weakArguments(request: LaunchRequest): string[] {
   const { configuration, directories } = request;
@@ -13,7 +22,7 @@ function weakArguments(request: LaunchRequest): string[] {
     ...confinement.confineArguments(request, false),
     ...[...readable, configuration.tools.directory].flatMap((path) => ["--readable", path]),
     ...[...ownedDirectories(directories), ...devices].flatMap((path) => ["--writable", path]),
-    ...["--", configuration.tools.supervisor, ...confinement.supervisorArguments(request, false)],
+    ...["--", configuration.tools.supervisor, ...confinement.supervisorArguments(request, configuration.tools.launch, false)],
   ];
 }
 

@@ -43,9 +43,21 @@ const longestTickMs = 12;
 
 interface ReadFile {
   /** At the scan before it was read. */
-  readonly fingerprint: string;
+  readonly entry: TreeEntry;
   readonly size: number;
   readonly pieces: ManifestFile["pieces"];
+}
+
+type FileContent = Pick<ManifestFile, "fingerprint" | "size" | "pieces">;
+
+/**
+ * Whether a file is still the one that was read. To read what its owner may not, the sandbox changes its mode and back,
+ * and with it the fingerprint.
+ */
+function isAsRead(entry: TreeEntry, before: TreeEntry): boolean {
+  if (entry.fingerprint === before.fingerprint) return true;
+  const { size, mode, modifiedAt } = before;
+  return (mode & 0o400) === 0 && entry.size === size && entry.mode === mode && entry.modifiedAt === modifiedAt;
 }
 
 export async function captureWorkspace(request: CaptureRequest): Promise<Captured> {
@@ -56,10 +68,14 @@ export async function captureWorkspace(request: CaptureRequest): Promise<Capture
   const unchanged = unchangedFiles(previous, sandboxId, known);
   const writer = createPackWriter({ blobs, organizationId, known });
   const read = new Map<string, ReadFile>();
-  const contentOf = (entry: TreeEntry): ReadFile | ManifestFile | undefined => {
+  const contentOf = (entry: TreeEntry): FileContent | undefined => {
     const path = toRelative(root, entry.path);
     const before = unchanged.get(path);
-    return before?.fingerprint === entry.fingerprint ? before : read.get(path);
+    if (before?.fingerprint === entry.fingerprint) return before;
+    const file = read.get(path);
+    return file === undefined
+      ? undefined
+      : { ...file, fingerprint: isAsRead(entry, file.entry) ? entry.fingerprint : null };
   };
   let entries: readonly TreeEntry[] = [];
   let unread: readonly TreeEntry[] = [];
@@ -72,13 +88,9 @@ export async function captureWorkspace(request: CaptureRequest): Promise<Capture
     await readFiles(session, unread, writer, (entry, file) => read.set(toRelative(root, entry.path), file));
   }
   const stored = await writer.finish();
-  const unsettled = new Set(unread.map((entry) => entry.path));
-  const manifest = toManifest(sandboxId, root, entries, (entry) => {
-    const content = contentOf(entry);
-    return content === undefined || !unsettled.has(entry.path) ? content : { ...content, fingerprint: null };
-  });
+  const manifest = toManifest(sandboxId, root, entries, contentOf);
   await tick;
-  return { manifest, stored, filesRead, unsettled: unsettled.size };
+  return { manifest, stored, filesRead, unsettled: unread.length };
 }
 
 /** Chunks that may be used again, by checksum. */
@@ -123,7 +135,7 @@ async function readFiles(
       else writer.hole(part.piece.holeBytes);
     } else {
       const pieces = writer.endFile();
-      if (current !== undefined) done(current, { fingerprint: current.fingerprint, size: part.size, pieces });
+      if (current !== undefined) done(current, { entry: current, size: part.size, pieces });
       current = undefined;
     }
   }
@@ -133,7 +145,7 @@ function toManifest(
   sandboxId: string,
   root: string,
   entries: readonly TreeEntry[],
-  contentOf: (entry: TreeEntry) => Pick<ManifestFile, "fingerprint" | "size" | "pieces"> | undefined,
+  contentOf: (entry: TreeEntry) => FileContent | undefined,
 ): Manifest {
   const sorted = entries
     .map((entry) => ({ entry, path: toRelative(root, entry.path) }))
