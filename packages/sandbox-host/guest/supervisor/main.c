@@ -26,7 +26,9 @@ static void *serve_connection(void *argument) {
   }
   close(connection->wake);
   close(connection->socket);
-  madvise(connection, sizeof *connection, MADV_DONTNEED); /* zeros: the place is free again */
+  madvise(connection->input, (size_t)((char *)(connection + 1) - connection->input), MADV_DONTNEED);
+  connection->start = connection->filled = 0;
+  connection->socket = 0; /* last: the place is free again */
   return NULL;
 }
 

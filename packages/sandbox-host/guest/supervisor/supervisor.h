@@ -36,12 +36,12 @@ enum { HELLO = 32, OUTPUT = 33, EXIT = 34, OFFSET = 35, ERROR = 37, STARTED = 39
 enum { KIND_FILE = 1, KIND_DIRECTORY = 2, KIND_SYMLINK = 3, KIND_OTHER = 4 };
 
 struct connection {
-  int socket, wake;         /* -1: the place is free; wake: eventfd, the command that it follows has news */
+  int socket, wake;         /* 0: the place is free; wake: eventfd, the command that it follows has news */
   struct command *followed; /* guarded by the lock of commands.c */
   uint8_t type;             /* of the frame received last */
   char *next, *end;         /* what of its payload was not yet taken */
   size_t start, filled;     /* of the input that belongs to later frames */
-  char input[INPUT_BYTES];
+  char input[INPUT_BYTES] __attribute__((aligned(4096)));
   char output[HEADER_BYTES + CHUNK_BYTES]; /* the frame that goes out next */
 };
 

@@ -23,8 +23,8 @@ function shell(id: string, sentence: string, command: string, contained: RegExp,
   return { id, sentence, contained, attempt: (sandbox) => runFor(sandbox, command, milliseconds) };
 }
 
-const bytesOf = (whole: boolean): number => (whole ? 10 : 1) * 1024 ** 3;
-const filesOf = (whole: boolean): number => (whole ? 1_000_000 : 20_000);
+const bytesOf = (whole: boolean): number => (whole ? 10_240 : 512) * 1024 ** 2;
+const filesOf = (whole: boolean): number => (whole ? 1_000_000 : 3_000);
 
 /** Every byte is taken by the client, which keeps none. */
 const output: Attack = {
@@ -89,7 +89,12 @@ for i in range(${filesOf(whole)}):
 };
 
 export const attacks: readonly Attack[] = [
-  shell("fork-bomb", "starts processes without end", "bomb() { bomb | bomb & }; bomb; sleep 3; echo over", /./),
+  shell(
+    "fork-bomb",
+    "starts processes without end",
+    "bomb() { bomb | bomb & }; bomb; sleep 3; echo over",
+    /Resource temporarily unavailable/,
+  ),
   shell(
     "memory",
     "takes more memory than it has",
@@ -107,22 +112,22 @@ export const attacks: readonly Attack[] = [
   shell(
     "disk",
     "fills the disk",
-    "for i in $(seq 400); do head -c 16M /dev/urandom > big$i || break; done; echo over",
-    /signalled|over/,
+    "for i in $(seq 100); do head -c 16M /dev/zero > big$i; done; echo over",
+    /"signalled"/,
     60_000,
   ),
   shell(
     "disk-one-file",
     "fills the disk with one file",
-    "head -c 4G /dev/zero > huge; ls -s huge; echo over",
-    /over|signalled/,
+    "head -c 4G /dev/zero > huge; echo status $?",
+    /status (1|153)\b|"signalled"/,
     60_000,
   ),
   shell(
     "disk-in-memory",
     "fills the file systems that are memory",
-    "for d in /tmp /home/agent /dev/shm; do head -c 2G /dev/zero > $d/fill; rm -f $d/fill; done; echo over",
-    /No space left|137|signalled|over/,
+    "for d in /tmp /home/agent /dev/shm; do head -c 2G /dev/zero > $d/fill && echo FILLED; rm -f $d/fill; done 2>&1; echo over",
+    /^(?!.*FILLED).*(over|"signalled")/s,
     60_000,
   ),
   shell(
@@ -130,11 +135,11 @@ export const attacks: readonly Attack[] = [
     "makes more files than it may",
     `python3 -c '
 import os
-for i in range(400000):
+for i in range(40000):
     if i % 2000 == 0: os.makedirs(f"many/{i // 2000}", exist_ok=True)
     os.mknod(f"many/{i // 2000}/{i}")
 '; echo over`,
-    /signalled|over/,
+    /"signalled"/,
     60_000,
   ),
   output,
