@@ -7,8 +7,9 @@
 import { parseArgs } from "node:util";
 import { allCases } from "@exoloop/sandbox/conformance/all-cases";
 import { type CaseResult, type ConformanceReport, runConformance } from "@exoloop/sandbox/conformance/runner";
+import type { ConformanceCase } from "@exoloop/sandbox/conformance/conformance-case";
 import { writeProvidersDocument } from "./conformance/document.ts";
-import { type ProviderName, openProvider, providerNames } from "./conformance/open-provider.ts";
+import { type OpenProvider, type ProviderName, openProvider, providerNames } from "./conformance/open-provider.ts";
 import { storeResults } from "./conformance/stored-results.ts";
 
 const usage = `Usage: npm run conformance -- ${providerNames.join("|")} [--json] [--write] [--case PREFIX]\n`;
@@ -49,6 +50,18 @@ function readArguments() {
   }
 }
 
+async function judge(
+  cases: readonly ConformanceCase[],
+  { provider, close }: OpenProvider,
+  onResult: (result: CaseResult) => void,
+): Promise<ConformanceReport> {
+  try {
+    return await runConformance(provider, { cases, onResult });
+  } finally {
+    await close();
+  }
+}
+
 async function main(): Promise<number> {
   const selected = readArguments();
   if (selected === null) {
@@ -56,11 +69,11 @@ async function main(): Promise<number> {
     return 2;
   }
   const name: ProviderName = selected.name;
-  const { provider, close } = await openProvider(name);
+  const opened = await openProvider(name);
   const onResult = (result: CaseResult): void => {
     if (!selected.json) process.stdout.write(describe(result));
   };
-  const report = await runConformance(provider, { cases: selected.cases, onResult }).finally(close);
+  const report = await judge(selected.cases, opened, onResult);
   process.stdout.write(selected.json ? `${JSON.stringify(report, null, 2)}\n` : summarize(report));
   if (selected.write) {
     storeResults(name, report);

@@ -43,6 +43,7 @@ export interface HostConfiguration {
 export interface HostTools {
   readonly supervisor: string;
   readonly confine: string;
+  readonly launch: string;
   /** In `nodeDirectory`, which every sandbox sees. */
   readonly probe: string;
   readonly nodeDirectory: string;
@@ -142,6 +143,7 @@ function prepareTools(programs: string, parent: string, mode: HostMode): HostToo
   return {
     supervisor: installProgram(programs, "supervisor", directory),
     confine: installProgram(programs, "confine", directory),
+    launch: installProgram(programs, "launch", directory),
     probe: installProgram(programs, "probe", nodeDirectory),
     filter: installProgram(programs, `${mode}.bpf`, directory),
     nodeDirectory,

@@ -66,6 +66,7 @@ function bubblewrapArguments({ configuration, directories, make }: LaunchRequest
     ...["--ro-bind", tools.nodeDirectory, "/opt/exoloop/bin"],
     ...["--ro-bind", tools.supervisor, confinement.guestPrograms.supervisor],
     ...["--ro-bind", tools.confine, confinement.guestPrograms.confine],
+    ...["--ro-bind", tools.launch, confinement.guestPrograms.launch],
     ...["--bind", directories.workspace, "/workspace", "--bind", directories.skills, "/skills"],
     ...["--bind", directories.memory, "/memory", "--chdir", "/workspace", "--remount-ro", "/"],
   ];
@@ -111,7 +112,7 @@ export const bubblewrapLauncher: Launcher = {
         ...bubblewrapArguments(request),
         ...Object.entries(environment).flatMap(([name, value]) => ["--setenv", name, value]),
         ...["--", confinement.guestPrograms.confine, ...confinement.confineArguments(request, true)],
-        ...["--", confinement.guestPrograms.supervisor, ...confinement.supervisorArguments(request, true)],
+        ...["--", confinement.guestPrograms.supervisor, ...confinement.supervisorArguments(request, confinement.guestPrograms.launch, true)],
       ],
       environment: {},
     };

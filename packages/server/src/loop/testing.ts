@@ -62,6 +62,7 @@ function testDependencies(
       actor: { organizationId, sessionId, toolUseId, via: "tool" },
       files: unused("files"),
       commands: unused("commands"),
+      background: unused("background"),
       ...options,
     }),
   };
