@@ -112,7 +112,11 @@ export const bubblewrapLauncher: Launcher = {
         ...bubblewrapArguments(request),
         ...Object.entries(environment).flatMap(([name, value]) => ["--setenv", name, value]),
         ...["--", confinement.guestPrograms.confine, ...confinement.confineArguments(request, true)],
-        ...["--", confinement.guestPrograms.supervisor, ...confinement.supervisorArguments(request, confinement.guestPrograms.launch, true)],
+        ...[
+          "--",
+          confinement.guestPrograms.supervisor,
+          ...confinement.supervisorArguments(request, confinement.guestPrograms.launch, true),
+        ],
       ],
       environment: {},
     };
