@@ -33,6 +33,8 @@ export interface BenchContext {
   readonly directory: string;
   /** For people, on standard error. */
   progress(text: string): void;
+  /** A sentence that belongs to the result: what the figures must be read with. */
+  note(text: string): void;
   /** What was given for one of the bench's options, else its default. @throws Error for a name that is none of them */
   option(name: string): number;
 }
@@ -50,6 +52,7 @@ export interface BenchResult {
   readonly commit: string | null;
   readonly machine: Machine;
   readonly rows: readonly Row[];
+  readonly notes: readonly string[];
   readonly ok: boolean;
 }
 

@@ -62,8 +62,10 @@ async function measure(bench: Bench, given: Given): Promise<BenchResult> {
   const directory = mkdtempSync(join(tmpdir(), "bench-"));
   // Postgres and sandboxes run as other users below it.
   chmodSync(directory, 0o711);
+  const notes: string[] = [];
   const context: BenchContext = {
     directory,
+    note: (text) => void notes.push(text),
     progress: (text) => void process.stderr.write(`${text}\n`),
     option(name) {
       const value = given.get(name) ?? bench.options?.find((option) => option.name === name)?.default;
@@ -73,7 +75,7 @@ async function measure(bench: Bench, given: Given): Promise<BenchResult> {
   };
   try {
     const rows = await bench.run(context);
-    return { bench: bench.name, commit: readCommit(), machine, rows, ok: rows.every((row) => row.ok) };
+    return { bench: bench.name, commit: readCommit(), machine, rows, notes, ok: rows.every((row) => row.ok) };
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }

@@ -4,7 +4,7 @@ import type { BenchResult, Row } from "./bench.ts";
 const headings = ["", "value", "goal", "", "p50", "p95", "p99", "n", "peer", "ratio"];
 
 /** Lines without a line break at their end. */
-export function describeResult({ bench, commit, machine, rows, ok }: BenchResult): string[] {
+export function describeResult({ bench, commit, machine, rows, notes, ok }: BenchResult): string[] {
   const gib = (machine.memoryBytes / 2 ** 30).toFixed(0);
   const { cores, processor, kernel, node, load } = machine;
   const cells = [headings, ...rows.map(describeRow)];
@@ -23,6 +23,7 @@ export function describeResult({ bench, commit, machine, rows, ok }: BenchResult
         .trimEnd(),
     ),
     "",
+    ...(notes.length === 0 ? [] : [...notes, ""]),
     ok ? "Every goal is met." : `Missed: ${missed.join(", ")}`,
   ];
 }

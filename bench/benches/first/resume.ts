@@ -11,7 +11,8 @@ export async function measureResume(directory: string, rounds: number): Promise<
   try {
     const sandbox = await provider.create({
       id: createId("sandbox"),
-      resources: { memoryBytes: 512 * 1024 ** 2, processes: 128, diskBytes: 1024 ** 3 },
+      resources: { memoryBytes: 512 * 1024 ** 2, processes: 128, diskBytes: 1024 ** 3, cpus: 2, files: 100_000 },
+      owner: "bench",
       environment: {},
     });
     for (let round = 0; round < rounds; round += 1) {

@@ -20,6 +20,7 @@ import type {
 } from "@exoloop/protocol/budgets";
 import type { CommandResult } from "@exoloop/protocol/sandboxes";
 import type { Session, SessionStatus } from "@exoloop/protocol/sessions";
+import type { WorkspaceSnapshot } from "@exoloop/protocol/snapshots";
 import type { SessionThread } from "@exoloop/protocol/threads";
 import type { Webhook, WebhookDelivery, WebhookWithSecret } from "@exoloop/protocol/webhooks";
 import type { StreamedEvent } from "./render/transcript.ts";
@@ -43,6 +44,8 @@ export interface NewSession {
   readonly title: string;
   /** First message; without one the session waits. */
   readonly message?: string;
+  /** What its workspace begins with. */
+  readonly workspaceSnapshot?: string;
   /** The message is an outcome, which is reached when it meets this. */
   readonly rubric?: { readonly text: string; readonly maximumIterations?: number };
 }
@@ -132,6 +135,8 @@ export interface Api extends BudgetApi, DeploymentApi, WebhookApi {
   threads(sessionId: string): AsyncIterable<SessionThread>;
   /** Every durable event of a thread from the first on, then live ones; as `follow` does. */
   followThread(sessionId: string, threadId: string, signal: AbortSignal): AsyncIterable<StreamedEvent>;
+  /** Of the session's workspace, newest first. */
+  snapshots(sessionId: string): AsyncIterable<WorkspaceSnapshot>;
   /** Runs a command in the session's sandbox, after those that run there. */
   runCommand(sessionId: string, command: string): Promise<CommandResult>;
   /** Ends the session and gives its sandbox back. */

@@ -65,11 +65,12 @@ function catalogueMethods(client: Client) {
 
 function sessionMethods(client: Client) {
   return {
-    createSession: ({ agentId, model, environmentId, title, message, rubric }: NewSession): Promise<Session> =>
+    createSession: ({ agentId, model, environmentId, title, message, rubric, ...more }: NewSession): Promise<Session> =>
       client.sessions.create({
         agent: model === undefined ? agentId : { type: "agent_with_overrides", id: agentId, model },
         environment_id: environmentId,
         title,
+        ...(more.workspaceSnapshot === undefined ? {} : { x_exoloop: { workspace_snapshot: more.workspaceSnapshot } }),
         ...(message === undefined
           ? {}
           : { initial_events: [rubric === undefined ? userMessage(message) : definedOutcome(message, rubric)] }),
@@ -95,6 +96,8 @@ function sessionMethods(client: Client) {
         signal,
         ...(onReconnect === undefined ? {} : { onReconnect }),
       }),
+    snapshots: (sessionId: string) =>
+      eachItem((page) => client.snapshots.list(sessionId, { ...page, limit: pageSize })),
     threads: (sessionId: string) => eachItem((page) => client.threads.list(sessionId, { ...page, limit: 100 })),
     followThread: (sessionId: string, threadId: string, signal: AbortSignal): AsyncIterable<StreamedEvent> =>
       client.threads.stream(sessionId, threadId, { afterSeq: 0, signal }),

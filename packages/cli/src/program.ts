@@ -111,6 +111,7 @@ function addRun(program: Command, context: CommandContext, finish: Finish): void
     .option("--env <id or name>", "environment to use instead of `default`")
     .option("--rubric <file>", "the task is done when a second model call says that it meets this file")
     .option("--max-iterations <number>", "how often it is judged at most; 3 unless given", readIterations)
+    .option("--from-snapshot <snapshot>", "the workspace begins as this one, of any session")
     .addOption(json())
     .action(async (task: string, options: RunOptions) =>
       finish(await (await import("./commands/run.ts")).runTask(context, task, options)),
@@ -162,6 +163,7 @@ function addSessions(program: Command, context: CommandContext, finish: Finish):
     .action(async (id: string, options: { json?: boolean }) =>
       finish(await (await import("./commands/sessions.ts")).listThreads(context, id, options)),
     );
+  addSnapshots(sessions, context, finish);
   sessions
     .command("stop")
     .description("interrupt what a session is doing")
@@ -169,5 +171,16 @@ function addSessions(program: Command, context: CommandContext, finish: Finish):
     .addOption(json())
     .action(async (id: string, options: { json?: boolean }) =>
       finish(await (await import("./commands/sessions.ts")).stopSession(context, id, options)),
+    );
+}
+
+function addSnapshots(sessions: Command, context: CommandContext, finish: Finish): void {
+  sessions
+    .command("snapshots")
+    .description("list the snapshots of a session's workspace, newest first")
+    .argument("<session>")
+    .addOption(json())
+    .action(async (id: string, options: { json?: boolean }) =>
+      finish(await (await import("./commands/snapshots.ts")).listSnapshots(context, id, options)),
     );
 }

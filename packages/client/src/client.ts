@@ -23,6 +23,7 @@ import type { BidirectionalPage, Page } from "@exoloop/protocol/pages";
 import type { CommandResult, RunCommandRequest, Sandbox } from "@exoloop/protocol/sandboxes";
 import type { SentEvents, SessionEvent } from "@exoloop/protocol/session-events";
 import type { CreateSessionRequest, Session, SessionStatus, UpdateSessionRequest } from "@exoloop/protocol/sessions";
+import type { UpdateSnapshotRequest, WorkspaceSnapshot } from "@exoloop/protocol/snapshots";
 import type { SessionThread } from "@exoloop/protocol/threads";
 import { sessionTarget, type StreamItem, type StreamOptions, streamEvents, threadTarget } from "./event-stream.ts";
 import { webhookMethods } from "./webhooks.ts";
@@ -114,6 +115,21 @@ export function createClient(options: ClientOptions) {
     },
     ...budgetMethods(transport),
     webhooks: webhookMethods(transport),
+    snapshots: {
+      /** Of a session's workspace, newest first. */
+      list: (sessionId: string, parameters: PageParameters & { readonly order?: "asc" | "desc" } = {}) =>
+        transport.request<BidirectionalPage<WorkspaceSnapshot>>(
+          "GET",
+          `/v1/x/sessions/${segment(sessionId)}/snapshots`,
+          { query: asQuery(parameters) },
+        ),
+      update: (sessionId: string, snapshotId: string, request: UpdateSnapshotRequest) =>
+        transport.request<WorkspaceSnapshot>(
+          "POST",
+          `/v1/x/sessions/${segment(sessionId)}/snapshots/${segment(snapshotId)}`,
+          { body: request },
+        ),
+    },
     sandboxes: {
       list: () => transport.request<{ data: Sandbox[] }>("GET", "/v1/x/sandboxes"),
     },

@@ -54,3 +54,10 @@ export function isId(kind: IdKind, value: string): boolean {
   const prefix = `${idPrefixes[kind]}_`;
   return value.startsWith(prefix) && /^[0-9A-HJKMNP-TV-Z]{26}$/.test(value.slice(prefix.length));
 }
+
+/** When an identifier was made, in milliseconds since the epoch; null when it has another form. */
+export function instantOf(id: string): number | null {
+  const body = /^[a-z]+_([0-9A-HJKMNP-TV-Z]{10})[0-9A-HJKMNP-TV-Z]{16}$/.exec(id)?.[1];
+  if (body === undefined) return null;
+  return Array.from(body).reduce((sum, character) => sum * 32 + alphabet.indexOf(character), 0);
+}

@@ -53,7 +53,13 @@ export const createSessionRequest = z
     resources: z.exactOptional(z.array(resourceInput).max(500)),
     vault_ids: z.exactOptional(z.array(reference).max(50)),
     budget: z.exactOptional(budgetLimit),
-    x_exoloop: z.exactOptional(z.strictObject({ budget: z.exactOptional(budgetLimits) })),
+    x_exoloop: z.exactOptional(
+      z.strictObject({
+        budget: z.exactOptional(budgetLimits),
+        /** The workspace begins as this snapshot, of any session of the organization. */
+        workspace_snapshot: z.exactOptional(reference),
+      }),
+    ),
   })
   .meta({ id: "CreateSessionRequest" });
 export type CreateSessionRequest = z.infer<typeof createSessionRequest>;

@@ -1,37 +1,62 @@
 /**
- * Control groups of a sandbox: `init` holds the supervisor and is never stopped; `work` holds all that it starts.
- * They are also the registry: what runs is found there after a restart.
+ * Control groups of a sandbox: `init` holds the supervisor and is never stopped; `work` holds all that it starts. Both
+ * share one processor quota. They are also the registry: what runs is found there after a restart.
  * @module
  */
-import { closeSync, mkdirSync, openSync, readFileSync, readdirSync, rmdirSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  rmdirSync,
+  writeFileSync,
+} from "node:fs";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
 export type SuspendKind = "cgroup-v2" | "cgroup-v1" | "signal";
+type Controller = "memory" | "pids" | "cpu";
+const controllers: readonly Controller[] = ["memory", "pids", "cpu"];
 
 /** Where this machine's groups are. */
 export interface CgroupHost {
   readonly kind: SuspendKind;
   /** Our directory in the hierarchy that stops processes; null for `signal`. */
   readonly group: string | null;
-  /** Memory and process limits go on `work` itself. */
-  readonly unifiedLimits: boolean;
-  /** Our directories in the v1 hierarchies that limit memory and processes. */
-  readonly memoryGroup: string | null;
-  readonly pidsGroup: string | null;
+  /** What that hierarchy limits too (v2). */
+  readonly unified: readonly Controller[];
+  /** Our directories in the v1 hierarchies, for what it does not limit. */
+  readonly legacy: Readonly<Partial<Record<Controller, string>>>;
+  /** `cgroup.procs` of this process's own group, which {@link prepareEntering} writes to. */
+  readonly ownProcesses: string | null;
 }
 
-/** One sandbox's groups, as absolute paths; stored in its state file. */
+/** One sandbox's groups, as absolute paths, each with `init` and `work` in it; stored in its state file. */
 export interface SandboxCgroups {
   readonly kind: SuspendKind;
+  /** In the hierarchy that stops processes; null for `signal`. */
   readonly parent: string | null;
-  /** Further groups that the workload joins. */
   readonly limits: readonly string[];
 }
 
+export interface Limits {
+  readonly memoryBytes: number;
+  readonly processes: number;
+  readonly cpus: number;
+}
+
+/** What a supervisor may have beyond its workload: logs of 64 MiB, and frames in flight. */
+const supervisorBytes = 256 << 20;
+/** Threads: one for each connection and for each running command. */
+const supervisorThreads = 512;
+const quotaPeriodUs = 100_000;
 /** A process that waits for a slow disk stops when it has been served. */
 const freezePatienceMs = 30_000;
 const killPatienceMs = 10_000;
 const pollMs = 1;
+const v1Files = { memory: "memory.limit_in_bytes", pids: "pids.max", cpu: "cpu.cfs_quota_us" } as const;
 
 const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
@@ -64,14 +89,19 @@ function findMount(type: string, option: string | null): string | null {
   return null;
 }
 
-/** Makes our directory at the mount's root, or below our own group where only that is ours to change. */
-function makeGroup(mount: string | null, controller: string, name: string): string | null {
-  if (mount === null) return null;
+/** This process's own group in the hierarchy of a controller; `""` is v2's. */
+function ownGroup(mount: string, controller: string): string {
   const own = readOr("/proc/self/cgroup", "")
     .split("\n")
     .map((line) => line.split(":"))
-    .find(([, controllers]) => controllers?.split(",").includes(controller) === true);
-  for (const base of [mount, join(mount, own?.[2] ?? "/")]) {
+    .find(([, names]) => names?.split(",").includes(controller) === true);
+  return join(mount, own?.[2] ?? "/");
+}
+
+/** Makes our directory at the mount's root, or below our own group where only that is ours to change. */
+function makeGroup(mount: string | null, controller: string, name: string): string | null {
+  if (mount === null) return null;
+  for (const base of [mount, ownGroup(mount, controller)]) {
     const group = join(base, name);
     if (attempt(() => mkdirSync(group, { recursive: true }))) return group;
   }
@@ -87,64 +117,127 @@ function canFreezeV2(group: string): boolean {
   });
 }
 
-function enableControllers(group: string): boolean {
-  return attempt(() => {
-    writeFileSync(join(group, "..", "cgroup.subtree_control"), "+memory +pids");
-    writeFileSync(join(group, "cgroup.subtree_control"), "+memory +pids");
-  });
+function enableController(group: string, controller: Controller): boolean {
+  attempt(() => writeFileSync(join(group, "..", "cgroup.subtree_control"), `+${controller}`));
+  return attempt(() => writeFileSync(join(group, "cgroup.subtree_control"), `+${controller}`));
 }
 
 /** @param name directory name, distinct for each host daemon. @param only considers just this kind. */
 export function discoverCgroups(name: string, only?: SuspendKind): CgroupHost {
-  const memoryGroup = makeGroup(findMount("cgroup", "memory"), "memory", name);
-  const pidsGroup = makeGroup(findMount("cgroup", "pids"), "pids", name);
-  const limits = { unifiedLimits: false, memoryGroup, pidsGroup };
-  const v2 = only === undefined || only === "cgroup-v2" ? makeGroup(findMount("cgroup2", null), "", name) : null;
-  if (v2 !== null && canFreezeV2(v2))
-    return { ...limits, kind: "cgroup-v2", group: v2, unifiedLimits: enableControllers(v2) };
-  const v1 =
-    only === undefined || only === "cgroup-v1" ? makeGroup(findMount("cgroup", "freezer"), "freezer", name) : null;
-  if (v1 !== null) return { ...limits, kind: "cgroup-v1", group: v1 };
-  return { ...limits, kind: "signal", group: null };
+  const wants = (kind: SuspendKind): boolean => only === undefined || only === kind;
+  const unifiedMount = findMount("cgroup2", null);
+  const freezerMount = findMount("cgroup", "freezer");
+  const made = wants("cgroup-v2") ? makeGroup(unifiedMount, "", name) : null;
+  const v2 = made !== null && canFreezeV2(made) ? made : null;
+  const v1 = v2 === null && wants("cgroup-v1") ? makeGroup(freezerMount, "freezer", name) : null;
+  const unified = v2 === null ? [] : controllers.filter((controller) => enableController(v2, controller));
+  const legacy: Partial<Record<Controller, string>> = {};
+  for (const controller of controllers) {
+    if (unified.includes(controller)) continue;
+    const group = makeGroup(findMount("cgroup", controller), controller, name);
+    if (group === null) continue;
+    const probe = join(group, "probe");
+    if (attempt(() => mkdirSync(probe, { recursive: true })) && existsSync(join(probe, v1Files[controller])))
+      legacy[controller] = group;
+    attempt(() => rmdirSync(probe));
+  }
+  const base = { unified, legacy };
+  if (v2 !== null)
+    return {
+      ...base,
+      kind: "cgroup-v2",
+      group: v2,
+      ownProcesses: join(ownGroup(unifiedMount ?? "", ""), "cgroup.procs"),
+    };
+  if (v1 !== null)
+    return {
+      ...base,
+      kind: "cgroup-v1",
+      group: v1,
+      ownProcesses: join(ownGroup(freezerMount ?? "", "freezer"), "cgroup.procs"),
+    };
+  return { ...base, kind: "signal", group: null, ownProcesses: null };
+}
+
+function limitsOf(host: CgroupHost, controller: Controller): boolean {
+  return host.unified.includes(controller) || host.legacy[controller] !== undefined;
 }
 
 export function hasResourceLimits(host: CgroupHost): boolean {
-  return host.unifiedLimits || (host.memoryGroup !== null && host.pidsGroup !== null);
+  return limitsOf(host, "memory") && limitsOf(host, "pids");
 }
 
-export interface Limits {
-  readonly memoryBytes: number;
-  readonly processes: number;
+export function hasCpuLimit(host: CgroupHost): boolean {
+  return limitsOf(host, "cpu");
 }
 
-function makeLimit(group: string | null, id: string, file: string, value: number): string[] {
-  if (group === null) return [];
-  const directory = join(group, id);
-  mkdirSync(directory, { recursive: true });
-  writeFileSync(join(directory, file), String(value));
-  return [directory];
+/** @param kind `signal` where the runtime's processes must not be stopped from outside. */
+export function cgroupsOf(host: CgroupHost, slot: string, kind: SuspendKind = host.kind): SandboxCgroups {
+  const legacy = [...new Set(Object.values(host.legacy))].map((group) => join(group, slot));
+  const own = host.group === null ? null : join(host.group, slot);
+  if (kind !== "signal" || own === null) return { kind, parent: own, limits: legacy };
+  return { kind, parent: null, limits: [own, ...legacy] };
 }
 
-export function createCgroups(host: CgroupHost, id: string, limits: Limits): SandboxCgroups {
-  const parent = host.group === null ? null : join(host.group, id);
-  if (parent !== null) {
-    mkdirSync(join(parent, "init"), { recursive: true });
-    mkdirSync(join(parent, "work"), { recursive: true });
+function groupsOf({ parent, limits }: SandboxCgroups): string[] {
+  return parent === null ? [...limits] : [parent, ...limits];
+}
+
+export function createCgroups(cgroups: SandboxCgroups): void {
+  for (const group of groupsOf(cgroups)) {
+    mkdirSync(join(group, "init"), { recursive: true });
+    mkdirSync(join(group, "work"), { recursive: true });
   }
-  if (host.unifiedLimits && parent !== null) {
-    writeFileSync(join(parent, "cgroup.subtree_control"), "+memory +pids");
-    writeFileSync(join(parent, "work", "memory.max"), String(limits.memoryBytes));
-    writeFileSync(join(parent, "work", "pids.max"), String(limits.processes));
-    return { kind: host.kind, parent, limits: [] };
+}
+
+/** Before anything is in the groups. */
+export function limitCgroups(host: CgroupHost, slot: string, limits: Limits): void {
+  const set = (group: string, file: string, value: number | string): void =>
+    writeFileSync(join(group, file), String(value));
+  const { memory, pids, cpu } = host.legacy;
+  const all = limits.memoryBytes + supervisorBytes;
+  const quota = Math.max(Math.round(limits.cpus * quotaPeriodUs), 1_000);
+  if (memory !== undefined) {
+    const group = join(memory, slot);
+    for (const [at, bytes] of [
+      [group, all],
+      [join(group, "work"), limits.memoryBytes],
+    ] as const) {
+      set(at, v1Files.memory, bytes);
+      // Absent where the kernel does not count swap.
+      attempt(() => set(at, "memory.memsw.limit_in_bytes", bytes));
+    }
   }
-  return {
-    kind: host.kind,
-    parent,
-    limits: [
-      ...makeLimit(host.memoryGroup, id, "memory.limit_in_bytes", limits.memoryBytes),
-      ...makeLimit(host.pidsGroup, id, "pids.max", limits.processes),
-    ],
-  };
+  if (pids !== undefined) {
+    set(join(pids, slot, "work"), v1Files.pids, limits.processes);
+    set(join(pids, slot, "init"), v1Files.pids, supervisorThreads);
+  }
+  if (cpu !== undefined) {
+    set(join(cpu, slot), "cpu.cfs_period_us", quotaPeriodUs);
+    set(join(cpu, slot), v1Files.cpu, quota);
+  }
+  if (host.group === null || host.unified.length === 0) return;
+  const group = join(host.group, slot);
+  set(group, "cgroup.subtree_control", host.unified.map((controller) => `+${controller}`).join(" "));
+  if (host.unified.includes("memory")) {
+    set(group, "memory.max", all);
+    set(join(group, "work"), "memory.max", limits.memoryBytes);
+    set(join(group, "work"), "memory.oom.group", 1);
+    attempt(() => set(group, "memory.swap.max", 0));
+  }
+  if (host.unified.includes("pids")) {
+    set(join(group, "work"), "pids.max", limits.processes);
+    set(join(group, "init"), "pids.max", supervisorThreads);
+  }
+  if (host.unified.includes("cpu")) set(group, "cpu.max", `${quota} ${quotaPeriodUs}`);
+}
+
+/**
+ * The first process in a while that enters a group waits 5 to 8 ms for a grace period of the kernel; those after it do
+ * not. Writing our own id to the group that we are in changes nothing and takes the wait on itself, beside other work.
+ */
+export function prepareEntering(host: CgroupHost): void {
+  if (host.ownProcesses !== null) void writeFile(host.ownProcesses, "0").catch(() => {});
 }
 
 /**
@@ -152,10 +245,11 @@ export function createCgroups(host: CgroupHost, id: string, limits: Limits): San
  * The caller closes them.
  */
 export function openEntrances(cgroups: SandboxCgroups): { readonly join: number[]; readonly work: number[] } {
-  const entrance = (group: string): number => openSync(join(group, "cgroup.procs"), "w");
-  const { parent } = cgroups;
-  if (parent === null) return { join: [], work: cgroups.limits.map(entrance) };
-  return { join: [entrance(join(parent, "init"))], work: [...cgroups.limits, join(parent, "work")].map(entrance) };
+  const entrances = (half: string): number[] =>
+    groupsOf(cgroups)
+      .toReversed()
+      .map((group) => openSync(join(group, half, "cgroup.procs"), "w"));
+  return { join: entrances("init"), work: entrances("work") };
 }
 
 export function closeAll(descriptors: readonly number[]): void {
@@ -192,33 +286,53 @@ export function thaw(cgroups: SandboxCgroups): void {
   else writeFileSync(join(work, "freezer.state"), "THAWED");
 }
 
-export function listProcesses(group: string): number[] {
+function listProcesses(group: string): number[] {
   return readOr(join(group, "cgroup.procs"), "").split("\n").filter(Boolean).map(Number);
 }
 
-/** Kills everything in both groups, stopped or not, and removes the groups. Idempotent. */
-export async function removeCgroups(cgroups: SandboxCgroups): Promise<void> {
-  const { parent } = cgroups;
-  const halves = parent === null ? [] : [join(parent, "init"), join(parent, "work")];
-  const groups = [...halves, ...cgroups.limits];
-  const deadline = performance.now() + killPatienceMs;
-  const killed = parent !== null && attempt(() => writeFileSync(join(parent, "cgroup.kill"), "1"));
+/** Of `init`: null where there are no groups. */
+export function findSupervisor(cgroups: SandboxCgroups): number | null {
+  const [group] = groupsOf(cgroups);
+  return group === undefined ? null : (listProcesses(join(group, "init"))[0] ?? null);
+}
+
+/** Kills all that is in some groups, stopped or not. */
+async function killAll(groups: readonly string[], cgroups: SandboxCgroups, deadline: number): Promise<void> {
   for (;;) {
     const processes = groups.flatMap(listProcesses);
-    if (processes.length === 0 || performance.now() > deadline) break;
-    if (!killed) for (const pid of processes) attempt(() => process.kill(pid, "SIGKILL"));
-    if (!killed && parent !== null) attempt(() => thaw(cgroups));
+    if (processes.length === 0 || performance.now() > deadline) return;
+    for (const pid of processes) attempt(() => process.kill(pid, "SIGKILL"));
+    // A process that the v1 freezer holds dies when it is let go.
+    if (cgroups.kind === "cgroup-v1") attempt(() => thaw(cgroups));
     await pause(pollMs);
   }
-  for (const group of parent === null ? groups : [...groups, parent]) await removeGroup(group, deadline);
+}
+
+/** The supervisor lives on. False: there is no group to find the workload by. */
+export async function killWorkload(cgroups: SandboxCgroups): Promise<boolean> {
+  const [group] = groupsOf(cgroups);
+  if (group === undefined) return false;
+  const work = join(group, "work");
+  if (!attempt(() => writeFileSync(join(work, "cgroup.kill"), "1", { flag: "r+" })))
+    await killAll([work], cgroups, performance.now() + killPatienceMs);
+  return true;
+}
+
+/** Kills everything in both halves, stopped or not, and removes the groups. Idempotent. */
+export async function removeCgroups(cgroups: SandboxCgroups): Promise<void> {
+  const parents = groupsOf(cgroups);
+  const halves = parents.flatMap((group) => [join(group, "init"), join(group, "work")]);
+  const deadline = performance.now() + killPatienceMs;
+  for (const group of parents) attempt(() => writeFileSync(join(group, "cgroup.kill"), "1", { flag: "r+" }));
+  await killAll(halves, cgroups, deadline);
+  for (const group of [...halves, ...parents]) await removeGroup(group, deadline);
 }
 
 /** A dying process keeps its group busy for a moment. */
 async function removeGroup(group: string, deadline: number): Promise<void> {
   for (;;) {
     try {
-      rmdirSync(group);
-      return;
+      return rmdirSync(group);
     } catch (error) {
       const busy = error instanceof Error && "code" in error && error.code === "EBUSY";
       if (!busy || performance.now() > deadline) return;
@@ -227,30 +341,22 @@ async function removeGroup(group: string, deadline: number): Promise<void> {
   }
 }
 
-/** Every sandbox that has a group here, whether or not it has a directory. */
-export function listGroupIds(host: CgroupHost): string[] {
-  const ids = new Set<string>();
-  for (const group of [host.group, host.memoryGroup, host.pidsGroup]) {
-    if (group === null) continue;
-    attempt(() => {
-      for (const entry of readdirSync(group, { withFileTypes: true })) if (entry.isDirectory()) ids.add(entry.name);
-    });
-  }
-  return [...ids];
+function hostGroups(host: CgroupHost): string[] {
+  return [...(host.group === null ? [] : [host.group]), ...Object.values(host.legacy)];
 }
 
-export function cgroupsOf(host: CgroupHost, id: string): SandboxCgroups {
-  const limits = [host.memoryGroup, host.pidsGroup].filter((group) => group !== null).map((group) => join(group, id));
-  return {
-    kind: host.kind,
-    parent: host.group === null ? null : join(host.group, id),
-    limits: host.unifiedLimits ? [] : limits,
-  };
+/** Every slot that has a group here, whether or not it has a directory. */
+export function listGroupNames(host: CgroupHost): string[] {
+  const names = new Set<string>();
+  for (const group of hostGroups(host)) {
+    attempt(() => {
+      for (const entry of readdirSync(group, { withFileTypes: true })) if (entry.isDirectory()) names.add(entry.name);
+    });
+  }
+  return [...names];
 }
 
 /** Removes our own directories, when nothing is left in them. */
 export function removeHostGroups(host: CgroupHost): void {
-  for (const group of [host.group, host.memoryGroup, host.pidsGroup]) {
-    if (group !== null) attempt(() => rmdirSync(group));
-  }
+  for (const group of hostGroups(host)) attempt(() => rmdirSync(group));
 }

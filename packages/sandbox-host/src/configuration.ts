@@ -18,8 +18,6 @@ import {
 import { delimiter, dirname, join } from "node:path";
 import { SandboxUnavailableError } from "@exoloop/sandbox/errors";
 import { type CgroupHost, type SuspendKind, discoverCgroups } from "./cgroups.ts";
-import { buildGuest } from "./guest-build.ts";
-import { assembleFilter } from "./seccomp.ts";
 import { type UserIdRange, findUserIds } from "./user-ids.ts";
 
 export type HostMode = "auto" | "weak";
@@ -32,14 +30,22 @@ export interface HostConfiguration {
   readonly mode: HostMode;
   /** Root gives every sandbox a user id of its own, one of these. Null: they have the daemon's. */
   readonly userIds: UserIdRange | null;
+  /** The server's user, which may connect to supervisors; null: the daemon's own. */
+  readonly ownerUserId: number | null;
+  /** Shown to sandboxes instead of this machine's own root. */
+  readonly baseRoot: string | null;
   readonly cgroups: CgroupHost;
   readonly tools: HostTools;
-  /** Path of bubblewrap; null in weak mode. */
+  /** Path of bubblewrap; null where it is not installed, and in weak mode. */
   readonly launcher: string | null;
 }
 
 export interface HostTools {
   readonly supervisor: string;
+  readonly confine: string;
+  readonly launch: string;
+  /** In `nodeDirectory`, which every sandbox sees. */
+  readonly probe: string;
   readonly nodeDirectory: string;
   readonly etc: string;
   readonly filter: string;
@@ -84,13 +90,14 @@ function placeSandboxes(directory: string, ownUserIds: boolean): string {
   return canOthersEnter(realpathSync(directory)) ? directory : join("/var/lib/exoloop/hosts", hashName(directory));
 }
 
-function install(source: string, target: string, mode: number): void {
-  if (existsSync(target)) return;
+export function install(source: string, target: string, mode: number): string {
+  if (existsSync(target)) return target;
   const temporary = `${target}.${process.pid}`;
   rmSync(temporary, { force: true });
   copyFileSync(source, temporary, constants.COPYFILE_FICLONE);
   chmodSync(temporary, mode);
   renameSync(temporary, target);
+  return target;
 }
 
 /** Linked where that is possible: the program is larger than everything else together. */
@@ -114,8 +121,17 @@ const etcFiles: Readonly<Record<string, string>> = {
   "ld.so.cache": "",
 };
 
-function prepareTools(parent: string, mode: HostMode): HostTools {
-  const guest = buildGuest();
+/** Under a name that says what is in it: running sandboxes keep theirs when a newer one comes. */
+function installProgram(programs: string, name: string, directory: string): string {
+  const source = join(programs, name);
+  if (!existsSync(source)) {
+    throw new SandboxUnavailableError(`${source} is missing`, "Build it: node packages/sandbox-host/src/host-build.ts");
+  }
+  const hash = createHash("sha256").update(readFileSync(source)).digest("hex").slice(0, 16);
+  return install(source, join(directory, `${name}-${hash}`), 0o755);
+}
+
+function prepareTools(programs: string, parent: string, mode: HostMode): HostTools {
   const directory = join(parent, "tools");
   const nodeDirectory = join(directory, `node-${process.version}`);
   const etc = join(directory, "etc");
@@ -124,21 +140,50 @@ function prepareTools(parent: string, mode: HostMode): HostTools {
   }
   for (const [name, content] of Object.entries(etcFiles)) writeFileSync(join(etc, name), content, { mode: 0o644 });
   installNode(join(nodeDirectory, "node"));
-  const supervisor = join(directory, `supervisor-${guest.sourceHash.slice(0, 16)}`);
-  install(guest.path, supervisor, 0o755);
-  const filter = join(directory, `${mode}.bpf`);
-  writeFileSync(filter, assembleFilter(process.arch, mode === "auto"), { mode: 0o644 });
-  return { supervisor, nodeDirectory, etc, filter, directory };
+  return {
+    supervisor: installProgram(programs, "supervisor", directory),
+    confine: installProgram(programs, "confine", directory),
+    launch: installProgram(programs, "launch", directory),
+    probe: installProgram(programs, "probe", nodeDirectory),
+    filter: installProgram(programs, `${mode}.bpf`, directory),
+    nodeDirectory,
+    etc,
+    directory,
+  };
+}
+
+/** A base root stands in for the host's own: nobody but root may change what every sandbox runs. */
+function checkBaseRoot(path: string): string {
+  const remedy = "Give the directory of a root file system that only root can write to.";
+  const refuse = (problem: string): never => {
+    throw new SandboxUnavailableError(`--base-root ${path} ${problem}`, remedy);
+  };
+  if (!path.startsWith("/") || !existsSync(path) || realpathSync(path) !== path)
+    refuse("is not an absolute path free of links");
+  if (path === "/") refuse("is this machine's own root");
+  const { uid, mode } = statSync(path);
+  const own = process.getuid?.() ?? 0;
+  if ((uid !== 0 && uid !== own) || (mode & 0o022) !== 0) refuse("can be written to by others");
+  if (!existsSync(join(path, "usr")) || !["bin/sh", "usr/bin/sh"].some((shell) => existsSync(join(path, shell))))
+    refuse("has no /usr, or no shell");
+  return path;
+}
+
+export interface HostOptions {
+  readonly directory: string;
+  /** Where `supervisor`, `confine` and the filters are, as host-build.ts makes them. */
+  readonly programs: string;
+  readonly mode: HostMode;
+  readonly suspend: SuspendKind | undefined;
+  readonly ownerUserId: number | null;
+  readonly baseRoot: string | null;
 }
 
 /** @throws SandboxUnavailableError naming what is missing. */
-export function configureHost(directory: string, mode: HostMode, suspend?: SuspendKind): HostConfiguration {
+export function configureHost(options: HostOptions): HostConfiguration {
+  const { directory, mode } = options;
   if (process.platform !== "linux") {
     throw new SandboxUnavailableError("the local sandbox needs Linux", "Use another sandbox provider on this machine.");
-  }
-  const launcher = mode === "auto" ? findProgram("bwrap") : null;
-  if (mode === "auto" && launcher === null) {
-    throw new SandboxUnavailableError("bubblewrap is not installed", `Install it: ${bubblewrapRemedy}`);
   }
   const userIds = findUserIds(readFileSync("/proc/self/uid_map", "utf8"), process.getuid?.() ?? 0);
   const root = placeSandboxes(directory, userIds !== null);
@@ -149,9 +194,12 @@ export function configureHost(directory: string, mode: HostMode, suspend?: Suspe
     sandboxesDirectory,
     mode,
     userIds,
+    // Only root can give a directory away.
+    ownerUserId: userIds === null ? null : options.ownerUserId,
+    baseRoot: options.baseRoot === null ? null : checkBaseRoot(options.baseRoot),
     relocated: root !== directory,
-    cgroups: discoverCgroups(`exoloop-${hashName(directory)}`, suspend),
-    tools: prepareTools(root, mode),
-    launcher,
+    cgroups: discoverCgroups(`exoloop-${hashName(directory)}`, options.suspend),
+    tools: prepareTools(options.programs, root, mode),
+    launcher: mode === "auto" ? findProgram("bwrap") : null,
   };
 }

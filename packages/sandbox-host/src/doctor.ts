@@ -4,11 +4,11 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { discoverCgroups, hasResourceLimits, removeHostGroups } from "./cgroups.ts";
+import { discoverCgroups, hasCpuLimit, hasResourceLimits, removeHostGroups } from "./cgroups.ts";
 import { SandboxUnavailableError } from "@exoloop/sandbox/errors";
 import { bubblewrapRemedy, findProgram } from "./configuration.ts";
 import { buildGuest, findPrebuilt, hashGuestSources } from "./guest-build.ts";
-import { namespaceRemedy } from "./launch.ts";
+import { namespaceRemedy } from "./launch/launch.ts";
 import { type UserIdRange, findUserIds } from "./user-ids.ts";
 
 export interface Finding {
@@ -107,13 +107,17 @@ function checkCgroups(): Finding[] {
   const remedy = "Give the sandbox host a writable cgroup: run it as root, or with systemd's Delegate=yes.";
   const freezer = { id: "freezer", title: "suspending sandboxes" };
   const limits = { id: "limits", title: "memory and process limits" };
+  const quota = { id: "cpu", title: "processor limit" };
   return [
     host.kind === "signal"
       ? { ...freezer, state: "degraded", detail: "no writable cgroup: sandboxes are stopped by SIGSTOP", remedy }
       : { ...freezer, state: "ok", detail: `${host.kind} at ${host.group ?? ""}` },
     hasResourceLimits(host)
-      ? { ...limits, state: "ok", detail: host.unifiedLimits ? "cgroup v2" : "cgroup v1" }
+      ? { ...limits, state: "ok", detail: host.unified.includes("memory") ? "cgroup v2" : "cgroup v1" }
       : { ...limits, state: "degraded", detail: "the host does not limit a sandbox's memory and processes", remedy },
+    hasCpuLimit(host)
+      ? { ...quota, state: "ok", detail: host.unified.includes("cpu") ? "cgroup v2" : "cgroup v1" }
+      : { ...quota, state: "degraded", detail: "the host does not limit a sandbox's processor time", remedy },
   ];
 }
 
@@ -131,11 +135,10 @@ function checkSeccomp(): Finding {
   };
 }
 
-/** Asks the kernel by way of the supervisor, which knows the call. */
-function checkLandlock(supervisor: string | null): Finding {
+/** Asks the kernel by way of `confine`, which knows the call. */
+function checkLandlock(confine: string | null): Finding {
   const base = { id: "landlock", title: "Landlock (used by --sandbox weak)" };
-  const probe =
-    supervisor === null ? null : spawnSync(supervisor, ["--probe", "landlock"], { timeout: launchPatienceMs });
+  const probe = confine === null ? null : spawnSync(confine, ["--probe", "landlock"], { timeout: launchPatienceMs });
   const abi = Number(probe?.stdout?.toString().trim() || "0");
   if (abi >= 1) return { ...base, state: "ok", detail: `ABI ${abi}` };
   return {
@@ -149,8 +152,8 @@ function checkLandlock(supervisor: string | null): Finding {
 function checkSupervisor(): { readonly finding: Finding; readonly path: string | null } {
   const base = { id: "supervisor", title: "sandbox supervisor" };
   try {
-    const { path, origin } = buildGuest();
-    return { finding: { ...base, state: "ok", detail: `${origin}: ${path}` }, path };
+    const { supervisor, confine, origin } = buildGuest();
+    return { finding: { ...base, state: "ok", detail: `${origin}: ${supervisor}` }, path: confine };
   } catch (error) {
     const prebuilt = findPrebuilt(`${process.platform}-${process.arch}`, hashGuestSources());
     const remedy = "Install a C compiler: apt-get install gcc libc6-dev";

@@ -14,15 +14,12 @@ const compilerPatienceMs = 60_000;
 
 /**
  * `supervisor` serves inside the sandbox; `confine` gives up what it must not have, then becomes it; `launch` is what it
- * starts commands with.
+ * starts commands with; `probe` asks for what no sandbox may have.
  */
-export const guestPrograms = ["supervisor", "confine", "launch"] as const;
+export const guestPrograms = ["supervisor", "confine", "launch", "probe"] as const;
 export type GuestProgram = (typeof guestPrograms)[number];
 
-export interface GuestBuild {
-  readonly supervisor: string;
-  readonly confine: string;
-  readonly launch: string;
+export interface GuestBuild extends Readonly<Record<GuestProgram, string>> {
   readonly sourceHash: string;
   readonly origin: "compiled" | "prebuilt";
 }
@@ -82,8 +79,14 @@ function compileInto(directory: string): void {
 }
 
 function describeBuild(directory: string, sourceHash: string, origin: GuestBuild["origin"]): GuestBuild {
-  const [supervisor, confine, launch] = guestPrograms.map((name) => join(directory, name));
-  return { supervisor: supervisor ?? "", confine: confine ?? "", launch: launch ?? "", sourceHash, origin };
+  const path = (program: GuestProgram): string => join(directory, program);
+  const programs = {
+    supervisor: path("supervisor"),
+    confine: path("confine"),
+    launch: path("launch"),
+    probe: path("probe"),
+  };
+  return { ...programs, sourceHash, origin };
 }
 
 /**
@@ -109,6 +112,6 @@ export function buildGuest(buildDirectory: string = defaultBuildDirectory): Gues
 }
 
 if (import.meta.main) {
-  const { supervisor, confine, origin } = buildGuest();
-  process.stdout.write(`${origin} ${supervisor}\n${origin} ${confine}\n`);
+  const built = buildGuest();
+  for (const program of guestPrograms) process.stdout.write(`${built.origin} ${built[program]}\n`);
 }

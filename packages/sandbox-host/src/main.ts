@@ -1,6 +1,6 @@
 /**
- * The sandbox host daemon: `node main.ts --directory DIR [--sandbox auto|weak] [--owner-uid N]`. The only privileged code of
- * Exoloop. Ending it, however it ends, leaves its sandboxes and their commands running; the next one takes them over.
+ * The sandbox host daemon: `node main.ts --directory DIR --programs DIR [--sandbox auto|weak] [--owner-uid N] [--base-root DIR]`.
+ * The only privileged code of Exoloop. Ending it, however it ends, leaves its sandboxes and their commands running; the next one takes them over.
  *
  * Its first line on standard output is JSON: `{"ready":true}`, or `{"ready":false,"message":…,"remedy":…}`.
  * @module
@@ -10,46 +10,45 @@ import { mkdirSync, readdirSync, realpathSync, rmSync, writeFileSync } from "nod
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
-import type { SandboxCapabilities } from "@exoloop/sandbox/contract";
-import { type SuspendKind, hasResourceLimits, removeHostGroups } from "./cgroups.ts";
-import { type HostConfiguration, type HostMode, configureHost } from "./configuration.ts";
-import { createSandboxRegistry } from "./registry.ts";
+import { SandboxUnavailableError } from "@exoloop/sandbox/errors";
+import type { HostFacts, RuntimeFacts } from "@exoloop/sandbox/providers/local/host-messages";
+import { type SuspendKind, removeHostGroups } from "./cgroups.ts";
+import { type HostConfiguration, type HostOptions, configureHost } from "./configuration.ts";
+import { DiskWatch } from "./disk-watch.ts";
+import { bubblewrapLauncher } from "./launch/bubblewrap.ts";
+import type { Launcher } from "./launch/launcher.ts";
+import { gvisorLauncher } from "./launch/gvisor.ts";
+import { weakLauncher } from "./launch/weak.ts";
+import { SandboxRegistry } from "./registry.ts";
 import { testWalls } from "./self-test.ts";
 import { describeFailure, listenForRequests } from "./server.ts";
-
-interface Arguments {
-  readonly directory: string;
-  readonly mode: HostMode;
-  readonly suspend?: SuspendKind;
-  readonly ownerUserId?: number;
-}
+import { SlotKeeper } from "./slots.ts";
 
 const suspendKinds: readonly SuspendKind[] = ["cgroup-v2", "cgroup-v1", "signal"];
 
 /** @throws Error naming the argument. */
-function readArguments(): Arguments {
+function readArguments(): HostOptions {
   const { values } = parseArgs({
     options: {
       directory: { type: "string" },
+      programs: { type: "string" },
       sandbox: { type: "string", default: "auto" },
       suspend: { type: "string" },
       "owner-uid": { type: "string" },
+      "base-root": { type: "string" },
     },
   });
-  const { directory, sandbox } = values;
+  const { directory, programs, sandbox } = values;
   const suspend = suspendKinds.find((kind) => kind === values.suspend);
   const owner = values["owner-uid"];
   if (directory === undefined || !directory.startsWith("/")) throw new Error("--directory needs an absolute path");
+  if (programs === undefined || !programs.startsWith("/")) throw new Error("--programs needs an absolute path");
   if (sandbox !== "auto" && sandbox !== "weak") throw new Error("--sandbox is auto or weak");
   if (values.suspend !== undefined && suspend === undefined)
     throw new Error(`--suspend is one of ${suspendKinds.join(", ")}`);
   if (owner !== undefined && !/^\d{1,10}$/.test(owner)) throw new Error("--owner-uid is a number");
-  return {
-    directory,
-    mode: sandbox,
-    ...(suspend === undefined ? {} : { suspend }),
-    ...(owner === undefined ? {} : { ownerUserId: Number(owner) }),
-  };
+  const ownerUserId = owner === undefined ? null : Number(owner);
+  return { directory, programs, mode: sandbox, suspend, ownerUserId, baseRoot: values["base-root"] ?? null };
 }
 
 /** One daemon per directory: the kernel drops the name when its holder ends, however it ends. */
@@ -62,25 +61,26 @@ async function lockDirectory(directory: string): Promise<void> {
   });
 }
 
-function describeCapabilities(configuration: HostConfiguration): SandboxCapabilities {
-  return {
-    suspend: configuration.cgroups.kind,
-    isolation: configuration.mode === "weak" ? "weak" : "namespaces",
-    ownUserId: configuration.userIds !== null,
-    resourceLimits: hasResourceLimits(configuration.cgroups),
-    consistentSnapshots: true,
-    reattach: true,
-  };
-}
+type Runtimes = Pick<HostFacts, "runtimes" | "unavailable"> & { readonly launchers: ReadonlyMap<string, Launcher> };
 
-function describeSandbox(mode: HostMode): string {
-  if (mode === "auto") {
-    return "A Linux sandbox without network. /workspace is yours and is kept; /tmp and the home directory are not.";
+/** @throws SandboxUnavailableError when not even the usual runtime is there. */
+async function findRuntimes(configuration: HostConfiguration): Promise<Runtimes> {
+  const known = configuration.mode === "weak" ? [weakLauncher] : [bubblewrapLauncher, gvisorLauncher];
+  const launchers = new Map<string, Launcher>();
+  const [runtimes, unavailable]: [Record<string, RuntimeFacts>, Record<string, { reason: string; remedy: string }>] = [
+    {},
+    {},
+  ];
+  for (const launcher of known) {
+    const { runtime, description } = launcher;
+    const found = await launcher.availability(configuration);
+    if (found.available) {
+      launchers.set(runtime, launcher);
+      runtimes[runtime] = { description, capabilities: launcher.capabilities(configuration) };
+    } else if (launcher === known[0]) throw new SandboxUnavailableError(found.reason, found.remedy);
+    else unavailable[runtime] = { reason: found.reason, remedy: found.remedy };
   }
-  return (
-    "A weakly confined Linux user without network. $WORKSPACE, $SKILLS and $MEMORY name the real directories that the" +
-    " file tools know as /workspace, /skills and /memory: use the variables in commands. They are all that can be written."
-  );
+  return { launchers, runtimes, unavailable };
 }
 
 /** What is of no use once no sandbox is left. */
@@ -91,18 +91,25 @@ function tidy(configuration: HostConfiguration): void {
 }
 
 async function run(): Promise<void> {
-  const { directory, mode, suspend, ownerUserId } = readArguments();
+  const options = readArguments();
+  const { directory, mode, ownerUserId } = options;
   mkdirSync(directory, { recursive: true, mode: 0o711 });
   await lockDirectory(directory);
-  const configuration = configureHost(directory, mode, suspend);
-  const registry = createSandboxRegistry(configuration);
+  const configuration = configureHost(options);
+  const { launchers, runtimes, unavailable } = await findRuntimes(configuration);
+  const registry = new SandboxRegistry(new SlotKeeper(configuration, launchers));
   try {
     await registry.adopt();
     await testWalls(configuration, registry);
   } catch (error) {
+    await registry.close(false);
     tidy(configuration);
     throw error;
   }
+  const { sandboxesDirectory } = configuration;
+  const watch = new DiskWatch(sandboxesDirectory, configuration.userIds !== null, registry);
+  registry.onAwake = () => watch.start();
+  watch.start();
   const socketPath = join(directory, "host.sock");
   const processFile = join(directory, "host.pid");
   const end = (): void => {
@@ -114,19 +121,14 @@ async function run(): Promise<void> {
   await listenForRequests({
     socketPath,
     registry,
-    facts: {
-      pid: process.pid,
-      mode,
-      capabilities: describeCapabilities(configuration),
-      sandboxesDirectory: configuration.sandboxesDirectory,
-      description: describeSandbox(mode),
-    },
-    ...(ownerUserId === undefined ? {} : { ownerUserId }),
+    facts: { pid: process.pid, mode, runtimes, unavailable, sandboxesDirectory },
+    ownerUserId,
     onShutdown: () => setTimeout(end, 20),
   });
   writeFileSync(processFile, `${process.pid}\n`, { mode: 0o600 });
-  process.on("SIGTERM", end);
-  process.on("SIGINT", end);
+  const endKeeping = (): void => void registry.close(false).finally(end);
+  process.on("SIGTERM", endKeeping);
+  process.on("SIGINT", endKeeping);
   process.on("SIGHUP", () => {});
   process.stdout.on("error", () => {});
   process.stdout.write(`${JSON.stringify({ ready: true })}\n`);

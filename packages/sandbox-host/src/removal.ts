@@ -1,11 +1,12 @@
-/** Ends whatever is left of a sandbox, in any state, and removes every trace. @module */
+/** Ends whatever is left of a slot, in any state, and removes every trace. @module */
 import { spawn } from "node:child_process";
 import { type SandboxCgroups, removeCgroups } from "./cgroups.ts";
-import type { SandboxDirectories } from "./state.ts";
+import type { SlotDirectories } from "./state.ts";
 import { openSupervisorLink } from "./supervisor-link.ts";
-import { processesOf, returnUserId } from "./user-ids.ts";
+import { processesOf, processesOfSlot, returnUserId } from "./user-ids.ts";
 
 const rounds = 200;
+const shutdownPatienceMs = 1_000;
 
 function kill(pid: number): void {
   try {
@@ -15,10 +16,9 @@ function kill(pid: number): void {
   }
 }
 
-/** Every process of a user id that only one sandbox has. */
-async function killUser(userId: number): Promise<void> {
+async function killUntilNone(find: () => number[]): Promise<void> {
   for (let round = 0; round < rounds; round++) {
-    const alive = processesOf(userId);
+    const alive = find();
     if (alive.length === 0) return;
     for (const pid of alive) kill(pid);
     await new Promise((resolve) => setTimeout(resolve, 2));
@@ -47,16 +47,19 @@ async function removeDirectory(directory: string): Promise<void> {
  * Idempotent.
  * @param userId the sandbox's own user id, null when it has none or it is not known.
  */
-export async function removeSandbox(
-  directories: SandboxDirectories,
+export async function removeSlot(
+  directories: SlotDirectories,
   cgroups: SandboxCgroups,
   userId: number | null,
 ): Promise<void> {
-  const link = await openSupervisorLink(directories.socket).catch(() => null);
-  await link?.shutdown();
-  link?.close();
+  if (cgroups.parent === null) {
+    const link = await openSupervisorLink(directories.socket, shutdownPatienceMs).catch(() => null);
+    await link?.shutdown();
+    link?.close();
+  }
   await removeCgroups(cgroups);
-  if (userId !== null) await killUser(userId);
+  // What had not entered its groups yet, or where there are none.
+  await killUntilNone(() => (userId === null ? processesOfSlot(directories.slot) : processesOf(userId)));
   await removeDirectory(directories.root);
   if (userId !== null) returnUserId(userId);
 }

@@ -1,6 +1,6 @@
 /** Every message to the daemon, checked before anything is done with it. @module */
-import type { CreateSandboxRequest } from "@exoloop/sandbox/contract";
 import { type HostMethod, type HostRequest, sandboxIdPattern } from "@exoloop/sandbox/providers/local/host-messages";
+import type { SandboxMake } from "./state.ts";
 
 /** One sentence: what is wrong with the message. */
 export class InvalidRequestError extends Error {
@@ -17,20 +17,29 @@ const methods: readonly HostMethod[] = [
   "create",
   "list",
   "status",
+  "locate",
   "suspend",
   "resume",
   "destroy",
-  "channel",
+  "pool",
   "shutdown",
 ];
 const limits = {
   memoryBytes: [16 << 20, 2 ** 42],
   processes: [4, 100_000],
   diskBytes: [1 << 20, 2 ** 44],
+  files: [16, 2 ** 32],
 } as const;
+const cpus = [0.1, 1024] as const;
+const runtimes = ["bubblewrap", "gvisor"] as const;
+const ownerPattern = /^[a-z0-9_]{1,64}$/;
+const maximumPool = 32;
 const maximumVariables = 256;
 const maximumEnvironmentBytes = 64 << 10;
 const variableName = /^[A-Za-z_][A-Za-z0-9_]*$/;
+
+/** One whose parameters are known by its method. */
+export type AnyHostRequest = { [M in HostMethod]: HostRequest<M> }[HostMethod];
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -71,22 +80,43 @@ function checkLimit(number: number, resources: Fields, name: keyof typeof limits
   throw new InvalidRequestError(number, `resources.${name} is not an integer from ${least} to ${most}`);
 }
 
-function checkCreate(number: number, fields: Fields): CreateSandboxRequest {
+function checkRuntime(number: number, { runtime }: Fields): SandboxMake["runtime"] {
+  const known = runtimes.find((name) => name === runtime);
+  if (known !== undefined) return known;
+  throw new InvalidRequestError(number, `runtime is not one of ${runtimes.join(", ")}`);
+}
+
+function checkMake(number: number, fields: Fields): SandboxMake {
   const { resources } = fields;
   if (!isFields(resources)) throw new InvalidRequestError(number, "resources is not an object");
+  const cores = resources["cpus"];
+  if (typeof cores !== "number" || !(cores >= cpus[0] && cores <= cpus[1]))
+    throw new InvalidRequestError(number, `resources.cpus is not a number from ${cpus[0]} to ${cpus[1]}`);
   return {
-    id: checkId(number, fields),
+    runtime: checkRuntime(number, fields),
     resources: {
       memoryBytes: checkLimit(number, resources, "memoryBytes"),
       processes: checkLimit(number, resources, "processes"),
+      cpus: cores,
       diskBytes: checkLimit(number, resources, "diskBytes"),
+      files: checkLimit(number, resources, "files"),
     },
     environment: checkEnvironment(number, fields["environment"]),
   };
 }
 
+function checkOwner(number: number, { owner }: Fields): string {
+  if (typeof owner === "string" && ownerPattern.test(owner)) return owner;
+  throw new InvalidRequestError(number, "an owner is 1 to 64 characters of a-z, 0-9 and _");
+}
+
+function checkCount(number: number, { count }: Fields): number {
+  if (typeof count === "number" && Number.isInteger(count) && count >= 0 && count <= maximumPool) return count;
+  throw new InvalidRequestError(number, `count is not an integer from 0 to ${maximumPool}`);
+}
+
 /** @throws InvalidRequestError */
-export function parseHostRequest(payload: Buffer): HostRequest {
+export function parseHostRequest(payload: Buffer): AnyHostRequest {
   let value: unknown;
   try {
     value = JSON.parse(payload.toString("utf8"));
@@ -98,10 +128,23 @@ export function parseHostRequest(payload: Buffer): HostRequest {
   const { method, parameters } = value;
   if (!isMethod(method)) throw new InvalidRequestError(number, "there is no such method");
   if (!isFields(parameters)) throw new InvalidRequestError(number, "parameters is not an object");
-  if (method === "hello" || method === "list") return { number, method, parameters: {} };
-  if (method === "create") return { number, method, parameters: checkCreate(number, parameters) };
-  if (method === "shutdown") {
-    return { number, method, parameters: { keepSandboxes: parameters["keepSandboxes"] === true } };
+  switch (method) {
+    case "hello":
+      return { number, method, parameters: {} };
+    case "list":
+      return { number, method, parameters: { runtime: checkRuntime(number, parameters) } };
+    case "create": {
+      const id = checkId(number, parameters);
+      const owner = checkOwner(number, parameters);
+      return { number, method, parameters: { id, owner, ...checkMake(number, parameters) } };
+    }
+    case "pool": {
+      const count = checkCount(number, parameters);
+      return { number, method, parameters: { count, ...checkMake(number, parameters) } };
+    }
+    case "shutdown":
+      return { number, method, parameters: { keepSandboxes: parameters["keepSandboxes"] === true } };
+    default:
+      return { number, method, parameters: { id: checkId(number, parameters) } };
   }
-  return { number, method, parameters: { id: checkId(number, parameters) } };
 }

@@ -7,6 +7,8 @@ import { createHostClient } from "@exoloop/sandbox/providers/local/host-client";
 import type { HostFacts } from "@exoloop/sandbox/providers/local/host-messages";
 import type { SuspendKind } from "./cgroups.ts";
 import type { HostMode } from "./configuration.ts";
+import { buildHost } from "./host-build.ts";
+import { findSlot } from "./state.ts";
 
 const startPatienceMs = 120_000;
 const stopPatienceMs = 15_000;
@@ -20,13 +22,17 @@ export interface StartSandboxHostOptions {
   readonly ownerUid?: number;
   /** Forces a way of suspending; the best one that works by default. */
   readonly suspend?: SuspendKind;
+  /** A root file system that sandboxes see instead of this machine's own: absolute, writable for root only. */
+  readonly baseRoot?: string;
 }
 
 export interface SandboxHost {
   readonly socketPath: string;
   readonly pid: number;
-  /** Where each sandbox has a directory named by its id. */
+  /** Where each sandbox has a directory, under a random name. */
   readonly sandboxesDirectory: string;
+  /** That of one sandbox. Null: there is none. */
+  directoryOf(id: string): string | null;
   /** Ends the daemon and, unless told otherwise, destroys its sandboxes. */
   stop(options?: { readonly keepSandboxes?: boolean }): Promise<void>;
 }
@@ -83,8 +89,9 @@ async function spawnDaemon(options: StartSandboxHostOptions): Promise<FirstLine>
     process.execPath,
     [
       join(import.meta.dirname, "main.ts"),
-      ...["--directory", options.directory, "--sandbox", options.mode],
+      ...["--directory", options.directory, "--programs", buildHost(), "--sandbox", options.mode],
       ...(options.suspend === undefined ? [] : ["--suspend", options.suspend]),
+      ...(options.baseRoot === undefined ? [] : ["--base-root", options.baseRoot]),
       ...(options.ownerUid === undefined ? [] : ["--owner-uid", String(options.ownerUid)]),
     ],
     { detached: true, stdio: ["ignore", "pipe", log], cwd: "/" },
@@ -121,6 +128,7 @@ function toHost(socketPath: string, facts: HostFacts): SandboxHost {
     socketPath,
     pid: facts.pid,
     sandboxesDirectory: facts.sandboxesDirectory,
+    directoryOf: (id) => findSlot(facts.sandboxesDirectory, id),
     async stop(options) {
       const client = createHostClient({ socketPath, patienceMs: 0 });
       await client.call("shutdown", { keepSandboxes: options?.keepSandboxes === true }).catch(() => null);

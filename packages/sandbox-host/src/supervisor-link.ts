@@ -8,10 +8,10 @@ const answerPatienceMs = 60_000;
 const graceMs = 1_000;
 
 /** Hangs up when no answer comes in time. The function ends the wait. */
-function hangUpLate(connection: FrameConnection): () => void {
+function hangUpLate(connection: FrameConnection, patienceMs: number): () => void {
   let timer = setTimeout(() => {
     timer = setTimeout(() => connection.close(), graceMs);
-  }, answerPatienceMs);
+  }, patienceMs);
   return () => clearTimeout(timer);
 }
 
@@ -28,9 +28,9 @@ export interface SupervisorLink {
 }
 
 /** @throws when nobody listens there or no hello comes. */
-export async function connectSupervisor(socketPath: string): Promise<FrameConnection> {
+export async function connectSupervisor(socketPath: string, patienceMs = answerPatienceMs): Promise<FrameConnection> {
   const connection = await connectFrames(socketPath);
-  const answered = hangUpLate(connection);
+  const answered = hangUpLate(connection, patienceMs);
   const hello = await connection.read();
   answered();
   if (hello?.type === frameTypes.hello) return connection;
@@ -38,12 +38,28 @@ export async function connectSupervisor(socketPath: string): Promise<FrameConnec
   throw new Error("the supervisor did not say hello");
 }
 
-export async function openSupervisorLink(socketPath: string): Promise<SupervisorLink> {
-  const connection = await connectSupervisor(socketPath);
+/** Of the answer to `commands`: u8 stopped by signals, then for each a head of this size and its identifier. */
+const summaryBytes = 22;
+
+/** The supervisor's words may be hostile: what does not fit is not there. */
+function parseCommands(payload: Buffer): { readonly suspended: boolean; readonly running: readonly string[] } {
+  const running: string[] = [];
+  for (let at = 1; at + summaryBytes < payload.length;) {
+    const end = payload.indexOf(0, at + summaryBytes);
+    if (end < 0) break;
+    const [maintenance, exit] = [payload[at], payload[at + 1]];
+    if (maintenance === 0 && exit === 0) running.push(payload.toString("utf8", at + summaryBytes, end));
+    at = end + 1;
+  }
+  return { suspended: payload[0] === 1, running };
+}
+
+export async function openSupervisorLink(socketPath: string, patienceMs?: number): Promise<SupervisorLink> {
+  const connection = await connectSupervisor(socketPath, patienceMs);
   let last: Promise<unknown> = Promise.resolve();
   const exchange = async (type: number): Promise<Buffer> => {
     await connection.write(type);
-    const answered = hangUpLate(connection);
+    const answered = hangUpLate(connection, answerPatienceMs);
     const frame = await connection.read();
     answered();
     if (frame === null) throw new Error("the supervisor does not answer");
@@ -59,11 +75,7 @@ export async function openSupervisorLink(socketPath: string): Promise<Supervisor
       return connection.closed;
     },
     onClose: (listener) => connection.onClose(listener),
-    async status() {
-      const payload = await ask(frameTypes.status);
-      const running = payload.subarray(1).toString("utf8").split("\0").filter(Boolean);
-      return { suspended: payload[0] === 1, running };
-    },
+    status: async () => parseCommands(await ask(frameTypes.commands)),
     suspend: async () => void (await ask(frameTypes.suspend)),
     resume: async () => void (await ask(frameTypes.resume)),
     shutdown: async () => void (await ask(frameTypes.shutdown).catch(() => {})),

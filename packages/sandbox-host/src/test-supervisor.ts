@@ -45,7 +45,8 @@ export async function openTestSupervisor(options: TestSupervisorOptions = {}): P
   child.stderr?.on("data", (bytes: Buffer) => (complaints += bytes.toString()));
   const location = { socketPath, mappings: { "/workspace": workspace } };
   const verify = async (): Promise<typeof location> => {
-    if (child.exitCode !== null || child.signalCode !== null) throw new Error(`the supervisor has ended: ${complaints}`);
+    if (child.exitCode !== null || child.signalCode !== null)
+      throw new Error(`the supervisor has ended: ${complaints}`);
     return location;
   };
   const { session, close } = openSession({ sandboxId: "test", location, verify }, "a test");

@@ -1,7 +1,7 @@
 /** One host user id per sandbox, so that no two of them, and nothing else on the machine, share one. @module */
 import { randomUUID } from "node:crypto";
 import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { SandboxUnavailableError } from "@exoloop/sandbox/errors";
 
 const preferredFirst = 1_879_100_000;
@@ -86,26 +86,57 @@ function tryLease(userId: number, sandboxDirectory: string): boolean {
 export function processesOf(userId: number): number[] {
   return readdirSync("/proc").flatMap((name) => {
     if (!/^\d+$/.test(name)) return [];
-    try {
-      const status = readFileSync(`/proc/${name}/status`, "utf8");
-      const owner = /^Uid:\s+(\d+)/m.exec(status)?.[1];
-      return owner === String(userId) && !/^State:\s+Z/m.test(status) ? [Number(name)] : [];
-    } catch {
-      // It ended while the list was read.
-      return [];
-    }
+    // Empty when it ended while the list was read.
+    const status = readOr(`/proc/${name}/status`);
+    const owner = /^Uid:\s+(\d+)/m.exec(status)?.[1];
+    return owner === String(userId) && !/^State:\s+Z/m.test(status) ? [Number(name)] : [];
   });
 }
+
+/** Where the search for a free one begins: an id rests before it is used again. */
+let next = 0;
 
 /** `sandboxDirectory` exists. @throws Error when all are taken. */
 export function leaseUserId(range: UserIdRange, sandboxDirectory: string): number {
   mkdirSync(leases, { recursive: true, mode: 0o700 });
-  for (let number = 0; number < range.count; number++) {
-    if (tryLease(range.first + number, sandboxDirectory)) return range.first + number;
+  for (let tried = 0; tried < range.count; tried++) {
+    const userId = range.first + (next++ % range.count);
+    if (tryLease(userId, sandboxDirectory)) return userId;
   }
   throw new Error(`all ${range.count} user ids for sandboxes are in use`);
 }
 
 export function returnUserId(userId: number): void {
   rmSync(join(leases, String(userId)), { force: true });
+}
+
+/** Which directory below `parent` has which user id, whether or not it still exists. */
+export function listLeases(parent: string): ReadonlyMap<string, number> {
+  const found = new Map<string, number>();
+  for (const name of existsSync(leases) ? readdirSync(leases) : []) {
+    if (!/^\d+$/.test(name)) continue;
+    const directory = readOr(join(leases, name));
+    if (dirname(directory) === parent) found.set(directory, Number(name));
+  }
+  return found;
+}
+
+function readOr(path: string): string {
+  try {
+    return readFileSync(path, "latin1");
+  } catch {
+    return "";
+  }
+}
+
+/**
+ * Living processes of this user that a slot's name gives away: as an argument, in the environment, or by a directory
+ * that is mounted for them. For daemons that cannot give a sandbox a user id of its own.
+ */
+export function processesOfSlot(slot: string): number[] {
+  return readdirSync("/proc").flatMap((name) => {
+    if (!/^\d+$/.test(name) || Number(name) === process.pid) return [];
+    const known = ["cmdline", "environ", "mountinfo"].some((file) => readOr(`/proc/${name}/${file}`).includes(slot));
+    return known && !/^State:\s+Z/m.test(readOr(`/proc/${name}/status`)) ? [Number(name)] : [];
+  });
 }

@@ -74,6 +74,8 @@ export interface SandboxStatus {
   readonly createdAt: number;
   /** Commands of the workload that have started and not exited. */
   readonly runningCommands: readonly string[];
+  /** Since it was last resumed, its workload was killed because the workspace has more bytes or files than it may. */
+  readonly limitExceeded?: "disk" | "files";
 }
 
 /** What the pool keeps ready: sandboxes like these. */

@@ -4,9 +4,17 @@
 export class SandboxGoneError extends Error {
   override readonly name = "SandboxGoneError";
   readonly sandboxId: string;
-  constructor(sandboxId: string, reason: string) {
+  readonly reason: string;
+  /**
+   * False only where it is certain that the sandbox saw nothing of the call: it was gone before a byte was written. The
+   * call may then be made in another sandbox, a command too.
+   */
+  readonly reached: boolean;
+  constructor(sandboxId: string, reason: string, { reached = true }: { readonly reached?: boolean } = {}) {
     super(`sandbox ${sandboxId} is gone: ${reason}`);
     this.sandboxId = sandboxId;
+    this.reason = reason;
+    this.reached = reached;
   }
 }
 

@@ -130,7 +130,11 @@ export type FetchedPart =
   /** The file is whole: its size and checksum are as the sandbox said. */
   | { readonly type: "end"; readonly size: number }
   /** Instead of `file` or `end`: what came of this file is void. `absent`: it does not exist. */
-  | { readonly type: "refused"; readonly path: string; readonly reason: "absent" | "not_regular" | "no_permission" | "failed" };
+  | {
+      readonly type: "refused";
+      readonly path: string;
+      readonly reason: "absent" | "not_regular" | "no_permission" | "failed";
+    };
 
 /** What {@link SandboxSession.placeEntries} puts at a path, replacing what is there but a directory's content. */
 export type PlacedEntry =
@@ -191,9 +195,7 @@ export interface SandboxSession {
    * file is. No link in a path is followed.
    * @throws SandboxFileError at the first that could not be placed; those before it are.
    */
-  placeEntries(options: {
-    readonly entries: Iterable<PlacedEntry> | AsyncIterable<PlacedEntry>;
-  }): Promise<void>;
+  placeEntries(options: { readonly entries: Iterable<PlacedEntry> | AsyncIterable<PlacedEntry> }): Promise<void>;
   /** False when it does not exist. Deletes a link itself, never its target. */
   deleteFile(options: PathOptions & { readonly recursive?: boolean }): Promise<boolean>;
   spawn(options: SpawnOptions): Promise<SandboxProcess>;

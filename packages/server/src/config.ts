@@ -6,6 +6,8 @@
 import { homedir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
 import { inspect } from "node:util";
+import { type BlobsConfig, readBlobsConfig } from "./blobs/blobs-config.ts";
+import { type SandboxProviderName, sandboxProviderNames } from "@exoloop/protocol/environments";
 import { StartupError } from "./errors.ts";
 import { type LogLevel, logLevels } from "./telemetry/logger.ts";
 
@@ -32,6 +34,21 @@ export class Secret {
 export const sandboxChoices = ["auto", "weak", "none"] as const;
 export type SandboxChoice = (typeof sandboxChoices)[number];
 
+/** Of each session's sandbox. */
+export interface SandboxSettings {
+  /** Where sessions run that name no provider. */
+  readonly provider: SandboxProviderName;
+  /** Without use for so long, a sandbox is put away: its workspace is kept. */
+  readonly idleSeconds: number;
+  /** Sandboxes that are kept ready. */
+  readonly pool: number;
+  readonly memoryMegabytes: number;
+  readonly cpus: number;
+  readonly processes: number;
+  readonly diskMegabytes: number;
+  readonly files: number;
+}
+
 export interface ProviderConfig {
   readonly apiKey: Secret | null;
   /** Without a trailing slash. */
@@ -45,7 +62,10 @@ export interface Config {
   readonly port: number;
   /** Null: the embedded Postgres under `home`. */
   readonly databaseUrl: Secret | null;
+  /** Where snapshots of workspaces are kept. */
+  readonly blobs: BlobsConfig<Secret>;
   readonly sandbox: SandboxChoice;
+  readonly sandboxes: SandboxSettings;
   /** Turns at a time in this process. */
   readonly concurrency: number;
   /** Silence after which a worker is taken for dead and its turns are given to others. */
@@ -72,7 +92,16 @@ const ownVariables = [
   "EXOLOOP_HOME",
   "EXOLOOP_HOST",
   "EXOLOOP_PORT",
+  "EXOLOOP_BLOBS",
   "EXOLOOP_SANDBOX",
+  "EXOLOOP_SANDBOX_PROVIDER",
+  "EXOLOOP_SANDBOX_IDLE_SECONDS",
+  "EXOLOOP_SANDBOX_POOL",
+  "EXOLOOP_SANDBOX_MEMORY_MB",
+  "EXOLOOP_SANDBOX_CPUS",
+  "EXOLOOP_SANDBOX_PROCESSES",
+  "EXOLOOP_SANDBOX_DISK_MB",
+  "EXOLOOP_SANDBOX_FILES",
   "EXOLOOP_CONCURRENCY",
   "EXOLOOP_WORKER_TIMEOUT_SECONDS",
   "EXOLOOP_LOG_LEVEL",
@@ -94,12 +123,24 @@ const ownVariables = [
 export function readConfig(environment: Environment): Config {
   const problems: string[] = unknownVariables(environment);
   const read = createReader(environment, problems);
+  const home = read.directory("EXOLOOP_HOME", defaultHome);
   const config: Config = {
-    home: read.directory("EXOLOOP_HOME", defaultHome),
+    home,
     host: read.host("EXOLOOP_HOST", "127.0.0.1"),
     port: read.integer("EXOLOOP_PORT", 4600, 0, 65_535),
     databaseUrl: read.databaseUrl("DATABASE_URL"),
+    blobs: readBlobsConfig(read, join(home, "blobs"), problems),
     sandbox: read.choice("EXOLOOP_SANDBOX", sandboxChoices, "auto"),
+    sandboxes: {
+      provider: read.choice("EXOLOOP_SANDBOX_PROVIDER", sandboxProviderNames, "local"),
+      idleSeconds: read.integer("EXOLOOP_SANDBOX_IDLE_SECONDS", 600, 1, 2_592_000),
+      pool: read.integer("EXOLOOP_SANDBOX_POOL", 2, 0, 32),
+      memoryMegabytes: read.integer("EXOLOOP_SANDBOX_MEMORY_MB", 2048, 64, 1_048_576),
+      cpus: read.integer("EXOLOOP_SANDBOX_CPUS", 2, 1, 1024),
+      processes: read.integer("EXOLOOP_SANDBOX_PROCESSES", 512, 16, 100_000),
+      diskMegabytes: read.integer("EXOLOOP_SANDBOX_DISK_MB", 4096, 16, 16_777_216),
+      files: read.integer("EXOLOOP_SANDBOX_FILES", 1_000_000, 1000, 100_000_000),
+    },
     concurrency: read.integer("EXOLOOP_CONCURRENCY", 16, 0, 1000),
     workerTimeoutSeconds: read.integer("EXOLOOP_WORKER_TIMEOUT_SECONDS", 3, 1, 600),
     logLevel: read.choice("EXOLOOP_LOG_LEVEL", logLevels, "info"),

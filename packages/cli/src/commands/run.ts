@@ -14,6 +14,8 @@ export interface RunOptions {
   /** A file: the task is an outcome that is reached when it meets what the file says. */
   readonly rubric?: string;
   readonly maxIterations?: number;
+  /** A snapshot that the workspace begins with. */
+  readonly fromSnapshot?: string;
 }
 
 /** Agent and environment that `run` makes for itself when none is named. */
@@ -36,6 +38,7 @@ export async function runTask(context: CommandContext, task: string, options: Ru
     message: task,
     ...(rubric === null ? {} : { rubric }),
     ...(model === undefined ? {} : { model }),
+    ...(options.fromSnapshot === undefined ? {} : { workspaceSnapshot: options.fromSnapshot }),
   });
   writeLine(context.progress, `session ${session.id}, model ${escapeToLine(session.agent.model.id)}`);
   const sink = createSink(context, options.json === true);

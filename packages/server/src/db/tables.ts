@@ -4,6 +4,7 @@ import type { BudgetLimits } from "../loop/budgets.ts";
 import type { DeploymentTables } from "./tables/deployments.ts";
 import type { BudgetTables } from "./tables/budgets.ts";
 import type { EngineTables } from "./tables/engine.ts";
+import type { SandboxTables } from "./tables/sandboxes.ts";
 import type { WaitTables } from "./tables/waits.ts";
 import type { WebhookTables } from "./tables/webhooks.ts";
 
@@ -97,30 +98,22 @@ export interface SessionEventTable {
   created_at: Timestamp;
 }
 
-export interface SandboxTable {
-  session_id: string;
-  organization_id: string;
-  sandbox_id: string | null;
-  generation: Generated<number>;
-  provider: string;
-  state: Generated<"none" | "awake" | "suspended" | "gone">;
-  snapshot_id: string | null;
-  snapshot_at: Date | null;
-  awake_milliseconds: Generated<number>;
-  commands: Generated<number>;
-  replacements: Generated<number>;
-  resume_milliseconds: Generated<number[]>;
-  /** `identifier@generation` of the last commands that anybody was about to start. */
-  command_attempts: Generated<string[]>;
-  updated_at: Timestamp;
-}
-
 export interface SnapshotTable {
   id: string;
   organization_id: string;
-  session_id: string;
-  sha256: string;
-  size_bytes: Count;
+  /** Null: the session was deleted. */
+  session_id: string | null;
+  manifest_sha256: string;
+  logical_bytes: Count;
+  /** What it added to the blob store. */
+  stored_bytes: Count;
+  files: number;
+  left_out: number;
+  parent_id: string | null;
+  generation: number;
+  /** Keys of all that it needs, its manifest first. */
+  blobs: string[];
+  kept: Generated<boolean>;
   created_at: Timestamp;
 }
 
@@ -229,7 +222,7 @@ export interface IdempotentRequestTable {
   created_at: Timestamp;
 }
 
-export interface Tables extends BudgetTables, DeploymentTables, EngineTables, WaitTables, WebhookTables {
+export interface Tables extends BudgetTables, DeploymentTables, EngineTables, SandboxTables, WaitTables, WebhookTables {
   organizations: OrganizationTable;
   api_keys: ApiKeyTable;
   agents: AgentTable;
@@ -237,7 +230,6 @@ export interface Tables extends BudgetTables, DeploymentTables, EngineTables, Wa
   environments: EnvironmentTable;
   sessions: SessionTable;
   session_events: SessionEventTable;
-  sandboxes: SandboxTable;
   snapshots: SnapshotTable;
   audit_log: AuditTable;
   idempotent_requests: IdempotentRequestTable;

@@ -11,7 +11,7 @@
  * |                                          | that was merged is known by the hash of its source                 |
  * @module
  */
-import type { TreeEntry } from "@exoloop/sandbox/contract";
+import type { TreeEntry } from "@exoloop/sandbox/session";
 import { SandboxFileError } from "@exoloop/sandbox/errors";
 import type { Workspace } from "../sandboxes/workspace.ts";
 import { mountOf, type StoredMount, storedRoots } from "./mounts.ts";

@@ -8,7 +8,7 @@
  * of its own. Where the pattern has no literal every file is a candidate, within bounds that the error names.
  * @module
  */
-import type { TreeEntry } from "@exoloop/sandbox/contract";
+import type { TreeEntry } from "@exoloop/sandbox/session";
 import { SandboxFileError } from "@exoloop/sandbox/errors";
 import type { Workspace } from "../sandboxes/workspace.ts";
 import { compileGlob } from "./glob-pattern.ts";

@@ -45,6 +45,9 @@ export function admitSession(request: CreateSessionRequest): CreateSessionInput 
       ...(request.budget === undefined ? {} : { budget: request.budget }),
       ...(request.x_exoloop?.budget === undefined ? {} : { limits: request.x_exoloop.budget }),
     },
+    ...(request.x_exoloop?.workspace_snapshot === undefined
+      ? {}
+      : { workspaceSnapshot: request.x_exoloop.workspace_snapshot }),
   };
 }
 

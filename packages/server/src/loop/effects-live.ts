@@ -3,7 +3,7 @@ import type { Database } from "../db/database.ts";
 import type { Engine } from "../engine/engine.ts";
 import { costOf, type ModelCatalog } from "../models/catalog.ts";
 import type { ModelProvider } from "../models/model.ts";
-import { type CallDecision, decideCall } from "../policy/decide-call.ts";
+import { type AgentTool, type CallDecision, decideCall } from "../policy/decide-call.ts";
 import { callDigest } from "../policy/digest.ts";
 import { type Claim, readLog } from "../sessions/log.ts";
 import type { NoticeBoard } from "../sessions/notices.ts";
@@ -34,12 +34,21 @@ export interface LiveEffectsDependencies {
   readonly sharedBudget?: (claim: Claim) => Promise<BudgetReached | null>;
   /** Waits until the last snapshot of the session's workspace is of its present content. Never rejects. */
   readonly captureWorkspace?: (claim: Claim) => Promise<void>;
+  /** Wakes the session's sandbox for a command that the model is about to ask for. Nothing waits for it. */
+  readonly sandboxWake?: SandboxWake;
   /** What a tool call of this session works with. */
   readonly toolContext: (
     claim: Claim,
     call: OpenCall,
     options: { readonly resumed: boolean; readonly abortSignal: AbortSignal },
   ) => ToolContext;
+}
+
+export interface SandboxWake {
+  /** A command is about to come. Never throws. */
+  expect(claim: Claim): void;
+  /** It was denied, or the model has changed its mind. Never throws. */
+  withdraw(claim: Claim): void;
 }
 
 /** The session as its driver found it. */
@@ -82,7 +91,15 @@ export function createLiveEffects(
       return price === null ? 0 : costOf(usage, price);
     },
     describe: (state) => describeRequest(agent, tools.definitions, roster, state),
-    callModel: (request, { shown }) => streamModel(models, shown ? notices : null, sessionId, request),
+    callModel(request, { shown }) {
+      // Whatever the last answer asked for has been settled.
+      dependencies.sandboxWake?.withdraw(claim);
+      return streamModel(models, shown ? notices : null, sessionId, request, (toolName) => {
+        if (tools.find(toolName)?.wakesSandbox !== true) return;
+        // What is denied runs no command, and an approval may take days.
+        if (decide(dependencies, agent, roster, toolName).decision === "allow") dependencies.sandboxWake?.expect(claim);
+      });
+    },
     decideCall: (call) => decide(dependencies, agent, roster, call.toolName),
     callDigest: (call) => callDigest({ toolName: call.toolName, input: call.input ?? {}, sessionId }),
     runTool: (call, options) => runTool(dependencies, claim, call, options),
@@ -107,10 +124,15 @@ function decide(
     const reasons = ["the agent may give work to others"];
     return { decision: "allow", custom: false, policy: "always_allow", reasons };
   }
-  const readsOnly = isLoopTool(toolName) || tools.find(toolName)?.parallel === true;
-  return decideCall(agent.tools, { toolName, readsOnly });
+  const tool = tools.find(toolName);
+  const readsOnly = isLoopTool(toolName) || tool?.parallel === true;
+  // By another name it is still the same tool, and decided alike.
+  const name = agent.tools.some((own) => isCustom(own) && own.name === toolName)
+    ? toolName
+    : (tool?.definition.name ?? toolName);
+  return decideCall(agent.tools, { toolName: name, readsOnly });
 }
 
-function isCustom(tool: AgentSnapshot["tools"][number]): boolean {
+function isCustom(tool: AgentTool): tool is Extract<AgentTool, { type: "custom" }> {
   return tool.type === "custom";
 }

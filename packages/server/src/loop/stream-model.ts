@@ -12,12 +12,14 @@ const silent: Pick<NoticeBoard, "publish"> = { publish: () => undefined };
 /**
  * Never rejects: a failure of the model is an outcome.
  * @param board Null: no client sees the answer as it arrives.
+ * @param onCall The answer has opened a call; its arguments are still to come.
  */
 export async function streamModel(
   models: ModelProvider,
   board: NoticeBoard | null,
   sessionId: string,
   request: ModelRequest,
+  onCall: (toolName: string) => void = () => undefined,
 ): Promise<ModelOutcome> {
   if (request.abortSignal.aborted) return { type: "interrupted", usage: nothingUsed };
   const notices = board ?? silent;
@@ -35,6 +37,7 @@ export async function streamModel(
       else if (part.type === "thinking_start") startPreview("agent.thinking");
       else if (part.type === "text_delta") deltas.add(part.text);
       else if (part.type === "text_end") deltas.flush();
+      else if (part.type === "tool_call_start") onCall(part.toolName);
       else if (part.type === "finish") {
         const { content, usage, finishReason } = part;
         return { type: "answered", content, usage, finishReason, previewIds };

@@ -1,4 +1,4 @@
-import type { CommandOutputChunk } from "@exoloop/sandbox/contract";
+import type { CommandOutputChunk } from "@exoloop/sandbox/session";
 import { describe, expect, it } from "vitest";
 import { collectOutput } from "./collect-output.ts";
 

@@ -1,5 +1,5 @@
 /** A command's output as text, bounded in memory whatever the command prints. @module */
-import type { CommandOutputChunk } from "@exoloop/sandbox/contract";
+import type { CommandOutputChunk } from "@exoloop/sandbox/session";
 
 /** Bytes kept from the beginning and from the end. */
 const headBytes = 512 * 1024;

@@ -35,6 +35,7 @@ export function createPersonCommands(dependencies: {
           timeoutMs: request.timeoutMs,
           abortSignal: request.signal,
           reattach: false,
+          toldToModel: false,
         })
         .catch((error: unknown) => {
           if (error instanceof SandboxFileError) throw new Problem("invalid_request", error.message);

@@ -1,7 +1,8 @@
 /** Figures about sessions' sandboxes, for the API. @module */
 import type { SandboxFigures } from "@exoloop/protocol/sandboxes";
 import type { Kysely, Selectable } from "kysely";
-import type { SandboxTable, Tables } from "../db/tables.ts";
+import type { Tables } from "../db/tables.ts";
+import type { SandboxTable } from "../db/tables/sandboxes.ts";
 
 /** Figures by session id; a session that has used no sandbox is absent. */
 export async function readSandboxFigures(

@@ -1,5 +1,5 @@
 /** What tools and projection see of a session's sandbox: how to use it, not how it lives. @module */
-import type { SandboxSession } from "@exoloop/sandbox/contract";
+import type { SandboxSession } from "@exoloop/sandbox/session";
 
 /** Whose sandbox it is. */
 export interface SandboxOwner {

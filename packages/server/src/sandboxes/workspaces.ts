@@ -3,24 +3,35 @@
  * the workspace, and the next command waits for it up to a second.
  * @module
  */
-import { SandboxGoneError } from "@exoloop/sandbox/errors";
-import type { Logger } from "../telemetry/logger.ts";
-import { acquire, findLease, type Lease, type LeaseDependencies, type Replacement } from "./lease.ts";
-import { takeSnapshot } from "./snapshot.ts";
+import { acquire } from "./life/acquire.ts";
+import { releaseSandbox } from "./life/end.ts";
+import { type Lease, type LeaseDependencies, workspaceOf } from "./lease.ts";
+import { captureNow, snapshotSoon, waitForSnapshot } from "./use/capture.ts";
+import { createExpectations } from "./use/expectations.ts";
+import { createSlots } from "./use/slots.ts";
 import type { SandboxOwner, Workspace } from "./workspace.ts";
 
-const longestSnapshotWaitMs = 1_000;
-const longestCaptureMs = 30_000;
+/** A use of the session's sandbox, alone. */
+export interface Turn {
+  readonly lease: Lease;
+  /** The lease was found or made for this turn, not remembered from an earlier one. */
+  readonly fresh: boolean;
+  /** A background command goes on in the sandbox afterwards: a snapshot must stop it for as long as it reads. */
+  leased: boolean;
+  /** Finds the sandbox again, or makes the next generation. */
+  renew(): Promise<Lease>;
+}
 
 export interface Workspaces {
   /**
    * Runs `use` with the session's sandbox, alone. When the sandbox is gone before `use` began, another takes its place;
    * when it goes while `use` runs, `use` rejects with SandboxGoneError: only the caller knows what may be repeated.
+   * @param options.remembered The lease may be one of an earlier turn: `use` finds out itself whether it still holds.
    */
   use<Result>(
     owner: SandboxOwner,
-    options: { readonly mayChange: boolean },
-    use: (lease: Lease, replacement: Replacement | null) => Promise<Result>,
+    options: { readonly mayChange: boolean; readonly remembered?: boolean },
+    use: (turn: Turn) => Promise<Result>,
   ): Promise<Result>;
   /** The same for file operations alone. */
   useFiles<Result>(
@@ -28,6 +39,12 @@ export interface Workspaces {
     options: { readonly mayChange: boolean },
     use: (workspace: Workspace) => Promise<Result>,
   ): Promise<Result>;
+  /** A command is about to come: its sandbox is made and thawed meanwhile. Never rejects, and nobody waits for it. */
+  expect(owner: SandboxOwner): void;
+  /** It does not come. */
+  withdraw(owner: SandboxOwner): void;
+  /** Runs `work` when no use runs and no snapshot is taken in this process; the sandbox is not looked for. */
+  alone<Result>(owner: SandboxOwner, work: () => Promise<Result>): Promise<Result>;
   /** Destroys the session's sandbox, also under a running command. Its last snapshot stays. */
   release(owner: SandboxOwner): Promise<void>;
   /**
@@ -39,125 +56,63 @@ export interface Workspaces {
   settle(): Promise<void>;
 }
 
-interface Slot {
-  /** The end of the last use: the next one begins after it. */
-  tail: Promise<void>;
-  snapshot: Promise<void> | null;
-  /** What is to be captured once `snapshot` has ended: two at once could end in the wrong order. */
-  next: Lease | null;
-  /** A use that may change the workspace runs: a snapshot follows it. */
-  changing: boolean;
-}
-
-export function createWorkspaces(dependencies: LeaseDependencies & { readonly log: Logger }): Workspaces {
-  const slots = new Map<string, Slot>();
-
-  const waitForSnapshot = async (slot: Slot, owner: SandboxOwner): Promise<void> => {
-    if (slot.snapshot === null) return;
-    const timeout = new Promise<"late">((resolve) => setTimeout(resolve, longestSnapshotWaitMs, "late").unref());
-    if ((await Promise.race([slot.snapshot, timeout])) === "late") {
-      dependencies.log.warn({ session: owner.sessionId }, "snapshot_behind");
-    }
-  };
-
+/** @param options For tests: how long slots stay and expectations hold, in milliseconds. */
+export function createWorkspaces(
+  dependencies: LeaseDependencies,
+  options: { readonly lingerMs?: number; readonly expectationMs?: number } = {},
+): Workspaces {
+  const slots = createSlots(options.lingerMs ?? 300_000);
+  const expectations = createExpectations(dependencies, slots, options.expectationMs ?? 10_000);
   const workspaces: Workspaces = {
-    useFiles: (owner, options, use) => workspaces.use(owner, options, (lease) => use(workspaceOf(lease))),
-    async use(owner, options, use) {
-      const slot = slots.get(owner.sessionId) ?? {
-        tail: Promise.resolve(),
-        snapshot: null,
-        next: null,
-        changing: false,
-      };
-      slots.set(owner.sessionId, slot);
-      const turn = slot.tail.then(async () => {
-        await waitForSnapshot(slot, owner);
-        const { lease, replacement } = await acquire(dependencies, owner);
-        slot.changing = options.mayChange;
+    use: (owner, { mayChange, remembered = false }, use) =>
+      slots.enter(owner, async (slot) => {
+        await waitForSnapshot(dependencies, slot, owner);
+        let fresh = !remembered || slot.lease === null;
+        let lease = fresh || slot.lease === null ? await acquire(dependencies, owner) : slot.lease;
+        slot.lease = lease;
+        const turn: Turn = {
+          leased: false,
+          get lease() {
+            return lease;
+          },
+          get fresh() {
+            return fresh;
+          },
+          async renew() {
+            fresh = true;
+            slot.lease = null;
+            slot.lease = lease = await acquire(dependencies, owner);
+            return lease;
+          },
+        };
+        slot.changing = mayChange;
         try {
-          return await use(lease, replacement);
+          return await use(turn);
         } finally {
           slot.changing = false;
-          if (options.mayChange) snapshotSoon(dependencies, slot, lease);
+          if (mayChange) snapshotSoon(dependencies, slot, { lease, leased: turn.leased });
         }
-      });
-      slot.tail = turn.then(
-        () => undefined,
-        () => undefined,
-      );
-      return turn;
-    },
+      }),
+    useFiles: (owner, options, use) => workspaces.use(owner, options, ({ lease }) => use(workspaceOf(lease))),
+    expect: expectations.expect,
+    withdraw: expectations.withdraw,
+    alone: (owner, work) =>
+      slots.enter(owner, async (slot) => {
+        while (slot.snapshot !== null) await slot.snapshot;
+        slot.lease = null;
+        return work();
+      }),
     async release(owner) {
-      slots.delete(owner.sessionId);
-      await destroyCurrent(dependencies, owner);
+      slots.forget(owner);
+      await releaseSandbox(dependencies, owner);
     },
-    capture: (owner) => captureNow(dependencies, slots.get(owner.sessionId), owner),
+    capture: (owner) => captureNow(dependencies, slots.find(owner), owner),
     async settle() {
-      for (const slot of slots.values()) {
+      for (const slot of slots.all()) {
         await slot.tail;
         while (slot.snapshot !== null) await slot.snapshot;
       }
     },
   };
   return workspaces;
-}
-
-async function captureNow(
-  dependencies: LeaseDependencies & { readonly log: Logger },
-  slot: Slot | undefined,
-  owner: SandboxOwner,
-): Promise<void> {
-  const captured = async () => {
-    await slot?.tail;
-    while (slot !== undefined && slot.snapshot !== null) await slot.snapshot;
-    // Another worker may have run the last command and died before its snapshot.
-    const lease = await findLease(dependencies, owner);
-    if (lease !== null) await takeSnapshot(dependencies, lease);
-  };
-  const timeout = new Promise<void>((resolve) => setTimeout(resolve, longestCaptureMs).unref());
-  await Promise.race([captured(), timeout]).catch((error: unknown) => {
-    dependencies.log.warn({ session: owner.sessionId, error }, "snapshot failed");
-  });
-}
-
-function snapshotSoon(dependencies: LeaseDependencies & { readonly log: Logger }, slot: Slot, lease: Lease): void {
-  if (slot.snapshot !== null) {
-    slot.next = lease;
-    return;
-  }
-  slot.snapshot = takeSnapshot(dependencies, lease)
-    .catch((error: unknown) => {
-      const gone = error instanceof SandboxGoneError;
-      dependencies.log[gone ? "debug" : "error"]({ session: lease.owner.sessionId, error }, "snapshot failed");
-    })
-    .finally(() => {
-      const { next } = slot;
-      slot.snapshot = slot.next = null;
-      if (next !== null && !slot.changing) snapshotSoon(dependencies, slot, next);
-    });
-}
-
-/** What a lease lets others do: use the sandbox, not end it. */
-export function workspaceOf(lease: Lease): Workspace {
-  return { sandboxId: lease.sandbox.reference.id, generation: lease.generation, session: lease.sandbox.session };
-}
-
-async function destroyCurrent({ database, provider }: LeaseDependencies, owner: SandboxOwner): Promise<void> {
-  const row = await database
-    .selectFrom("sandboxes")
-    .select("sandbox_id")
-    .where("session_id", "=", owner.sessionId)
-    .executeTakeFirst();
-  if (row?.sandbox_id === undefined || row.sandbox_id === null) return;
-  try {
-    const sandbox = await provider.attach({ provider: provider.id, id: row.sandbox_id });
-    await sandbox.destroy();
-    await database
-      .updateTable("sandboxes")
-      .set({ sandbox_id: null, state: "gone" })
-      .where("session_id", "=", owner.sessionId)
-      .execute();
-  } catch (error) {
-    if (!(error instanceof SandboxGoneError)) throw error;
-  }
 }

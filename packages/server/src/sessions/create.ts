@@ -4,6 +4,7 @@ import { resolveSessionAgent } from "../agents/resolve.ts";
 import type { SessionTable, Tables } from "../db/tables.ts";
 import type { Engine } from "../engine/engine.ts";
 import { Problem } from "../errors.ts";
+import { beginWithSnapshot } from "../sandboxes/snapshots/listed-snapshots.ts";
 import { admit } from "./inbox.ts";
 import { lockSession } from "./locked-session.ts";
 import type { CreateSessionInput } from "./port.ts";
@@ -57,6 +58,7 @@ export async function insertSession(
       budget: Object.keys(budget).length === 0 ? null : JSON.stringify(budget),
     })
     .execute();
+  if (session.workspaceSnapshot !== undefined) await beginWithSnapshot(transaction, session, session.workspaceSnapshot);
   const row = await lockSession(transaction, organizationId, id);
   if (initialEvents.length > 0) await admit(transaction, engine, id, initialEvents);
   return row;

@@ -55,6 +55,8 @@ export interface CreateSessionInput {
   /** At most 50. */
   readonly initialEvents: readonly UserEventInput[];
   readonly budget?: BudgetInput;
+  /** What its workspace begins with. */
+  readonly workspaceSnapshot?: string;
 }
 
 /** Absent keeps. In `metadata`, null deletes the key. */

@@ -11,6 +11,7 @@ type Input = Readonly<Record<string, unknown>>;
 export interface ToolRegistry {
   /** In the order in which the tools were given: a stable prefix of every model request. */
   readonly definitions: readonly ToolDefinition[];
+  /** By its name, or by one that models also use. */
   find(name: string): Tool | undefined;
   /**
    * Runs one call and bounds its output. What the model did wrong is an error result; rejects only for faults of ours.
@@ -21,8 +22,11 @@ export interface ToolRegistry {
 
 /** @throws Error when two tools have one name */
 export function createToolRegistry(tools: readonly Tool[]): ToolRegistry {
-  const byName = new Map(tools.map((tool) => [tool.definition.name, tool]));
-  if (byName.size !== tools.length) throw new Error("two tools have one name");
+  const named = tools.flatMap((tool) =>
+    [tool.definition.name, ...(tool.aliases ?? [])].map((name) => [name, tool] as const),
+  );
+  const byName = new Map(named);
+  if (byName.size !== named.length) throw new Error("two tools have one name");
   return {
     definitions: tools.map((tool) => tool.definition),
     find: (name) => byName.get(name),
@@ -38,6 +42,8 @@ export function createToolRegistry(tools: readonly Tool[]): ToolRegistry {
 export interface ToolSpecification<Schema extends z.ZodType> {
   readonly name: string;
   readonly description: string;
+  /** Other names that models call it by. */
+  readonly otherNames?: readonly string[];
   /** An object; what the model is shown. */
   readonly schema: Schema;
   /** Names of parameters that models also use, each with the schema's own name. */
@@ -46,17 +52,30 @@ export interface ToolSpecification<Schema extends z.ZodType> {
   readonly ignored?: readonly string[];
   readonly replay: ReplayRule;
   readonly parallel: boolean;
+  readonly wakesSandbox?: boolean;
   run(input: z.output<Schema>, context: ToolContext): Promise<ToolResult>;
 }
 
 /** A tool whose arguments are checked against its schema, and whose file errors are told to the model. */
 export function defineTool<Schema extends z.ZodType>(specification: ToolSpecification<Schema>): Tool {
-  const { name, description, schema, aliases = {}, ignored = [], replay, parallel } = specification;
+  const {
+    name,
+    description,
+    schema,
+    otherNames = [],
+    aliases = {},
+    ignored = [],
+    replay,
+    parallel,
+    wakesSandbox = false,
+  } = specification;
   const { $schema: _dialect, ...inputSchema } = z.toJSONSchema(schema, { io: "input" });
   return {
     definition: { name, description, inputSchema },
+    aliases: otherNames,
     replay,
     parallel,
+    wakesSandbox,
     async run(input, context) {
       const parsed = schema.safeParse(withoutAliases(input, aliases, ignored));
       if (!parsed.success) return errorResult(describeIssues(name, parsed.error));

@@ -168,7 +168,8 @@ async function sendContent(
       size += piece.holeBytes;
       continue;
     }
-    for (let at = 0; at < piece.length; at += chunkBytes) await send(frameTypes.data, piece.subarray(at, at + chunkBytes));
+    for (let at = 0; at < piece.length; at += chunkBytes)
+      await send(frameTypes.data, piece.subarray(at, at + chunkBytes));
     size += piece.length;
   }
   await channel.write(frameTypes.end, encodeNumber(size, 8), encodeNumber(checksum, 4));
@@ -267,7 +268,8 @@ async function* fetchFiles(channels: Channels, paths: readonly string[]): AsyncG
   try {
     for (const [index, path] of paths.entries()) {
       if (asked - index < requestsAhead / 2) {
-        for (const request of requests.slice(asked, index + requestsAhead)) void channel.write(frameTypes.read, request);
+        for (const request of requests.slice(asked, index + requestsAhead))
+          void channel.write(frameTypes.read, request);
         asked = Math.min(index + requestsAhead, requests.length);
       }
       yield* readFetched(channel, path);

@@ -22,6 +22,8 @@ export interface HostFacts {
   readonly pid: number;
   readonly mode: "auto" | "weak";
   readonly runtimes: Readonly<Partial<Record<SandboxRuntime, RuntimeFacts>>>;
+  /** The runtimes that this machine has not, with what mends it. */
+  readonly unavailable: Readonly<Partial<Record<SandboxRuntime, { readonly reason: string; readonly remedy: string }>>>;
   /** Where the sandboxes' directories are. */
   readonly sandboxesDirectory: string;
 }
@@ -82,6 +84,8 @@ export interface HostFailure {
   readonly code: "gone" | "invalid" | "unavailable" | "failed";
   readonly message: string;
   readonly remedy?: string;
+  /** Of `gone`: false where nothing of the request was done before. */
+  readonly reached?: false;
 }
 
 export type HostReply =

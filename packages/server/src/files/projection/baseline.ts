@@ -4,7 +4,7 @@
  * path, and the revisions that were recorded before the last command.
  * @module
  */
-import type { TreeEntry } from "@exoloop/sandbox/contract";
+import type { TreeEntry } from "@exoloop/sandbox/session";
 import type { Workspace } from "../../sandboxes/workspace.ts";
 import { mountOf, type StoredMount } from "../mounts.ts";
 import type { SandboxKey } from "../postgres/projection-records.ts";

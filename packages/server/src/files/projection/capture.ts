@@ -1,5 +1,5 @@
 /** Taking over what a command changed in one mount. @module */
-import type { TreeEntry } from "@exoloop/sandbox/contract";
+import type { TreeEntry } from "@exoloop/sandbox/session";
 import type { Workspace } from "../../sandboxes/workspace.ts";
 import { holdsDeletions } from "../merge.ts";
 import type { StoredMount } from "../mounts.ts";

@@ -1,5 +1,5 @@
 /** What a command did to the copies, seen by their fingerprints alone. Pure. @module */
-import type { TreeEntry } from "@exoloop/sandbox/contract";
+import type { TreeEntry } from "@exoloop/sandbox/session";
 import { isWithin } from "../path.ts";
 import type { LaidFile } from "./laid-file.ts";
 

@@ -1,5 +1,5 @@
 /** Reading what a command left: which copies changed, and which of them cannot be stored. @module */
-import type { TreeEntry } from "@exoloop/sandbox/contract";
+import type { TreeEntry } from "@exoloop/sandbox/session";
 import type { Workspace } from "../../sandboxes/workspace.ts";
 import { isWithin, storedPath } from "../path.ts";
 import { mountOf, type StoredMount } from "../mounts.ts";

@@ -1,5 +1,5 @@
 /** One copy of a stored file in a sandbox. Pure. @module */
-import type { TreeEntry } from "@exoloop/sandbox/contract";
+import type { TreeEntry } from "@exoloop/sandbox/session";
 
 /** A stored version, and the state of its copy on disk. */
 export interface LaidFile {

@@ -1,0 +1,55 @@
+/** What all runtimes give a supervisor: its environment, its limits, its arguments. @module */
+import { release } from "node:os";
+import type { SandboxResources } from "@exoloop/sandbox/contract";
+import type { LaunchRequest } from "./launcher.ts";
+
+const basePath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+export const guestPrograms = {
+  supervisor: "/opt/exoloop/supervisor",
+  confine: "/opt/exoloop/confine",
+  launch: "/opt/exoloop/launch",
+} as const;
+
+export function commandEnvironment(toolPath: string, places: Readonly<Record<string, string>>): Record<string, string> {
+  return { PATH: `${basePath}:${toolPath}`, USER: "agent", LANG: "C.UTF-8", ...places };
+}
+
+export const usualPlaces = { HOME: "/home/agent", WORKSPACE: "/workspace", SKILLS: "/skills", MEMORY: "/memory" };
+
+/** Before Linux 5.14 the limit counted all processes of a user, in whatever user namespace they were. */
+function isLimitPerNamespace(): boolean {
+  const [major = 0, minor = 0] = release().split(".").map(Number);
+  return major > 5 || (major === 5 && minor >= 14);
+}
+
+/** The kernel's own limit is exact only where nothing else has the user id, or the namespace counts for itself. */
+function processLimit({ make, userId }: LaunchRequest, ownNamespace: boolean): string[] {
+  const counts = userId !== null || (ownNamespace && isLimitPerNamespace());
+  return counts ? ["--processes", String(make.resources.processes)] : [];
+}
+
+/** Arguments of `confine`, up to the program that it becomes. */
+export function confineArguments(request: LaunchRequest, ownNamespace: boolean): string[] {
+  const { descriptors, make } = request;
+  return [
+    ...descriptors.join.flatMap((descriptor) => ["--join", String(descriptor)]),
+    ...["--seccomp", String(descriptors.filter), "--file-bytes", String(make.resources.diskBytes)],
+    ...processLimit(request, ownNamespace),
+  ];
+}
+
+/** Arguments of the supervisor where it inherits its socket. @param launch path of that program inside */
+export function supervisorArguments(request: LaunchRequest, launch: string, ownNamespace: boolean): string[] {
+  const { listen, work } = request.descriptors;
+  return [
+    ...["--listen", String(listen ?? -1), "--launch", launch, "--work", String(work)],
+    ...processLimit(request, ownNamespace),
+  ];
+}
+
+/** Sizes of the file systems in memory: together less than the workload's memory, which they are counted as. */
+export function memoryFiles({ memoryBytes }: SandboxResources): Record<"temporary" | "home" | "shared", number> {
+  const part = (most: number, share: number): number => Math.min(most, Math.floor(memoryBytes / share));
+  return { temporary: part(512 << 20, 2), home: part(512 << 20, 4), shared: part(64 << 20, 8) };
+}

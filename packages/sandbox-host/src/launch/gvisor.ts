@@ -1,0 +1,182 @@
+/** Sandboxes with a kernel of their own in user space: gVisor's runsc, without root. @module */
+import { execFileSync } from "node:child_process";
+import { chownSync, existsSync, lstatSync, mkdirSync, readlinkSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { hasCpuLimit, hasResourceLimits } from "../cgroups.ts";
+import { findProgram, type HostConfiguration, install } from "../configuration.ts";
+import { bubblewrapLauncher } from "./bubblewrap.ts";
+import * as confinement from "./confinement.ts";
+import { type GvisorMount, describeBundle, runscArguments } from "./gvisor-bundle.ts";
+import type { Availability, LaunchRequest, Launcher } from "./launcher.ts";
+
+const fetched = join(import.meta.dirname, "../../../../build/gvisor/runsc");
+/** Older ones refuse flags of stat(2) that `ls` and Python use. */
+const oldestUsable = 20_230_501;
+const remedy = "Run: node scripts/setup/gvisor.mjs";
+const systemNames = ["usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32"];
+const mountPoints = ["proc", "sys", "dev", "tmp", "etc", "run/exoloop", "home/agent", "workspace", "skills", "memory"];
+const socketPath = "/run/exoloop/supervisor.sock";
+const innerFilter = 3;
+/** Of the workload's groups. */
+const firstEntrance = 3;
+/** gVisor's own memory counts as the sandbox's: its kernel, its file server and what they cache. */
+const ownMemoryBytes = 96 << 20;
+/** Every thread of the workload is one of the host's, and its kernel has some of its own. */
+const threadsPerProcess = 8;
+const ownThreads = 256;
+
+function runscOf(configuration: HostConfiguration): string {
+  return join(configuration.tools.directory, "runsc");
+}
+
+/** Installs it where the sandboxes' users can execute it. */
+async function availability(configuration: HostConfiguration): Promise<Availability> {
+  const source = existsSync(fetched) ? fetched : findProgram("runsc");
+  if (source === null) return { available: false, reason: "gVisor's runsc is not installed", remedy };
+  try {
+    const text = execFileSync(source, ["--version"], { encoding: "utf8" });
+    const date = Number(/(20\d{6})/.exec(text)?.[1] ?? 0);
+    if (date < oldestUsable) return { available: false, reason: `gVisor's runsc of ${date} is too old`, remedy };
+    install(source, runscOf(configuration), 0o755);
+    makeRoot(configuration);
+    return { available: true };
+  } catch (error) {
+    const reason = error instanceof Error ? (error.message.split("\n")[0] ?? "") : String(error);
+    return { available: false, reason: `gVisor's runsc does not run: ${reason}`, remedy };
+  }
+}
+
+function rootOf(configuration: HostConfiguration): string {
+  return join(configuration.tools.directory, "gvisor-root");
+}
+
+/** Mount points and links: read-only, and the same for all. */
+function makeRoot(configuration: HostConfiguration): void {
+  const root = rootOf(configuration);
+  for (const name of [...mountPoints, "opt/exoloop/bin"]) mkdirSync(join(root, name), { recursive: true, mode: 0o755 });
+  for (const name of ["supervisor", "confine", "launch"]) writeFileSync(join(root, "opt/exoloop", name), "", { mode: 0o755 });
+  for (const { name, link } of systemEntries(configuration)) {
+    if (existsSync(join(root, name))) continue;
+    if (link === null) mkdirSync(join(root, name), { mode: 0o755 });
+    else if (lstatOrNull(join(root, name)) === null) symlinkSync(link, join(root, name));
+  }
+}
+
+function lstatOrNull(path: string) {
+  return lstatSync(path, { throwIfNoEntry: false }) ?? null;
+}
+
+function systemEntries({ baseRoot }: HostConfiguration) {
+  return systemNames.flatMap((name) => {
+    const stat = lstatOrNull(join(baseRoot ?? "/", name));
+    if (stat === null) return [];
+    const source = join(baseRoot ?? "/", name);
+    return [{ name, source, link: stat.isSymbolicLink() ? readlinkSync(source) : null }];
+  });
+}
+
+function mountsOf({ configuration, directories }: LaunchRequest, listenDirectory: string): GvisorMount[] {
+  const { tools, baseRoot } = configuration;
+  const readable = [
+    ...systemEntries(configuration).flatMap(({ name, source, link }) => (link === null ? [[`/${name}`, source]] : [])),
+    ["/etc", tools.etc],
+    ...["ssl/certs", "alternatives"].map((name) => [`/etc/${name}`, join(baseRoot ?? "/", "etc", name)]),
+    ["/opt/exoloop/bin", tools.nodeDirectory],
+    [confinement.guestPrograms.supervisor, tools.supervisor],
+    [confinement.guestPrograms.confine, tools.confine],
+    [confinement.guestPrograms.launch, tools.launch],
+  ];
+  const writable = [
+    ["/workspace", directories.workspace],
+    ["/skills", directories.skills],
+    ["/memory", directories.memory],
+    ["/run/exoloop", listenDirectory],
+  ];
+  const toMount =
+    (isWritable: boolean) =>
+    ([path = "", source = ""]: readonly string[]): GvisorMount => ({ path, source, writable: isWritable });
+  return [
+    ...readable.filter(([, source = ""]) => existsSync(source)).map(toMount(false)),
+    ...writable.map(toMount(true)),
+  ];
+}
+
+/** Directories below the slot's: the bundle is the daemon's own, state and socket the sandbox's user's. */
+function placesOf(root: string) {
+  const base = join(root, "gvisor");
+  return { base, state: join(base, "state"), listen: join(base, "listen") };
+}
+
+function writeBundle(request: LaunchRequest): void {
+  const { directories, make, userId } = request;
+  const { base, state, listen } = placesOf(directories.root);
+  mkdirSync(base, { mode: 0o711 });
+  for (const made of [state, listen]) {
+    mkdirSync(made, { mode: 0o700 });
+    if (userId !== null) chownSync(made, userId, userId);
+  }
+  const sizes = confinement.memoryFiles(make.resources);
+  const text = describeBundle({
+    root: rootOf(request.configuration),
+    command: [
+      ...[confinement.guestPrograms.confine, "--seccomp", String(innerFilter), "--"],
+      ...[confinement.guestPrograms.supervisor, "--listen-path", socketPath],
+      ...["--launch", confinement.guestPrograms.launch],
+    ],
+    environment: {
+      ...confinement.commandEnvironment("/opt/exoloop/bin", confinement.usualPlaces),
+      ...make.environment,
+    },
+    mounts: mountsOf(request, listen),
+    temporaries: [
+      { path: "/tmp", bytes: sizes.temporary, mode: "1777" },
+      { path: "/home/agent", bytes: sizes.home, mode: "0700" },
+      { path: "/dev/shm", bytes: sizes.shared, mode: "1777" },
+    ],
+    fileBytes: make.resources.diskBytes,
+  });
+  writeFileSync(join(base, "config.json"), text, { mode: 0o644 });
+}
+
+export const gvisorLauncher: Launcher = {
+  ...bubblewrapLauncher,
+  runtime: "gvisor",
+  suspends: "signals",
+  ownSocket: ({ root }) => join(placesOf(root).listen, "supervisor.sock"),
+  limits: (resources) => ({
+    ...resources,
+    memoryBytes: resources.memoryBytes + ownMemoryBytes,
+    processes: resources.processes * threadsPerProcess + ownThreads,
+  }),
+  description:
+    "A Linux sandbox (gVisor) without network. /workspace is yours and is kept; /tmp and the home directory are not.",
+  availability,
+  capabilities: (configuration) => ({
+    ...bubblewrapLauncher.capabilities(configuration),
+    suspend: "signal",
+    isolation: "userspace-kernel",
+    resourceLimits: hasResourceLimits(configuration.cgroups),
+    cpuLimit: hasCpuLimit(configuration.cgroups),
+  }),
+  prepare(request) {
+    const { configuration, directories, descriptors } = request;
+    writeBundle(request);
+    const { base, state } = placesOf(directories.root);
+    return {
+      program: configuration.tools.confine,
+      // All of it is workload to the host, entered last: its limits hold for gVisor's kernel too. No entrance stays open.
+      programArguments: [
+        ...[
+          ...descriptors.join,
+          ...Array.from({ length: descriptors.work }, (_, index) => firstEntrance + index),
+        ].flatMap((entrance) => ["--join", String(entrance)]),
+        ...["--", runscOf(configuration)],
+        ...runscArguments(state, base, directories.slot, {
+          outside: descriptors.filter,
+          inside: innerFilter,
+        }),
+      ],
+      environment: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" },
+    };
+  },
+};

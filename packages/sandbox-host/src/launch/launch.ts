@@ -1,0 +1,106 @@
+/** Starts a supervisor as a runtime's launcher says, with what it inherits. @module */
+import { spawn } from "node:child_process";
+import { chmodSync, chownSync, closeSync, linkSync, openSync, readFileSync } from "node:fs";
+import { type Server, createServer } from "node:net";
+import { SandboxUnavailableError } from "@exoloop/sandbox/errors";
+import { type SandboxCgroups, closeAll, openEntrances } from "../cgroups.ts";
+import type { HostConfiguration } from "../configuration.ts";
+import type { SandboxMake, SlotDirectories } from "../state.ts";
+import type { Launcher } from "./launcher.ts";
+
+export const namespaceRemedy =
+  "Start this container with --security-opt seccomp=unconfined --security-opt systempaths=unconfined, use another" +
+  " sandbox provider, or try things out with --sandbox weak.";
+
+/** Where the supervisor expects the workload's entrances. */
+const firstDescriptor = 3;
+
+export interface Launch {
+  readonly pid: number;
+  /** Resolves once the launcher has ended: why it did, for an error. */
+  readonly failure: Promise<Error>;
+}
+
+interface Listener {
+  readonly descriptor: number;
+  close(): void;
+}
+
+/**
+ * Listens at `path`, to hand the socket to a child. Node removes a socket's name when it closes its copy, so the name
+ * that stays is a second link.
+ */
+function listen(path: string, ownerUserId: number | null): Promise<Listener> {
+  const server: Server = createServer();
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(`${path}.new`, () => {
+      const handle: unknown = "_handle" in server ? server._handle : null;
+      const descriptor = typeof handle === "object" && handle !== null && "fd" in handle ? handle.fd : null;
+      if (typeof descriptor !== "number") return reject(new Error("this Node does not tell a socket's descriptor"));
+      chmodSync(`${path}.new`, 0o600);
+      if (ownerUserId !== null) chownSync(`${path}.new`, ownerUserId, -1);
+      linkSync(`${path}.new`, path);
+      resolve({ descriptor, close: () => void server.close() });
+    });
+  });
+}
+
+/** What went wrong, from what the launcher wrote before it ended. */
+export function explainLaunchFailure(code: number | null, log: string): Error {
+  const text = log.trim().split("\n").slice(-3).join(" ").slice(0, 500);
+  const denied = /namespace|Operation not permitted|Permission denied|mount proc|uid map|No space left/i.test(text);
+  const message = `the sandbox did not start (${code === null ? "killed" : `exit ${code}`}): ${text || "no message"}`;
+  return new SandboxUnavailableError(message, denied ? namespaceRemedy : "Run `exoloop doctor`.");
+}
+
+function readLog(path: string): string {
+  try {
+    return readFileSync(path, "utf8").slice(-4000);
+  } catch {
+    return "";
+  }
+}
+
+/** The child outlives the daemon. The caller connects to `directories.socket` and waits for the hello. */
+export async function launchSupervisor(
+  configuration: HostConfiguration,
+  launcher: Launcher,
+  slot: { readonly directories: SlotDirectories; readonly userId: number | null; readonly cgroups: SandboxCgroups },
+  make: SandboxMake,
+): Promise<Launch> {
+  const { directories, userId, cgroups } = slot;
+  const inherits = launcher.ownSocket(directories) === null;
+  const listener = inherits ? await listen(directories.socket, configuration.ownerUserId) : null;
+  const { join, work } = openEntrances(cgroups);
+  const log = openSync(directories.log, "w", 0o600);
+  const filter = openSync(configuration.tools.filter, "r");
+  const inherited = [...work, filter, ...(listener === null ? [] : [listener.descriptor]), ...join];
+  const numberOf = (descriptor: number): number => firstDescriptor + inherited.indexOf(descriptor);
+  const descriptors = {
+    listen: listener === null ? null : numberOf(listener.descriptor),
+    filter: numberOf(filter),
+    join: join.map(numberOf),
+    work: work.length,
+  };
+  try {
+    const plan = launcher.prepare({ configuration, directories, userId, make, descriptors });
+    const child = spawn(plan.program, plan.programArguments, {
+      cwd: "/",
+      detached: true,
+      env: plan.environment,
+      stdio: ["ignore", log, log, ...inherited],
+      ...(userId === null ? {} : { uid: userId, gid: userId }),
+    });
+    child.unref();
+    const failure = new Promise<Error>((resolve) => {
+      child.once("error", (error) => resolve(explainLaunchFailure(null, error.message)));
+      child.once("exit", (code) => resolve(explainLaunchFailure(code, readLog(directories.log))));
+    });
+    return { pid: child.pid ?? 0, failure };
+  } finally {
+    listener?.close();
+    closeSync(log);
+    closeAll([filter, ...join, ...work]);
+  }
+}

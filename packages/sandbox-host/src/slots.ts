@@ -1,0 +1,218 @@
+/**
+ * Slots with a supervisor in them: started, found again after a restart, removed. One that nothing is started in yet
+ * is always ready, so that a start does not wait for directories, groups and a user id.
+ * @module
+ */
+import { chmodSync, chownSync, existsSync, readdirSync, renameSync } from "node:fs";
+import * as cgroupFiles from "./cgroups.ts";
+import type { HostConfiguration } from "./configuration.ts";
+import { type Launch, launchSupervisor } from "./launch/launch.ts";
+import type { Launcher } from "./launch/launcher.ts";
+import { removeSlot } from "./removal.ts";
+import * as stateFiles from "./state.ts";
+import { type SupervisorLink, openSupervisorLink } from "./supervisor-link.ts";
+import { leaseUserId, listLeases } from "./user-ids.ts";
+
+export interface Slot {
+  state: stateFiles.SandboxState;
+  readonly directories: stateFiles.SlotDirectories;
+  readonly link: SupervisorLink;
+  /** As far as it was told to this daemon. */
+  awake: boolean;
+  /** Suspend and resume follow one another. */
+  turn: Promise<unknown>;
+}
+
+/** Whose it will be. */
+export type SlotOwner = Pick<stateFiles.SandboxState, "id" | "owner" | "createdAt">;
+
+interface Place {
+  readonly directories: stateFiles.SlotDirectories;
+  readonly userId: number | null;
+}
+
+const explanationPatienceMs = 2_000;
+const socketPollMs = 5;
+const socketRounds = 6_000;
+/** After a start, before the next place is prepared: the sandbox's first command goes first. */
+const sparePauseMs = 30;
+
+/** The launcher's own words, where it ends, explain more than the broken connection, which is noticed first. */
+async function awaitLink(opening: Promise<SupervisorLink>, launch: Launch): Promise<SupervisorLink> {
+  opening.catch(() => {});
+  const failing = launch.failure.then((error) => Promise.reject(error));
+  failing.catch(() => {});
+  try {
+    return await Promise.race([opening, failing]);
+  } catch (error) {
+    const silence = new Promise<never>((_, reject) => setTimeout(reject, explanationPatienceMs, error));
+    return await Promise.race([failing, silence]);
+  }
+}
+
+/** A supervisor that makes its socket itself is not there at once. */
+async function openWhenThere(socketPath: string): Promise<SupervisorLink> {
+  for (let round = 0; ; round++) {
+    try {
+      return await openSupervisorLink(socketPath);
+    } catch (error) {
+      const code = error instanceof Error && "code" in error ? error.code : null;
+      if ((code !== "ENOENT" && code !== "ECONNREFUSED") || round >= socketRounds) throw error;
+      await new Promise((resolve) => setTimeout(resolve, socketPollMs));
+    }
+  }
+}
+
+export class SlotKeeper {
+  readonly #configuration: HostConfiguration;
+  readonly #launchers: ReadonlyMap<string, Launcher>;
+  readonly #removing = new Map<string, Promise<void>>();
+  #spare: Place | null = null;
+  #spareTimer: NodeJS.Timeout | null = null;
+  #closed = false;
+
+  constructor(configuration: HostConfiguration, launchers: ReadonlyMap<string, Launcher>) {
+    this.#configuration = configuration;
+    this.#launchers = launchers;
+  }
+
+  launcherOf(runtime: string): Launcher {
+    const launcher = this.#launchers.get(runtime);
+    if (launcher === undefined) throw new Error(`the runtime ${runtime} is not available here`);
+    return launcher;
+  }
+
+  /** Starts a supervisor, suspended. On failure nothing is left. */
+  async start(make: stateFiles.SandboxMake, owner: SlotOwner): Promise<Slot> {
+    const { cgroups: host } = this.#configuration;
+    cgroupFiles.prepareEntering(host);
+    const launcher = this.launcherOf(make.runtime);
+    const { directories, userId } = this.#takePlace();
+    const { slot } = directories;
+    const kind = launcher.suspends === "signals" ? "signal" : host.kind;
+    const cgroups = cgroupFiles.cgroupsOf(host, slot, kind);
+    try {
+      cgroupFiles.limitCgroups(host, slot, launcher.limits(make.resources));
+      // What enters later stands still from its first moment.
+      if (cgroups.kind !== "signal") await cgroupFiles.freeze(cgroups);
+      const launch = await launchSupervisor(this.#configuration, launcher, { directories, userId, cgroups }, make);
+      const link = await awaitLink(this.#openLink(directories, launcher.ownSocket(directories)), launch);
+      if (cgroups.kind === "signal") await link.suspend();
+      const state: stateFiles.SandboxState = {
+        ...make,
+        ...owner,
+        slot,
+        userId: userId ?? process.getuid?.() ?? 0,
+        supervisorPid: cgroupFiles.findSupervisor(cgroups) ?? null,
+        launcherPid: launch.pid,
+        cgroups,
+        limitExceeded: null,
+      };
+      stateFiles.writeState(directories.state, state);
+      return { state, directories, link, awake: false, turn: Promise.resolve() };
+    } catch (error) {
+      await this.#removePlace(directories, cgroups, userId);
+      throw error;
+    } finally {
+      this.#prepareSpare();
+    }
+  }
+
+  remove({ directories, link, state }: Slot): Promise<void> {
+    link.close();
+    return this.#removePlace(directories, state.cgroups, this.#configuration.userIds === null ? null : state.userId);
+  }
+
+  /** What survived and belongs to somebody; everything else is removed. */
+  async adopt(): Promise<Slot[]> {
+    const { sandboxesDirectory, cgroups } = this.#configuration;
+    const leased = listLeases(sandboxesDirectory);
+    const leftover = [...leased.keys()].map((directory) => directory.slice(sandboxesDirectory.length + 1));
+    const found = [...readdirSync(sandboxesDirectory), ...cgroupFiles.listGroupNames(cgroups), ...leftover];
+    const slots = [...new Set(found)].filter((name) => stateFiles.slotPattern.test(name));
+    const adopted = await Promise.all(slots.map((slot) => this.#adoptOne(slot, leased)));
+    return adopted.filter((slot) => slot !== null);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    if (this.#spareTimer !== null) clearTimeout(this.#spareTimer);
+    const spare = this.#spare;
+    this.#spare = null;
+    if (spare !== null) {
+      const cgroups = cgroupFiles.cgroupsOf(this.#configuration.cgroups, spare.directories.slot);
+      await this.#removePlace(spare.directories, cgroups, spare.userId);
+    }
+    await Promise.allSettled(this.#removing.values());
+  }
+
+  /** Its own socket listens on under another name, where only server and daemon can reach it. */
+  async #openLink({ socket }: stateFiles.SlotDirectories, own: string | null): Promise<SupervisorLink> {
+    if (own === null) return openSupervisorLink(socket);
+    const link = await openWhenThere(own);
+    const { ownerUserId } = this.#configuration;
+    renameSync(own, `${socket}.new`);
+    chmodSync(`${socket}.new`, 0o600);
+    if (ownerUserId !== null) chownSync(`${socket}.new`, ownerUserId, -1);
+    renameSync(`${socket}.new`, socket);
+    return link;
+  }
+
+  #makePlace(): Place {
+    const { sandboxesDirectory, userIds, ownerUserId, cgroups } = this.#configuration;
+    const directories = stateFiles.directoriesOf(sandboxesDirectory, stateFiles.newSlotName());
+    stateFiles.makeDirectories(directories, ownerUserId);
+    const userId = userIds === null ? null : leaseUserId(userIds, directories.root);
+    stateFiles.makeOwnedDirectories(directories, userId);
+    cgroupFiles.createCgroups(cgroupFiles.cgroupsOf(cgroups, directories.slot));
+    return { directories, userId };
+  }
+
+  #takePlace(): Place {
+    const spare = this.#spare;
+    this.#spare = null;
+    return spare !== null && existsSync(spare.directories.workspace) ? spare : this.#makePlace();
+  }
+
+  #prepareSpare(): void {
+    if (this.#closed || this.#spare !== null || this.#spareTimer !== null) return;
+    this.#spareTimer = setTimeout(() => {
+      this.#spareTimer = null;
+      try {
+        if (!this.#closed) this.#spare ??= this.#makePlace();
+      } catch (error) {
+        // The next start tries again, and tells whoever waits for it.
+        process.stderr.write(`cannot prepare a slot: ${String(error)}\n`);
+      }
+    }, sparePauseMs);
+  }
+
+  #removePlace(
+    directories: stateFiles.SlotDirectories,
+    cgroups: cgroupFiles.SandboxCgroups,
+    userId: number | null,
+  ): Promise<void> {
+    const { slot } = directories;
+    const running = this.#removing.get(slot);
+    if (running !== undefined) return running;
+    const work = removeSlot(directories, cgroups, userId).finally(() => this.#removing.delete(slot));
+    this.#removing.set(slot, work);
+    return work;
+  }
+
+  async #adoptOne(slot: string, leased: ReadonlyMap<string, number>): Promise<Slot | null> {
+    const { sandboxesDirectory, userIds, cgroups: host } = this.#configuration;
+    const directories = stateFiles.directoriesOf(sandboxesDirectory, slot);
+    const state = stateFiles.readState(directories.state);
+    const usable = state !== null && state.slot === slot && state.id !== null && this.#launchers.has(state.runtime);
+    const link = usable ? await openSupervisorLink(directories.socket).catch(() => null) : null;
+    if (usable && link !== null) {
+      const awake = state.cgroups.kind === "signal" || !cgroupFiles.isFrozen(state.cgroups);
+      return { state, directories, link, awake, turn: Promise.resolve() };
+    }
+    const userId = leased.get(directories.root) ?? state?.userId ?? null;
+    const cgroups = state?.cgroups ?? cgroupFiles.cgroupsOf(host, slot);
+    await this.#removePlace(directories, cgroups, userIds === null ? null : userId);
+    return null;
+  }
+}

@@ -1,0 +1,129 @@
+/** Cases about scans: what a snapshot relies on to know what changed. @module */
+import { claim, claimEqual, claimFileError } from "../claims.ts";
+import type { ConformanceCase } from "../conformance-case.ts";
+import { place, printed, text, treeOf, writeText } from "../steps.ts";
+
+const none = new Uint8Array();
+
+export const treeCases: readonly ConformanceCase[] = [
+  {
+    id: "tree.entries",
+    level: "MUST",
+    capability: null,
+    sentence: "A scan tells every entry below with path, kind, size and mode, links not followed, with their target.",
+    async run(context) {
+      const sandbox = await context.awake();
+      await writeText(sandbox, "/workspace/t/sub/file", "12345", 0o640);
+      await printed(sandbox, "ln -s /usr t/link; ln -s ../sub/none t/sub/dangling; mkfifo t/fifo");
+      const tree = await treeOf(sandbox, "/workspace/t");
+      const seen = [...tree.values()].map(({ path, kind, linkTarget }) => `${path} ${kind} ${linkTarget}`);
+      const expected = [
+        "/workspace/t/fifo other null",
+        "/workspace/t/link symlink /usr",
+        "/workspace/t/sub directory null",
+        "/workspace/t/sub/dangling symlink ../sub/none",
+        "/workspace/t/sub/file file null",
+      ];
+      claimEqual(seen.toSorted(), expected, "entries");
+      const file = tree.get("/workspace/t/sub/file");
+      claimEqual([file?.size, file?.mode], [5, 0o640], "size and mode");
+      claim(Math.abs(Date.now() - (file?.modifiedAt ?? 0)) < 60_000, "modifiedAt is now, in milliseconds");
+    },
+  },
+  {
+    id: "tree.fingerprint-changes",
+    level: "MUST",
+    capability: null,
+    sentence: "A fingerprint changes with content (of the same size), mode and replacement, and with nothing else.",
+    async run(context) {
+      const sandbox = await context.awake();
+      for (const name of ["content", "mode", "replaced", "same"])
+        await writeText(sandbox, `/workspace/t/${name}`, "aaaa", 0o644);
+      const before = await treeOf(sandbox, "/workspace/t");
+      await printed(sandbox, "sleep 0.02; printf bbbb > t/content; chmod 600 t/mode; cat t/same");
+      await writeText(sandbox, "/workspace/t/replaced", "aaaa");
+      const after = await treeOf(sandbox, "/workspace/t");
+      const changed = [...after.values()].filter(
+        ({ path, fingerprint }) => before.get(path)?.fingerprint !== fingerprint,
+      );
+      const names = changed.map(({ path }) => path.slice("/workspace/t/".length));
+      claimEqual(names.toSorted(), ["content", "mode", "replaced"], "changed");
+    },
+  },
+  {
+    id: "tree.holes",
+    level: "MUST",
+    capability: null,
+    sentence: "A file with holes tells that it takes up less than its size.",
+    async run(context) {
+      const sandbox = await context.awake();
+      await printed(sandbox, "printf data > sparse; truncate -s 20000000 sparse");
+      const entry = (await treeOf(sandbox, "/workspace")).get("/workspace/sparse");
+      claimEqual(entry?.size, 20_000_000, "size");
+      claim(entry !== undefined && entry.allocatedBytes < 1_000_000, `it takes up ${entry?.allocatedBytes} bytes`);
+    },
+  },
+  {
+    id: "tree.limit",
+    level: "MUST",
+    capability: null,
+    sentence: "More than `maximumEntries` is refused with `too_large`; exactly as many are told.",
+    async run(context) {
+      const sandbox = await context.awake();
+      for (const name of ["a", "b", "c"]) await writeText(sandbox, `/workspace/t/${name}`, "");
+      const { session } = sandbox;
+      const path = "/workspace/t";
+      await claimFileError(session.listTree({ path, maximumEntries: 2 }), "too_large", "3 entries of at most 2");
+      claimEqual((await session.listTree({ path, maximumEntries: 3 })).length, 3, "3 entries of at most 3");
+    },
+  },
+  {
+    id: "tree.deep",
+    level: "MUST",
+    capability: null,
+    sentence: "A tree of 100 levels is made, scanned and deleted.",
+    async run(context) {
+      const sandbox = await context.awake();
+      const path = `/workspace/deep/${Array.from({ length: 100 }, (_, index) => `d${index}`).join("/")}`;
+      await writeText(sandbox, `${path}/file`, "x");
+      claimEqual((await treeOf(sandbox, "/workspace/deep")).size, 101, "entries");
+      claim(await sandbox.session.deleteFile({ path: "/workspace/deep", recursive: true }), "it is deleted");
+      claimEqual((await treeOf(sandbox, "/workspace")).size, 0, "entries afterwards");
+    },
+  },
+  {
+    id: "tree.many",
+    level: "MUST",
+    capability: null,
+    sentence: "Three thousand files are placed, listed, scanned, fetched and deleted.",
+    async run(context) {
+      const { session } = await context.awake();
+      const paths = Array.from({ length: 3000 }, (_, index) => `/workspace/many/${index}`);
+      const entries = paths.map((path) => ({ kind: "file", path, mode: 0o644, content: text(path) }) as const);
+      await session.placeEntries({ entries });
+      claimEqual((await session.listDirectory({ path: "/workspace/many" }))?.length, 3000, "listed");
+      claimEqual((await session.listTree({ path: "/workspace/many" })).length, 3000, "scanned");
+      let fetchedFiles = 0;
+      for await (const part of session.fetchFiles({ paths })) if (part.type === "end" && part.size > 0) fetchedFiles++;
+      claimEqual(fetchedFiles, 3000, "fetched");
+      claim(await session.deleteFile({ path: "/workspace/many", recursive: true }), "deleted");
+    },
+  },
+  {
+    id: "tree.unreadable-directory",
+    level: "SHOULD",
+    capability: null,
+    sentence: "A directory without permissions is scanned, or refused with an error: never told as empty.",
+    async run(context) {
+      const sandbox = await context.awake();
+      await place(sandbox, [{ kind: "file", path: "/workspace/d/file", mode: 0o600, content: none }]);
+      await printed(sandbox, "chmod 000 d");
+      const scan = treeOf(sandbox, "/workspace");
+      const paths = await scan.then(
+        (tree) => [...tree.keys()],
+        () => null,
+      );
+      claim(paths === null || paths.includes("/workspace/d/file"), "the file below it was left out");
+    },
+  },
+];

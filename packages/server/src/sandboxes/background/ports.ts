@@ -1,0 +1,72 @@
+/** Connections to ports inside a sandbox: traffic thaws it, and half a minute without any puts it to sleep again. @module */
+import { SandboxGoneError } from "@exoloop/sandbox/errors";
+import type { PortConnection } from "@exoloop/sandbox/session";
+import { findLease } from "../life/acquire.ts";
+import type { Lease, LeaseDependencies } from "../lease.ts";
+import { suspendUnused } from "../use/suspend.ts";
+import { thaw } from "../use/thaw.ts";
+import type { SandboxOwner } from "../workspace.ts";
+
+export interface Ports {
+  /**
+   * Null: nobody listens there, or the session has no sandbox. None is made for this.
+   * @throws SandboxGoneError
+   */
+  connect(owner: SandboxOwner, port: number): Promise<PortConnection | null>;
+}
+
+/** A command that ends suspends the sandbox under a connection: its next byte, at most a second later, thaws it. */
+const thawAgainMs = 1_000;
+
+interface Traffic {
+  readonly lease: Lease;
+  thawedAt: number;
+  readonly quiet: NodeJS.Timeout;
+}
+
+/** @param quietMs Without traffic on any of a sandbox's connections for so long, it sleeps. */
+export function createPorts(dependencies: LeaseDependencies, quietMs = 30_000): Ports {
+  const traffic = new Map<string, Traffic>();
+  const note = (error: unknown) => dependencies.log.debug({ error }, "sandbox of a connection not reached");
+  const sleep = (id: string, lease: Lease) => {
+    traffic.delete(id);
+    suspendUnused(dependencies, lease).catch(note);
+  };
+  /** Resolves when it is awake. */
+  const see = async (lease: Lease): Promise<void> => {
+    const { id } = lease.sandbox.reference;
+    const known = traffic.get(id);
+    if (known !== undefined) {
+      known.quiet.refresh();
+      if (performance.now() - known.thawedAt < thawAgainMs) return;
+      known.thawedAt = performance.now();
+    } else {
+      const quiet = setTimeout(sleep, quietMs, id, lease).unref();
+      traffic.set(id, { lease, thawedAt: performance.now(), quiet });
+    }
+    if (!(await thaw(dependencies, lease))) throw new SandboxGoneError(id, "the session has another sandbox");
+  };
+  return {
+    async connect(owner, port) {
+      const lease = await findLease(dependencies, owner);
+      if (lease === null) return null;
+      await see(lease);
+      const connection = await lease.sandbox.session.connectPort({ port });
+      return connection === null ? null : watch(connection, () => see(lease));
+    },
+  };
+}
+
+function watch({ readable, writable }: PortConnection, see: () => Promise<void>): PortConnection {
+  const seen = () =>
+    new TransformStream<Uint8Array, Uint8Array>({
+      async transform(chunk, controller) {
+        await see();
+        controller.enqueue(chunk);
+      },
+    });
+  const outward = seen();
+  // Whatever breaks is told by the streams themselves.
+  outward.readable.pipeTo(writable).catch(() => undefined);
+  return { readable: readable.pipeThrough(seen()), writable: outward.writable };
+}

@@ -1,0 +1,78 @@
+/**
+ * The end of a sandbox, by whatever reason. The row first, then the sandbox: dies the server in between, a sandbox
+ * is left that no row names, and the reaper destroys it.
+ * @module
+ */
+import { sql } from "kysely";
+import { type LeaseDependencies, publishStatus } from "../lease.ts";
+import { isLeased } from "../use/settle.ts";
+import type { SandboxOwner } from "../workspace.ts";
+import { attach } from "./acquire.ts";
+import { providerNamed } from "./providers.ts";
+
+interface Ending {
+  readonly state: "gone" | "snapshotted";
+  readonly released: "idle" | "moved" | "killed" | null;
+  /** Another provider for what comes after. */
+  readonly provider?: string;
+  /** Only if the sandbox is still this one and nobody has used it since. */
+  readonly unused?: { readonly generation: number; readonly sandboxId: string; readonly usedAt: string };
+}
+
+interface EndedSandbox {
+  readonly id: string;
+  readonly provider: string;
+  readonly generation: number;
+}
+
+/** What the row named; null when it named nothing, or `unused` does not hold. A command that comes now makes another. */
+export async function takeFromRow(
+  { database }: Pick<LeaseDependencies, "database">,
+  { sessionId }: Pick<SandboxOwner, "sessionId">,
+  { state, released, provider, unused }: Ending,
+): Promise<EndedSandbox | null> {
+  const holds =
+    unused === undefined
+      ? sql`true`
+      : sql`generation = ${unused.generation} and sandbox_id = ${unused.sandboxId}
+          and used_at = ${unused.usedAt}::timestamptz and running_command is null and not ${isLeased}`;
+  const { rows } = await sql<EndedSandbox>`
+    with before as (
+      select session_id, sandbox_id as id, provider, generation,
+        greatest(0, coalesce(extract(epoch from clock_timestamp() - awake_since) * 1000, 0))::float8 as elapsed
+      from sandboxes where session_id = ${sessionId} and sandbox_id is not null and ${holds} for update
+    ), ended as (
+      update sandbox_leases set ended_at = clock_timestamp(), ended = 'sandbox_gone'
+      from before where sandbox_leases.session_id = before.session_id and ended_at is null
+    )
+    update sandboxes set sandbox_id = null, state = ${state}, released = ${released}::text, awake_since = null,
+      provider = ${provider ?? sql`sandboxes.provider`},
+      awake_milliseconds = awake_milliseconds + before.elapsed, owed_milliseconds = owed_milliseconds + before.elapsed,
+      updated_at = clock_timestamp()
+    from before where sandboxes.session_id = before.session_id
+    returning before.id, before.provider, before.generation`.execute(database);
+  return rows[0] ?? null;
+}
+
+export async function destroyEnded(dependencies: LeaseDependencies, ended: EndedSandbox): Promise<void> {
+  const sandbox = await attach(dependencies, providerNamed(dependencies, ended.provider), ended.id);
+  await sandbox?.destroy();
+}
+
+/** With its session: nothing comes after it. */
+export async function releaseSandbox(dependencies: LeaseDependencies, owner: SandboxOwner): Promise<void> {
+  const ended = await takeFromRow(dependencies, owner, { state: "gone", released: null });
+  if (ended !== null) await destroyEnded(dependencies, ended);
+}
+
+/**
+ * A person ends the session's sandbox, also under a running command, which is told as unknown. The next command gets
+ * another one, and is told. False: there was none.
+ */
+export async function killSandbox(dependencies: LeaseDependencies, owner: SandboxOwner): Promise<boolean> {
+  const ended = await takeFromRow(dependencies, owner, { state: "gone", released: "killed" });
+  if (ended === null) return false;
+  publishStatus(dependencies, owner, "gone", ended.generation, 0);
+  await destroyEnded(dependencies, ended);
+  return true;
+}

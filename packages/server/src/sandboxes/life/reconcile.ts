@@ -1,0 +1,145 @@
+/**
+ * What crashes have left: sandboxes that no row names, rows whose sandbox is gone, sandboxes of sessions that have
+ * ended, and sandboxes that are awake for nobody. Of this installation only, and one server at a time.
+ * @module
+ */
+import { instantOf } from "@exoloop/protocol/ids";
+import type { SandboxProvider, SandboxStatus } from "@exoloop/sandbox/contract";
+import { type Kysely, sql } from "kysely";
+import type { Tables } from "../../db/tables.ts";
+import type { LeaseDependencies } from "../lease.ts";
+import { isLeased } from "../use/settle.ts";
+import { suspendIdle, suspendUnused } from "../use/suspend.ts";
+import type { SandboxOwner } from "../workspace.ts";
+import { attach, findLease } from "./acquire.ts";
+import { releaseSandbox } from "./end.ts";
+
+/** Milliseconds. */
+export interface ReconcilePatience {
+  /** A sandbox is younger than this while it is made: restored and then named. */
+  readonly unnamedMs: number;
+  /** Whoever follows a command says so several times in this. */
+  readonly silentMs: number;
+}
+
+const standardPatience: ReconcilePatience = { unnamedMs: 600_000, silentMs: 60_000 };
+
+/** Does nothing while another server does it. */
+export async function reconcile(
+  dependencies: LeaseDependencies,
+  patience: ReconcilePatience = standardPatience,
+): Promise<void> {
+  await dependencies.database.connection().execute(async (connection) => {
+    const { rows } = await sql<{ taken: boolean }>`
+      select pg_try_advisory_lock(hashtext('exoloop sandbox reconciler')) as taken`.execute(connection);
+    if (rows[0]?.taken !== true) return;
+    try {
+      await releaseEnded(dependencies);
+      for (const [name, provider] of dependencies.providers) {
+        const listed = (await provider.list()).filter((status) => status.owner === dependencies.installation);
+        await destroyUnnamed(dependencies, provider, listed, patience);
+        await markGone(dependencies, name, provider, listed, patience);
+        await suspendSleepers(dependencies, listed, patience);
+      }
+      await calmSilent(dependencies, patience);
+    } finally {
+      await sql`select pg_advisory_unlock(hashtext('exoloop sandbox reconciler'))`.execute(connection);
+    }
+  });
+}
+
+/** Their release was lost with its server. Rows of deleted sessions are gone: those sandboxes are unnamed. */
+async function releaseEnded(dependencies: LeaseDependencies): Promise<void> {
+  const rows = await dependencies.database
+    .selectFrom("sandboxes")
+    .innerJoin("sessions", "sessions.id", "sandboxes.session_id")
+    .select(["sandboxes.session_id", "sandboxes.organization_id", "sandboxes.provider"])
+    .where("sessions.archived_at", "is not", null)
+    .where("sandboxes.sandbox_id", "is not", null)
+    .execute();
+  for (const row of rows.filter(({ provider }) => dependencies.providers.has(provider)))
+    await releaseSandbox(dependencies, { sessionId: row.session_id, organizationId: row.organization_id });
+}
+
+async function destroyUnnamed(
+  dependencies: LeaseDependencies,
+  provider: SandboxProvider,
+  listed: readonly SandboxStatus[],
+  { unnamedMs }: ReconcilePatience,
+): Promise<void> {
+  // A sandbox from the pool may be older than its name.
+  const old = listed.filter(({ id, createdAt }) => Math.max(createdAt, instantOf(id) ?? 0) <= Date.now() - unnamedMs);
+  const named = await namesOf(dependencies.database, old);
+  for (const { id } of old.filter((status) => !named.has(status.id))) {
+    dependencies.log.info({ sandbox: id }, "sandbox that no session has is destroyed");
+    await (await attach(dependencies, provider, id))?.destroy();
+  }
+}
+
+async function namesOf(
+  database: Kysely<Tables>,
+  listed: readonly SandboxStatus[],
+): Promise<ReadonlyMap<string, SandboxOwner & { readonly state: string }>> {
+  if (listed.length === 0) return new Map();
+  const ids = listed.map(({ id }) => id);
+  const rows = await database
+    .selectFrom("sandboxes")
+    .select(["sandbox_id", "session_id as sessionId", "organization_id as organizationId", "state"])
+    .where("sandbox_id", "in", ids)
+    .execute();
+  return new Map(rows.map(({ sandbox_id: id, ...row }) => [id ?? "", row]));
+}
+
+/** The row says so before the next command asks: the session's figures are right. */
+async function markGone(
+  dependencies: LeaseDependencies,
+  name: string,
+  provider: SandboxProvider,
+  listed: readonly SandboxStatus[],
+  { silentMs }: ReconcilePatience,
+): Promise<void> {
+  const present = new Set(listed.map(({ id }) => id));
+  const { rows } = await sql<{ session_id: string; sandbox_id: string }>`
+    select session_id, sandbox_id from sandboxes
+    where provider = ${name} and sandbox_id is not null
+      and updated_at <= clock_timestamp() - ${silentMs}::float8 * interval '1 millisecond'`.execute(
+    dependencies.database,
+  );
+  for (const row of rows.filter(({ sandbox_id: id }) => !present.has(id))) {
+    // Made or found since the list was read.
+    if ((await attach(dependencies, provider, row.sandbox_id)) !== null) continue;
+    await sql`
+      update sandboxes set sandbox_id = null, state = 'gone', updated_at = clock_timestamp()
+      where session_id = ${row.session_id} and sandbox_id = ${row.sandbox_id}`.execute(dependencies.database);
+  }
+}
+
+/** Awake though the row says that they sleep: a server died between the two. */
+async function suspendSleepers(
+  dependencies: LeaseDependencies,
+  listed: readonly SandboxStatus[],
+  { silentMs }: ReconcilePatience,
+): Promise<void> {
+  const awake = listed.filter(({ state }) => state === "awake");
+  for (const [id, row] of await namesOf(dependencies.database, awake)) {
+    if (row.state !== "suspended") continue;
+    const { rows } = await sql<{ calm: boolean }>`
+      select updated_at <= clock_timestamp() - ${silentMs}::float8 * interval '1 millisecond' as calm
+      from sandboxes where sandbox_id = ${id}`.execute(dependencies.database);
+    const lease = rows[0]?.calm === true ? await findLease(dependencies, row) : null;
+    if (lease !== null) await suspendIdle(dependencies, lease);
+  }
+}
+
+/** Awake for a command that nobody follows any more: it stands still until somebody joins it. */
+async function calmSilent(dependencies: LeaseDependencies, { silentMs }: ReconcilePatience): Promise<void> {
+  const { rows } = await sql<SandboxOwner>`
+    update sandboxes set running_command = null
+    where sandbox_id is not null and state = 'awake' and not ${isLeased}
+      and used_at <= clock_timestamp() - ${silentMs}::float8 * interval '1 millisecond'
+    returning session_id as "sessionId", organization_id as "organizationId"`.execute(dependencies.database);
+  for (const owner of rows) {
+    const lease = await findLease(dependencies, owner);
+    if (lease !== null) await suspendUnused(dependencies, lease);
+  }
+}
