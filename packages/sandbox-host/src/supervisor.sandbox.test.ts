@@ -122,7 +122,7 @@ describe("output", () => {
     for await (const chunk of again?.output ?? []) {
       missing += chunk.missingBytes ?? 0;
       seen += chunk.bytes.length;
-      last = Buffer.from(chunk.bytes).toString();
+      last = last.slice(-9) + Buffer.from(chunk.bytes).toString();
     }
     expect(last.endsWith("yend\n")).toBe(true);
     expect(1000 + missing + seen).toBe(40_000_004);
@@ -255,11 +255,13 @@ describe("files", () => {
   });
 
   it("deeper and longer than a path may be are an error or found, never a crash", async () => {
-    await test.session.run({ command: 'cd "$WORKSPACE"; mkdir deep; cd deep; for i in {1..1100}; do mkdir d; cd -P d; done' });
+    const deeper = "p=$(printf 'd/%.0s' {1..400}); mkdir -p $p; cd $p";
+    await test.session.run({ command: `cd "$WORKSPACE"; mkdir deep; cd deep; for i in 1 2 3; do ${deeper}; done` });
     await expect(test.session.listTree({ path: "/workspace/deep" })).rejects.toMatchObject({ code: "too_large" });
     expect(await test.session.deleteFile({ path: "/workspace/deep", recursive: true })).toBe(true);
     expect(existsSync(inside("deep"))).toBe(false);
-    await expect(test.session.stat({ path: `/${"x/".repeat(40_000)}` })).rejects.toMatchObject({ code: "failed" });
+    expect(await test.session.stat({ path: `/${"x/".repeat(40_000)}` })).toBeNull();
+    await expect(test.session.stat({ path: `/${"x".repeat(40_000)}` })).rejects.toMatchObject({ code: "failed" });
   });
 });
 
@@ -295,7 +297,8 @@ describe("what the workload does to us", () => {
     const listed = (await test.session.listProcesses()).filter(({ commandId }) => commandId === "lister");
     expect(listed.map(({ name }) => name).toSorted()).toEqual(["bash", "sleep", "sleep", "sleep"]);
     await running.kill();
-    await until(async () => (await test.session.listProcesses()).length === 0, "all of them are gone");
+    const left = async () => (await test.session.listProcesses()).filter(({ name }) => name === "sleep");
+    await until(async () => (await left()).length === 0, "all of them are gone");
   });
 
   it("does not matter: the waiting launcher stopped or killed, its pipes full", async () => {
