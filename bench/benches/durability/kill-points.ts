@@ -66,8 +66,8 @@ export function createKillPoints(directory: string, tools: readonly Tool[], onCl
         after: (workspace, toolUseId) => pass("capture", () => projection.after(workspace, toolUseId)),
       }),
       wrapBlobs: (blobs) => ({
+        ...blobs,
         put: (organizationId, content) => pass("snapshot", () => blobs.put(organizationId, content)),
-        get: (organizationId, sha256) => blobs.get(organizationId, sha256),
       }),
     },
   };

@@ -163,14 +163,7 @@ function addSessions(program: Command, context: CommandContext, finish: Finish):
     .action(async (id: string, options: { json?: boolean }) =>
       finish(await (await import("./commands/sessions.ts")).listThreads(context, id, options)),
     );
-  sessions
-    .command("snapshots")
-    .description("list the snapshots of a session's workspace, newest first")
-    .argument("<session>")
-    .addOption(json())
-    .action(async (id: string, options: { json?: boolean }) =>
-      finish(await (await import("./commands/snapshots.ts")).listSnapshots(context, id, options)),
-    );
+  addSnapshots(sessions, context, finish);
   sessions
     .command("stop")
     .description("interrupt what a session is doing")
@@ -178,5 +171,16 @@ function addSessions(program: Command, context: CommandContext, finish: Finish):
     .addOption(json())
     .action(async (id: string, options: { json?: boolean }) =>
       finish(await (await import("./commands/sessions.ts")).stopSession(context, id, options)),
+    );
+}
+
+function addSnapshots(sessions: Command, context: CommandContext, finish: Finish): void {
+  sessions
+    .command("snapshots")
+    .description("list the snapshots of a session's workspace, newest first")
+    .argument("<session>")
+    .addOption(json())
+    .action(async (id: string, options: { json?: boolean }) =>
+      finish(await (await import("./commands/snapshots.ts")).listSnapshots(context, id, options)),
     );
 }

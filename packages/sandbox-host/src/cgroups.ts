@@ -3,7 +3,16 @@
  * share one processor quota. They are also the registry: what runs is found there after a restart.
  * @module
  */
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readdirSync, rmdirSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  rmdirSync,
+  writeFileSync,
+} from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
@@ -134,9 +143,19 @@ export function discoverCgroups(name: string, only?: SuspendKind): CgroupHost {
   }
   const base = { unified, legacy };
   if (v2 !== null)
-    return { ...base, kind: "cgroup-v2", group: v2, ownProcesses: join(ownGroup(unifiedMount ?? "", ""), "cgroup.procs") };
+    return {
+      ...base,
+      kind: "cgroup-v2",
+      group: v2,
+      ownProcesses: join(ownGroup(unifiedMount ?? "", ""), "cgroup.procs"),
+    };
   if (v1 !== null)
-    return { ...base, kind: "cgroup-v1", group: v1, ownProcesses: join(ownGroup(freezerMount ?? "", "freezer"), "cgroup.procs") };
+    return {
+      ...base,
+      kind: "cgroup-v1",
+      group: v1,
+      ownProcesses: join(ownGroup(freezerMount ?? "", "freezer"), "cgroup.procs"),
+    };
   return { ...base, kind: "signal", group: null, ownProcesses: null };
 }
 
@@ -180,7 +199,10 @@ export function limitCgroups(host: CgroupHost, slot: string, limits: Limits): vo
   const quota = Math.max(Math.round(limits.cpus * quotaPeriodUs), 1_000);
   if (memory !== undefined) {
     const group = join(memory, slot);
-    for (const [at, bytes] of [[group, all], [join(group, "work"), limits.memoryBytes]] as const) {
+    for (const [at, bytes] of [
+      [group, all],
+      [join(group, "work"), limits.memoryBytes],
+    ] as const) {
       set(at, v1Files.memory, bytes);
       // Absent where the kernel does not count swap.
       attempt(() => set(at, "memory.memsw.limit_in_bytes", bytes));

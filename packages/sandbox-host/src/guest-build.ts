@@ -8,17 +8,18 @@ import { SandboxUnavailableError } from "@exoloop/sandbox/errors";
 const guestDirectory = join(import.meta.dirname, "../guest");
 const prebuiltDirectory = join(import.meta.dirname, "../prebuilt");
 const defaultBuildDirectory = join(import.meta.dirname, "../../../build/guest");
-const flags = ["-Os", "-std=gnu11", "-Wall", "-Wextra", "-pthread"];
+const flags = ["-Os", "-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-pthread"];
 const released = ["-static", "-s"];
 const compilerPatienceMs = 60_000;
 
-/** `supervisor` serves inside the sandbox; `confine` gives up what it must not have, then becomes it. */
-export const guestPrograms = ["supervisor", "confine"] as const;
+/**
+ * `supervisor` serves inside the sandbox; `confine` gives up what it must not have, then becomes it; `launch` is what it
+ * starts commands with; `probe` asks for what no sandbox may have.
+ */
+export const guestPrograms = ["supervisor", "confine", "launch", "probe"] as const;
 export type GuestProgram = (typeof guestPrograms)[number];
 
-export interface GuestBuild {
-  readonly supervisor: string;
-  readonly confine: string;
+export interface GuestBuild extends Readonly<Record<GuestProgram, string>> {
   readonly sourceHash: string;
   readonly origin: "compiled" | "prebuilt";
 }
@@ -78,7 +79,14 @@ function compileInto(directory: string): void {
 }
 
 function describeBuild(directory: string, sourceHash: string, origin: GuestBuild["origin"]): GuestBuild {
-  return { supervisor: join(directory, "supervisor"), confine: join(directory, "confine"), sourceHash, origin };
+  const path = (program: GuestProgram): string => join(directory, program);
+  const programs = {
+    supervisor: path("supervisor"),
+    confine: path("confine"),
+    launch: path("launch"),
+    probe: path("probe"),
+  };
+  return { ...programs, sourceHash, origin };
 }
 
 /**
@@ -104,6 +112,6 @@ export function buildGuest(buildDirectory: string = defaultBuildDirectory): Gues
 }
 
 if (import.meta.main) {
-  const { supervisor, confine, origin } = buildGuest();
-  process.stdout.write(`${origin} ${supervisor}\n${origin} ${confine}\n`);
+  const built = buildGuest();
+  for (const program of guestPrograms) process.stdout.write(`${built.origin} ${built[program]}\n`);
 }

@@ -67,7 +67,10 @@ type Runtimes = Pick<HostFacts, "runtimes" | "unavailable"> & { readonly launche
 async function findRuntimes(configuration: HostConfiguration): Promise<Runtimes> {
   const known = configuration.mode === "weak" ? [weakLauncher] : [bubblewrapLauncher, gvisorLauncher];
   const launchers = new Map<string, Launcher>();
-  const [runtimes, unavailable]: [Record<string, RuntimeFacts>, Record<string, { reason: string; remedy: string }>] = [{}, {}];
+  const [runtimes, unavailable]: [Record<string, RuntimeFacts>, Record<string, { reason: string; remedy: string }>] = [
+    {},
+    {},
+  ];
   for (const launcher of known) {
     const { runtime, description } = launcher;
     const found = await launcher.availability(configuration);

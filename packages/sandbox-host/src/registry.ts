@@ -176,8 +176,18 @@ export class SandboxRegistry {
     throw new SandboxGoneError(id, slot.link.closed ? "its supervisor ended" : "its directory was removed");
   }
 
+  /** Nothing has been done to it by this request: its loss says so. */
+  #findUntouched(id: string): Slot {
+    try {
+      return this.#find(id);
+    } catch (error) {
+      if (!(error instanceof SandboxGoneError)) throw error;
+      throw new SandboxGoneError(id, error.reason, { reached: false });
+    }
+  }
+
   async #setSuspended(id: string, suspended: boolean): Promise<Timed> {
-    const slot = this.#find(id);
+    const slot = this.#findUntouched(id);
     const { cgroups } = slot.state;
     const change = async (): Promise<Timed> => {
       const start = performance.now();

@@ -1,5 +1,7 @@
+import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { assembleFilter, refusedCalls } from "./seccomp.ts";
+import { absentCalls, allowedCalls, conditionalCalls, refusedCalls } from "./seccomp-calls.ts";
+import { assembleFilter } from "./seccomp.ts";
 
 interface Call {
   readonly number: number;
@@ -25,13 +27,20 @@ function interpret(program: Buffer, call: Call): number {
     if (code === 0x20) accumulator = data.readUInt32LE(value);
     else {
       const taken =
-        code === 0x15 ? accumulator === value : code === 0x25 ? accumulator > value : (accumulator & value) !== 0;
+        code === 0x15
+          ? accumulator === value
+          : code === 0x25
+            ? accumulator > value
+            : code === 0x35
+              ? accumulator >= value
+              : (accumulator & value) !== 0;
       at += program.readUInt8(at * 8 + (taken ? 2 : 3));
     }
   }
   throw new Error("the program ran off its end");
 }
 
+const usual = { internet: true, extendedAttributes: true };
 const allow = 0x7fff0000;
 const notPermitted = 0x00050001;
 const noSuchCall = 0x00050026;
@@ -61,7 +70,7 @@ const machines = [
 ] as const;
 
 describe.each(machines)("the filter for $name", ({ name, audit, column, read, clone, socket, ioctl, ...calls }) => {
-  const program = assembleFilter(name, true);
+  const program = assembleFilter(name, usual);
   const ask = (number: number, first = 0, second = 0, third = 0) =>
     interpret(program, { number, architecture: audit, first, second, third });
 
@@ -69,10 +78,20 @@ describe.each(machines)("the filter for $name", ({ name, audit, column, read, cl
     expect(program.length % 8).toBe(0);
     expect(program.length / 8).toBeLessThanOrEqual(4096);
   });
-  it("allows the ordinary and refuses the listed", () => {
+  it("answers each call as its list says, and each one that is on no list as if there were none", () => {
     expect(ask(read)).toBe(allow);
-    for (const call of refusedCalls)
-      if (call[column] >= 0) expect([call[0], ask(call[column])]).toEqual([call[0], notPermitted]);
+    const expected = new Map<number, number>();
+    const lists = [
+      [allowedCalls, allow],
+      [refusedCalls, notPermitted],
+      [absentCalls, noSuchCall],
+    ] as const;
+    for (const [calls, action] of lists) for (const call of calls) expected.set(call[column], action);
+    for (const call of conditionalCalls) expected.delete(call[column]);
+    const conditional = new Set<number>(conditionalCalls.map((call) => call[column]));
+    for (let number = 0; number < 1024; number++) {
+      if (!conditional.has(number)) expect([number, ask(number)]).toEqual([number, expected.get(number) ?? noSuchCall]);
+    }
   });
   it("knows no call that is newer than it, and no other architecture", () => {
     expect(ask(457)).toBe(noSuchCall);
@@ -103,11 +122,39 @@ describe.each(machines)("the filter for $name", ({ name, audit, column, read, cl
       false,
     ]);
     expect(ask(socket, 16, 3, 12)).toBe(0x00050061);
-    const withoutInternet = assembleFilter(name, false);
+    const withoutInternet = assembleFilter(name, { ...usual, internet: false });
     expect(interpret(withoutInternet, { number: socket, architecture: audit, first: 2 })).toBe(0x00050061);
+  });
+
+  it("has extended attributes, or tells that there are none", () => {
+    const without = assembleFilter(name, { ...usual, extendedAttributes: false });
+    for (const [, x64, arm64] of allowedCalls.filter(([call]) => /^[fl]?(get|list)xattr$/.test(call))) {
+      const number = name === "x64" ? x64 : arm64;
+      expect(ask(number)).toBe(allow);
+      expect(interpret(without, { number, architecture: audit })).toBe(0x0005005f);
+    }
+    expect(interpret(without, { number: read, architecture: audit })).toBe(allow);
   });
 });
 
+it("every call of this machine's kernel headers is on one list only, under its own number", () => {
+  const calls = [...allowedCalls, ...refusedCalls, ...absentCalls, ...conditionalCalls];
+  for (const column of [0, 1, 2] as const) {
+    const present = calls.map((call) => call[column]).filter((each) => each !== -1);
+    expect(present.filter((each, index) => present.indexOf(each) !== index)).toEqual([]);
+  }
+  expect(
+    calls.filter((call) => call.slice(1).some((number) => !Number.isInteger(number) || Number(number) < -1)),
+  ).toEqual([]);
+  const headers = { x64: "/usr/include/x86_64-linux-gnu/asm/unistd_64.h", arm64: "/usr/include/asm-generic/unistd.h" };
+  const header = process.arch === "x64" ? headers.x64 : headers.arm64;
+  if (!existsSync(header)) return;
+  const judged = new Map(calls.map((call) => [call[0], call[process.arch === "x64" ? 1 : 2]]));
+  for (const [, name = "", number] of readFileSync(header, "utf8").matchAll(/^#define __NR_(\w+) (\d+)$/gm)) {
+    if (Number(number) <= 456) expect([name, judged.get(name)]).toEqual([name, Number(number)]);
+  }
+});
+
 it("there is no filter for an unknown architecture", () => {
-  expect(() => assembleFilter("riscv64", true)).toThrow("riscv64");
+  expect(() => assembleFilter("riscv64", usual)).toThrow("riscv64");
 });

@@ -28,7 +28,7 @@ export function describeFailure(error: unknown): HostFailure {
     return { code: "unavailable", message: `the sandbox host's disk is full: ${message}.`, remedy };
   }
   if (error instanceof SandboxGoneError)
-    return { code: "gone", message: message.replace(/^sandbox \S+ is gone: /, "") };
+    return { code: "gone", message: error.reason, ...(error.reached ? {} : { reached: false }) };
   if (error instanceof SandboxUnavailableError) return { code: "unavailable", message, remedy: error.remedy };
   if (error instanceof InvalidRequestError) return { code: "invalid", message };
   return { code: "failed", message };

@@ -44,7 +44,7 @@ const summaryBytes = 22;
 /** The supervisor's words may be hostile: what does not fit is not there. */
 function parseCommands(payload: Buffer): { readonly suspended: boolean; readonly running: readonly string[] } {
   const running: string[] = [];
-  for (let at = 1; at + summaryBytes < payload.length; ) {
+  for (let at = 1; at + summaryBytes < payload.length;) {
     const end = payload.indexOf(0, at + summaryBytes);
     if (end < 0) break;
     const [maintenance, exit] = [payload[at], payload[at + 1]];

@@ -75,7 +75,13 @@ export async function openTestHost(options: Partial<StartSandboxHostOptions> = {
       return host;
     },
     async sandbox(request) {
-      const sandbox = await provider.create({ id: newSandboxId(), owner: "test", resources, environment: {}, ...request });
+      const sandbox = await provider.create({
+        id: newSandboxId(),
+        owner: "test",
+        resources,
+        environment: {},
+        ...request,
+      });
       await sandbox.resume();
       return sandbox;
     },

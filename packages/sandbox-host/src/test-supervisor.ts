@@ -1,6 +1,6 @@
 /** A real supervisor without a sandbox around it, for tests of what it answers. @module */
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { chownSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type FrameConnection, connectFrames } from "@exoloop/sandbox/providers/local/connection";
@@ -21,18 +21,32 @@ export interface TestSupervisor {
   close(): Promise<void>;
 }
 
-/** `program`: instead of the one that is built for this machine. */
-export async function openTestSupervisor(program: string = buildGuest().supervisor): Promise<TestSupervisor> {
+export interface TestSupervisorOptions {
+  /** Instead of the one that is built for this machine. */
+  readonly program?: string;
+  /** As whom it runs; as ourselves when absent. */
+  readonly userId?: number;
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+export async function openTestSupervisor(options: TestSupervisorOptions = {}): Promise<TestSupervisor> {
+  const { program = buildGuest().supervisor, userId } = options;
   const directory = mkdtempSync(join(tmpdir(), "exoloop-supervisor-"));
+  if (userId !== undefined) chownSync(directory, userId, userId);
   const socketPath = join(directory, "supervisor.sock");
   const workspace = join(directory, "workspace");
-  const environment = { PATH: "/usr/bin:/bin", HOME: directory, WORKSPACE: workspace, GREETING: "hello" };
-  const child = spawn(program, ["--listen-path", socketPath], { env: environment, stdio: ["ignore", "ignore", "pipe"] });
+  const environment = { PATH: "/usr/bin:/bin", HOME: directory, WORKSPACE: workspace, GREETING: "hello", ...options.environment };
+  const child = spawn(program, ["--listen-path", socketPath, "--launch", buildGuest().launch], {
+    env: environment,
+    stdio: ["ignore", "ignore", "pipe"],
+    ...(userId === undefined ? {} : { uid: userId, gid: userId }),
+  });
   let complaints = "";
   child.stderr?.on("data", (bytes: Buffer) => (complaints += bytes.toString()));
   const location = { socketPath, mappings: { "/workspace": workspace } };
   const verify = async (): Promise<typeof location> => {
-    if (child.exitCode !== null || child.signalCode !== null) throw new Error(`the supervisor has ended: ${complaints}`);
+    if (child.exitCode !== null || child.signalCode !== null)
+      throw new Error(`the supervisor has ended: ${complaints}`);
     return location;
   };
   const { session, close } = openSession({ sandboxId: "test", location, verify }, "a test");

@@ -4,6 +4,7 @@
 export class SandboxGoneError extends Error {
   override readonly name = "SandboxGoneError";
   readonly sandboxId: string;
+  readonly reason: string;
   /**
    * False only where it is certain that the sandbox saw nothing of the call: it was gone before a byte was written. The
    * call may then be made in another sandbox, a command too.
@@ -12,6 +13,7 @@ export class SandboxGoneError extends Error {
   constructor(sandboxId: string, reason: string, { reached = true }: { readonly reached?: boolean } = {}) {
     super(`sandbox ${sandboxId} is gone: ${reason}`);
     this.sandboxId = sandboxId;
+    this.reason = reason;
     this.reached = reached;
   }
 }

@@ -1,5 +1,6 @@
 /** The composition root: the only file that names concrete implementations. @module */
-import type { SandboxProvider } from "@exoloop/sandbox/contract";
+import type { SandboxProvider, SandboxResources } from "@exoloop/sandbox/contract";
+import { SandboxUnavailableError } from "@exoloop/sandbox/errors";
 import { createLocalProvider } from "@exoloop/sandbox/providers/local/provider";
 import { createUnavailableProvider } from "@exoloop/sandbox/providers/unavailable";
 import { openBlobStore } from "./blobs/open-store.ts";
@@ -29,10 +30,11 @@ import { createModelCatalog, readCatalogOverrides } from "./models/catalog.ts";
 import { ModelError } from "./models/model.ts";
 import { createModels, defaultModel, listFromDefault } from "./models/registry.ts";
 import { createFirstOrganization } from "./orgs/organizations.ts";
-import { createCommandRunner, type Projection } from "./sandboxes/command-runner.ts";
-import { collectionInterval, collectSnapshots } from "./sandboxes/snapshots/collect.ts";
+import { createBackgroundCommands } from "./sandboxes/background/readings.ts";
+import type { Projection } from "./sandboxes/command-runner.ts";
+import { openSandboxRoom, type SandboxRoom } from "./sandboxes/room.ts";
+import { collectionInterval, collectionWork } from "./sandboxes/snapshots/collect.ts";
 import type { SandboxOwner } from "./sandboxes/workspace.ts";
-import { createWorkspaces, type Workspaces } from "./sandboxes/workspaces.ts";
 import { createNoticeBoard } from "./sessions/notice-board.ts";
 import type { NoticeBoard } from "./sessions/notices.ts";
 import { createServices } from "./services.ts";
@@ -40,7 +42,7 @@ import { wakeOlderSessions } from "./sessions/protocol-sweep.ts";
 import type { Logger } from "./telemetry/logger.ts";
 import { builtInTools } from "./tools/built-in.ts";
 import { createToolRegistry } from "./tools/registry.ts";
-import type { CommandRunner, Tool } from "./tools/tool.ts";
+import type { Tool } from "./tools/tool.ts";
 import { finishDeliveries } from "./webhooks/deliver.ts";
 
 export interface RunningServer {
@@ -100,21 +102,18 @@ export async function startServer(
     finishDeliveries({ database, engine, notices, log }, signal),
   );
   const sandboxes = await openSandboxes(config, places, database, notices, log, overrides);
-  const { blobs } = sandboxes;
-  engine.every(
-    "snapshots",
-    collectionInterval,
-    async (signal) => void (await collectSnapshots({ database, blobs }, signal)),
-  );
+  engine.every("snapshots", collectionInterval, collectionWork({ database, blobs: sandboxes.blobs, log }));
+  sandboxes.room.keep(engine, config.sandboxes);
   const dependencies = driverDependencies({ config, database, engine, notices, sandboxes, log }, overrides);
   const schedules = { database, engine, notices, log };
   engine.every("deployments", lookInterval, (signal) => lookForDueRuns(schedules, signal));
   await engine.start(({ sessionId }) => driveTurn(dependencies, sessionId));
+  sandboxes.room.begin(config.sandboxes);
   if (config.concurrency > 0) await wakeOlderSessions(database, engine, loopProtocolVersion);
   const models = () => listFromDefault(dependencies.models, model);
-  const { workspaces, commandsOf } = sandboxes;
+  const { room } = sandboxes;
   const { catalog } = dependencies;
-  const http = createApp(createServices({ database, engine, notices, workspaces, commandsOf, models, catalog, log }));
+  const http = createApp(createServices({ database, engine, notices, room, models, catalog, log }));
   const listener = await listen(http, config.host, config.port);
   return {
     url: listener.url,
@@ -127,8 +126,7 @@ export async function startServer(
     async stop() {
       await listener.stop(stopGraceMs);
       await engine.stop(stopGraceMs);
-      await sandboxes.workspaces.settle();
-      await sandboxes.provider.close();
+      await sandboxes.room.stop();
       await notices.close();
       await database.destroy();
     },
@@ -146,11 +144,32 @@ async function findDefaultModel(config: Config): Promise<string> {
 
 interface Sandboxes {
   readonly blobs: BlobStore;
-  readonly provider: SandboxProvider;
-  readonly workspaces: Workspaces;
+  readonly room: SandboxRoom;
   readonly files: StoredFiles;
   readonly filesOf: (owner: SandboxOwner) => FileStore;
-  readonly commandsOf: (owner: SandboxOwner) => CommandRunner;
+}
+
+/** What this machine has. @throws StartupError when the configured one is not among it. */
+async function openProviders(config: Config, { sandboxSocket }: Places): Promise<ReadonlyMap<string, SandboxProvider>> {
+  const wanted = config.sandboxes.provider;
+  if (sandboxSocket === null) {
+    const reason = "This server runs without sandboxes.";
+    return new Map([[wanted, createUnavailableProvider(reason, "Start it with EXOLOOP_SANDBOX=auto.")]]);
+  }
+  const providers = new Map<string, SandboxProvider>();
+  for (const runtime of ["bubblewrap", "gvisor"] as const) {
+    try {
+      const provider = await createLocalProvider({ socketPath: sandboxSocket, runtime });
+      providers.set(provider.id, provider);
+    } catch (error) {
+      if (!(error instanceof SandboxUnavailableError)) throw error;
+    }
+  }
+  if (providers.has(wanted)) return providers;
+  const present = [...providers.keys()].join(", ");
+  throw new StartupError(
+    `EXOLOOP_SANDBOX_PROVIDER is ${wanted}, which this machine does not have (it has: ${present}). Run \`exoloop doctor\`.`,
+  );
 }
 
 async function openSandboxes(
@@ -161,39 +180,44 @@ async function openSandboxes(
   log: Logger,
   { wrapBlobs, wrapProjection }: ServerOverrides,
 ): Promise<Sandboxes> {
-  const provider =
-    places.sandboxSocket === null
-      ? createUnavailableProvider("This server runs without sandboxes.", "Start it with EXOLOOP_SANDBOX=auto.")
-      : await createLocalProvider({ socketPath: places.sandboxSocket });
   const blobs = openBlobStore(config.blobs);
-  const lease = {
-    database,
-    provider,
-    notices,
-    blobs: wrapBlobs?.(blobs) ?? blobs,
-    resources: { memoryBytes: 2 * 1024 ** 3, processes: 512, diskBytes: 4 * 1024 ** 3 },
-  };
-  const workspaces = createWorkspaces({ ...lease, log });
   const files = createStoredFiles(database);
   const baselines = createBaselineCache();
+  const room = await openSandboxRoom({
+    database,
+    notices,
+    log,
+    blobs: wrapBlobs?.(blobs) ?? blobs,
+    providers: await openProviders(config, places),
+    defaultProvider: config.sandboxes.provider,
+    resources: resourcesOf(config.sandboxes),
+    projectionOf: (owner) => {
+      const projection = createProjection({ files, baselines, ...owner, mounts: storedMounts });
+      return wrapProjection?.(projection, owner) ?? projection;
+    },
+  });
   return {
     blobs,
-    provider,
-    workspaces,
+    room,
     files,
     filesOf: (owner) =>
       createSessionFiles({
         files,
         ...owner,
         history: createHistoryStore(database, owner.sessionId),
-        useWorkspace: (use, options) => workspaces.useFiles(owner, options, use),
+        useWorkspace: (use, options) => room.workspaces.useFiles(owner, options, use),
       }),
-    commandsOf: (owner) => {
-      const projection = createProjection({ files, baselines, ...owner, mounts: storedMounts });
-      const wrapped = wrapProjection?.(projection, owner) ?? projection;
-      return createCommandRunner({ ...lease, workspaces, projection: wrapped }, owner);
-    },
   };
+}
+
+function resourcesOf({
+  memoryMegabytes,
+  processes,
+  cpus,
+  diskMegabytes,
+  files,
+}: Config["sandboxes"]): SandboxResources {
+  return { memoryBytes: memoryMegabytes * 1024 ** 2, processes, cpus, diskBytes: diskMegabytes * 1024 ** 2, files };
 }
 
 interface Parts {
@@ -229,7 +253,8 @@ function driverDependencies(
     catalog: createModelCatalog(readCatalogOverrides(config.models.catalog)),
     tools: createToolRegistry([...builtInTools, ...tools]),
     sharedBudget: createSharedBudget(database),
-    captureWorkspace: (claim) => sandboxes.workspaces.capture(claim),
+    captureWorkspace: (claim) => sandboxes.room.workspaces.capture(claim),
+    sandboxWake: sandboxes.room.workspaces,
     toolContext: (claim, call, options) => ({
       toolUseId: call.toolUseId,
       actor: {
@@ -239,7 +264,8 @@ function driverDependencies(
         via: "tool",
       },
       files: sandboxes.filesOf(claim),
-      commands: sandboxes.commandsOf(claim),
+      commands: sandboxes.room.commandsOf(claim),
+      background: createBackgroundCommands({ database, background: sandboxes.room.background }, claim),
       ...options,
     }),
   };

@@ -142,8 +142,8 @@ static void run(const struct probe *probe) {
 }
 
 int main(int count, char **arguments) {
-  static const struct probe *const families[] = {system_call_probes, kernel_file_probes, file_probes, socket_probes,
-                                                 process_probes};
+  static const struct probe *const families[] = {system_call_probes, privilege_probes, kernel_file_probes,
+                                                 file_probes,        socket_probes,    process_probes};
   facts = arguments;
   fact_count = count;
   slot = mmap(NULL, sizeof *slot, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

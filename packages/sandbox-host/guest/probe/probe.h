@@ -13,7 +13,8 @@ struct probe {
   void (*run)(void);
 };
 
-extern const struct probe system_call_probes[], kernel_file_probes[], file_probes[], socket_probes[], process_probes[];
+extern const struct probe system_call_probes[], privilege_probes[], kernel_file_probes[], file_probes[];
+extern const struct probe socket_probes[], process_probes[];
 
 /* All end the probe, which runs in a process of its own. */
 _Noreturn void answer_error(int error, const char *detail);

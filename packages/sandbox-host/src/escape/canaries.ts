@@ -60,7 +60,9 @@ export async function openCanaries(): Promise<Canaries> {
   const [name = "", value = ""] = secret.split("=");
   const child = spawn("sleep", [String(lifeSeconds)], { argv0: marker, env: { [name]: value }, stdio: "ignore" });
   await new Promise((resolve, reject) => child.once("spawn", resolve).once("error", reject));
-  const own = Object.fromEntries(namespaces.map((each) => [`namespace-${each}`, readlinkSync(`/proc/self/ns/${each}`)]));
+  const own = Object.fromEntries(
+    namespaces.map((each) => [`namespace-${each}`, readlinkSync(`/proc/self/ns/${each}`)]),
+  );
   return {
     directory,
     flagPath,
@@ -69,7 +71,7 @@ export async function openCanaries(): Promise<Canaries> {
       ...own,
       ...{ flag: flagPath, socket: socketPath, abstract, "shared-memory": sharedMemory },
       ...{ port: String(portOf(servers[0])), process: String(child.pid), secret },
-      "marker-backwards": [...marker].reverse().join(""),
+      "marker-backwards": marker.split("").reverse().join(""),
     },
     close() {
       child.kill("SIGKILL");

@@ -1,11 +1,11 @@
 /** The escape conformance of one kind of sandbox: every probe asked inside it, and where there are no walls. @module */
 import { type GivenAnswer, type LiveProbe, judgeAnswers, parseAnswers } from "./probe.ts";
+import { buildGuest } from "../guest-build.ts";
 import { type Canaries, openCanaries } from "./canaries.ts";
 import { exportProbes, takeCarelessly, takeFromSandbox } from "./export-probes.ts";
 import type { Gate, GateContext } from "./gate.ts";
 import { kernelGates } from "./kernel-gates.ts";
 import { hashShownFiles, launchGates } from "./launch-gates.ts";
-import { buildProbe } from "./probe-build.ts";
 import { insideProbes } from "./probe-rows.ts";
 import { type EscapeTarget, findHostProcess, openTarget } from "./target.ts";
 import { askInWeakControl } from "./weak-control.ts";
@@ -102,7 +102,7 @@ async function ask(target: EscapeTarget, probe: string, canaries: Canaries): Pro
 
 /** @throws Error, SandboxUnavailableError when something is missing that it needs: never a smaller denominator. */
 export async function checkEscape(): Promise<EscapeResult> {
-  const probe = buildProbe();
+  const { probe } = buildGuest();
   const started = performance.now();
   const canaries = await openCanaries();
   try {

@@ -24,7 +24,13 @@ const ordinaryName = "ordinary";
 const flagName = (canaries: Canaries): string => canaries.flagPath.slice(canaries.directory.length + 1);
 
 export const exportProbes: readonly ExportProbe[] = [
-  { ...base, id: "export-link", sentence: "hands out the flag as a file of its own, by a link", verb: "read", path: () => "link" },
+  {
+    ...base,
+    id: "export-link",
+    sentence: "hands out the flag as a file of its own, by a link",
+    verb: "read",
+    path: () => "link",
+  },
   {
     ...base,
     id: "export-below-link",
@@ -39,8 +45,20 @@ export const exportProbes: readonly ExportProbe[] = [
     verb: "read",
     path: (canaries) => `root${canaries.flagPath}`,
   },
-  { ...base, id: "export-fetched-link", sentence: "hands out the flag in an archive", verb: "fetch", path: () => "link" },
-  { ...base, id: "export-listing", sentence: "lists a directory of the host by a link", verb: "list", path: () => "directory" },
+  {
+    ...base,
+    id: "export-fetched-link",
+    sentence: "hands out the flag in an archive",
+    verb: "fetch",
+    path: () => "link",
+  },
+  {
+    ...base,
+    id: "export-listing",
+    sentence: "lists a directory of the host by a link",
+    verb: "list",
+    path: () => "directory",
+  },
   { ...base, id: "export-existence", sentence: "tells whether the flag exists", verb: "stat", path: () => "link" },
 ];
 
@@ -88,7 +106,8 @@ export async function takeFromSandbox(session: SandboxSession, canaries: Canarie
     read: async (path) => Buffer.from((await session.readBinaryFile({ path })) ?? []).toString(),
     fetch: (path) => fetchText(session, path),
     list: async (path) => ((await session.listDirectory({ path })) ?? []).map((entry) => entry.name).join("\n"),
-    stat: async (path) => ((await session.stat({ path }))?.kind === "file" ? `${ordinaryName} ${canaries.flagContent}` : ""),
+    stat: async (path) =>
+      (await session.stat({ path }))?.kind === "file" ? `${ordinaryName} ${canaries.flagContent}` : "",
   };
   return takeAll(verbs, canaries, "/workspace");
 }

@@ -63,29 +63,72 @@ const bpfSetting = "/proc/sys/kernel/unprivileged_bpf_disabled";
 const unprivilegedBpf: Gate = {
   id: "gate-unprivileged-bpf",
   scenario: 13,
-  sentence: "anybody on this host may load programs into the kernel (sysctl kernel.unprivileged_bpf_disabled=1 ends that)",
+  sentence:
+    "anybody on this host may load programs into the kernel (sysctl kernel.unprivileged_bpf_disabled=1 ends that)",
   observe: async () => (existsSync(bpfSetting) ? readFileSync(bpfSetting, "utf8").trim() : "the kernel has none"),
   holds: (value) => value === "1" || value === "2" || value === "the kernel has none",
   controls: () => ["0", ""],
 };
 
 export const kernelGates: readonly Gate[] = [
-  kernelGate("gate-dirty-cow", 11, "CVE-2016-5195", [[4, 8, 3], [4, 7, 9], [4, 4, 26]], [2, 6, 22], ["4.8.2", "4.4.25"]),
+  kernelGate(
+    "gate-dirty-cow",
+    11,
+    "CVE-2016-5195",
+    [
+      [4, 8, 3],
+      [4, 7, 9],
+      [4, 4, 26],
+    ],
+    [2, 6, 22],
+    ["4.8.2", "4.4.25"],
+  ),
   kernelGate(
     "gate-dirty-pipe",
     12,
     "CVE-2022-0847",
-    [[5, 16, 11], [5, 15, 25], [5, 10, 102]],
+    [
+      [5, 16, 11],
+      [5, 15, 25],
+      [5, 10, 102],
+    ],
     [5, 8, 0],
     ["5.16.10", "5.10.101", "5.8.0 #1 SMP 2021"],
   ),
-  kernelGate("gate-bpf-verifier", 13, "CVE-2017-16995", [[4, 14, 9], [4, 9, 72]], [4, 4, 0], ["4.14.8", "4.9.71"]),
-  kernelGate("gate-packet-ring", 14, "CVE-2017-7308", [[4, 11, 0], [4, 10, 10], [4, 9, 26]], [2, 6, 27], ["4.10.6"]),
+  kernelGate(
+    "gate-bpf-verifier",
+    13,
+    "CVE-2017-16995",
+    [
+      [4, 14, 9],
+      [4, 9, 72],
+    ],
+    [4, 4, 0],
+    ["4.14.8", "4.9.71"],
+  ),
+  kernelGate(
+    "gate-packet-ring",
+    14,
+    "CVE-2017-7308",
+    [
+      [4, 11, 0],
+      [4, 10, 10],
+      [4, 9, 26],
+    ],
+    [2, 6, 27],
+    ["4.10.6"],
+  ),
   kernelGate(
     "gate-release-agent",
     8,
     "CVE-2022-0492",
-    [[5, 17, 0], [5, 16, 6], [5, 15, 20], [5, 10, 97], [5, 4, 177]],
+    [
+      [5, 17, 0],
+      [5, 16, 6],
+      [5, 15, 20],
+      [5, 10, 97],
+      [5, 4, 177],
+    ],
     [2, 6, 24],
     ["5.16.5", "5.15.19"],
   ),

@@ -5,7 +5,14 @@ import { join } from "node:path";
 import type { Gate } from "./gate.ts";
 import { launcherArguments, newSandboxRequest, statusField } from "./target.ts";
 
-const requiredFlags = ["--unshare-all", "--unshare-user", "--disable-userns", "--new-session", "--as-pid-1", "--clearenv"];
+const requiredFlags = [
+  "--unshare-all",
+  "--unshare-user",
+  "--disable-userns",
+  "--new-session",
+  "--as-pid-1",
+  "--clearenv",
+];
 const lines = (fact: string): string[] => fact.split("\n");
 const without = (fact: string, word: string): string =>
   lines(fact)
@@ -25,7 +32,9 @@ const launcherFlags: Gate = {
     const words = lines(fact);
     const capabilities = hasPair(words, "--cap-drop", "ALL") && !words.includes("--cap-add");
     const settings = words.join(" ").includes("--ro-bind /proc/sys /proc/sys");
-    return requiredFlags.every((flag) => words.includes(flag)) && capabilities && settings && !words.includes("--share-net");
+    return (
+      requiredFlags.every((flag) => words.includes(flag)) && capabilities && settings && !words.includes("--share-net")
+    );
   },
   controls: (fact) => [
     ...[...requiredFlags, "--cap-drop", "/proc/sys"].map((word) => without(fact, word)),
@@ -50,7 +59,8 @@ function parseBinds(fact: string): Bind[] {
 }
 
 /** Programs, certificates, and what belongs to the sandbox. Everything else of the host is not shown. */
-const shownSystem = /^\/(usr|bin|sbin|lib|lib32|lib64|libx32|proc\/sys|etc\/ssl\/certs|etc\/alternatives|etc\/ld\.so\.cache)$/;
+const shownSystem =
+  /^\/(usr|bin|sbin|lib|lib32|lib64|libx32|proc\/sys|etc\/ssl\/certs|etc\/alternatives|etc\/ld\.so\.cache)$/;
 const ownTargets = ["/workspace", "/skills", "/memory"];
 
 /** Also among what is directly in it: a runtime's socket is shown by its directory just as well. */
@@ -64,7 +74,8 @@ function holdsSocket(path: string): boolean {
 const mountSources: Gate = {
   id: "gate-mount-sources",
   scenario: 2,
-  sentence: "a directory of the host is shown that is neither the system's programs nor the sandbox's own, or has a socket",
+  sentence:
+    "a directory of the host is shown that is neither the system's programs nor the sandbox's own, or has a socket",
   observe: async ({ inside }) => launcherArguments(inside).join("\n"),
   holds(fact) {
     const binds = parseBinds(fact);
@@ -78,9 +89,13 @@ const mountSources: Gate = {
     );
   },
   controls: (fact) =>
-    ["--bind\n/etc\n/workspace", "--ro-bind\n/\n/host", "--ro-bind\n/run\n/run", "--bind\n/usr\n/usr", "--dev-bind\n/dev\n/dev"].map(
-      (words) => `${words}\n${fact}`,
-    ),
+    [
+      "--bind\n/etc\n/workspace",
+      "--ro-bind\n/\n/host",
+      "--ro-bind\n/run\n/run",
+      "--bind\n/usr\n/usr",
+      "--dev-bind\n/dev\n/dev",
+    ].map((words) => `${words}\n${fact}`),
 };
 
 const mountTable: Gate = {
@@ -92,7 +107,8 @@ const mountTable: Gate = {
     return rows.map((row) => `${row.split(" ")[4]} ${row.split(" ")[5]?.split(",")[0]}`).join("\n");
   },
   holds(fact) {
-    const allowed = /^(\/workspace|\/skills|\/memory|\/tmp|\/home\/agent|\/proc|\/dev\/(shm|pts|null|zero|full|random|urandom|tty|console)) rw$/;
+    const allowed =
+      /^(\/workspace|\/skills|\/memory|\/tmp|\/home\/agent|\/proc|\/dev\/(shm|pts|null|zero|full|random|urandom|tty|console)) rw$/;
     return lines(fact).length > 5 && lines(fact).every((row) => row.endsWith(" ro") || allowed.test(row));
   },
   controls: (fact) => [`${fact}\n/etc rw`, `${fact}\n/proc/sys rw`, fact.replace("/ ro", "/ rw"), ""],
@@ -116,19 +132,26 @@ const capabilities: Gate = {
   scenario: 1,
   sentence: "seen from the host, the sandbox has a capability, no filter, or may gain privileges",
   observe: async ({ inside }) =>
-    ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp"].map((name) => statusField(inside, name)).join(" "),
+    ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp"]
+      .map((name) => statusField(inside, name))
+      .join(" "),
   holds: (fact) => /^(0{16} ){5}1 2$/.test(fact),
   controls: (fact) => [fact.replace(/0 1 2$/, "1 1 2"), fact.replace(/1 2$/, "0 2"), fact.replace(/2$/, "0"), ""],
 };
 
 /** The numbers that hold memory and processes, in either version of control groups. */
 function limitOf(pid: number, controller: "memory" | "pids", names: readonly string[]): string {
-  const rows = readFileSync(`/proc/${pid}/cgroup`, "utf8").trim().split("\n").map((row) => row.split(":"));
+  const rows = readFileSync(`/proc/${pid}/cgroup`, "utf8")
+    .trim()
+    .split("\n")
+    .map((row) => row.split(":"));
   const mounts = readFileSync("/proc/self/mountinfo", "utf8").split("\n");
   for (const [, controllers = "", path = ""] of rows) {
     const kind = controllers === "" ? " - cgroup2 " : ` - cgroup `;
     if (controllers !== "" && !controllers.split(",").includes(controller)) continue;
-    const mount = mounts.find((row) => row.includes(kind) && (controllers === "" || row.split(",").includes(controller)));
+    const mount = mounts.find(
+      (row) => row.includes(kind) && (controllers === "" || row.split(",").includes(controller)),
+    );
     for (const name of names) {
       const file = join(mount?.split(" ")[4] ?? "", path, name);
       if (mount !== undefined && existsSync(file)) return readFileSync(file, "utf8").trim();
@@ -165,7 +188,12 @@ const unchangedFiles: Gate = {
   observe: async ({ inside, hashesBefore }) => JSON.stringify([hashesBefore, hashShownFiles(inside)]),
   holds(fact) {
     const hashes: unknown = JSON.parse(fact);
-    return Array.isArray(hashes) && hashes.length === 2 && hashes[0] === hashes[1] && String(hashes[0]).includes("supervisor");
+    return (
+      Array.isArray(hashes) &&
+      hashes.length === 2 &&
+      hashes[0] === hashes[1] &&
+      String(hashes[0]).includes("supervisor")
+    );
   },
   controls: () => [JSON.stringify(["/opt/supervisor 1", "/opt/supervisor 2"]), JSON.stringify(["", ""])],
 };

@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { describe, expect, it } from "vitest";
 import { gates, liveProbes } from "./conformance.ts";
 import { judgeAnswers, parseAnswers } from "./probe.ts";
-import { buildProbe } from "./probe-build.ts";
+import { buildGuest } from "../guest-build.ts";
 import { insideProbes } from "./probe-rows.ts";
 import { findMissingWalls, wallArguments, wallProbes } from "./walls.ts";
 
@@ -15,12 +15,14 @@ describe("the catalogue of probes", () => {
     const everything = [...liveProbes, ...gates];
     expect(new Set(everything.map(({ id }) => id)).size).toBe(everything.length);
     const scenarios = new Set(everything.flatMap(({ scenario }) => (scenario === null ? [] : [scenario])));
-    expect([...scenarios].toSorted((one, other) => one - other)).toEqual(Array.from({ length: 18 }, (_, index) => index + 1));
+    expect([...scenarios].toSorted((one, other) => one - other)).toEqual(
+      Array.from({ length: 18 }, (_, index) => index + 1),
+    );
     expect(everything.length).toBeGreaterThanOrEqual(90);
   });
 
   it("is what the program asks, and each question ends in an answer", () => {
-    const output = execFileSync(buildProbe(), { encoding: "utf8" });
+    const output = execFileSync(buildGuest().probe, { encoding: "utf8" });
     const answers = parseAnswers(output);
     expect([...answers.keys()].toSorted()).toEqual(insideProbes.map(({ id }) => id).toSorted());
     expect([...answers].filter(([, { answer }]) => answer === "crashed")).toEqual([]);
@@ -36,7 +38,8 @@ describe("the catalogue of probes", () => {
   });
 
   it("has gates that refuse what they must", () => {
-    for (const gate of gates) for (const control of gate.controls("")) expect([gate.id, gate.holds(control)]).toEqual([gate.id, false]);
+    for (const gate of gates)
+      for (const control of gate.controls("")) expect([gate.id, gate.holds(control)]).toEqual([gate.id, false]);
   });
 });
 
@@ -54,7 +57,8 @@ describe("judging answers", () => {
 
 describe("the short form", () => {
   it("judges as the whole conformance does", () => {
-    for (const { id, heldBy } of wallProbes) expect(insideProbes.find((probe) => probe.id === id)).toMatchObject({ id, heldBy });
+    for (const { id, heldBy } of wallProbes)
+      expect(insideProbes.find((probe) => probe.id === id)).toMatchObject({ id, heldBy });
     expect(wallProbes.length).toBeGreaterThanOrEqual(20);
   });
 
@@ -68,11 +72,11 @@ describe("the short form", () => {
   });
 
   it("asks less in weak mode, and only for what it needs", () => {
-    expect(wallArguments("weak")[0]).not.toContain("writable-sysctls");
-    const output = execFileSync(buildProbe(), wallArguments("auto"), { encoding: "utf8" });
+    expect(wallArguments("weak", "A=1")[0]).not.toContain("writable-sysctls");
+    const output = execFileSync(buildGuest().probe, wallArguments("auto", "A=1"), { encoding: "utf8" });
     expect([...parseAnswers(output).keys()].toSorted()).toEqual(wallProbes.map(({ id }) => id).toSorted());
     expect(output).not.toContain("ungiven");
     expect(findMissingWalls(output, "auto").length).toBeGreaterThan(10);
-    for (const word of wallArguments("auto")) expect(word).toMatch(/^[a-z0-9:,=[\]-]+$/);
+    for (const word of wallArguments("auto", "A=1")) expect(word).toMatch(/^[a-zA-Z0-9:,=[\]-]+$/);
   });
 });

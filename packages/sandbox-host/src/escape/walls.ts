@@ -56,6 +56,7 @@ const rows: readonly Row[] = [
   ["writable-mounts", nothing, "nothing writable but its own", "launcher", false],
   ["interfaces", nothing, "no network interface", "launcher", false],
   ["memory-of-init", absent, "its supervisor's memory out of reach", "launcher", false],
+  ["host-environment", nothing, "no environment of the host", "launcher", true],
   ["namespace-user", nothing, "a user namespace of its own", "launcher", false],
   ["namespace-mount", nothing, "mounts of its own", "launcher", false],
   ["namespace-pid", nothing, "processes of its own", "launcher", false],
@@ -74,14 +75,18 @@ export const wallProbes: readonly WallProbe[] = rows.map(([id, heldBy, wall, rem
 const probesOf = (mode: "auto" | "weak"): readonly WallProbe[] =>
   wallProbes.filter((probe) => mode === "auto" || probe.weak);
 
-/** For the probe program: words of letters, digits and `-:,=[]`, without blanks. */
-export function wallArguments(mode: "auto" | "weak"): string[] {
+/**
+ * For the probe program, as words without blanks or quotes.
+ * @param secret `NAME=value` of the daemon's own environment.
+ */
+export function wallArguments(mode: "auto" | "weak", secret: string): string[] {
   const namespaces = ["user", "mnt", "pid", "net", "ipc"];
   return [
     `only=${probesOf(mode)
       .map((probe) => probe.id)
       .join(",")}`,
     "init=1",
+    `secret=${secret}`,
     ...namespaces.map((name) => `namespace-${name}=${readlinkSync(`/proc/self/ns/${name}`)}`),
   ];
 }

@@ -1,12 +1,13 @@
 /** Every conformance case, by subject. @module */
 import { attachCases } from "./cases/attach-cases.ts";
 import { execCases } from "./cases/exec-cases.ts";
+import { fetchCases } from "./cases/fetch-cases.ts";
 import { inputCases } from "./cases/stdin-cases.ts";
 import { lifecycleCases } from "./cases/lifecycle-cases.ts";
+import { placeCases } from "./cases/place-cases.ts";
 import { readCases } from "./cases/read-cases.ts";
 import { signalCases } from "./cases/signal-cases.ts";
 import { suspendCases } from "./cases/suspend-cases.ts";
-import { transferCases } from "./cases/transfer-cases.ts";
 import { treeCases } from "./cases/tree-cases.ts";
 import { wallCases } from "./cases/wall-cases.ts";
 import { writeCases } from "./cases/write-cases.ts";
@@ -20,7 +21,8 @@ export const allCases: readonly ConformanceCase[] = [
   ...readCases,
   ...writeCases,
   ...treeCases,
-  ...transferCases,
+  ...fetchCases,
+  ...placeCases,
   ...lifecycleCases,
   ...suspendCases,
   ...wallCases,

@@ -4,7 +4,7 @@ import { allCases } from "./all-cases.ts";
 import { runConformance } from "./runner.ts";
 
 it("holds for the provider in memory", async () => {
-  const report = await runConformance(createMemoryProvider(), { cases: allCases, parallel: 24, timeoutMs: 10_000 });
+  const report = await runConformance(createMemoryProvider(), { cases: allCases, parallel: 16, timeoutMs: 10_000 });
   const told = report.results.filter(({ outcome, detail }) => outcome === "failed" || detail !== null);
   expect(told.map(({ id, detail }) => `${id}: ${detail}`)).toEqual([]);
   expect(report.ok).toBe(true);

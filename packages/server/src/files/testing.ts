@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createId } from "@exoloop/protocol/ids";
 import { startSandboxHost } from "@exoloop/sandbox-host/start";
-import type { CommandExit, Sandbox, SandboxProvider } from "@exoloop/sandbox/contract";
+import type { Sandbox, SandboxProvider } from "@exoloop/sandbox/contract";
+import type { CommandExit } from "@exoloop/sandbox/session";
 import { createLocalProvider } from "@exoloop/sandbox/providers/local/provider";
 import type { Workspace } from "../sandboxes/workspace.ts";
 import type { FileProjection } from "./projection.ts";
@@ -35,8 +36,8 @@ export async function startTestHost(): Promise<TestHost> {
 const mebibyte = 1024 * 1024;
 
 export async function createTestSandbox(provider: SandboxProvider): Promise<Sandbox> {
-  const resources = { memoryBytes: 256 * mebibyte, processes: 64, diskBytes: 512 * mebibyte };
-  return provider.create({ id: createId("sandbox"), resources, environment: {} });
+  const resources = { memoryBytes: 256 * mebibyte, processes: 64, cpus: 1, diskBytes: 512 * mebibyte, files: 50_000 };
+  return provider.create({ id: createId("sandbox"), owner: "test", resources, environment: {} });
 }
 
 export function workspaceOf(sandbox: Sandbox): Workspace {

@@ -5,7 +5,8 @@ import { killCommand, listCommands, readOutput, renewLease, signalCommand } from
 import { startBackground } from "./background/start.ts";
 import { endDueLeases } from "./life/leases.ts";
 import { findIdle } from "./life/unused.ts";
-import { eventually, type MemoryWorld, startMemoryWorld, type Worker } from "./testing-memory.ts";
+import { eventually, type Worker } from "./testing.ts";
+import { type MemoryWorld, startMemoryWorld } from "./testing-memory.ts";
 import type { SandboxOwner } from "./workspace.ts";
 
 let world: MemoryWorld;

@@ -2,7 +2,8 @@
 import { SandboxFileError, SandboxGoneError } from "@exoloop/sandbox/errors";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { killSandbox } from "./life/end.ts";
-import { eventually, type MemoryWorld, startMemoryWorld } from "./testing-memory.ts";
+import { eventually } from "./testing.ts";
+import { type MemoryWorld, startMemoryWorld } from "./testing-memory.ts";
 
 let world: MemoryWorld;
 beforeAll(async () => {

@@ -44,7 +44,10 @@ describe("a command", () => {
       },
     };
     const gate = Promise.withResolvers<void>();
-    const away = test.worker({ projection, provider: heldBetweenEndAndSuspension(test.provider, gate.promise) });
+    const away = test.worker({
+      projection,
+      providers: new Map([[test.provider.id, heldBetweenEndAndSuspension(test.provider, gate.promise)]]),
+    });
     const zombie = test.run(away, owner, "echo one", { commandId: "one" });
     await new Promise((resolve) => setTimeout(resolve, 500));
     const next = test.run(test.worker({ projection }), owner, "sleep 1; echo two", { commandId: "two" });

@@ -1,69 +1,133 @@
-/** Workers that share a session's sandbox, for tests: real sandbox host, real Postgres. @module */
+/** Workers that share sessions' sandboxes, for tests: a real Postgres, real snapshots, and real sandboxes. @module */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Sandbox, SandboxProvider } from "@exoloop/sandbox/contract";
 import { createLocalProvider } from "@exoloop/sandbox/providers/local/provider";
 import { startSandboxHost } from "@exoloop/sandbox-host/start";
 import { createTestDatabase } from "../db/testing.ts";
 import { createNoticeBoard } from "../sessions/notice-board.ts";
 import { insertTestSession } from "../sessions/testing-database.ts";
 import { createLogger } from "../telemetry/logger.ts";
-import { createDirectoryBlobStore } from "./blobs.ts";
 import { createCommandRunner, type CommandRunnerDependencies } from "./command-runner.ts";
-import { readSandboxFigures } from "./summary.ts";
+import type { LeaseDependencies } from "./lease.ts";
+import { readInstallation } from "./life/installation.ts";
+import { createSnapshots } from "./snapshots/stored-snapshots.ts";
+import { createMemoryBlobs } from "./snapshots/testing.ts";
 import type { SandboxOwner } from "./workspace.ts";
 import { createWorkspaces } from "./workspaces.ts";
 
-const log = createLogger("silent");
+export type SandboxWorld = Awaited<ReturnType<typeof startSandboxWorld>>;
+export type Worker = CommandRunnerDependencies;
 
-export type SandboxTest = Awaited<ReturnType<typeof startSandboxTest>>;
+interface CommandOptions {
+  readonly commandId?: string;
+  readonly reattach?: boolean;
+  readonly toldToModel?: boolean;
+  readonly timeoutMs?: number;
+  readonly abortSignal?: AbortSignal;
+}
 
-export async function startSandboxTest() {
-  const directory = await mkdtemp(join(tmpdir(), "exoloop-sandboxes-"));
+/** @param providers The first is the default. */
+export async function startSandboxWorld(first: SandboxProvider, ...others: readonly SandboxProvider[]) {
+  const providers = [first, ...others];
   const test = await createTestDatabase();
-  const host = await startSandboxHost({ directory: join(directory, "host"), mode: "auto" });
-  const provider = await createLocalProvider({ socketPath: host.socketPath });
+  const { database } = test;
+  const log = createLogger("silent");
   const notices = await createNoticeBoard({ connectionString: test.url, log });
+  const blobs = createMemoryBlobs().store;
+  const base: LeaseDependencies = {
+    database,
+    providers: new Map(providers.map((provider) => [provider.id, provider])),
+    defaultProvider: first.id,
+    installation: await readInstallation(database),
+    snapshots: createSnapshots({ database, blobs, notices, log }),
+    notices,
+    resources: { memoryBytes: 2 ** 29, processes: 128, cpus: 1, diskBytes: 2 ** 30, files: 100_000 },
+    log,
+  };
   return {
-    provider,
-    createOwner: () => insertTestSession(test.database),
+    ...createLooks(base),
+    database,
+    notices,
+    blobs,
+    base,
+    createOwner: (): Promise<SandboxOwner> => insertTestSession(database),
     /** The parts of one worker; `changed` replaces some of them. */
-    worker(changed: Partial<CommandRunnerDependencies> = {}): CommandRunnerDependencies {
-      const parts = {
-        database: test.database,
-        provider,
-        notices,
-        blobs: createDirectoryBlobStore(join(directory, "blobs")),
-        resources: { memoryBytes: 512 * 1024 ** 2, processes: 128, diskBytes: 1024 ** 3 },
-        projection: { before: () => Promise.resolve(), after: () => Promise.resolve(null) },
-        ...changed,
-      };
-      return { ...parts, workspaces: createWorkspaces({ ...parts, log }) };
+    worker(changed: Partial<Worker> = {}, options: Parameters<typeof createWorkspaces>[1] = {}): Worker {
+      const projection = { before: () => Promise.resolve(), after: () => Promise.resolve(null) };
+      const parts = { ...base, projection, ...changed };
+      return { ...parts, workspaces: createWorkspaces(parts, options) };
     },
-    run: (worker: CommandRunnerDependencies, owner: SandboxOwner, command: string, options: CommandOptions = {}) =>
+    run: (worker: Worker, owner: SandboxOwner, command: string, options: CommandOptions = {}) =>
       createCommandRunner(worker, owner).run({
-        commandId: options.commandId ?? crypto.randomUUID(),
+        commandId: crypto.randomUUID(),
         command,
         timeoutMs: 20_000,
         abortSignal: new AbortController().signal,
-        reattach: options.reattach ?? false,
+        reattach: false,
+        ...options,
       }),
-    async destroyBehindOurBack(owner: SandboxOwner): Promise<void> {
-      const figures = (await readSandboxFigures(test.database, [owner.sessionId])).get(owner.sessionId);
-      if (figures?.sandbox_id == null) throw new Error("no sandbox");
-      await (await provider.attach({ provider: provider.id, id: figures.sandbox_id })).destroy();
-    },
     async stop() {
-      await provider.close();
-      await host.stop();
+      for (const provider of providers) await provider.close();
       await notices.close();
       await test.drop();
+    },
+  };
+}
+
+/** What tests look at. */
+function createLooks({ database, providers }: LeaseDependencies) {
+  const rowOf = (owner: SandboxOwner) =>
+    database.selectFrom("sandboxes").selectAll().where("session_id", "=", owner.sessionId).executeTakeFirstOrThrow();
+  return {
+    rowOf,
+    async sandboxOf(owner: SandboxOwner): Promise<Sandbox> {
+      const { sandbox_id: id, provider } = await rowOf(owner);
+      const found = providers.get(provider);
+      if (id === null || found === undefined) throw new Error("no sandbox");
+      return found.attach({ provider, id });
+    },
+    /** Whether the sandbox's workload may run at this moment. */
+    async isAwake(owner: SandboxOwner): Promise<boolean> {
+      const row = await database
+        .selectFrom("sandboxes")
+        .select("sandbox_id")
+        .where("session_id", "=", owner.sessionId)
+        .executeTakeFirst();
+      const listed = await Promise.all([...providers.values()].map((provider) => provider.list()));
+      return listed.flat().some(({ id, state }) => id === row?.sandbox_id && state === "awake");
+    },
+  };
+}
+
+export type SandboxTest = Awaited<ReturnType<typeof startSandboxTest>>;
+
+/** With this machine's sandbox host. */
+export async function startSandboxTest() {
+  const directory = await mkdtemp(join(tmpdir(), "exoloop-sandboxes-"));
+  const host = await startSandboxHost({ directory, mode: "auto" });
+  const provider = await createLocalProvider({ socketPath: host.socketPath });
+  const world = await startSandboxWorld(provider);
+  return {
+    ...world,
+    provider,
+    async destroyBehindOurBack(owner: SandboxOwner): Promise<void> {
+      await (await world.sandboxOf(owner)).destroy();
+    },
+    async stop() {
+      await world.stop();
+      await host.stop();
       await rm(directory, { recursive: true, force: true });
     },
   };
 }
 
-interface CommandOptions {
-  readonly commandId?: string;
-  readonly reattach?: boolean;
+/** Waits until `look` says so. */
+export async function eventually(look: () => Promise<boolean>, milliseconds = 5_000): Promise<void> {
+  const end = Date.now() + milliseconds;
+  while (!(await look())) {
+    if (Date.now() > end) throw new Error("it did not come to this");
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
 }

@@ -1,265 +1,118 @@
 /** A session's sandbox through its life: real sandbox host, real Postgres, real loss. */
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import type { Sandbox, SandboxProvider } from "@exoloop/sandbox/contract";
 import { SandboxFileError, SandboxGoneError } from "@exoloop/sandbox/errors";
-import { createLocalProvider } from "@exoloop/sandbox/providers/local/provider";
-import { startSandboxHost } from "@exoloop/sandbox-host/start";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createTestDatabase, type TestDatabase } from "../db/testing.ts";
-import { type ClosableNoticeBoard, createNoticeBoard } from "../sessions/notice-board.ts";
-import { insertTestSession } from "../sessions/testing-database.ts";
-import { createLogger } from "../telemetry/logger.ts";
-import { type BlobStore, createDirectoryBlobStore } from "./blobs.ts";
-import { createCommandRunner, type CommandRunnerDependencies } from "./command-runner.ts";
+import { readOutput, renewLease } from "./background/commands.ts";
+import { createPorts } from "./background/ports.ts";
+import { startBackground } from "./background/start.ts";
+import { putIdleAway } from "./life/idle.ts";
+import { endDueLeases } from "./life/leases.ts";
 import { readSandboxFigures } from "./summary.ts";
-import type { SandboxOwner } from "./workspace.ts";
-import { createWorkspaces } from "./workspaces.ts";
+import { eventually, type SandboxTest, startSandboxTest } from "./testing.ts";
 
-const log = createLogger("silent");
-const noProjection = { before: () => Promise.resolve(), after: () => Promise.resolve(null) };
+let test: SandboxTest;
+beforeAll(async () => {
+  test = await startSandboxTest();
+}, 60_000);
+afterAll(() => test.stop());
 
 describe("a session's sandbox", () => {
-  let directory: string;
-  let test: TestDatabase;
-  let host: Awaited<ReturnType<typeof startSandboxHost>>;
-  let provider: SandboxProvider;
-  let notices: ClosableNoticeBoard;
-  let worker: () => CommandRunnerDependencies;
-
-  beforeAll(async () => {
-    directory = await mkdtemp(join(tmpdir(), "exoloop-workspaces-"));
-    test = await createTestDatabase();
-    host = await startSandboxHost({ directory: join(directory, "host"), mode: "auto" });
-    provider = await createLocalProvider({ socketPath: host.socketPath });
-    notices = await createNoticeBoard({ connectionString: test.url, log });
-    const lease = {
-      database: test.database,
-      provider,
-      notices,
-      blobs: createDirectoryBlobStore(join(directory, "blobs")),
-      resources: { memoryBytes: 512 * 1024 ** 2, processes: 128, diskBytes: 1024 ** 3 },
-    };
-    worker = () => ({ ...lease, workspaces: createWorkspaces({ ...lease, log }), projection: noProjection });
-  }, 60_000);
-
-  afterAll(async () => {
-    await provider.close();
-    await host.stop();
-    await notices.close();
-    await test.drop();
-    await rm(directory, { recursive: true, force: true });
-  });
-
-  const run = (
-    dependencies: CommandRunnerDependencies,
-    owner: SandboxOwner,
-    command: string,
-    commandId = crypto.randomUUID(),
-  ) =>
-    createCommandRunner(dependencies, owner).run({
-      commandId,
-      command,
-      timeoutMs: 20_000,
-      abortSignal: new AbortController().signal,
-      reattach: false,
-    });
-
-  async function sandboxIdOf(owner: SandboxOwner): Promise<string> {
-    const figures = (await readSandboxFigures(test.database, [owner.sessionId])).get(owner.sessionId);
-    if (figures?.sandbox_id == null) throw new Error("no sandbox");
-    return figures.sandbox_id;
-  }
-
-  async function destroyBehindOurBack(owner: SandboxOwner): Promise<void> {
-    const sandbox = await provider.attach({ provider: provider.id, id: await sandboxIdOf(owner) });
-    await sandbox.destroy();
-  }
-
   it("does not exist before the first command, and keeps its files between commands", async () => {
-    const owner = await insertTestSession(test.database);
-    const dependencies = worker();
+    const owner = await test.createOwner();
+    const worker = test.worker();
     expect((await readSandboxFigures(test.database, [owner.sessionId])).size).toBe(0);
-    await run(dependencies, owner, "echo kept > file.txt");
-    expect((await run(dependencies, owner, "cat file.txt")).output).toBe("kept\n");
-    expect((await provider.list()).find(({ id }) => id.startsWith("sbx_"))?.state).toBe("suspended");
-  });
-
-  it("is found again by another worker", async () => {
-    const owner = await insertTestSession(test.database);
-    await run(worker(), owner, "echo shared > file.txt");
-    const other = await run(worker(), owner, "cat file.txt");
-    expect([other.output, other.notices]).toEqual(["shared\n", []]);
+    await test.run(worker, owner, "echo kept > file.txt");
+    expect((await test.run(worker, owner, "cat file.txt")).output).toBe("kept\n");
+    expect(await test.isAwake(owner)).toBe(false);
+    const other = await test.run(test.worker(), owner, "cat file.txt");
+    expect([other.output, other.notices]).toEqual(["kept\n", []]);
   });
 
   it("is replaced from its last snapshot when it is lost between commands, and the model is told", async () => {
-    const owner = await insertTestSession(test.database);
-    const dependencies = worker();
-    await run(dependencies, owner, "mkdir -p deep && echo survives > deep/file.txt && chmod 700 deep/file.txt");
-    await dependencies.workspaces.settle();
-    await destroyBehindOurBack(owner);
-    const outcome = await run(dependencies, owner, "cat deep/file.txt; stat -c %a deep/file.txt");
+    const owner = await test.createOwner();
+    const worker = test.worker();
+    await test.run(worker, owner, "mkdir -p deep && echo survives > deep/file.txt && chmod 700 deep/file.txt");
+    await worker.workspaces.settle();
+    await test.destroyBehindOurBack(owner);
+    const outcome = await test.run(worker, owner, "cat deep/file.txt; stat -c %a deep/file.txt");
     expect(outcome.output).toBe("survives\n700\n");
     expect(outcome.notices.join()).toMatch(/<sandbox_replaced>[^]*generation 2[^]*restored from the snapshot/);
-    expect((await run(dependencies, owner, "true")).notices).toEqual([]);
+    expect((await test.run(worker, owner, "true")).notices).toEqual([]);
   });
 
   it("reached again after the way to it was lost: its command is joined, not given up", async () => {
-    const owner = await insertTestSession(test.database);
-    const real = worker();
-    const cut = (sandbox: Sandbox): Sandbox => ({
-      ...sandbox,
-      session: {
-        ...sandbox.session,
-        async spawn(options) {
-          const process = await sandbox.session.spawn(options);
-          const lost = () => Promise.reject(new SandboxGoneError(sandbox.reference.id, "the connection broke"));
-          return { ...process, output: { [Symbol.asyncIterator]: () => ({ next: lost }) }, wait: lost };
-        },
-      },
-    });
-    const flaky: SandboxProvider = {
-      ...provider,
-      create: async (request) => cut(await provider.create(request)),
-      attach: async (reference) => cut(await provider.attach(reference)),
-    };
-    const workspaces = createWorkspaces({ ...real, provider: flaky, log });
-    const outcome = await run(
-      { ...real, provider: flaky, workspaces },
-      owner,
-      "sleep 0.2; echo once | tee -a runs.txt",
-    );
+    const owner = await test.createOwner();
+    const real = test.worker();
+    const flaky = test.worker({ providers: new Map([[test.provider.id, withBrokenOutput(test.provider)]]) });
+    const outcome = await test.run(flaky, owner, "sleep 0.2; echo once | tee -a runs.txt");
     expect(outcome).toMatchObject({ output: "once\n", exit: { type: "exited", code: 0 }, notices: [] });
-    expect((await run(real, owner, "cat runs.txt")).output).toBe("once\n");
-    await workspaces.settle();
+    expect((await test.run(real, owner, "cat runs.txt")).output).toBe("once\n");
+    await flaky.workspaces.settle();
   });
 
-  it("keeps the latest snapshot, however late an earlier one is stored", async () => {
-    const owner = await insertTestSession(test.database);
-    const real = worker();
-    let release = (): void => undefined;
-    const gate = new Promise<void>((resolve) => (release = resolve));
-    let puts = 0;
-    const blobs: BlobStore = {
-      get: real.blobs.get,
-      async put(organizationId, content) {
-        const bytes = await new Response(content).bytes();
-        if (puts++ === 0) await gate;
-        return real.blobs.put(organizationId, new Response(bytes).body ?? content);
-      },
-    };
-    const workspaces = createWorkspaces({ ...real, blobs, log });
-    const slow = { ...real, blobs, workspaces };
-    await run(slow, owner, "echo 1 > file.txt");
-    await run(slow, owner, "echo 2 > file.txt");
-    await new Promise((resolve) => setTimeout(resolve, 500));
-    release();
-    await workspaces.settle();
-    await new Promise((resolve) => setTimeout(resolve, 500));
-    await destroyBehindOurBack(owner);
-    expect((await run(real, owner, "cat file.txt")).output).toBe("2\n");
-  });
-
-  it("refuses a command that cannot be started, in one sentence", async () => {
-    const owner = await insertTestSession(test.database);
+  it("refuses a command that cannot be started, in one sentence, and sleeps", async () => {
+    const owner = await test.createOwner();
     for (const command of ["echo \0", "x".repeat(200_000)])
-      await expect(run(worker(), owner, command)).rejects.toBeInstanceOf(SandboxFileError);
+      await expect(test.run(test.worker(), owner, command)).rejects.toBeInstanceOf(SandboxFileError);
+    expect(await test.isAwake(owner)).toBe(false);
   });
 
   it("lost under a running command: the outcome is unknown, the next generation is ready, nothing runs twice", async () => {
-    const owner = await insertTestSession(test.database);
-    const dependencies = worker();
-    await run(dependencies, owner, "echo 1 > runs.txt");
-    await dependencies.workspaces.settle();
-    const running = run(dependencies, owner, "echo 2 >> runs.txt; sleep 10");
+    const owner = await test.createOwner();
+    const worker = test.worker();
+    await test.run(worker, owner, "echo 1 > runs.txt");
+    await worker.workspaces.settle();
+    const running = test.run(worker, owner, "echo 2 >> runs.txt; sleep 10");
     await new Promise((resolve) => setTimeout(resolve, 300));
-    await destroyBehindOurBack(owner);
+    await test.destroyBehindOurBack(owner);
     const outcome = await running;
     expect(outcome.exit.type).toBe("unknown");
     expect(outcome.notices.join()).toContain("it was not run again");
-    expect((await run(dependencies, owner, "cat runs.txt")).output).toBe("1\n");
+    expect((await test.run(worker, owner, "cat runs.txt")).output).toBe("1\n");
   });
 
   it("joins a command that another worker started, by its id", async () => {
-    const owner = await insertTestSession(test.database);
+    const owner = await test.createOwner();
     const commandId = crypto.randomUUID();
-    const first = run(worker(), owner, "echo begun; sleep 1; echo ended", commandId);
+    const first = test.run(test.worker(), owner, "echo begun; sleep 1; echo ended", { commandId });
     await new Promise((resolve) => setTimeout(resolve, 300));
-    const joined = await createCommandRunner(worker(), owner).run({
-      commandId,
-      command: "must not run",
-      timeoutMs: 20_000,
-      abortSignal: new AbortController().signal,
-      reattach: true,
-    });
+    const joined = await test.run(test.worker(), owner, "must not run", { commandId, reattach: true });
     expect([joined.output, joined.exit]).toEqual(["begun\nended\n", { type: "exited", code: 0 }]);
     await first;
   });
 
-  it("takes no snapshot of an older generation for the last one", async () => {
-    const owner = await insertTestSession(test.database);
-    const dependencies = worker();
-    await run(dependencies, owner, "echo first > file.txt");
-    await dependencies.workspaces.settle();
-    const before = await test.database
-      .selectFrom("sandboxes")
-      .selectAll()
-      .where("session_id", "=", owner.sessionId)
-      .executeTakeFirstOrThrow();
-    await test.database
-      .updateTable("sandboxes")
-      .set({ generation: 7 })
-      .where("session_id", "=", owner.sessionId)
-      .execute();
-    const { takeSnapshot } = await import("./snapshot.ts");
-    const sandbox = await provider.attach({ provider: provider.id, id: await sandboxIdOf(owner) });
-    await sandbox.session.writeBinaryFile({ path: "/workspace/file.txt", content: Buffer.from("stale") });
-    await takeSnapshot(dependencies, { owner, sandbox, generation: 1 });
-    const after = await test.database
-      .selectFrom("sandboxes")
-      .selectAll()
-      .where("session_id", "=", owner.sessionId)
-      .executeTakeFirstOrThrow();
-    expect(after.snapshot_id).toBe(before.snapshot_id);
-  });
-
   it("goes with its session, and no command makes another one", async () => {
-    const owner = await insertTestSession(test.database);
-    const dependencies = worker();
-    await run(dependencies, owner, "true");
-    const id = await sandboxIdOf(owner);
+    const owner = await test.createOwner();
+    const worker = test.worker();
+    await test.run(worker, owner, "true");
+    const { reference } = await test.sandboxOf(owner);
     await test.database
       .updateTable("sessions")
       .set({ archived_at: new Date() })
       .where("id", "=", owner.sessionId)
       .execute();
-    await dependencies.workspaces.release(owner);
-    await expect(provider.attach({ provider: provider.id, id })).rejects.toThrow(SandboxGoneError);
-    await expect(run(dependencies, owner, "true")).rejects.toThrow("has ended");
+    await worker.workspaces.release(owner);
+    await expect(test.provider.attach(reference)).rejects.toThrow(SandboxGoneError);
+    await expect(test.run(worker, owner, "true")).rejects.toThrow("has ended");
   });
 
   it("interrupts the command's whole process group", async () => {
-    const owner = await insertTestSession(test.database);
-    const dependencies = worker();
+    const owner = await test.createOwner();
+    const worker = test.worker();
     const controller = new AbortController();
-    const running = createCommandRunner(dependencies, owner).run({
-      commandId: crypto.randomUUID(),
-      command: "sleep 30 & sleep 30; echo not reached",
-      timeoutMs: 60_000,
+    const running = test.run(worker, owner, "sleep 30 & sleep 30; echo not reached", {
       abortSignal: controller.signal,
-      reattach: false,
     });
     setTimeout(() => controller.abort(), 300);
     expect((await running).exit.type).toBe("interrupted");
-    expect((await run(dependencies, owner, "pgrep -c sleep || true")).output.trim()).toBe("0");
+    expect((await test.run(worker, owner, "pgrep -c sleep || true")).output.trim()).toBe("0");
   });
 
   it("shows nothing of the server's environment or files", async () => {
-    const owner = await insertTestSession(test.database);
+    const owner = await test.createOwner();
     process.env["EXOLOOP_TEST_CANARY"] = "canary-value";
-    const { output } = await run(
-      worker(),
+    const { output } = await test.run(
+      test.worker(),
       owner,
       "cat /proc/*/environ 2>/dev/null | tr '\\0' '\\n'; ls /root 2>&1; id -u",
     );
@@ -267,4 +120,99 @@ describe("a session's sandbox", () => {
     expect(output).not.toContain("canary-value");
     expect(output).toContain("cannot access '/root'");
   });
+
+  it("put away when idle, comes back as it was", async () => {
+    const owner = await test.createOwner();
+    const worker = test.worker();
+    await test.run(worker, owner, "echo kept > file.txt; echo gone > /tmp/file.txt");
+    await worker.workspaces.settle();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    await putIdleAway(test.base, 0.05);
+    expect((await test.rowOf(owner)).state).toBe("snapshotted");
+    const { output, notices } = await test.run(worker, owner, "cat file.txt; cat /tmp/file.txt 2>&1");
+    expect(output).toMatch(/^kept\n.*No such file/);
+    expect(notices).toHaveLength(1);
+  });
 });
+
+describe("processes", () => {
+  it("that a command leaves behind are named, and do nothing until the next command", async () => {
+    const owner = await test.createOwner();
+    const worker = test.worker();
+    const { notices } = await test.run(
+      worker,
+      owner,
+      "(while true; do echo x >> ticks; sleep 0.02; done) > /dev/null 2>&1 & sleep 0.2",
+    );
+    expect(notices.join()).toMatch(/<sandbox_processes>[12] process/);
+    const ticks = async () => (await (await test.sandboxOf(owner)).session.stat({ path: "/workspace/ticks" }))?.size;
+    const before = await ticks();
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(await ticks()).toBe(before);
+  });
+
+  it("in the background go on until their time is up, then stand still, and go on when it is renewed", async () => {
+    const owner = await test.createOwner();
+    const worker = test.worker();
+    const command = "while true; do echo x; sleep 0.02; done";
+    await startBackground(worker, owner, { commandId: "ticks", command, seconds: 1, reattach: false });
+    await worker.workspaces.settle();
+    const written = async () => (await readOutput(worker, owner, "ticks", 0))?.nextOffset ?? 0;
+    await eventually(async () => (await written()) > 10);
+    await new Promise((resolve) => setTimeout(resolve, 1_100));
+    await endDueLeases(worker, () => Promise.resolve());
+    expect(await test.isAwake(owner)).toBe(false);
+    const before = await written();
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(await written()).toBe(before);
+    await renewLease(worker, owner, "ticks", 60);
+    await eventually(async () => (await written()) > before);
+  });
+
+  it("answer on a port: traffic wakes them, silence lets them sleep", async () => {
+    const owner = await test.createOwner();
+    const worker = test.worker();
+    const server =
+      "import socket\ns=socket.create_server(('127.0.0.1',8080))\nwhile True:\n c,_=s.accept()\n while True:\n  d=c.recv(99)\n  if not d: break\n  c.sendall(b'heard '+d)";
+    const command = `python3 -c "$(cat <<'END'\n${server}\nEND\n)"`;
+    await startBackground(worker, owner, { commandId: "server", command, seconds: 1, reattach: false });
+    const ports = createPorts(worker, 300);
+    await eventually(async () => {
+      const probe = await ports.connect(owner, 8080);
+      await probe?.writable.close();
+      return probe !== null;
+    });
+    await new Promise((resolve) => setTimeout(resolve, 1_200));
+    await endDueLeases(worker, () => Promise.resolve());
+    await eventually(async () => !(await test.isAwake(owner)));
+    const connection = await ports.connect(owner, 8080);
+    const writer = connection?.writable.getWriter();
+    const reader = connection?.readable.getReader();
+    await writer?.write(Buffer.from("one"));
+    expect(Buffer.from((await reader?.read())?.value ?? []).toString()).toBe("heard one");
+    await eventually(async () => !(await test.isAwake(owner)));
+    await writer?.write(Buffer.from("two"));
+    expect(Buffer.from((await reader?.read())?.value ?? []).toString()).toBe("heard two");
+    await writer?.close();
+  });
+});
+
+/** Every started command loses the way to it at once. */
+function withBrokenOutput(provider: SandboxProvider): SandboxProvider {
+  const cut = (sandbox: Sandbox): Sandbox => ({
+    ...sandbox,
+    session: {
+      ...sandbox.session,
+      async spawn(options) {
+        const process = await sandbox.session.spawn(options);
+        const lost = () => Promise.reject(new SandboxGoneError(sandbox.reference.id, "the connection broke"));
+        return { ...process, output: { [Symbol.asyncIterator]: () => ({ next: lost }) }, wait: lost };
+      },
+    },
+  });
+  return {
+    ...provider,
+    create: async (request) => cut(await provider.create(request)),
+    attach: async (reference) => cut(await provider.attach(reference)),
+  };
+}

@@ -3,7 +3,7 @@ import type { SandboxProvider } from "../../contract.ts";
 import { createMemoryProvider } from "../../providers/memory/provider.ts";
 import { allCases } from "../all-cases.ts";
 import { runConformance } from "../runner.ts";
-import { createBoaster, createSharer } from "./boaster.ts";
+import { createBoaster, createHoarder, createSharer } from "./boaster-sharer-hoarder.ts";
 import { createFabricator } from "./fabricator.ts";
 import { createSleepwalker } from "./sleepwalker.ts";
 import { createTearer } from "./tearer.ts";
@@ -19,22 +19,23 @@ const broken: Readonly<Record<string, Broken>> = {
   fabricator: {
     create: createFabricator,
     subjects: ["exec", "signal", "stdin", "terminal", "attach"],
-    parallel: 40,
+    parallel: 16,
   },
-  sleepwalker: { create: createSleepwalker, subjects: ["lifecycle", "suspend", "pool"], parallel: 40 },
+  sleepwalker: { create: createSleepwalker, subjects: ["lifecycle", "suspend", "pool"], parallel: 16 },
   tearer: {
     create: createTearer,
     subjects: ["read", "write", "tree", "fetch", "place", "isolation", "limits"],
-    parallel: 40,
+    parallel: 16,
   },
-  boaster: { create: createBoaster, subjects: ["isolation", "limits", "ports"], parallel: 20 },
+  boaster: { create: createBoaster, subjects: ["isolation", "limits", "ports"], parallel: 8 },
+  hoarder: { create: createHoarder, subjects: ["lifecycle"], parallel: 8 },
   // One case after the other: at the same time each would take the machine from the others.
   sharer: { create: createSharer, subjects: ["lifecycle"], parallel: 1 },
 };
 
 async function caughtBy({ create, subjects, parallel }: Broken): Promise<string[]> {
   const cases = allCases.filter(({ id }) => subjects.includes(id.split(".")[0] ?? ""));
-  const report = await runConformance(create(createMemoryProvider()), { cases, parallel, timeoutMs: 4000 });
+  const report = await runConformance(create(createMemoryProvider()), { cases, parallel, timeoutMs: 6000 });
   expect(report.ok).toBe(false);
   return report.results.filter(({ outcome }) => outcome === "failed").map(({ id }) => id);
 }

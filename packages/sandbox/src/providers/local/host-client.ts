@@ -25,7 +25,8 @@ interface Pending {
 class ConnectionLostError extends Error {}
 
 export function failureToError(failure: HostFailure, sandboxId: string): Error {
-  if (failure.code === "gone") return new SandboxGoneError(sandboxId, failure.message);
+  if (failure.code === "gone")
+    return new SandboxGoneError(sandboxId, failure.message, { reached: failure.reached !== false });
   return new SandboxUnavailableError(failure.message, failure.remedy ?? "See the sandbox host's log.");
 }
 
@@ -74,6 +75,8 @@ class ReconnectingClient implements HostClient {
       try {
         return (await this.#callOnce(method, parameters)) as HostMethods[M]["result"];
       } catch (error) {
+        // An earlier attempt may have been heard.
+        if (error instanceof SandboxGoneError && attempt > 0) throw new SandboxGoneError(error.sandboxId, error.reason);
         if (!(error instanceof ConnectionLostError)) throw error;
         if (attempt >= 3) throw new SandboxUnavailableError("the sandbox host keeps hanging up", "See its log.");
       }

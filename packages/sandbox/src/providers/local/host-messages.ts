@@ -84,6 +84,8 @@ export interface HostFailure {
   readonly code: "gone" | "invalid" | "unavailable" | "failed";
   readonly message: string;
   readonly remedy?: string;
+  /** Of `gone`: false where nothing of the request was done before. */
+  readonly reached?: false;
 }
 
 export type HostReply =

@@ -60,46 +60,67 @@ function asError(error: unknown): Error {
 /** Signals that end nothing: CHLD, CONT, STOP (jobs are not stopped here), URG, WINCH. */
 const harmless = new Set([0, 17, 18, 19, 23, 28]);
 
+/** Whether the sandbox is awake, and who waits for that or for a signal to change. */
+interface Wakefulness {
+  awake: boolean;
+  changed: PromiseWithResolvers<void>;
+}
+
+function announce(state: Wakefulness): void {
+  state.changed.resolve();
+  state.changed = Promise.withResolvers<void>();
+}
+
+function deliver(state: Wakefulness, process: MemoryProcess, signal: number): void {
+  if (harmless.has(signal) || (signal !== 9 && process.ignored.has(signal))) return;
+  if (process.killedBy === null || signal === 9) process.killedBy = signal;
+  announce(state);
+}
+
+async function step<Value>(
+  state: Wakefulness,
+  process: MemoryProcess,
+  awaited?: Promise<Value>,
+): Promise<Value | undefined> {
+  const settled = awaited?.then(
+    (value) => ({ value }),
+    (error: unknown) => ({ error }),
+  );
+  let outcome: { readonly value: Value } | { readonly error: unknown } | undefined;
+  for (;;) {
+    const isStill = !state.awake && !process.isMaintenance;
+    // SIGKILL ends a process that stands still too; other signals wait for the sandbox to wake.
+    if (process.killedBy !== null && (process.killedBy === 9 || !isStill)) throw new KilledError(process.killedBy);
+    if ((settled === undefined || outcome !== undefined) && !isStill) break;
+    const next = await Promise.race([state.changed.promise, ...(settled === undefined || outcome ? [] : [settled])]);
+    if (next !== undefined) outcome = next;
+  }
+  if (outcome !== undefined && "error" in outcome) throw asError(outcome.error);
+  return outcome?.value;
+}
+
+async function sleep(state: Wakefulness, process: MemoryProcess, milliseconds: number): Promise<void> {
+  const timer = Promise.withResolvers<void>();
+  const handle = setTimeout(timer.resolve, milliseconds);
+  try {
+    await step(state, process, timer.promise);
+  } finally {
+    clearTimeout(handle);
+  }
+}
+
 export function createMachine(): Machine {
   const processes = new Map<number, MemoryProcess>();
-  let awake = false;
+  const state: Wakefulness = { awake: false, changed: Promise.withResolvers<void>() };
   let pids = 1;
-  let changed = Promise.withResolvers<void>();
-  const announce = (): void => {
-    changed.resolve();
-    changed = Promise.withResolvers<void>();
-  };
-  const isStill = (process: MemoryProcess): boolean => !awake && !process.isMaintenance;
-  const deliver = (process: MemoryProcess, signal: number): void => {
-    if (harmless.has(signal) || (signal !== 9 && process.ignored.has(signal))) return;
-    if (process.killedBy === null || signal === 9) process.killedBy = signal;
-    announce();
-  };
-  const step = async <Value>(process: MemoryProcess, awaited?: Promise<Value>): Promise<Value | undefined> => {
-    const settled = awaited?.then(
-      (value) => ({ value }),
-      (error: unknown) => ({ error }),
-    );
-    let outcome: { readonly value: Value } | { readonly error: unknown } | undefined;
-    for (;;) {
-      // SIGKILL ends a process that stands still too; other signals wait for the sandbox to wake.
-      if (process.killedBy !== null && (process.killedBy === 9 || !isStill(process)))
-        throw new KilledError(process.killedBy);
-      if ((settled === undefined || outcome !== undefined) && !isStill(process)) break;
-      const next = await Promise.race([changed.promise, ...(settled === undefined || outcome ? [] : [settled])]);
-      if (next !== undefined) outcome = next;
-    }
-    if (outcome !== undefined && "error" in outcome) throw asError(outcome.error);
-    return outcome?.value;
-  };
   return {
     get isAwake() {
-      return awake;
+      return state.awake;
     },
-    suspend: () => void (awake = false),
+    suspend: () => void (state.awake = false),
     resume() {
-      awake = true;
-      announce();
+      state.awake = true;
+      announce(state);
     },
     start(name, parent) {
       const { commandId, isMaintenance } = parent;
@@ -112,26 +133,18 @@ export function createMachine(): Machine {
     living: () => [...processes.values()],
     signalGroup(commandId, signal) {
       const group = [...processes.values()].filter((process) => process.commandId === commandId);
-      for (const process of group) deliver(process, signal);
+      for (const process of group) deliver(state, process, signal);
       return group.length > 0;
     },
     signal(pid, signal) {
       const process = processes.get(pid);
-      if (process !== undefined) deliver(process, signal);
+      if (process !== undefined) deliver(state, process, signal);
       return process !== undefined;
     },
-    step,
-    async sleep(process, milliseconds) {
-      const timer = Promise.withResolvers<void>();
-      const handle = setTimeout(timer.resolve, milliseconds);
-      try {
-        await step(process, timer.promise);
-      } finally {
-        clearTimeout(handle);
-      }
-    },
+    step: (process, awaited) => step(state, process, awaited),
+    sleep: (process, milliseconds) => sleep(state, process, milliseconds),
     killAll() {
-      for (const process of processes.values()) deliver(process, 9);
+      for (const process of processes.values()) deliver(state, process, 9);
     },
   };
 }

@@ -70,6 +70,13 @@ const description =
 
 type Enter = (verb: string) => Promise<void>;
 
+async function timed(enter: Enter, verb: string, act: () => void): Promise<Timed> {
+  const begun = performance.now();
+  await enter(verb);
+  act();
+  return { milliseconds: performance.now() - begun };
+}
+
 function createMemorySandbox(
   providerId: string,
   request: CreateSandboxRequest,
@@ -102,12 +109,6 @@ function createMemorySandbox(
     createdAt,
     runningCommands: running(),
   });
-  const timed = async (verb: string, act: () => void): Promise<Timed> => {
-    const begun = performance.now();
-    await enter(verb);
-    act();
-    return { milliseconds: performance.now() - begun };
-  };
   const sandbox: Sandbox = {
     reference: { provider: providerId, id },
     session: {
@@ -121,8 +122,8 @@ function createMemorySandbox(
       await enter("status");
       return status();
     },
-    suspend: () => timed("suspend", machine.suspend),
-    resume: () => timed("resume", machine.resume),
+    suspend: () => timed(enter, "suspend", machine.suspend),
+    resume: () => timed(enter, "resume", machine.resume),
     async destroy() {
       await enterProvider("destroy");
       lose("it was destroyed");

@@ -2,10 +2,10 @@
 import { SandboxFileError } from "../../errors.ts";
 import type { CommandExit, CommandScope, SpawnOptions, TerminalSize } from "../../session.ts";
 import { type InputQueue, createInputQueue } from "./input-queue.ts";
-import { KilledError, type Machine } from "./machine.ts";
+import { KilledError, type Machine, type MemoryProcess } from "./machine.ts";
 import { type OutputLog, createOutputLog } from "./output-log.ts";
 import { type ListItem, ShellSyntaxError, parseShell } from "./shell-parser.ts";
-import { runShell } from "./shell.ts";
+import { type ShellSetting, runShell } from "./shell.ts";
 import type { FileTree } from "./tree.ts";
 
 /** As in a kernel: one argument (MAX_ARG_STRLEN), less the terminating NUL. */
@@ -48,6 +48,38 @@ function parse(command: string, complain: (text: string) => void): readonly List
   }
 }
 
+function environmentOf(place: CommandPlace, options: SpawnOptions): ReadonlyMap<string, string> {
+  const own = { PATH: "/usr/bin:/bin", HOME: "/workspace", WORKSPACE: "/workspace" };
+  return new Map(Object.entries({ ...own, ...place.environment, ...options.environment }));
+}
+
+async function execute(
+  setting: ShellSetting,
+  leader: MemoryProcess,
+  options: SpawnOptions,
+  environment: ReadonlyMap<string, string>,
+): Promise<CommandExit> {
+  const complain = (text: string): void => setting.write("stderr", Buffer.from(text));
+  const items = parse(options.command, complain);
+  if (items === null) return { type: "exited", code: 2 };
+  const directory = options.workingDirectory ?? "/workspace";
+  if (setting.tree.lookup(directory, { follow: true }).node?.kind !== "directory") {
+    complain(`${directory}: No such directory\n`);
+    return { type: "exited", code: 126 };
+  }
+  return { type: "exited", code: await runShell(setting, leader, items, environment, directory) };
+}
+
+/** How it ended, a signal included. */
+async function settle(running: Promise<CommandExit>): Promise<CommandExit> {
+  try {
+    return await running;
+  } catch (error) {
+    if (error instanceof KilledError) return { type: "signalled", signal: error.signal };
+    return { type: "unknown", reason: error instanceof Error ? error.message : "it failed" };
+  }
+}
+
 export function startCommand(place: CommandPlace, options: SpawnOptions, commandId: string): RunningCommand {
   const { machine, tree } = place;
   const scope = options.scope ?? "workload";
@@ -55,54 +87,24 @@ export function startCommand(place: CommandPlace, options: SpawnOptions, command
   let terminal = options.terminal ?? null;
   const log = createOutputLog();
   const stdin = createInputQueue();
-  const write = (stream: "stdout" | "stderr", bytes: Uint8Array): void => {
-    log.write(terminal === null ? stream : "stdout", bytes);
-  };
-  const directory = options.workingDirectory ?? "/workspace";
-  const environment = new Map(
-    Object.entries({
-      PATH: "/usr/bin:/bin",
-      HOME: "/workspace",
-      WORKSPACE: "/workspace",
-      ...place.environment,
-      ...options.environment,
-    }),
-  );
+  const write: ShellSetting["write"] = (stream, bytes) => log.write(terminal === null ? stream : "stdout", bytes);
   const leader = machine.start("bash", { commandId, isMaintenance: scope === "maintenance" });
   let timedOut = false;
   let ended: CommandExit | null = null;
-  const execute = async (): Promise<CommandExit> => {
-    const items = parse(options.command, (text) => write("stderr", Buffer.from(text)));
-    if (items === null) return { type: "exited", code: 2 };
-    if (tree.lookup(directory, { follow: true }).node?.kind !== "directory") {
-      write("stderr", Buffer.from(`${directory}: No such directory\n`));
-      return { type: "exited", code: 126 };
-    }
-    const setting = { machine, tree, stdin, write, terminal: () => terminal };
-    return { type: "exited", code: await runShell(setting, leader, items, environment, directory) };
+  const expire = (): void => {
+    timedOut = true;
+    machine.signalGroup(commandId, 9);
   };
-  const timeout =
-    options.timeoutMs === undefined
-      ? undefined
-      : setTimeout(() => {
-          timedOut = true;
-          machine.signalGroup(commandId, 9);
-        }, options.timeoutMs);
+  const timeout = options.timeoutMs === undefined ? undefined : setTimeout(expire, options.timeoutMs);
   const finish = async (): Promise<CommandExit> => {
-    let exit: CommandExit;
-    try {
-      exit = await execute();
-    } catch (error) {
-      if (error instanceof KilledError) exit = { type: "signalled", signal: error.signal };
-      else exit = { type: "unknown", reason: error instanceof Error ? error.message : "it failed" };
-    }
-    if (timedOut) exit = { type: "timed_out" };
+    const setting = { machine, tree, stdin, write, terminal: () => terminal };
+    const exit = await settle(execute(setting, leader, options, environmentOf(place, options)));
     clearTimeout(timeout);
     machine.end(leader);
     stdin.abandon();
     log.end();
-    ended = exit;
-    return exit;
+    ended = timedOut ? { type: "timed_out" } : exit;
+    return ended;
   };
   return {
     commandId,

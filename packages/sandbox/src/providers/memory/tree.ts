@@ -100,10 +100,16 @@ function usage(node: TreeNode): { readonly bytes: number; readonly files: number
   return { bytes, files };
 }
 
-export function createFileTree(limits: TreeLimits, now: () => number): FileTree {
+function checkWritable(path: string, parent: DirectoryNode, privileged: boolean): void {
+  if (parent.system || (!privileged && (parent.mode & 0o200) === 0)) refuse(path, "no_permission", "no permission");
+}
+
+type NodeMakers = Pick<FileTree, "newFile" | "newSpecial" | "newLink"> & {
+  newDirectory(mode: number, system?: boolean): DirectoryNode;
+};
+
+function createNodeMakers(now: () => number): NodeMakers {
   let inodes = 0;
-  let files = 0;
-  let bytes = 0;
   const common = (mode: number, system = false): Common => ({
     inode: ++inodes,
     mode,
@@ -111,25 +117,29 @@ export function createFileTree(limits: TreeLimits, now: () => number): FileTree 
     version: 1,
     system,
   });
-  const directory = (mode: number, system = false): DirectoryNode => ({
-    kind: "directory",
-    children: new Map(),
-    ...common(mode, system),
-  });
-  const root = directory(0o755, true);
-  for (const name of ["usr", "etc"]) root.children.set(name, directory(0o755, true));
-  for (const name of ["workspace", "tmp", "memory", "skills"]) root.children.set(name, directory(0o755));
-
-  const reserve = (path: string, more: number): void => {
-    if (bytes + more > limits.diskBytes) refuse(path, "no_space", "no space is left in the sandbox");
-    bytes += more;
+  return {
+    newDirectory: (mode, system) => ({ kind: "directory", children: new Map(), ...common(mode, system) }),
+    newFile: (mode) => ({ kind: "file", pieces: [], ...common(mode) }),
+    newSpecial: (mode) => ({ kind: "other", ...common(mode) }),
+    newLink: (target) => ({ kind: "symlink", target, ...common(0o777) }),
   };
+}
+
+function createRoot({ newDirectory }: NodeMakers): DirectoryNode {
+  const root = newDirectory(0o755, true);
+  for (const name of ["usr", "etc"]) root.children.set(name, newDirectory(0o755, true));
+  for (const name of ["workspace", "tmp", "memory", "skills"]) root.children.set(name, newDirectory(0o755));
+  return root;
+}
+
+export function createFileTree(limits: TreeLimits, now: () => number): FileTree {
+  const makers = createNodeMakers(now);
+  const root = createRoot(makers);
+  let files = 0;
+  let bytes = 0;
   const touched = (node: TreeNode): void => {
     node.version++;
     node.modifiedAt = now();
-  };
-  const checkWritable = (path: string, parent: DirectoryNode, privileged: boolean): void => {
-    if (parent.system || (!privileged && (parent.mode & 0o200) === 0)) refuse(path, "no_permission", "no permission");
   };
   const release = (node: TreeNode): void => {
     const used = usage(node);
@@ -137,9 +147,8 @@ export function createFileTree(limits: TreeLimits, now: () => number): FileTree 
     files -= used.files;
   };
   const put: FileTree["put"] = (path, { parent, name, node: old }, node, options) => {
-    if (parent === null || name === "") refuse(path, "is_directory", "is a directory");
+    if (parent === null || name === "" || old?.kind === "directory") refuse(path, "is_directory", "is a directory");
     checkWritable(path, parent, options?.privileged === true);
-    if (old?.kind === "directory") refuse(path, "is_directory", "is a directory");
     if (old === null && files >= limits.files) refuse(path, "no_space", "too many files in the sandbox");
     if (old !== null) release(old);
     parent.children.set(name, node);
@@ -148,21 +157,21 @@ export function createFileTree(limits: TreeLimits, now: () => number): FileTree 
   };
   const lookup: FileTree["lookup"] = (path, options) => walk(root, path, options);
   return {
+    ...makers,
     root,
     lookup,
     put,
-    reserve,
     touched,
-    newDirectory: directory,
-    newFile: (mode) => ({ kind: "file", pieces: [], ...common(mode) }),
-    newSpecial: (mode) => ({ kind: "other", ...common(mode) }),
-    newLink: (target) => ({ kind: "symlink", target, ...common(0o777) }),
+    reserve(path, more) {
+      if (bytes + more > limits.diskBytes) refuse(path, "no_space", "no space is left in the sandbox");
+      bytes += more;
+    },
     makeParents(path, options) {
       const parts = splitPath(path);
       for (let length = 1; length < parts.length; length++) {
         const above = `/${parts.slice(0, length).join("/")}`;
         const place = lookup(above, { follow: true, ...options });
-        if (place.node === null) put(above, place, directory(0o755), options);
+        if (place.node === null) put(above, place, makers.newDirectory(0o755), options);
         else if (place.node.kind !== "directory") refuse(path, "not_directory", "not a directory");
       }
     },

@@ -15,7 +15,7 @@ export function providerNamed({ providers }: Providers, name: string): SandboxPr
   );
 }
 
-/** What a session that has had no sandbox starts with. Servers without sandboxes once wrote `unavailable` here. */
-export function firstProvider(dependencies: Providers, row: { readonly provider: string }): string {
-  return row.provider === "unavailable" ? dependencies.defaultProvider : row.provider;
+/** What a session begins with that has had no sandbox. Servers without sandboxes have written `unavailable` here. */
+export function firstProvider({ defaultProvider }: Providers, row: { readonly provider: string }): string {
+  return row.provider === "unavailable" ? defaultProvider : row.provider;
 }

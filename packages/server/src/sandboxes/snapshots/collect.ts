@@ -8,6 +8,7 @@
 import { type Kysely, sql } from "kysely";
 import type { BlobStore, ListedBlob } from "../../blobs/store.ts";
 import type { Tables } from "../../db/tables.ts";
+import type { Logger } from "../../telemetry/logger.ts";
 import { takeCollectionLock } from "./collection-lock.ts";
 
 export interface CollectorDependencies {
@@ -30,7 +31,14 @@ const graceMs = 3_600_000;
 const blobsAtATime = 64;
 const deletionsAtOnce = 8;
 
-/** @example engine.every("snapshots", collectionInterval, async (signal) => void (await collectSnapshots({ database, blobs }, signal))); */
+/** @example engine.every("snapshots", collectionInterval, collectionWork({ database, blobs, log })); */
+export function collectionWork({ log, ...dependencies }: CollectorDependencies & { readonly log: Logger }) {
+  return async (signal: AbortSignal): Promise<void> => {
+    const collected = await collectSnapshots(dependencies, signal);
+    if (collected.snapshots + collected.blobs > 0) log.info({ ...collected }, "snapshots collected");
+  };
+}
+
 export async function collectSnapshots(dependencies: CollectorDependencies, signal: AbortSignal): Promise<Collected> {
   const organizations = await dependencies.database.selectFrom("organizations").select("id").orderBy("id").execute();
   let [snapshots, blobs] = [0, 0];

@@ -1,6 +1,6 @@
 /**
- * What a snapshot consists of. A manifest is a blob; its content lies in packs, which are blobs too. docs/snapshots.md
- * describes what is written. It is read as if an enemy had written it: see `manifest-format.ts`.
+ * What a snapshot consists of. A manifest is a blob; its content lies in packs, which are blobs too. What is written is
+ * described in `manifest-format.ts`, which reads it as if an enemy had written it.
  * @module
  */
 
@@ -56,7 +56,7 @@ export interface Manifest {
   readonly directories: readonly ManifestDirectory[];
   readonly links: readonly ManifestLink[];
   readonly files: readonly ManifestFile[];
-  /** Sockets, FIFOs, devices and what could not be read. */
+  /** Sockets, FIFOs, devices, names that are no UTF-8, and what could not be read. */
   readonly leftOut: number;
 }
 

@@ -47,7 +47,7 @@ export function createPackReader({ blobs, organizationId, sequence }: PackReader
     async read(chunk) {
       if (sequence[position + 1]?.sha256 === chunk.pack.sha256) position += 1;
       // Before the one that is needed now, so that it is the last to be let go.
-      for (const pack of sequence.slice(position + 1, position + 1 + packsAhead).reverse()) load(pack);
+      for (const pack of sequence.slice(position + 1, position + 1 + packsAhead).reverse()) void load(pack);
       const content = await load(chunk.pack);
       const bytes = content.subarray(chunk.offset, chunk.offset + chunk.length);
       if (hash("sha256", bytes, "hex") !== chunk.sha256) {

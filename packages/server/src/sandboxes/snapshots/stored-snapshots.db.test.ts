@@ -164,7 +164,7 @@ describe("the collector", () => {
   const later = () => Date.now() + 2 * 3_600_000;
   const collect = (now = later(), store = blobs.store) =>
     collectSnapshots({ database: test.database, blobs: store, now: () => now }, never);
-  const stored = () => [...blobs.contents.keys()].map((key) => key.split("/")[1]).sort();
+  const stored = () => [...blobs.contents.keys()].map((key) => key.slice(key.indexOf("/") + 1)).sort();
   const needed = async () => [...new Set((await rows()).flatMap((row) => row.blobs))].sort();
 
   async function takeMany(count: number) {

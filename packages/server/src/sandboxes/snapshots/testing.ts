@@ -42,7 +42,7 @@ export async function place(session: SandboxSession, ...entries: readonly Placed
   await session.placeEntries({ entries });
 }
 
-export function file(path: string, content: Uint8Array | string, mode = 0o644): PlacedEntry {
+export function file(path: string, content: Uint8Array | string, mode = 0o644): PlacedEntry & { kind: "file" } {
   return { kind: "file", path: `${testRoot}/${path}`, mode, content: Buffer.from(content) };
 }
 
@@ -50,13 +50,13 @@ export function file(path: string, content: Uint8Array | string, mode = 0o644): 
 export async function describeTree(session: SandboxSession): Promise<Readonly<Record<string, unknown>>> {
   const entries = await session.listTree({ path: testRoot });
   const contents = await readContents(session, entries);
-  return Object.fromEntries(
+  return Object.fromEntries<unknown>(
     entries
-      .map((entry) => {
+      .map((entry): readonly [string, unknown] => {
         const { path, kind, mode, size, linkTarget, modifiedAt } = entry;
-        if (kind === "directory") return [path, { kind, mode }] as const;
-        if (kind === "symlink") return [path, { kind, linkTarget }] as const;
-        return [path, { kind, mode, size, modifiedAt: Math.floor(modifiedAt), content: contents.get(path) }] as const;
+        if (kind === "directory") return [path, { kind, mode }];
+        if (kind === "symlink") return [path, { kind, linkTarget }];
+        return [path, { kind, mode, size, modifiedAt: Math.floor(modifiedAt), content: contents.get(path) }];
       })
       .sort(([one], [other]) => (one < other ? -1 : 1)),
   );

@@ -1,4 +1,4 @@
-/** Broken providers that declare what they lack: one boasts of walls and ports, one gives everybody the same machine. @module */
+/** Three broken providers: one declares what it lacks, one gives everybody the same machine, one destroys nothing. @module */
 import type { SandboxProvider } from "../../contract.ts";
 import { type Distortion, distort } from "./distort.ts";
 
@@ -26,4 +26,9 @@ export function createSharer(base: SandboxProvider): SandboxProvider {
     attach: async () => hand(await base.attach({ provider: base.id, id: "the-only-one" })),
   });
   return distort(base, { provider });
+}
+
+/** What is destroyed stays, and is found again under its identifier. */
+export function createHoarder(base: SandboxProvider): SandboxProvider {
+  return distort(base, { sandbox: () => ({ destroy: () => Promise.resolve() }) });
 }

@@ -1,0 +1,112 @@
+/** The room put together: what the rest of the server does with sandboxes, and the work that keeps them in order. @module */
+import type { SandboxProvider, SandboxResources } from "@exoloop/sandbox/contract";
+import type { BlobStore } from "../blobs/store.ts";
+import type { Database } from "../db/database.ts";
+import type { Engine } from "../engine/engine.ts";
+import type { NoticeBoard } from "../sessions/notices.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import type { CommandRunner } from "../tools/tool.ts";
+import { killCommand, listCommands, readOutput, renewLease, signalCommand } from "./background/commands.ts";
+import { createPorts, type Ports } from "./background/ports.ts";
+import { startBackground } from "./background/start.ts";
+import { createCommandRunner, type Projection } from "./command-runner.ts";
+import type { LeaseDependencies } from "./lease.ts";
+import { killSandbox } from "./life/end.ts";
+import { putIdleAway } from "./life/idle.ts";
+import { readInstallation } from "./life/installation.ts";
+import { endDueLeases } from "./life/leases.ts";
+import { moveSandbox } from "./life/move.ts";
+import { reconcile } from "./life/reconcile.ts";
+import { createSnapshots } from "./snapshots/stored-snapshots.ts";
+import type { SandboxOwner } from "./workspace.ts";
+import { createWorkspaces, type Workspaces } from "./workspaces.ts";
+
+export interface RoomParts {
+  readonly database: Database;
+  readonly notices: NoticeBoard;
+  readonly log: Logger;
+  readonly blobs: BlobStore;
+  readonly providers: ReadonlyMap<string, SandboxProvider>;
+  readonly defaultProvider: string;
+  readonly resources: SandboxResources;
+  readonly projectionOf: (owner: SandboxOwner) => Projection;
+}
+
+/** Parameters as the functions of the same names say. */
+type Bound<Work> = Work extends (dependencies: never, ...rest: infer Rest) => infer Result
+  ? (...rest: Rest) => Result
+  : never;
+
+export interface SandboxRoom extends Pick<RoomParts, "providers" | "defaultProvider" | "resources"> {
+  readonly workspaces: Workspaces;
+  readonly commandsOf: (owner: SandboxOwner) => CommandRunner;
+  readonly background: {
+    readonly start: Bound<typeof startBackground>;
+    readonly list: Bound<typeof listCommands>;
+    readonly readOutput: Bound<typeof readOutput>;
+    readonly signal: Bound<typeof signalCommand>;
+    readonly kill: Bound<typeof killCommand>;
+    readonly renewLease: Bound<typeof renewLease>;
+  };
+  readonly ports: Ports;
+  readonly kill: Bound<typeof killSandbox>;
+  readonly move: Bound<typeof moveSandbox>;
+  /** Registers what is done again and again. Called before the engine starts. */
+  keep(engine: Pick<Engine, "every">, options: { readonly idleSeconds: number }): void;
+  /** Puts in order what an earlier server has left, and fills the pool; both go on behind. */
+  begin(options: { readonly pool: number }): void;
+  stop(): Promise<void>;
+}
+
+/** Milliseconds. */
+const [idleLookMs, leaseLookMs, reconcileMs] = [15_000, 5_000, 60_000];
+
+export async function openSandboxRoom(parts: RoomParts): Promise<SandboxRoom> {
+  const { database, log, providers, defaultProvider, resources, projectionOf } = parts;
+  const lease: LeaseDependencies = {
+    ...parts,
+    installation: await readInstallation(database),
+    snapshots: createSnapshots(parts),
+  };
+  const workspaces = createWorkspaces(lease);
+  const runnerOf = (owner: SandboxOwner) => ({ ...lease, workspaces, projection: projectionOf(owner) });
+  let reconciling: NodeJS.Timeout | undefined;
+  const putInOrder = () =>
+    void reconcile(lease).catch((error: unknown) => log.warn({ error }, "sandboxes could not be put in order"));
+  return {
+    providers,
+    defaultProvider,
+    resources,
+    workspaces,
+    commandsOf: (owner) => createCommandRunner(runnerOf(owner), owner),
+    background: {
+      start: (owner, request) => startBackground(runnerOf(owner), owner, request),
+      list: (...rest) => listCommands(lease, ...rest),
+      readOutput: (...rest) => readOutput(lease, ...rest),
+      signal: (...rest) => signalCommand(lease, ...rest),
+      kill: (...rest) => killCommand(lease, ...rest),
+      renewLease: (...rest) => renewLease(lease, ...rest),
+    },
+    ports: createPorts(lease),
+    kill: (owner) => killSandbox(lease, owner),
+    move: (...rest) => moveSandbox({ ...lease, workspaces }, ...rest),
+    keep(engine, { idleSeconds }) {
+      engine.every("idle sandboxes", idleLookMs, (signal) => putIdleAway(lease, idleSeconds, signal));
+      engine.every("sandbox leases", leaseLookMs, (signal) => endDueLeases(lease, workspaces.capture, signal));
+    },
+    begin({ pool }) {
+      // Of this process and not of the engine: a machine's sandboxes are seen from that machine only.
+      putInOrder();
+      reconciling = setInterval(putInOrder, reconcileMs).unref();
+      providers
+        .get(defaultProvider)
+        ?.keepWarm({ count: pool, resources, environment: {} })
+        .catch((error: unknown) => log.warn({ error }, "no sandboxes are kept ready"));
+    },
+    async stop() {
+      clearInterval(reconciling);
+      await workspaces.settle();
+      for (const provider of providers.values()) await provider.close();
+    },
+  };
+}
