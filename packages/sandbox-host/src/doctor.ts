@@ -138,8 +138,7 @@ function checkSeccomp(): Finding {
 /** Asks the kernel by way of `confine`, which knows the call. */
 function checkLandlock(confine: string | null): Finding {
   const base = { id: "landlock", title: "Landlock (used by --sandbox weak)" };
-  const probe =
-    confine === null ? null : spawnSync(confine, ["--probe", "landlock"], { timeout: launchPatienceMs });
+  const probe = confine === null ? null : spawnSync(confine, ["--probe", "landlock"], { timeout: launchPatienceMs });
   const abi = Number(probe?.stdout?.toString().trim() || "0");
   if (abi >= 1) return { ...base, state: "ok", detail: `ABI ${abi}` };
   return {

@@ -80,7 +80,12 @@ function compileInto(directory: string): void {
 
 function describeBuild(directory: string, sourceHash: string, origin: GuestBuild["origin"]): GuestBuild {
   const path = (program: GuestProgram): string => join(directory, program);
-  const programs = { supervisor: path("supervisor"), confine: path("confine"), launch: path("launch"), probe: path("probe") };
+  const programs = {
+    supervisor: path("supervisor"),
+    confine: path("confine"),
+    launch: path("launch"),
+    probe: path("probe"),
+  };
   return { ...programs, sourceHash, origin };
 }
 

@@ -101,16 +101,23 @@ describe("a sandbox's life", () => {
 
   it("refuses malformed requests and changes nothing", async () => {
     // One is always prepared: not counted.
-    const taken = () => readdirSync(test.host.sandboxesDirectory).filter((slot) => existsSync(join(test.host.sandboxesDirectory, slot, "state.json")));
+    const taken = () =>
+      readdirSync(test.host.sandboxesDirectory).filter((slot) =>
+        existsSync(join(test.host.sandboxesDirectory, slot, "state.json")),
+      );
     const before = taken();
     for (const id of ["../escape", "sbx_short", `sbx_${"a".repeat(26)}`]) {
-      await expect(test.provider.create({ id, owner: "test", resources, environment: {} })).rejects.toThrow("a sandbox id is");
+      await expect(test.provider.create({ id, owner: "test", resources, environment: {} })).rejects.toThrow(
+        "a sandbox id is",
+      );
     }
     const id = newSandboxId();
     await expect(
       test.provider.create({ id, owner: "test", resources: { ...resources, processes: 0 }, environment: {} }),
     ).rejects.toThrow("resources.processes");
-    await expect(test.provider.create({ id, owner: "test", resources, environment: { "A B": "" } })).rejects.toThrow("malformed name");
+    await expect(test.provider.create({ id, owner: "test", resources, environment: { "A B": "" } })).rejects.toThrow(
+      "malformed name",
+    );
     expect(taken()).toEqual(before);
   });
 

@@ -19,7 +19,8 @@ describe("limits", () => {
   it("hold busy loops to the processor quota", async () => {
     expect(test.provider.capabilities.cpuLimit).toBe(true);
     const sandbox = await test.sandbox({ resources: { ...resources, cpus: 0.2 } });
-    const spin = "timeout 2 sh -c 'while :; do :; done' & timeout 2 sh -c 'while :; do :; done'; wait; cat /proc/$$/stat";
+    const spin =
+      "timeout 2 sh -c 'while :; do :; done' & timeout 2 sh -c 'while :; do :; done'; wait; cat /proc/$$/stat";
     const { stdout } = await sandbox.session.run({ command: spin });
     // stat(5): children's user and system time in hundredths of a second.
     const [user = 0, system = 0] = stdout.split(") ")[1]?.split(" ").slice(13, 15).map(Number) ?? [];
@@ -31,8 +32,16 @@ describe("limits", () => {
 
   it.each([
     ["disk", "head -c 100000000 /dev/zero > /workspace/big; sleep 20", { diskBytes: 32 << 20 }],
-    ["disk", "mkdir h; chmod 0 h; chmod 700 h; head -c 25000000 /dev/zero > h/a; head -c 25000000 /dev/zero > h/b; chmod 0 h; sleep 20", { diskBytes: 32 << 20 }],
-    ["files", "for d in $(seq 20); do mkdir d$d; (cd d$d; for f in $(seq 200); do : > f$f; done); done; sleep 20", { files: 2_000 }],
+    [
+      "disk",
+      "mkdir h; chmod 0 h; chmod 700 h; head -c 25000000 /dev/zero > h/a; head -c 25000000 /dev/zero > h/b; chmod 0 h; sleep 20",
+      { diskBytes: 32 << 20 },
+    ],
+    [
+      "files",
+      "for d in $(seq 20); do mkdir d$d; (cd d$d; for f in $(seq 200); do : > f$f; done); done; sleep 20",
+      { files: 2_000 },
+    ],
   ] as const)("kill the workload that takes more of the %s than it may: %s", async (limit, command, limits) => {
     const sandbox = await test.sandbox({ resources: { ...resources, ...limits } });
     const filling = await sandbox.session.spawn({ command });
@@ -49,7 +58,8 @@ describe("limits", () => {
 
   it("count a file with two names once, and do not follow links out of it", async () => {
     const sandbox = await test.sandbox({ resources: { ...resources, diskBytes: 64 << 20 } });
-    const command = "head -c 30000000 /dev/urandom > a; for i in $(seq 9); do ln a l$i; done; ln -s /usr u; sleep 1.5; echo done";
+    const command =
+      "head -c 30000000 /dev/urandom > a; for i in $(seq 9); do ln a l$i; done; ln -s /usr u; sleep 1.5; echo done";
     expect((await sandbox.session.run({ command })).stdout).toBe("done\n");
     expect((await sandbox.status()).limitExceeded).toBeUndefined();
     await sandbox.destroy();

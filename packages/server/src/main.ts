@@ -111,9 +111,9 @@ export async function startServer(
   sandboxes.room.begin(config.sandboxes);
   if (config.concurrency > 0) await wakeOlderSessions(database, engine, loopProtocolVersion);
   const models = () => listFromDefault(dependencies.models, model);
-  const { workspaces, commandsOf } = sandboxes.room;
+  const { room } = sandboxes;
   const { catalog } = dependencies;
-  const http = createApp(createServices({ database, engine, notices, workspaces, commandsOf, models, catalog, log }));
+  const http = createApp(createServices({ database, engine, notices, room, models, catalog, log }));
   const listener = await listen(http, config.host, config.port);
   return {
     url: listener.url,

@@ -79,15 +79,9 @@ export interface HostProcess {
 }
 
 /** A sandbox's processes name its slot in their arguments or their cgroup, or descend from one that does. Pure. */
-export function processesOf(
-  slot: string,
-  processes: readonly HostProcess[],
-  self: number = process.pid,
-): number[] {
+export function processesOf(slot: string, processes: readonly HostProcess[], self: number = process.pid): number[] {
   const doomed = new Set(
-    processes
-      .filter(({ command, cgroup }) => namesSlot(command, slot) || namesSlot(cgroup, slot))
-      .map(({ id }) => id),
+    processes.filter(({ command, cgroup }) => namesSlot(command, slot) || namesSlot(cgroup, slot)).map(({ id }) => id),
   );
   for (let size = -1; size !== doomed.size;) {
     size = doomed.size;

@@ -268,7 +268,8 @@ async function* fetchFiles(channels: Channels, paths: readonly string[]): AsyncG
   try {
     for (const [index, path] of paths.entries()) {
       if (asked - index < requestsAhead / 2) {
-        for (const request of requests.slice(asked, index + requestsAhead)) void channel.write(frameTypes.read, request);
+        for (const request of requests.slice(asked, index + requestsAhead))
+          void channel.write(frameTypes.read, request);
         asked = Math.min(index + requestsAhead, requests.length);
       }
       yield* readFetched(channel, path);

@@ -66,11 +66,7 @@ interface ScanOptions {
 /** The root first. Null: it does not exist. */
 async function scan(channels: Channels, options: ScanOptions): Promise<ScannedEntry[] | null> {
   const { path, maximumEntries, depth } = options;
-  const request = [
-    encodeNumber(maximumEntries, 4),
-    encodeNumber(depth, 4),
-    encodePath(channels, path),
-  ];
+  const request = [encodeNumber(maximumEntries, 4), encodeNumber(depth, 4), encodePath(channels, path)];
   return channels.perform(async (channel) => {
     await channel.write(frameTypes.scan, ...request);
     const answer = await readAnswer(channel, path);
@@ -93,7 +89,8 @@ export interface ResolvedPath {
 export async function resolvePath(channels: Channels, path: string): Promise<ResolvedPath> {
   const whole = encodePath(channels, path).subarray(0, -1).toString();
   const candidates = [whole];
-  for (let at = whole.lastIndexOf("/"); at > 0; at = whole.lastIndexOf("/", at - 1)) candidates.push(whole.slice(0, at));
+  for (let at = whole.lastIndexOf("/"); at > 0; at = whole.lastIndexOf("/", at - 1))
+    candidates.push(whole.slice(0, at));
   const limits = [encodeNumber(1, 4), encodeNumber(0, 4)];
   return channels.perform(async (channel) => {
     for (const candidate of candidates) void channel.write(frameTypes.scan, ...limits, encodeString(candidate));

@@ -64,10 +64,7 @@ async function follow(channel: FrameConnection, follower: Follower): Promise<Com
 }
 
 /** Null: the sandbox never saw this command. The channel is released unless the command was joined. */
-export async function join(
-  channels: Channels,
-  payload: readonly Buffer[],
-): Promise<FrameConnection | null> {
+export async function join(channels: Channels, payload: readonly Buffer[]): Promise<FrameConnection | null> {
   for (let attempt = 1; ; attempt++) {
     const channel = await channels.acquire().catch((error: unknown) => {
       // Nothing was written yet, not even over a connection that broke.
