@@ -3,13 +3,15 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
 interface SandboxState {
+  /** Null while it waits in the pool. */
+  readonly id: string | null;
   readonly supervisorPid: number | null;
   readonly cgroups: { readonly parent: string | null };
 }
 
 /** Of those that live. */
 export function listSandboxIds(directory: string): readonly string[] {
-  return readdirSync(directory).filter((name) => readState(directory, name) !== null);
+  return readStates(directory).flatMap(({ id }) => (id === null ? [] : [id]));
 }
 
 /** Kills the supervisor with SIGKILL, and with it everything inside. False when there is none. */
@@ -40,9 +42,16 @@ export function workloadProcesses(group: string): readonly number[] {
 }
 
 function readState(directory: string, id: string): SandboxState | null {
-  try {
-    return JSON.parse(readFileSync(join(directory, id, "state.json"), "utf8")) as SandboxState;
-  } catch {
-    return null;
-  }
+  return readStates(directory).find((state) => state.id === id) ?? null;
+}
+
+/** One for each slot that has a sandbox in it. */
+function readStates(directory: string): SandboxState[] {
+  return readdirSync(directory).flatMap((slot) => {
+    try {
+      return [JSON.parse(readFileSync(join(directory, slot, "state.json"), "utf8")) as SandboxState];
+    } catch {
+      return [];
+    }
+  });
 }

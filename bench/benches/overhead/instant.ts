@@ -70,6 +70,7 @@ export const instantParts: Pick<DriverDependencies, "models" | "catalog" | "tool
     },
     files: unused,
     commands: unused,
+    background: unused,
     ...options,
   }),
 };

@@ -62,11 +62,17 @@ const networking = z.discriminatedUnion("type", [
 ]);
 export type Networking = z.infer<typeof networking>;
 
+/** What makes sandboxes. `local`: bubblewrap. */
+export const sandboxProviderNames = ["local", "gvisor"] as const;
+export type SandboxProviderName = (typeof sandboxProviderNames)[number];
+
 const environmentConfigInput = z.discriminatedUnion("type", [
   z.strictObject({
     type: z.literal("cloud"),
     networking: z.exactOptional(networkingInput.nullable()),
     packages: z.exactOptional(packagesInput.nullable()),
+    /** Null: the server's own choice. */
+    x_exoloop: z.exactOptional(z.strictObject({ provider: z.enum(sandboxProviderNames).nullable() }).nullable()),
   }),
   z.strictObject({ type: z.literal("self_hosted") }),
 ]);
@@ -74,7 +80,13 @@ export type EnvironmentConfigInput = z.infer<typeof environmentConfigInput>;
 
 /** `cloud` is a sandbox of this server; `self_hosted` is a worker of the caller. */
 export const environmentConfig = z.discriminatedUnion("type", [
-  z.object({ type: z.literal("cloud"), networking, packages }),
+  z.object({
+    type: z.literal("cloud"),
+    networking,
+    packages,
+    /** Absent: the server's own choice. */
+    x_exoloop: z.exactOptional(z.object({ provider: z.enum(sandboxProviderNames) })),
+  }),
   z.object({ type: z.literal("self_hosted") }),
 ]);
 export type EnvironmentConfig = z.infer<typeof environmentConfig>;

@@ -59,5 +59,5 @@ export function isId(kind: IdKind, value: string): boolean {
 export function instantOf(id: string): number | null {
   const body = /^[a-z]+_([0-9A-HJKMNP-TV-Z]{10})[0-9A-HJKMNP-TV-Z]{16}$/.exec(id)?.[1];
   if (body === undefined) return null;
-  return [...body].reduce((sum, character) => sum * 32 + alphabet.indexOf(character), 0);
+  return Array.from(body).reduce((sum, character) => sum * 32 + alphabet.indexOf(character), 0);
 }

@@ -43,11 +43,13 @@ export interface HostConfiguration {
 export interface HostTools {
   readonly supervisor: string;
   readonly confine: string;
+  readonly launch: string;
   /** In `nodeDirectory`, which every sandbox sees. */
   readonly probe: string;
   readonly nodeDirectory: string;
   readonly etc: string;
   readonly filter: string;
+  readonly gvisorFilter: string;
   /** Parent of all of these. */
   readonly directory: string;
 }
@@ -142,8 +144,10 @@ function prepareTools(programs: string, parent: string, mode: HostMode): HostToo
   return {
     supervisor: installProgram(programs, "supervisor", directory),
     confine: installProgram(programs, "confine", directory),
+    launch: installProgram(programs, "launch", directory),
     probe: installProgram(programs, "probe", nodeDirectory),
     filter: installProgram(programs, `${mode}.bpf`, directory),
+    gvisorFilter: installProgram(programs, "gvisor.bpf", directory),
     nodeDirectory,
     etc,
     directory,

@@ -135,11 +135,10 @@ function checkSeccomp(): Finding {
   };
 }
 
-/** Asks the kernel by way of the supervisor, which knows the call. */
-function checkLandlock(supervisor: string | null): Finding {
+/** Asks the kernel by way of `confine`, which knows the call. */
+function checkLandlock(confine: string | null): Finding {
   const base = { id: "landlock", title: "Landlock (used by --sandbox weak)" };
-  const probe =
-    supervisor === null ? null : spawnSync(supervisor, ["--probe", "landlock"], { timeout: launchPatienceMs });
+  const probe = confine === null ? null : spawnSync(confine, ["--probe", "landlock"], { timeout: launchPatienceMs });
   const abi = Number(probe?.stdout?.toString().trim() || "0");
   if (abi >= 1) return { ...base, state: "ok", detail: `ABI ${abi}` };
   return {
@@ -153,8 +152,8 @@ function checkLandlock(supervisor: string | null): Finding {
 function checkSupervisor(): { readonly finding: Finding; readonly path: string | null } {
   const base = { id: "supervisor", title: "sandbox supervisor" };
   try {
-    const { path, origin } = buildGuest();
-    return { finding: { ...base, state: "ok", detail: `${origin}: ${path}` }, path };
+    const { supervisor, confine, origin } = buildGuest();
+    return { finding: { ...base, state: "ok", detail: `${origin}: ${supervisor}` }, path: confine };
   } catch (error) {
     const prebuilt = findPrebuilt(`${process.platform}-${process.arch}`, hashGuestSources());
     const remedy = "Install a C compiler: apt-get install gcc libc6-dev";

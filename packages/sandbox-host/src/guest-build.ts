@@ -8,15 +8,15 @@ import { SandboxUnavailableError } from "@exoloop/sandbox/errors";
 const guestDirectory = join(import.meta.dirname, "../guest");
 const prebuiltDirectory = join(import.meta.dirname, "../prebuilt");
 const defaultBuildDirectory = join(import.meta.dirname, "../../../build/guest");
-const flags = ["-Os", "-std=gnu11", "-Wall", "-Wextra", "-pthread"];
+const flags = ["-Os", "-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-pthread"];
 const released = ["-static", "-s"];
 const compilerPatienceMs = 60_000;
 
 /**
- * `supervisor` serves inside the sandbox; `confine` gives up what it must not have, then becomes it; `probe` asks for
- * what no sandbox may have.
+ * `supervisor` serves inside the sandbox; `confine` gives up what it must not have, then becomes it; `launch` is what it
+ * starts commands with; `probe` asks for what no sandbox may have.
  */
-export const guestPrograms = ["supervisor", "confine", "probe"] as const;
+export const guestPrograms = ["supervisor", "confine", "launch", "probe"] as const;
 export type GuestProgram = (typeof guestPrograms)[number];
 
 export interface GuestBuild extends Readonly<Record<GuestProgram, string>> {
@@ -80,7 +80,13 @@ function compileInto(directory: string): void {
 
 function describeBuild(directory: string, sourceHash: string, origin: GuestBuild["origin"]): GuestBuild {
   const path = (program: GuestProgram): string => join(directory, program);
-  return { supervisor: path("supervisor"), confine: path("confine"), probe: path("probe"), sourceHash, origin };
+  const programs = {
+    supervisor: path("supervisor"),
+    confine: path("confine"),
+    launch: path("launch"),
+    probe: path("probe"),
+  };
+  return { ...programs, sourceHash, origin };
 }
 
 /**

@@ -17,7 +17,12 @@ const defaultBuildDirectory = join(import.meta.dirname, "../../../build/host");
  */
 export function buildHost(buildDirectory: string = defaultBuildDirectory): string {
   const guest = buildGuest();
-  const filters = { "auto.bpf": assembleFilter(process.arch, true), "weak.bpf": assembleFilter(process.arch, false) };
+  const filters = {
+    "auto.bpf": assembleFilter(process.arch, { internet: true, extendedAttributes: true }),
+    "weak.bpf": assembleFilter(process.arch, { internet: false, extendedAttributes: true }),
+    // gVisor answers for links what `ls` takes for a failure.
+    "gvisor.bpf": assembleFilter(process.arch, { internet: true, extendedAttributes: false }),
+  };
   const hash = createHash("sha256").update(guest.sourceHash);
   for (const filter of Object.values(filters)) hash.update(filter);
   const directory = join(buildDirectory, hash.digest("hex").slice(0, 16));
@@ -25,7 +30,7 @@ export function buildHost(buildDirectory: string = defaultBuildDirectory): strin
   const draft = `${directory}.${process.pid}`;
   rmSync(draft, { recursive: true, force: true });
   mkdirSync(draft, { recursive: true });
-  for (const path of [guest.supervisor, guest.confine, guest.probe]) copyFileSync(path, join(draft, basename(path)));
+  for (const path of [guest.supervisor, guest.confine, guest.launch, guest.probe]) copyFileSync(path, join(draft, basename(path)));
   for (const [name, filter] of Object.entries(filters)) writeFileSync(join(draft, name), filter);
   try {
     renameSync(draft, directory);

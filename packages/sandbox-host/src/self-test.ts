@@ -20,8 +20,8 @@ const resources = { memoryBytes: 256 << 20, processes: 64, cpus: 1, diskBytes: 6
 /** Runs a shell command in an awake sandbox. @throws SandboxUnavailableError when it does not end well. */
 async function runInside(socketPath: string, command: string): Promise<string> {
   const connection = await connectSupervisor(socketPath);
-  const numbers = [encodeNumber(0, 1), encodeNumber(patienceMs, 4), encodeNumber(0, 4)];
-  await connection.write(frameTypes.spawn, ...numbers, ...["self-test", "/workspace", command].map(encodeString));
+  const numbers = [encodeNumber(0, 1), encodeNumber(patienceMs, 4), encodeNumber(0, 4), encodeNumber(0, 8)];
+  await connection.write(frameTypes.spawn, ...numbers, ...["self-test", "/", command].map(encodeString));
   let output = "";
   for (let frame = await connection.read(); frame !== null; frame = await connection.read()) {
     if (frame.type === frameTypes.output) output += frame.payload.subarray(1).toString("utf8");

@@ -1,6 +1,6 @@
 /** The daemon's own connection to a supervisor. Its end is the sandbox's end. @module */
 import { type FrameConnection, connectFrames } from "@exoloop/sandbox/providers/local/connection";
-import { encodeNumber, encodeString, frameTypes } from "@exoloop/sandbox/providers/local/frames";
+import { frameTypes } from "@exoloop/sandbox/providers/local/frames";
 
 /** A supervisor that does not answer for so long is taken for dead. It is never stopped and does nothing slow here. */
 const answerPatienceMs = 60_000;

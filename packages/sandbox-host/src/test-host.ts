@@ -3,7 +3,8 @@ import { randomBytes } from "node:crypto";
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Sandbox, SandboxProvider, SandboxProcess, CreateSandboxRequest } from "@exoloop/sandbox/contract";
+import type { Sandbox, SandboxProvider, CreateSandboxRequest } from "@exoloop/sandbox/contract";
+import type { SandboxProcess } from "@exoloop/sandbox/session";
 import { createLocalProvider } from "@exoloop/sandbox/providers/local/provider";
 import { type SandboxHost, type StartSandboxHostOptions, startSandboxHost } from "./start.ts";
 import { type SandboxState, readState } from "./state.ts";
@@ -15,13 +16,15 @@ export interface TestHost {
   /** A new sandbox, awake. */
   sandbox(request?: Partial<CreateSandboxRequest>): Promise<Sandbox>;
   state(sandbox: Sandbox): SandboxState;
+  /** On the host. */
+  directoryOf(sandbox: Sandbox): string;
   /** Kills the daemon as a crash would. */
   crash(): Promise<void>;
   restart(): Promise<void>;
   close(): Promise<void>;
 }
 
-export const resources = { memoryBytes: 512 << 20, processes: 128, cpus: 2, diskBytes: 256 << 20, files: 100_000 };
+export const resources = { memoryBytes: 512 << 20, processes: 128, cpus: 2, diskBytes: 256 << 20, files: 50_000 };
 
 export function newSandboxId(): string {
   return `sbx_${randomBytes(13).toString("hex").toUpperCase()}`;
@@ -59,19 +62,31 @@ export async function openTestHost(options: Partial<StartSandboxHostOptions> = {
     throw error;
   });
   const provider = await createLocalProvider({ socketPath: host.socketPath });
+  const directoryOf = (sandbox: Sandbox): string => {
+    const found = host.directoryOf(sandbox.reference.id);
+    if (found === null) throw new Error("the sandbox has no directory");
+    return found;
+  };
   return {
     directory,
     provider,
+    directoryOf,
     get host() {
       return host;
     },
     async sandbox(request) {
-      const sandbox = await provider.create({ id: newSandboxId(), owner: "test", resources, environment: {}, ...request });
+      const sandbox = await provider.create({
+        id: newSandboxId(),
+        owner: "test",
+        resources,
+        environment: {},
+        ...request,
+      });
       await sandbox.resume();
       return sandbox;
     },
     state(sandbox) {
-      const state = readState(join(host.sandboxesDirectory, sandbox.reference.id, "state.json"));
+      const state = readState(join(directoryOf(sandbox), "state.json"));
       if (state === null) throw new Error("the sandbox has no state");
       return state;
     },

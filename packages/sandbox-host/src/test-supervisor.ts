@@ -1,6 +1,6 @@
 /** A real supervisor without a sandbox around it, for tests of what it answers. @module */
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { chownSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type FrameConnection, connectFrames } from "@exoloop/sandbox/providers/local/connection";
@@ -21,15 +21,25 @@ export interface TestSupervisor {
   close(): Promise<void>;
 }
 
-/** `program`: instead of the one that is built for this machine. */
-export async function openTestSupervisor(program: string = buildGuest().supervisor): Promise<TestSupervisor> {
+export interface TestSupervisorOptions {
+  /** Instead of the one that is built for this machine. */
+  readonly program?: string;
+  /** As whom it runs; as ourselves when absent. */
+  readonly userId?: number;
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+export async function openTestSupervisor(options: TestSupervisorOptions = {}): Promise<TestSupervisor> {
+  const { program = buildGuest().supervisor, userId } = options;
   const directory = mkdtempSync(join(tmpdir(), "exoloop-supervisor-"));
+  if (userId !== undefined) chownSync(directory, userId, userId);
   const socketPath = join(directory, "supervisor.sock");
   const workspace = join(directory, "workspace");
-  const environment = { PATH: "/usr/bin:/bin", HOME: directory, WORKSPACE: workspace, GREETING: "hello" };
-  const child = spawn(program, ["--listen-path", socketPath], {
+  const environment = { PATH: "/usr/bin:/bin", HOME: directory, WORKSPACE: workspace, GREETING: "hello", ...options.environment };
+  const child = spawn(program, ["--listen-path", socketPath, "--launch", buildGuest().launch], {
     env: environment,
     stdio: ["ignore", "ignore", "pipe"],
+    ...(userId === undefined ? {} : { uid: userId, gid: userId }),
   });
   let complaints = "";
   child.stderr?.on("data", (bytes: Buffer) => (complaints += bytes.toString()));

@@ -44,7 +44,7 @@ describe("the walls", () => {
     expect(await shell("ls /workspace /tmp; ps -e -o args= | grep -c '[s]leep 601'")).toBe("/tmp:\n\n/workspace:\n0");
     expect(test.state(other).userId).not.toBe(test.state(sandbox).userId);
     expect(await shell(`ls ${test.host.sandboxesDirectory} 2>&1; ls /root /home /proc/1/root 2>&1`)).not.toContain(
-      "sbx_",
+      "slot-",
     );
     await other.destroy();
   });

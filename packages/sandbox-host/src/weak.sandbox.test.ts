@@ -34,7 +34,7 @@ describe("--sandbox weak", () => {
     writeFileSync(secret, "secret", { mode: 0o644 });
     const other = await test.sandbox();
     await other.session.writeBinaryFile({ path: "/workspace/x", content: Buffer.from("other") });
-    const foreign = join(test.host.sandboxesDirectory, other.reference.id, "workspace/x");
+    const foreign = join(test.directoryOf(other), "workspace/x");
     expect(
       await shell(
         `cat ${secret} ${foreign}; echo x > /tmp/exoloop-weak && echo written; (exec 3<>/dev/tcp/127.0.0.1/22) && echo connected`,

@@ -36,6 +36,10 @@ test("variables replace the defaults", () => {
     EXOLOOP_HOME: "/srv/exoloop/",
     EXOLOOP_PORT: "0",
     EXOLOOP_SANDBOX: "weak",
+    EXOLOOP_SANDBOX_PROVIDER: "gvisor",
+    EXOLOOP_SANDBOX_IDLE_SECONDS: "30",
+    EXOLOOP_SANDBOX_POOL: "0",
+    EXOLOOP_SANDBOX_MEMORY_MB: "512",
     EXOLOOP_LOG_LEVEL: "debug",
     DATABASE_URL: "postgres://u:p@h/d?sslmode=require",
     OPENAI_BASE_URL: "http://127.0.0.1:8000/v1/",
@@ -47,6 +51,7 @@ test("variables replace the defaults", () => {
     home: "/srv/exoloop",
     port: 0,
     sandbox: "weak",
+    sandboxes: { provider: "gvisor", idleSeconds: 30, pool: 0, memoryMegabytes: 512, cpus: 2 },
     logLevel: "debug",
     defaultModel: "scripted",
     models: { catalog: "/etc/exoloop/models.json", firstPartTimeoutMs: 20_000, nextPartTimeoutMs: 60_000 },
@@ -62,6 +67,9 @@ test("all problems are told at once, each with its variable, and none with a sec
       EXOLOOP_HOST: "http://x",
       EXOLOOP_PORT: "70000",
       EXOLOOP_SANDBOX: "strong",
+      EXOLOOP_SANDBOX_PROVIDER: "docker",
+      EXOLOOP_SANDBOX_IDLE_SECONDS: "0",
+      EXOLOOP_SANDBOX_POOL: "33",
       EXOLOOP_CONCURRENCY: "-1",
       EXOLOOP_WORKER_TIMEOUT_SECONDS: "0",
       EXOLOOP_LOG_LEVEL: "loud",
@@ -87,6 +95,9 @@ test("all problems are told at once, each with its variable, and none with a sec
     "HOST",
     "PORT",
     "SANDBOX",
+    "SANDBOX_PROVIDER",
+    "SANDBOX_IDLE_SECONDS",
+    "SANDBOX_POOL",
     "CONCURRENCY",
     "WORKER_TIMEOUT_SECONDS",
     "LOG_LEVEL",
@@ -97,7 +108,7 @@ test("all problems are told at once, each with its variable, and none with a sec
   for (const name of ["DATABASE_URL", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"]) expect(message).toContain(`${name} `);
   expect(message).toContain("EXOLOOP_PROT is not known: did you mean EXOLOOP_PORT?");
   expect(message).not.toMatch(/hunter/);
-  expect(message.split("\n")).toHaveLength(14);
+  expect(message.split("\n")).toHaveLength(17);
 });
 
 test("a secret shows itself only when asked", () => {

@@ -7,6 +7,7 @@ import { homedir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
 import { inspect } from "node:util";
 import { type BlobsConfig, readBlobsConfig } from "./blobs/blobs-config.ts";
+import { type SandboxProviderName, sandboxProviderNames } from "@exoloop/protocol/environments";
 import { StartupError } from "./errors.ts";
 import { type LogLevel, logLevels } from "./telemetry/logger.ts";
 
@@ -32,9 +33,6 @@ export class Secret {
 
 export const sandboxChoices = ["auto", "weak", "none"] as const;
 export type SandboxChoice = (typeof sandboxChoices)[number];
-
-export const sandboxProviders = ["local", "gvisor"] as const;
-export type SandboxProviderName = (typeof sandboxProviders)[number];
 
 /** Of each session's sandbox. */
 export interface SandboxSettings {
@@ -134,7 +132,7 @@ export function readConfig(environment: Environment): Config {
     blobs: readBlobsConfig(read, join(home, "blobs"), problems),
     sandbox: read.choice("EXOLOOP_SANDBOX", sandboxChoices, "auto"),
     sandboxes: {
-      provider: read.choice("EXOLOOP_SANDBOX_PROVIDER", sandboxProviders, "local"),
+      provider: read.choice("EXOLOOP_SANDBOX_PROVIDER", sandboxProviderNames, "local"),
       idleSeconds: read.integer("EXOLOOP_SANDBOX_IDLE_SECONDS", 600, 1, 2_592_000),
       pool: read.integer("EXOLOOP_SANDBOX_POOL", 2, 0, 32),
       memoryMegabytes: read.integer("EXOLOOP_SANDBOX_MEMORY_MB", 2048, 64, 1_048_576),

@@ -30,6 +30,7 @@ export const problems = {
   not_found: { status: 404, type: "not_found_error" },
   environment_in_use: { status: 409, type: "conflict_error" },
   name_taken: { status: 409, type: "conflict_error" },
+  command_ended: { status: 409, type: "conflict_error" },
   version_conflict: { status: 409, type: "conflict_error" },
   body_too_large: { status: 413, type: "invalid_request_error" },
   rate_limited: { status: 429, type: "rate_limit_error" },

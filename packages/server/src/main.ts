@@ -30,6 +30,7 @@ import { createModelCatalog, readCatalogOverrides } from "./models/catalog.ts";
 import { ModelError } from "./models/model.ts";
 import { createModels, defaultModel, listFromDefault } from "./models/registry.ts";
 import { createFirstOrganization } from "./orgs/organizations.ts";
+import { createBackgroundCommands } from "./sandboxes/background/readings.ts";
 import type { Projection } from "./sandboxes/command-runner.ts";
 import { openSandboxRoom, type SandboxRoom } from "./sandboxes/room.ts";
 import { collectionInterval, collectionWork } from "./sandboxes/snapshots/collect.ts";
@@ -110,9 +111,9 @@ export async function startServer(
   sandboxes.room.begin(config.sandboxes);
   if (config.concurrency > 0) await wakeOlderSessions(database, engine, loopProtocolVersion);
   const models = () => listFromDefault(dependencies.models, model);
-  const { workspaces, commandsOf } = sandboxes.room;
+  const { room } = sandboxes;
   const { catalog } = dependencies;
-  const http = createApp(createServices({ database, engine, notices, workspaces, commandsOf, models, catalog, log }));
+  const http = createApp(createServices({ database, engine, notices, room, models, catalog, log }));
   const listener = await listen(http, config.host, config.port);
   return {
     url: listener.url,
@@ -264,6 +265,7 @@ function driverDependencies(
       },
       files: sandboxes.filesOf(claim),
       commands: sandboxes.room.commandsOf(claim),
+      background: createBackgroundCommands({ database, background: sandboxes.room.background }, claim),
       ...options,
     }),
   };

@@ -12,11 +12,13 @@ import type { AppDependencies } from "./http/app.ts";
 import { createRequestOnce } from "./http/idempotency.ts";
 import type { ModelCatalog } from "./models/catalog.ts";
 import { createAuthenticator } from "./orgs/api-keys.ts";
+import { createPreviewProxy } from "./previews/proxy.ts";
+import { createPreviews } from "./previews/previews.ts";
 import { createPersonCommands } from "./sandboxes/person-commands.ts";
 import { createSnapshotRepository } from "./sandboxes/snapshots/listed-snapshots.ts";
 import { listSandboxes } from "./sandboxes/summary.ts";
-import type { SandboxOwner } from "./sandboxes/workspace.ts";
-import type { Workspaces } from "./sandboxes/workspaces.ts";
+import type { SandboxRoom } from "./sandboxes/room.ts";
+import { createSessionSandboxes } from "./sandboxes/session-sandboxes.ts";
 import type { NoticeBoard } from "./sessions/notices.ts";
 import type { EndDependencies } from "./sessions/end-session.ts";
 import { createSessionService } from "./sessions/service.ts";
@@ -24,14 +26,12 @@ import { createThreadService } from "./sessions/threads.ts";
 import type { Logger } from "./telemetry/logger.ts";
 import { createWebhookReceiver } from "./webhooks/deliver.ts";
 import { createWebhookRepository } from "./webhooks/webhooks.ts";
-import type { CommandRunner } from "./tools/tool.ts";
 
 export interface ServiceParts {
   readonly database: Database;
   readonly engine: Engine;
   readonly notices: NoticeBoard;
-  readonly workspaces: Workspaces;
-  readonly commandsOf: (owner: SandboxOwner) => CommandRunner;
+  readonly room: SandboxRoom;
   readonly models: NonNullable<AppDependencies["models"]>;
   readonly catalog: ModelCatalog;
   readonly log: Logger;
@@ -40,7 +40,9 @@ export interface ServiceParts {
 const listedSandboxes = 200;
 
 export function createServices(parts: ServiceParts): AppDependencies {
-  const { database, engine, notices, workspaces, commandsOf, models, catalog, log } = parts;
+  const { database, engine, notices, room, models, catalog, log } = parts;
+  const { workspaces, commandsOf, ports } = room;
+  const previews = createPreviews({ database, ports, log });
   const ending: EndDependencies = {
     database,
     engine,
@@ -79,6 +81,8 @@ export function createServices(parts: ServiceParts): AppDependencies {
           ...figures,
         })),
     },
+    sessionSandboxes: createSessionSandboxes({ database, sessions, room, previews }),
+    previews: createPreviewProxy(previews, log),
     snapshots: createSnapshotRepository(database),
     webhooks: {
       repository: createWebhookRepository(database, engine),

@@ -1,5 +1,4 @@
 /** The demo's disaster against a real sandbox host: does it look like a loss to those who use the sandbox? */
-import { existsSync } from "node:fs";
 import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,7 +8,7 @@ import { createLocalProvider } from "@exoloop/sandbox/providers/local/provider";
 import { type SandboxHost, startSandboxHost } from "@exoloop/sandbox-host/start";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { differingPaths, manifestCommand, parseManifest } from "./manifest.ts";
-import { destroySandboxOnHost } from "./strike.ts";
+import { destroySandboxOnHost, findSlot } from "./strike.ts";
 
 let directory: string;
 let host: SandboxHost;
@@ -53,7 +52,7 @@ test(
       expect(processes).toBeGreaterThanOrEqual(2);
       expect(manifest.files.size).toBe(2);
       expect(differingPaths(manifest.files, parseManifest(seen.stdout))).toEqual([]);
-      expect(existsSync(join(host.sandboxesDirectory, id))).toBe(false);
+      expect(await findSlot(host.sandboxesDirectory, id)).toBeNull();
       await expect(provider.attach({ provider: provider.id, id })).rejects.toBeInstanceOf(SandboxGoneError);
     } finally {
       await provider.close();

@@ -3,7 +3,6 @@
  * back of the sandbox host, with SIGKILL and by deleting files, because nobody announces such things.
  * @module
  */
-import { existsSync } from "node:fs";
 import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { isId } from "@exoloop/protocol/ids";
@@ -19,30 +18,40 @@ export interface Strike {
 
 /**
  * Kills every process of the sandbox and deletes its directory.
- * @param directory holds one directory for each sandbox of this machine.
+ * @param directory holds one directory for each sandbox of this machine, its slot.
  * @param recentSince files that changed at or after this instant are marked in the manifest. Milliseconds since the epoch.
  * @throws CommandError when there is no such sandbox on this machine.
  */
 export async function destroySandboxOnHost(directory: string, sandboxId: string, recentSince: number): Promise<Strike> {
   if (!isId("sandbox", sandboxId)) throw new CommandError("This is not a sandbox's identifier.");
-  const home = join(directory, sandboxId);
+  const slot = await findSlot(directory, sandboxId);
+  if (slot === null) throw new CommandError(`The sandbox ${sandboxId} has no directory on this machine.`);
+  const home = join(directory, slot);
   const workspace = join(home, "workspace");
-  if (!existsSync(workspace)) throw new CommandError(`The sandbox ${sandboxId} has no directory on this machine.`);
   const manifest = await readManifest(workspace, recentSince);
-  const killed = await killProcessesOf(sandboxId);
+  const killed = await killProcessesOf(slot);
   // A process that is being killed can still create a file while its directory is deleted.
   await rm(home, { recursive: true, force: true, maxRetries: 20, retryDelay: 10 });
   return { processes: killed, manifest };
 }
 
+/** Name of the directory whose state file says that the sandbox has it; null when there is none. */
+export async function findSlot(directory: string, sandboxId: string): Promise<string | null> {
+  for (const slot of await readdir(directory).catch(() => [])) {
+    const state = await readFile(join(directory, slot, "state.json"), "utf8").catch(() => "null");
+    if ((JSON.parse(state) as { readonly id?: unknown } | null)?.id === sandboxId) return slot;
+  }
+  return null;
+}
+
 const rounds = 5;
 
 /** Again until none is left: a process may start another while its siblings are being killed. */
-async function killProcessesOf(sandboxId: string): Promise<number> {
+async function killProcessesOf(slot: string): Promise<number> {
   const killed = new Set<number>();
   for (let round = 0; round < rounds; round += 1) {
     const processes = (await listProcesses()).filter((process) => !killed.has(process.id));
-    const doomed = processesOf(sandboxId, processes);
+    const doomed = processesOf(slot, processes);
     if (doomed.length === 0) break;
     for (const id of doomed) {
       killed.add(id);
@@ -69,16 +78,10 @@ export interface HostProcess {
   readonly cgroup: string;
 }
 
-/** A sandbox's processes name it in their arguments or their cgroup, or descend from one that does. Pure. */
-export function processesOf(
-  sandboxId: string,
-  processes: readonly HostProcess[],
-  self: number = process.pid,
-): number[] {
+/** A sandbox's processes name its slot in their arguments or their cgroup, or descend from one that does. Pure. */
+export function processesOf(slot: string, processes: readonly HostProcess[], self: number = process.pid): number[] {
   const doomed = new Set(
-    processes
-      .filter(({ command, cgroup }) => namesSandbox(command, sandboxId) || namesSandbox(cgroup, sandboxId))
-      .map(({ id }) => id),
+    processes.filter(({ command, cgroup }) => namesSlot(command, slot) || namesSlot(cgroup, slot)).map(({ id }) => id),
   );
   for (let size = -1; size !== doomed.size;) {
     size = doomed.size;
@@ -88,8 +91,8 @@ export function processesOf(
   return [...doomed];
 }
 
-function namesSandbox(text: string, sandboxId: string): boolean {
-  return text.split(/[^A-Za-z0-9_]/).includes(sandboxId);
+function namesSlot(text: string, slot: string): boolean {
+  return text.split(/[^A-Za-z0-9_-]/).includes(slot);
 }
 
 async function listProcesses(): Promise<readonly HostProcess[]> {

@@ -3,7 +3,6 @@
  * descriptors it was given, limits resources, shuts the file system (Landlock, where there is no root of its own) and
  * filters system calls, then becomes the program after `--`. Ends with a message when the kernel refuses anything.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>

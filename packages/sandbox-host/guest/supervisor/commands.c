@@ -1,41 +1,68 @@
 /*
- * The table of commands, and the requests about them. A command is found by its identifier as long as the sandbox
- * lives, running or not, so that whoever lost a connection can join it again at the byte where it was.
+ * Commands: found by their identifiers as long as the sandbox lives, running or not, so that whoever lost a connection
+ * can join again at the byte where it was. Each has a log of its latest output, as the OUTPUT frames that are sent.
  */
-#define _GNU_SOURCE
-#include "commands.h"
+#include "supervisor.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <poll.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
+#include <spawn.h>
 #include <sys/ioctl.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
-#include <unistd.h>
+#include <time.h>
 
-enum { DRAIN_READS = 64, SUMMARY_BYTES = 22, MAXIMUM_LINGERING = 256 };
+enum { MAXIMUM_COMMANDS = 4096, MAXIMUM_RUNNING = 64, MAXIMUM_STREAMS = 1024, IDENTIFIER_BYTES = 257, KILL_GRACE_MS = 500 };
+enum { LOG_BYTES = 16 << 20, ALL_LOGS_BYTES = 64 << 20, PIPE_BYTES = 64 << 10, FRAME_BYTES = 6 + PIPE_BYTES, DRAIN_READS = 64 };
+enum { FLAG_MAINTENANCE = 1, FLAG_STDIN = 2, FLAG_TERMINAL = 4, FLAG_JOIN_ONLY = 8 };
+enum { CONTROL_KILL = 1, CONTROL_SIGNAL = 2, CONTROL_RESIZE = 3, CONTROL_CLOSE_STDIN = 4 };
 
-pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-struct command *commands[MAXIMUM_COMMANDS];
-int command_count;
-bool suspended;
-static int events, poke; /* the main thread's epoll; eventfd in it: deadlines changed */
+struct command {
+  char identifier[IDENTIFIER_BYTES];
+  pid_t pid;
+  bool maintenance, finished, timed_out, killed;
+  int status, output[2], input; /* our ends; -1: closed */
+  int terminal;                 /* its other end, so that a terminal nobody has open yet is no end of file; -1: none */
+  int64_t started, deadline;    /* monotonic ms; deadline 0: none */
+  char *log;                    /* room for twice LOG_BYTES, of which only what is used takes memory */
+  size_t head, tail;            /* in the log */
+  uint64_t base, head_offset, tail_offset; /* bytes of log moved out; of output before head; of all output */
+};
 
-void start_commands(int epoll) {
-  events = epoll;
-  poke = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  epoll_ctl(events, EPOLL_CTL_ADD, poke, &(struct epoll_event){.events = EPOLLIN | EPOLLET, .data.ptr = &poke});
+/* A started process that waits in its cgroups for what to run (launch.c). */
+struct candidate {
+  pid_t pid; /* 0: there is none */
+  int pipes[3], go, order;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards all here; nothing that may block happens under it */
+static struct command *commands[MAXIMUM_COMMANDS];
+static int command_count;
+int entrance_count;
+static size_t log_total;
+static struct candidate waiting;
+static bool suspended; /* by signals */
+const char *launch_program, *process_limit = "0";
+int main_wake; /* eventfd */
+
+static int64_t now_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static void poke_main(void) {
-  uint64_t one = 1;
-  if (write(poke, &one, sizeof one) < 0) return; /* full: it is awake anyway */
+static void wake(int event) {
+  if (write(event, &(uint64_t){1}, sizeof(uint64_t)) < 0) return; /* full: it is awake anyway */
+}
+
+struct spawn {
+  uint8_t flags;
+  uint32_t timeout_ms;
+  uint16_t rows, columns;
+  uint64_t offset; /* of the output, from where on it is wanted */
+} __attribute__((packed));
+
+static void close_one(int *fd) {
+  if (*fd >= 0) close(*fd);
+  *fd = -1;
 }
 
 static struct command *find_command(const char *identifier) {
@@ -45,302 +72,415 @@ static struct command *find_command(const char *identifier) {
   return NULL;
 }
 
-static void close_stream(struct stream *stream) {
-  if (stream->fd < 0) return;
-  epoll_ctl(events, EPOLL_CTL_DEL, stream->fd, NULL); /* a child may hold it open for a moment longer */
-  close(stream->fd);
-  stream->fd = -1;
+static size_t frame_size(const struct command *command, size_t at) {
+  uint32_t length;
+  memcpy(&length, command->log + at, sizeof length);
+  return 4 + length;
 }
 
-/* Of what a finished command left behind we go on reading, so that SIGPIPE does not kill it, and throw it away. */
-static bool read_stream(struct stream *stream) {
-  static char chunk[PIPE_BYTES]; /* the main thread's */
-  ssize_t got = read(stream->fd, chunk, sizeof chunk);
-  pthread_mutex_lock(&lock);
-  if (got > 0 && !stream->command->finished) append_output(stream->command, stream->number, chunk, (size_t)got);
-  if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) close_stream(stream);
-  pthread_mutex_unlock(&lock);
-  return got > 0;
+static void drop_first(struct command *command) {
+  size_t size = frame_size(command, command->head), from = command->head & ~4095UL;
+  command->head += size;
+  command->head_offset += size - 6;
+  log_total -= size;
+  size_t pages = (command->head & ~4095UL) - from;
+  if (pages > 0) madvise(command->log + from, pages, MADV_DONTNEED);
 }
 
-void pump_output(void *told) {
-  struct stream *stream = told;
-  uint64_t ignored;
-  if (told == &poke) (void)!read(poke, &ignored, sizeof ignored);
-  else if (stream->fd >= 0) read_stream(stream);
-}
-
-static void close_input(struct command *command) {
-  if (command->input >= 0) close(command->input);
-  command->input = -1;
-}
-
-/* A command has ended when its process has, and what it wrote until then is read. */
-void record_exit(pid_t pid, int status) {
-  struct command *command = NULL;
-  pthread_mutex_lock(&lock);
-  forget_candidate(pid);
-  for (int i = command_count - 1; i >= 0 && command == NULL; i--) {
-    if (commands[i]->pid == pid && !commands[i]->exited) command = commands[i];
-  }
-  if (command != NULL) command->exited = true;
-  pthread_mutex_unlock(&lock);
-  if (command == NULL) return;
-  for (int i = 0; i < 2; i++) {
-    for (int reads = 0; reads < DRAIN_READS && command->output[i].fd >= 0 && read_stream(&command->output[i]);) reads++;
-  }
-  pthread_mutex_lock(&lock);
-  command->wait_status = status;
-  command->finished = true;
-  close_input(command);
-  if (command->terminal >= 0) close(command->terminal);
-  wake_followers(command);
-  pthread_mutex_unlock(&lock);
-  prepare_candidate(); /* now, and not while a command starts: it would have to wait for the kernel */
-}
-
-int keep_deadlines(void) {
-  int64_t now = now_ms(), next = INT64_MAX;
-  pthread_mutex_lock(&lock);
-  for (int i = 0; i < command_count; i++) {
-    struct command *command = commands[i];
-    if (command->exited) continue;
-    bool expired = command->deadline > 0 && now >= command->deadline;
-    if (expired) command->timed_out = true;
-    if (expired || (command->kill_deadline > 0 && now >= command->kill_deadline)) {
-      command->deadline = command->kill_deadline = 0;
-      signal_command_tree(command->pid, SIGKILL);
+/* Room for one more frame, at the cost of the oldest output: its own, or of who has most when all have too much. */
+static char *make_room(struct command *command) {
+  while (command->tail - command->head + FRAME_BYTES > LOG_BYTES) drop_first(command);
+  while (log_total + FRAME_BYTES > ALL_LOGS_BYTES) {
+    struct command *largest = command;
+    for (int i = 0; i < command_count; i++) {
+      if (commands[i]->tail - commands[i]->head > largest->tail - largest->head) largest = commands[i];
     }
-    if (command->deadline > 0 && command->deadline < next) next = command->deadline;
-    if (command->kill_deadline > 0 && command->kill_deadline < next) next = command->kill_deadline;
+    drop_first(largest);
   }
-  pthread_mutex_unlock(&lock);
-  if (next == INT64_MAX) return -1;
-  return next - now > INT_MAX ? INT_MAX : (int)(next - now);
+  if (command->tail + FRAME_BYTES > 2 * LOG_BYTES) {
+    size_t moved = command->head, left = command->tail - command->head;
+    memmove(command->log, command->log + moved, left);
+    madvise(command->log + LOG_BYTES, LOG_BYTES, MADV_DONTNEED);
+    command->base += moved;
+    command->head = 0;
+    command->tail = left;
+  }
+  return command->log + command->tail;
 }
 
-/* Opens a terminal for a command: our end, and its name. -1: there is none. */
-static int open_terminal(char *name, size_t capacity, uint16_t rows, uint16_t columns) {
-  int master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK), number, unlock = 0;
-  struct winsize size = {.ws_row = rows, .ws_col = columns};
-  bool ready = master >= 0 && ioctl(master, TIOCSPTLCK, &unlock) == 0 && ioctl(master, TIOCGPTN, &number) == 0 &&
-               ioctl(master, TIOCSWINSZ, &size) == 0;
-  if (ready) snprintf(name, capacity, "/dev/pts/%d", number);
-  if (!ready && master >= 0) close(master);
-  return ready ? master : -1;
+static void wake_followers(struct command *command) {
+  for (int i = 0; i < MAXIMUM_CONNECTIONS; i++) {
+    if (connections[i].followed == command) wake(connections[i].wake);
+  }
 }
 
-/* With the lock held. Makes room for one more. */
-static bool forget_oldest(void) {
-  int oldest = 0;
-  if (command_count < MAXIMUM_COMMANDS) return true;
-  while (oldest < command_count && (!commands[oldest]->finished || commands[oldest]->followers != NULL)) oldest++;
-  if (oldest == command_count) return false;
-  struct command *command = commands[oldest];
-  for (int i = 0; i < 2; i++) close_stream(&command->output[i]);
-  drop_log(&command->log);
-  free(command);
-  memmove(commands + oldest, commands + oldest + 1, sizeof *commands * (size_t)(--command_count - oldest));
+/* What a finished command left behind is read on, so that SIGPIPE does not kill it, and thrown away. */
+static bool read_output(struct command *command, int stream) {
+  char *frame = make_room(command);
+  ssize_t got = read(command->output[stream], frame + 6, PIPE_BYTES);
+  if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) close_one(&command->output[stream]);
+  if (got <= 0 || command->finished) return got > 0;
+  uint32_t length = 2 + (uint32_t)got;
+  memcpy(frame, &length, sizeof length);
+  frame[4] = OUTPUT;
+  frame[5] = (char)(stream + 1);
+  command->tail += 6 + (size_t)got;
+  command->tail_offset += (uint64_t)got;
+  log_total += 6 + (size_t)got;
+  wake_followers(command);
   return true;
 }
 
-static void watch_stream(struct command *command, int which, int fd) {
-  command->output[which] = (struct stream){command, fd, (uint8_t)(which + 1)};
-  struct epoll_event event = {.events = EPOLLIN, .data.ptr = &command->output[which]};
-  if (fd >= 0) epoll_ctl(events, EPOLL_CTL_ADD, fd, &event);
+static void discard_candidate(struct candidate *candidate) {
+  for (int i = 0; i < 3; i++) close_one(&candidate->pipes[i]);
+  close_one(&candidate->go);
+  close_one(&candidate->order);
+  candidate->pid = 0;
 }
 
-/* With the lock held. `words`: directory, command, NAME=value ... NULL: nothing was started. */
-static struct command *start_command(const char *identifier, uint8_t flags, uint32_t timeout_ms, uint16_t rows,
-                                     uint16_t columns, struct reader *words) {
-  struct candidate candidate;
+/* Our end of a new terminal, and its name. */
+static int open_terminal(char *name, size_t capacity, uint16_t rows, uint16_t columns) {
+  int master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK), number, unlock = 0;
+  struct winsize size = {.ws_row = rows, .ws_col = columns};
+  bool ready = ioctl(master, TIOCSPTLCK, &unlock) == 0 && ioctl(master, TIOCGPTN, &number) == 0;
+  if (ready) snprintf(name, capacity, "/dev/pts/%d", number);
+  if (!ready || ioctl(master, TIOCSWINSZ, &size) != 0) close_one(&master);
+  return master;
+}
+
+/* Starts a launcher, which enters the cgroups and waits. Of the pipes we write the first and `go`; none of ours blocks. */
+static bool start_candidate(bool maintenance, struct candidate *candidate) {
+  int ours[4] = {-1, -1, -1, -1}, theirs[4] = {-1, -1, -1, -1}, base = 3 + entrance_count;
+  char go[12], entrances[12];
+  snprintf(go, sizeof go, "%d", base);
+  snprintf(entrances, sizeof entrances, "%d", maintenance ? 0 : entrance_count);
+  char *arguments[] = {"launch", go, entrances, maintenance ? "0" : (char *)process_limit, NULL};
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  int order = memfd_create("order", MFD_CLOEXEC);
+  bool ready = order >= 0;
+  for (int i = 0, pair[2]; ready && i < 4; i++) {
+    ready = pipe2(pair, O_CLOEXEC) == 0;
+    if (!ready) break;
+    ours[i] = pair[i == 0 || i == 3];
+    theirs[i] = pair[i == 1 || i == 2];
+    fcntl(ours[i], F_SETFL, O_NONBLOCK);
+    posix_spawn_file_actions_adddup2(&actions, theirs[i], i < 3 ? i : base);
+  }
+  for (int fd = 3; fd < base; fd++) posix_spawn_file_actions_adddup2(&actions, fd, fd);
+  posix_spawn_file_actions_adddup2(&actions, order, base + 1);
+  *candidate = (struct candidate){0, {ours[0], ours[1], ours[2]}, ours[3], order};
+  ready = ready && posix_spawn(&candidate->pid, launch_program, &actions, NULL, arguments, environ) == 0;
+  posix_spawn_file_actions_destroy(&actions);
+  for (int i = 0; i < 4; i++) close_one(&theirs[i]);
+  if (ready && suspended && !maintenance) kill(candidate->pid, SIGSTOP);
+  if (!ready) discard_candidate(candidate);
+  return ready;
+}
+
+/* The last of one command's ways. `words`: directory, command, NAME=value ... */
+static struct command *start_command(const char *identifier, const struct spawn *spawn, const char *words, size_t bytes) {
+  struct command *command = command_count < MAXIMUM_COMMANDS ? calloc(1, sizeof *command) : NULL;
+  struct candidate candidate = {0};
   char terminal[32] = "";
-  int master = flags & SPAWN_TERMINAL ? open_terminal(terminal, sizeof terminal, rows, columns) : -1;
-  struct command *command = (flags & SPAWN_TERMINAL) && master < 0 ? NULL : calloc(1, sizeof *command);
-  if (command == NULL || !forget_oldest() || !take_candidate(flags & SPAWN_MAINTENANCE, &candidate)) {
-    if (master >= 0) close(master);
+  bool maintenance = spawn->flags & FLAG_MAINTENANCE, on_terminal = spawn->flags & FLAG_TERMINAL;
+  int master = on_terminal ? open_terminal(terminal, sizeof terminal, spawn->rows, spawn->columns) : -1;
+  int protection = PROT_READ | PROT_WRITE, kind = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+  char *log = mmap(NULL, 2 * LOG_BYTES, protection, kind, -1, 0);
+  bool ready = command != NULL && log != MAP_FAILED && (master >= 0) == on_terminal;
+  if (ready && !maintenance && waiting.pid != 0) {
+    candidate = waiting;
+    waiting.pid = 0;
+    if (!suspended) kill(candidate.pid, SIGCONT); /* the workload may have stopped it: it has the same user */
+  } else if (ready) {
+    ready = start_candidate(maintenance, &candidate);
+  }
+  if (!ready) {
+    close_one(&master);
+    if (log != MAP_FAILED) munmap(log, 2 * LOG_BYTES);
     free(command);
     return NULL;
   }
+  *command = (struct command){.pid = candidate.pid, .maintenance = maintenance, .log = log, .started = now_ms()};
   strcpy(command->identifier, identifier);
-  command->maintenance = flags & SPAWN_MAINTENANCE;
-  command->started = now_ms();
-  if (timeout_ms > 0) command->deadline = command->started + timeout_ms;
-  command->pid = candidate.pid;
+  if (spawn->timeout_ms > 0) command->deadline = command->started + spawn->timeout_ms;
+  memcpy(command->output, candidate.pipes + 1, sizeof command->output);
   command->input = candidate.pipes[0];
-  command->terminal = master >= 0 ? open(terminal, O_RDWR | O_NOCTTY | O_CLOEXEC) : -1;
-  if (!send_order(&candidate, flags, terminal, words)) kill(candidate.pid, SIGKILL); /* an end like any other */
-  if (master >= 0 || !(flags & SPAWN_STDIN)) close_input(command);
-  if (master >= 0) command->input = fcntl(master, F_DUPFD_CLOEXEC, 0);
-  watch_stream(command, 0, candidate.pipes[1]);
-  watch_stream(command, 1, candidate.pipes[2]);
-  if (master >= 0) {
-    close_stream(&command->output[0]);
-    watch_stream(command, 0, master);
+  command->terminal = on_terminal ? open(terminal, O_RDWR | O_NOCTTY | O_CLOEXEC) : -1;
+  char with_input = spawn->flags & FLAG_STDIN ? 1 : 0;
+  struct iovec order[3] = {{&with_input, 1}, {terminal, strlen(terminal) + 1}, {(char *)words, bytes}};
+  bool sent = writev(candidate.order, order, 3) == (ssize_t)(2 + strlen(terminal) + bytes);
+  if (!sent || write(candidate.go, "!", 1) != 1) kill(candidate.pid, SIGKILL); /* an end like any other */
+  close(candidate.go);
+  close(candidate.order);
+  if (on_terminal || !with_input) close_one(&command->input);
+  if (on_terminal) {
+    close_one(&command->output[0]);
+    command->output[0] = master;
+    command->input = fcntl(master, F_DUPFD_CLOEXEC, 0);
   }
   commands[command_count++] = command;
-  poke_main();
+  wake(main_wake);
   return command;
 }
 
-/* u8 kind (0: it runs), i32 code or signal */
-static char *describe_exit(const struct command *command, char *target) {
-  int status = command->wait_status;
-  uint8_t kind = command->timed_out ? EXIT_TIMED_OUT : WIFSIGNALED(status) ? EXIT_SIGNALLED : EXIT_EXITED;
-  target = put_number(target, command->finished ? kind : 0, 1);
-  return put_number(target, (uint64_t)(WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)), 4);
+struct exit {
+  uint8_t kind; /* 0: it runs, 1 exited, 2 signalled, 3 timed out */
+  int32_t value;
+} __attribute__((packed));
+
+static struct exit describe_exit(const struct command *command) {
+  bool signalled = WIFSIGNALED(command->status);
+  struct exit exit = {signalled ? 2 : 1, signalled ? WTERMSIG(command->status) : WEXITSTATUS(command->status)};
+  if (command->timed_out) exit.kind = 3;
+  return command->finished ? exit : (struct exit){0, 0};
 }
 
-/* With the lock held; returns without it. Sends output from `wanted` on until the command has finished. */
+/* With the lock held; returns without it. Sends what was written from `wanted` on, until the command has finished. */
 static bool follow_command(struct connection *connection, struct command *command, uint64_t wanted) {
-  struct cursor cursor = command->log.head;
   struct pollfd polled[2] = {{connection->wake, POLLIN, 0}, {connection->socket, POLLIN | POLLRDHUP, 0}};
-  bool alive = true, finished = false;
-  char number[8];
-  connection->next_follower = command->followers;
-  command->followers = connection;
+  uint64_t position = 0, offset = 0, ignored; /* of the frame that is sent next: in the log, in the output */
+  bool alive, told = false, finished = false;
+  connection->followed = command;
   pthread_mutex_unlock(&lock);
-  alive = send_reply(connection, REPLY_STARTED);
+  alive = send_frame(connection, STARTED, 0);
   pthread_mutex_lock(&lock);
   while (alive && !finished) {
-    uint8_t stream = 0;
-    uint64_t gap, ignored;
-    size_t count = take_output(&command->log, &cursor, &wanted, &gap, &stream, connection->chunk);
+    size_t count = 0;
+    bool jumped = position < command->base + command->head;
+    if (jumped || position == 0) {
+      position = command->base + command->head;
+      offset = command->head_offset;
+      told = false;
+    }
+    uint64_t first = offset;
+    while (position + count < command->base + command->tail) {
+      size_t size = frame_size(command, position + count - command->base);
+      if (count + size > sizeof connection->output) break;
+      offset += size - 6;
+      if (count == 0 && offset <= wanted) position += size;
+      if (count == 0 && offset <= wanted) first = offset;
+      else count += size;
+    }
+    if (count > 0) memcpy(connection->output, command->log + (position - command->base), count);
     finished = count == 0 && command->finished;
+    position += count;
+    bool tell = !told && (count > 0 || finished);
     pthread_mutex_unlock(&lock);
-    put_number(number, gap, sizeof number);
-    if (gap > 0) alive = send_frame(connection, REPLY_GAP, number, sizeof number, NULL, 0);
-    if (count > 0) {
-      alive = alive && send_frame(connection, REPLY_OUTPUT, &stream, 1, connection->chunk, count);
-    } else if (!finished) {
+    told = told || tell;
+    struct {
+      uint32_t length;
+      uint8_t type;
+      uint64_t offset;
+    } __attribute__((packed)) start = {9, OFFSET, first};
+    if (tell) alive = send_bytes(connection, (char *)&start, sizeof start);
+    if (count > 0) alive = alive && send_bytes(connection, connection->output, count);
+    if (count == 0 && !finished) {
       poll(polled, 2, -1);
       if (polled[0].revents != 0 && read(connection->wake, &ignored, sizeof ignored) < 0) alive = errno == EAGAIN;
       if (polled[1].revents != 0) alive = false; /* closed, or spoke out of turn */
     }
     pthread_mutex_lock(&lock);
   }
-  char reply[5];
-  describe_exit(command, reply);
-  struct connection **link = &command->followers;
-  while (*link != connection) link = &(*link)->next_follower;
-  *link = connection->next_follower;
+  struct exit exit = describe_exit(command);
+  connection->followed = NULL;
   pthread_mutex_unlock(&lock);
-  return alive && send_frame(connection, REPLY_EXIT, reply, sizeof reply, NULL, 0);
+  return alive && send_value(connection, EXIT, &exit, sizeof exit);
 }
 
-/* A second spawn under a known identifier joins the first: a repeated request never runs a command twice. */
-bool handle_spawn(struct connection *connection, struct reader *request) {
-  uint8_t flags = (uint8_t)read_number(request, 1);
-  uint32_t timeout_ms = (uint32_t)read_number(request, 4);
-  uint16_t rows = (uint16_t)read_number(request, 2), columns = (uint16_t)read_number(request, 2);
-  const char *identifier = read_string(request);
-  struct reader words = *request;
-  read_string(request);
-  read_string(request);
-  size_t length = strlen(identifier);
-  if (!request->valid || request->end[-1] != '\0' || length == 0 || length > MAXIMUM_IDENTIFIER_BYTES) {
-    return send_error(connection, ERROR_FAILED, "malformed command");
-  }
+/* A known identifier is joined: a repeated request never runs a command twice. */
+bool handle_spawn(struct connection *connection) {
+  struct spawn spawn;
+  bool whole = take(connection, &spawn, sizeof spawn) && connection->end[-1] == '\0';
+  const char *identifier = take_string(connection), *words = connection->next;
+  whole = whole && identifier != NULL && take_string(connection) != NULL && take_string(connection) != NULL;
+  if (!whole || *identifier == '\0' || strlen(identifier) >= IDENTIFIER_BYTES) return false;
   pthread_mutex_lock(&lock);
   struct command *command = find_command(identifier);
-  int running = 0;
+  int running = 0, reason = ENOENT;
   for (int i = 0; i < command_count; i++) running += !commands[i]->finished;
-  bool crowded = running >= MAXIMUM_RUNNING_COMMANDS;
-  if (command == NULL && !crowded) command = start_command(identifier, flags, timeout_ms, rows, columns, &words);
-  if (command != NULL) return follow_command(connection, command, 0);
-  pthread_mutex_unlock(&lock);
-  return send_error(connection, ERROR_FAILED, crowded ? "too many commands are running" : "cannot start a process");
-}
-
-bool handle_attach(struct connection *connection, struct reader *request) {
-  uint64_t offset = read_number(request, 8);
-  const char *identifier = read_string(request);
-  if (!request->valid) return false;
-  pthread_mutex_lock(&lock);
-  struct command *command = find_command(identifier);
-  if (command != NULL) return follow_command(connection, command, offset);
-  pthread_mutex_unlock(&lock);
-  return send_reply(connection, REPLY_ABSENT);
-}
-
-/* At the pace of the command; a peer that hung up is not waited for. */
-static bool feed(int socket, int input, struct reader *bytes) {
-  while (bytes->next < bytes->end) {
-    ssize_t put = write(input, bytes->next, (size_t)(bytes->end - bytes->next));
-    if (put < 0 && errno != EAGAIN && errno != EINTR) return false;
-    if (put > 0) bytes->next += put;
-    if (put > 0) continue;
-    struct pollfd polled[2] = {{input, POLLOUT, 0}, {socket, POLLRDHUP, 0}};
-    poll(polled, 2, -1);
-    if (polled[1].revents != 0) return false;
+  if (command == NULL && !(spawn.flags & FLAG_JOIN_ONLY)) {
+    reason = EAGAIN;
+    size_t bytes = (size_t)(connection->end - words);
+    if (running < MAXIMUM_RUNNING) command = start_command(identifier, &spawn, words, bytes);
   }
-  return true;
+  if (command != NULL) return follow_command(connection, command, spawn.offset);
+  pthread_mutex_unlock(&lock);
+  return send_result(connection, reason);
 }
 
-bool handle_stdin(struct connection *connection, struct reader *request) {
-  const char *identifier = read_string(request);
-  if (!request->valid) return false;
+/* A command that does not read holds back who writes, and nobody else. */
+bool handle_stdin(struct connection *connection) {
+  const char *identifier = take_string(connection);
+  if (identifier == NULL) return false;
   pthread_mutex_lock(&lock);
   struct command *command = find_command(identifier);
   int input = command == NULL || command->input < 0 ? -1 : fcntl(command->input, F_DUPFD_CLOEXEC, 0);
   pthread_mutex_unlock(&lock);
   bool alive, wanted = input >= 0;
-  while ((alive = receive_frame(connection)) && connection->type == FRAME_DATA) {
-    wanted = wanted && feed(connection->socket, input, &connection->payload);
+  while ((alive = receive_frame(connection)) && connection->type == DATA) {
+    size_t count = (size_t)(connection->end - connection->next);
+    wanted = wanted && write_patiently(input, connection->next, count, connection->socket);
   }
-  if (input >= 0) close(input);
-  return alive && connection->type == FRAME_END && send_reply(connection, wanted ? FRAME_END : REPLY_ABSENT);
+  close_one(&input);
+  return alive && connection->type == END && send_result(connection, wanted ? 0 : ENOENT);
 }
 
-bool handle_control(struct connection *connection, struct reader *request) {
-  uint8_t action = (uint8_t)read_number(request, 1);
-  uint16_t first = (uint16_t)read_number(request, 2), second = (uint16_t)read_number(request, 2);
-  const char *identifier = read_string(request);
-  if (!request->valid) return false;
-  int reason = 0;
+bool handle_control(struct connection *connection) {
+  struct {
+    uint8_t action;
+    uint16_t first, second; /* a signal; rows and columns */
+  } __attribute__((packed)) control;
+  bool whole = take(connection, &control, sizeof control);
+  const char *identifier = take_string(connection);
+  if (!whole || identifier == NULL) return false;
+  struct winsize size = {.ws_row = control.first, .ws_col = control.second};
+  int failed = 0;
   pthread_mutex_lock(&lock);
   struct command *command = find_command(identifier);
-  struct winsize size = {.ws_row = first, .ws_col = second};
-  if (command == NULL || command->exited) {
-    reason = ENOENT;
-  } else if (action == CONTROL_KILL) {
+  bool known = command != NULL && !command->finished;
+  if (!known) {
+    errno = ENOENT;
+    failed = -1;
+  } else if (control.action == CONTROL_KILL) {
     kill(-command->pid, SIGTERM);
-    command->kill_deadline = now_ms() + KILL_GRACE_MS;
-    poke_main();
-  } else if (action == CONTROL_SIGNAL) {
-    reason = kill(-command->pid, first) == 0 ? 0 : errno;
-  } else if (action == CONTROL_RESIZE) {
-    reason = command->terminal < 0 ? ENOTTY : ioctl(command->input, TIOCSWINSZ, &size) == 0 ? 0 : errno;
+    command->deadline = now_ms() + KILL_GRACE_MS;
+    command->killed = true;
+    wake(main_wake);
+  } else if (control.action == CONTROL_SIGNAL) {
+    failed = kill(-command->pid, control.first);
+  } else if (control.action == CONTROL_RESIZE) {
+    errno = ENOTTY;
+    failed = command->terminal < 0 ? -1 : ioctl(command->input, TIOCSWINSZ, &size);
   } else if (command->terminal >= 0) {
-    reason = write(command->input, "\4", 1) == 1 ? 0 : errno;
+    failed = write(command->input, "\4", 1) == 1 ? 0 : -1;
   } else {
-    close_input(command);
+    close_one(&command->input);
   }
+  int reason = failed ? errno : 0;
   pthread_mutex_unlock(&lock);
-  return send_errno(connection, reason);
+  return send_result(connection, reason);
 }
 
-/* DATA: u8 suspended, then for each: u8 maintenance, its exit, u64 age in ms, u64 bytes of output, identifier. */
+/* Who is who, then each command that finds room, the latest first. */
 bool handle_commands(struct connection *connection) {
+  char *next = connection->output + HEADER_BYTES, *end = connection->output + sizeof connection->output;
   pthread_mutex_lock(&lock);
-  char *reply = malloc(1 + (size_t)command_count * (SUMMARY_BYTES + MAXIMUM_IDENTIFIER_BYTES + 1)), *next = reply;
-  if (reply != NULL) next = put_number(next, suspended, 1);
-  for (int i = 0; reply != NULL && i < command_count; i++) {
-    next = describe_exit(commands[i], put_number(next, commands[i]->maintenance, 1));
-    next = put_number(next, (uint64_t)(now_ms() - commands[i]->started), 8);
-    next = put_number(next, commands[i]->log.tail.offset, 8);
-    next = stpcpy(next, commands[i]->identifier) + 1;
+  struct {
+    uint8_t suspended;
+    int32_t supervisor, candidate;
+  } __attribute__((packed)) first = {suspended, getpid(), waiting.pid};
+  next = (char *)memcpy(next, &first, sizeof first) + sizeof first;
+  for (int i = command_count - 1; i >= 0; i--) {
+    struct command *command = commands[i];
+    struct {
+      uint8_t maintenance;
+      struct exit exit;
+      int32_t pid;
+      uint64_t age_ms, output_bytes;
+    } __attribute__((packed)) told = {command->maintenance, describe_exit(command), command->pid,
+                                      (uint64_t)(now_ms() - command->started), command->tail_offset};
+    if ((size_t)(end - next) < sizeof told + IDENTIFIER_BYTES) break;
+    next = stpcpy((char *)memcpy(next, &told, sizeof told) + sizeof told, command->identifier) + 1;
   }
   pthread_mutex_unlock(&lock);
-  bool alive = reply != NULL && send_data(connection, reply, (size_t)(next - reply));
-  free(reply);
-  return alive;
+  return send_frame(connection, DATA, (size_t)(next - connection->output - HEADER_BYTES)) && send_result(connection, 0);
 }
 
-bool handle_suspend(struct connection *connection, bool suspend) {
+bool handle_suspend(struct connection *connection) {
   pthread_mutex_lock(&lock);
-  suspended = suspend;
-  signal_workload(suspend ? SIGSTOP : SIGCONT);
+  suspended = connection->type == SUSPEND;
+  pid_t spared[MAXIMUM_COMMANDS];
+  int count = 0;
+  for (int i = 0; i < command_count; i++) {
+    if (commands[i]->maintenance && !commands[i]->finished) spared[count++] = commands[i]->pid;
+  }
+  signal_tree(getpid(), suspended ? SIGSTOP : SIGCONT, spared, count);
   pthread_mutex_unlock(&lock);
-  return send_reply(connection, FRAME_END);
+  return send_result(connection, 0);
+}
+
+bool handle_shutdown(struct connection *connection) {
+  (void)connection;
+  pthread_mutex_lock(&lock);
+  signal_tree(getpid(), SIGKILL, NULL, 0);
+  exit(0);
+}
+
+static void forget_oldest(void) {
+  for (int i = 0; i < command_count; i++) {
+    struct command *command = commands[i];
+    bool followed = false;
+    for (int c = 0; c < MAXIMUM_CONNECTIONS; c++) followed = followed || connections[c].followed == command;
+    if (!command->finished || followed) continue;
+    close_one(&command->output[0]);
+    close_one(&command->output[1]);
+    log_total -= command->tail - command->head;
+    munmap(command->log, 2 * LOG_BYTES);
+    free(command);
+    memmove(commands + i, commands + i + 1, sizeof *commands * (size_t)(--command_count - i));
+    return;
+  }
+}
+
+/* Of a command whose process has ended: what it wrote until then is read, and it has finished. */
+static void finish(struct command *command, int status) {
+  for (int stream = 0; stream < 2; stream++) {
+    for (int i = 0; i < DRAIN_READS && command->output[stream] >= 0; i++) {
+      if (!read_output(command, stream)) break;
+    }
+  }
+  command->status = status;
+  command->finished = true;
+  close_one(&command->input);
+  close_one(&command->terminal);
+  wake_followers(command);
+}
+
+/* One round of the main thread. */
+void serve_commands(int listener) {
+  static struct pollfd polled[2 + MAXIMUM_STREAMS];
+  static int owner[2 + MAXIMUM_STREAMS];
+  int count = 2, status;
+  int64_t now = now_ms(), next = now + INT_MAX;
+  pthread_mutex_lock(&lock);
+  if (command_count > MAXIMUM_COMMANDS - MAXIMUM_RUNNING) forget_oldest();
+  for (int i = 0; i < command_count; i++) {
+    struct command *command = commands[i];
+    if (!command->finished && command->deadline > 0 && now >= command->deadline) {
+      command->timed_out = !command->killed;
+      command->deadline = 0;
+      signal_tree(command->pid, SIGKILL, NULL, 0);
+    }
+    if (!command->finished && command->deadline > 0 && command->deadline < next) next = command->deadline;
+    for (int stream = 0; stream < 2; stream++) {
+      if (command->finished && count > MAXIMUM_STREAMS / 2) close_one(&command->output[stream]);
+      if (command->output[stream] < 0) continue;
+      owner[count] = 2 * i + stream;
+      polled[count++] = (struct pollfd){command->output[stream], POLLIN, 0};
+    }
+  }
+  pthread_mutex_unlock(&lock);
+  polled[0] = (struct pollfd){listener, POLLIN, 0};
+  polled[1] = (struct pollfd){main_wake, POLLIN, 0};
+  poll(polled, (nfds_t)count, next == now + INT_MAX ? -1 : (int)(next - now));
+  if (polled[0].revents != 0) accept_connection(listener);
+  uint64_t ignored;
+  if (polled[1].revents != 0 && read(main_wake, &ignored, sizeof ignored) < 0) return;
+  for (int i = 2; i < count; i++) {
+    pthread_mutex_lock(&lock);
+    struct command *command = commands[owner[i] / 2];
+    if (polled[i].revents != 0 && command->output[owner[i] % 2] >= 0) read_output(command, owner[i] % 2);
+    pthread_mutex_unlock(&lock);
+  }
+  pthread_mutex_lock(&lock);
+  for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+    if (pid == waiting.pid) discard_candidate(&waiting);
+    for (int i = 0; i < command_count; i++) {
+      if (commands[i]->pid == pid && !commands[i]->finished) finish(commands[i], status);
+    }
+  }
+  /* Now, and not while a command starts: entering its cgroups takes time. */
+  if (waiting.pid == 0) start_candidate(false, &waiting);
+  pthread_mutex_unlock(&lock);
 }

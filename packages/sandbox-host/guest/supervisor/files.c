@@ -1,203 +1,252 @@
-/* File operations. Everything is opened without blocking, so that a FIFO or a device cannot hold a thread. */
-#define _GNU_SOURCE
+/*
+ * File operations. No link is followed here but by the root of a scan, which tells where it leads. Everything is opened
+ * without blocking, so that a FIFO or a device cannot hold a thread. What the workload, who is the same user, made
+ * inaccessible for itself is opened for the moment.
+ */
 #include "supervisor.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-enum { READ_FLAGS = O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY };
+enum { WALK_FLAGS = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, READ_FLAGS = O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC };
+enum { PATH_BYTES = 64 << 10, MAXIMUM_DEPTH = 1000 };
 
-/* Opens what its owner, who we are too, may have made inaccessible. `restore`: the mode to give back; 0: none. */
-int open_forced(int parent, const char *name, int flags, mode_t *restore) {
-  struct stat stat;
-  int fd = openat(parent, name, flags | O_NOFOLLOW | O_CLOEXEC);
-  *restore = 0;
-  if (fd >= 0 || errno != EACCES || fstatat(parent, name, &stat, AT_SYMLINK_NOFOLLOW) != 0) return fd;
-  if (S_ISLNK(stat.st_mode) || fchmodat(parent, name, (stat.st_mode & 07777) | 0700, 0) != 0) return -1;
-  fd = openat(parent, name, flags | O_NOFOLLOW | O_CLOEXEC);
-  if (fd >= 0) *restore = stat.st_mode;
-  else fchmodat(parent, name, stat.st_mode & 07777, 0);
+static void set_mode(int directory, mode_t mode) {
+  char self[32];
+  snprintf(self, sizeof self, "/proc/self/fd/%d", directory);
+  if (chmod(self, mode & 07777) != 0) return; /* not ours: what follows will tell */
+}
+
+static int open_forced(int directory, const char *name, int flags) {
+  struct stat around, own;
+  int fd = openat(directory, name, flags);
+  if (fd >= 0 || errno != EACCES || fstat(directory, &around) != 0) return fd;
+  set_mode(directory, around.st_mode | 0700);
+  bool change = fstatat(directory, name, &own, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISLNK(own.st_mode);
+  if (change) fchmodat(directory, name, (own.st_mode & 07777) | 0700, 0);
+  fd = openat(directory, name, flags);
+  int reason = errno;
+  if (change) fchmodat(directory, name, own.st_mode & 07777, 0);
+  set_mode(directory, around.st_mode);
+  errno = reason;
   return fd;
 }
 
-/* For a directory that is only a path (O_PATH). 0: nothing to give back. */
-static mode_t grant_access(int directory) {
-  struct stat stat;
-  char self[32];
-  if (fstat(directory, &stat) != 0 || stat.st_uid != geteuid() || (stat.st_mode & 0700) == 0700) return 0;
-  snprintf(self, sizeof self, "/proc/self/fd/%d", directory);
-  return chmod(self, (stat.st_mode & 07777) | 0700) == 0 ? stat.st_mode : 0;
-}
-
-static void close_directory(int directory, mode_t restore) {
-  int reason = errno;
-  char self[32];
-  snprintf(self, sizeof self, "/proc/self/fd/%d", directory);
-  if (restore != 0) chmod(self, restore & 07777);
-  if (directory >= 0) close(directory);
-  errno = reason;
-}
-
-/* The directory that `path` is in; its last part goes to `name`. With `exact` no link is followed. Cuts `path`. */
-static int open_parent(char *path, bool exact, bool create, char **name, mode_t *restore) {
-  int flags = O_PATH | O_DIRECTORY | O_CLOEXEC | (exact ? O_NOFOLLOW : 0);
-  int directory = open("/", flags);
-  char *part = path + 1;
-  *restore = 0;
-  for (char *slash; directory >= 0 && (slash = strchr(part, '/')) != NULL; part = slash + 1) {
+/* The directory that `path` is in, made when it is to be; its last part goes to `name`. Cuts `path`. */
+static int open_parent(char *path, bool create, char **name) {
+  int directory = open("/", WALK_FLAGS);
+  *name = path + 1;
+  for (char *slash; directory >= 0 && (slash = strchr(*name, '/')) != NULL; *name = slash + 1) {
     *slash = '\0';
-    if (*part == '\0') continue;
-    int next = openat(directory, part, flags);
-    bool missing = next < 0 && errno == ENOENT && create;
-    if (missing && (mkdirat(directory, part, 0755) == 0 || errno == EEXIST)) next = openat(directory, part, flags);
-    close_directory(directory, *restore);
+    int next = open_forced(directory, *name, WALK_FLAGS);
+    bool made = next < 0 && errno == ENOENT && create && (mkdirat(directory, *name, 0755) == 0 || errno == EEXIST);
+    if (made) next = openat(directory, *name, WALK_FLAGS);
+    int reason = errno;
+    close(directory);
+    errno = reason;
     directory = next;
-    *restore = exact && directory >= 0 ? grant_access(directory) : 0;
   }
-  *name = part;
   return directory;
 }
 
-static bool send_content(struct connection *connection, int fd, const struct stat *stat, uint64_t maximum) {
+struct ending {
+  uint64_t size;
+  uint32_t checksum; /* over the payloads of all DATA and HOLE frames */
+} __attribute__((packed));
+
+static bool send_content(struct connection *connection, int fd, const struct stat *stat) {
   bool sparse = stat->st_blocks * 512 < stat->st_size, alive = true;
-  char numbers[12];
+  char *chunk = connection->output + HEADER_BYTES;
   uint32_t sum = 0;
   ssize_t got = 0;
   off_t total = 0;
-  for (; alive && (uint64_t)total <= maximum; total += got) {
+  for (; alive; total += got) {
     off_t data = sparse ? lseek(fd, total, SEEK_DATA) : total;
     if (data < 0) data = errno == ENXIO && stat->st_size > total ? stat->st_size : total;
-    if (data > total) {
-      put_number(numbers, (uint64_t)(data - total), 8);
-      sum = checksum(sum, numbers, 8);
-      alive = send_frame(connection, FRAME_HOLE, numbers, 8, NULL, 0);
-    }
+    uint64_t hole = (uint64_t)(data - total);
+    if (hole > 0) sum = checksum(sum, &hole, sizeof hole);
+    if (hole > 0) alive = send_value(connection, HOLE, &hole, sizeof hole);
     total = data;
     off_t end = sparse ? lseek(fd, total, SEEK_HOLE) : -1;
-    size_t wanted = end > total && end - total < CHUNK_BYTES ? (size_t)(end - total) : CHUNK_BYTES;
-    if ((got = pread(fd, connection->chunk, wanted, total)) <= 0) break;
-    sum = checksum(sum, connection->chunk, (size_t)got);
-    alive = alive && send_frame(connection, FRAME_DATA, NULL, 0, connection->chunk, (size_t)got);
+    got = pread(fd, chunk, end > total && end - total < CHUNK_BYTES ? (size_t)(end - total) : CHUNK_BYTES, total);
+    if (got <= 0) break;
+    sum = checksum(sum, chunk, (size_t)got);
+    alive = alive && send_frame(connection, DATA, (size_t)got);
   }
-  if (alive && got < 0) return send_errno(connection, errno);
-  if (alive && (uint64_t)total > maximum) return send_errno(connection, EFBIG);
-  put_number(put_number(numbers, (uint64_t)total, 8), sum, 4);
-  return alive && send_frame(connection, FRAME_END, numbers, sizeof numbers, NULL, 0);
+  struct ending ending = {(uint64_t)total, sum};
+  return alive && (got < 0 ? send_result(connection, errno) : send_value(connection, END, &ending, sizeof ending));
 }
 
-bool handle_read(struct connection *connection, struct reader *request) {
-  bool exact = read_number(request, 1) != 0;
-  uint64_t maximum = read_number(request, 8);
-  char *path = read_string(request), *name;
-  if (!request->valid || *path != '/') return false;
+bool handle_read(struct connection *connection) {
+  char *path = take_string(connection), *name;
   struct stat stat;
-  mode_t restore = 0, restore_parent = 0;
-  int parent = exact ? open_parent(path, true, false, &name, &restore_parent) : -1;
-  int fd = !exact ? open(path, READ_FLAGS) : parent < 0 ? -1 : open_forced(parent, name, READ_FLAGS, &restore);
-  close_directory(parent, restore_parent);
+  if (path == NULL || *path != '/') return false;
+  int directory = open_parent(path, false, &name), fd = directory < 0 ? -1 : open_forced(directory, name, READ_FLAGS);
   int reason = fd < 0 || fstat(fd, &stat) != 0 ? errno : 0;
-  if (restore != 0) fchmod(fd, restore & 07777);
-  if (reason == ELOOP) reason = EMEDIUMTYPE; /* a link */
-  if (reason == ENOTDIR && !exact) reason = ENOENT;
-  if (reason == 0 && !S_ISREG(stat.st_mode)) reason = S_ISDIR(stat.st_mode) ? EISDIR : EMEDIUMTYPE;
-  if (reason == 0 && (uint64_t)stat.st_size > maximum) reason = EFBIG;
-  bool alive = reason == 0 ? send_content(connection, fd, &stat, maximum) : send_errno(connection, reason);
+  if (reason == 0 && !S_ISREG(stat.st_mode)) reason = S_ISDIR(stat.st_mode) ? EISDIR : ENXIO;
+  bool alive = reason == 0 ? send_content(connection, fd, &stat) : send_result(connection, reason);
+  if (directory >= 0) close(directory);
   if (fd >= 0) close(fd);
   return alive;
 }
 
 /* Takes DATA and HOLE frames to their END, also when there is nowhere to put them. False: the peer broke off. */
 static bool receive_content(struct connection *connection, int fd, int *reason) {
-  uint64_t size = 0;
-  uint32_t sum = 0;
+  struct ending seen = {0, 0}, told;
   while (receive_frame(connection)) {
-    struct reader *payload = &connection->payload;
-    size_t count = (size_t)(payload->end - payload->next);
-    if (connection->type == FRAME_END) {
-      bool whole = read_number(payload, 8) == size && (uint32_t)read_number(payload, 4) == sum && payload->valid;
-      if (*reason == 0 && !whole) *reason = EBADMSG;
-      if (*reason == 0 && ftruncate(fd, (off_t)size) != 0) *reason = errno;
+    size_t count = (size_t)(connection->end - connection->next);
+    if (connection->type == END) {
+      if (!take(connection, &told, sizeof told)) return false;
+      if (*reason == 0 && memcmp(&seen, &told, sizeof seen) != 0) *reason = EBADMSG;
+      if (*reason == 0 && ftruncate(fd, (off_t)seen.size) != 0) *reason = errno;
       return true;
     }
-    sum = checksum(sum, payload->next, count);
-    if (connection->type == FRAME_HOLE) size += read_number(payload, 8);
-    else if (connection->type != FRAME_DATA) return false;
-    if (size > INT64_MAX - MAXIMUM_FRAME_BYTES) return false;
-    for (ssize_t put; connection->type == FRAME_DATA && count > 0; payload->next += put, count -= (size_t)put) {
-      put = *reason == 0 ? pwrite(fd, payload->next, count, (off_t)size) : (ssize_t)count;
+    uint64_t hole = 0;
+    seen.checksum = checksum(seen.checksum, connection->next, count);
+    if (connection->type != DATA && (connection->type != HOLE || !take(connection, &hole, sizeof hole))) return false;
+    for (ssize_t put; connection->type == DATA && *reason == 0 && connection->next < connection->end;) {
+      off_t at = (off_t)seen.size + (off_t)count - (connection->end - connection->next);
+      put = pwrite(fd, connection->next, (size_t)(connection->end - connection->next), at);
       if (put <= 0) *reason = put < 0 ? errno : EIO;
-      if (put <= 0) put = 0;
-      size += (uint64_t)put;
+      else connection->next += put;
     }
+    seen.size += connection->type == DATA ? count : hole;
+    if (hole > INT64_MAX / 2 || seen.size > INT64_MAX / 2) return false;
   }
   return false;
 }
 
-/* What a write finds must be a regular file, whose mode it keeps. */
-static int judge_target(int directory, const char *name, uint32_t *mode) {
+static int put_directory(int directory, const char *name, mode_t mode) {
   struct stat stat;
-  bool found = fstatat(directory, name, &stat, AT_SYMLINK_NOFOLLOW) == 0;
-  if (found && S_ISDIR(stat.st_mode)) return EISDIR;
-  if (found && !S_ISREG(stat.st_mode) && !S_ISLNK(stat.st_mode)) return EMEDIUMTYPE;
-  if (*mode == UINT32_MAX) *mode = found && S_ISREG(stat.st_mode) ? stat.st_mode & 07777 : 0644;
-  return 0;
-}
-
-static int make_directory(int directory, const char *name, uint32_t mode) {
-  struct stat stat;
-  if (fstatat(directory, name, &stat, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISDIR(stat.st_mode)) unlinkat(directory, name, 0);
+  bool other = fstatat(directory, name, &stat, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISDIR(stat.st_mode);
+  if (other && unlinkat(directory, name, 0) != 0) return errno;
   if (mkdirat(directory, name, 0700) != 0 && errno != EEXIST) return errno;
   return fchmodat(directory, name, mode & 07777, 0) == 0 ? 0 : errno;
 }
 
-/* Puts the new file or link in its place. What stands there goes, but for a directory that holds something. */
-static int move_into_place(int directory, const char *temporary, const char *name, bool exact) {
-  if (renameat(directory, temporary, directory, name) == 0) return 0;
-  bool emptied = exact && errno == EISDIR && unlinkat(directory, name, AT_REMOVEDIR) == 0;
-  if (emptied && renameat(directory, temporary, directory, name) == 0) return 0;
-  int reason = errno;
-  unlinkat(directory, temporary, 0);
-  return reason;
-}
-
-bool handle_place(struct connection *connection, struct reader *request) {
+/* Files and links are made beside their place, then moved there: what is there goes, but a directory with content. */
+bool handle_place(struct connection *connection) {
   static atomic_uint serial;
-  uint8_t kind = (uint8_t)read_number(request, 1), exact = (uint8_t)read_number(request, 1);
-  uint32_t mode = (uint32_t)read_number(request, 4);
-  int64_t modified = (int64_t)read_number(request, 8);
-  char *path = read_string(request), *target = read_string(request), *last, resolved[PATH_MAX];
-  char name[NAME_MAX + 1], temporary[64];
-  if (!request->valid || *path != '/') return false;
-  if (!exact && realpath(path, resolved) != NULL) path = resolved; /* a link is written through, as an editor would */
-  mode_t restore;
-  int directory = open_parent(path, exact, true, &last, &restore), fd = -1;
-  int reason = directory < 0 ? errno : strlen(last) > NAME_MAX ? ENAMETOOLONG : 0;
-  snprintf(name, sizeof name, "%s", last); /* content will overwrite the request */
+  struct {
+    uint8_t kind;
+    uint32_t mode;
+    int64_t modified; /* ms since the epoch; -1: now */
+  } __attribute__((packed)) request;
+  bool whole = take(connection, &request, sizeof request);
+  char *path = take_string(connection), *target = take_string(connection), *last, name[NAME_MAX + 1], temporary[64];
+  if (!whole || path == NULL || target == NULL || *path != '/') return false;
+  struct stat around = {0};
+  int directory = open_parent(path, true, &last), fd = -1;
+  int reason = directory < 0 || fstat(directory, &around) != 0 ? errno : strlen(last) > NAME_MAX ? ENAMETOOLONG : 0;
+  snprintf(name, sizeof name, "%s", last); /* content overwrites the request */
   snprintf(temporary, sizeof temporary, ".exoloop-%d-%u", (int)getpid(), atomic_fetch_add(&serial, 1));
-  if (reason == 0 && kind == KIND_DIRECTORY) reason = make_directory(directory, name, mode);
-  if (reason == 0 && kind == KIND_SYMLINK && symlinkat(target, directory, temporary) != 0) reason = errno;
-  if (kind == KIND_FILE) {
-    if (reason == 0 && !exact) reason = judge_target(directory, name, &mode);
+  if (reason == 0 && (around.st_mode & 0700) != 0700) set_mode(directory, around.st_mode | 0700);
+  if (reason == 0 && request.kind == KIND_DIRECTORY) reason = put_directory(directory, name, request.mode);
+  if (reason == 0 && request.kind == KIND_SYMLINK && symlinkat(target, directory, temporary) != 0) reason = errno;
+  if (request.kind == KIND_FILE) {
     int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
     if (reason == 0 && (fd = openat(directory, temporary, flags, 0600)) < 0) reason = errno;
-    struct timespec times[2] = {{0, UTIME_OMIT}, {modified / 1000, modified % 1000 * 1000000}};
-    bool whole = receive_content(connection, fd, &reason);
-    if (reason == 0 && fchmod(fd, mode & 07777) != 0) reason = errno;
-    if (reason == 0 && modified >= 0 && futimens(fd, times) != 0) reason = errno;
+    whole = receive_content(connection, fd, &reason);
+    struct timespec times[2] = {{0, UTIME_OMIT}, {request.modified / 1000, request.modified % 1000 * 1000000}};
+    if (reason == 0 && fchmod(fd, request.mode & 07777) != 0) reason = errno;
+    if (reason == 0 && request.modified >= 0 && futimens(fd, times) != 0) reason = errno;
     if (fd >= 0 && close(fd) != 0 && reason == 0) reason = errno;
-    if (fd >= 0 && (!whole || reason != 0)) unlinkat(directory, temporary, 0);
-    if (!whole) close_directory(directory, restore);
-    if (!whole) return false;
   }
-  if (reason == 0 && kind != KIND_DIRECTORY) reason = move_into_place(directory, temporary, name, exact);
-  close_directory(directory, restore);
-  if (reason == ENOENT) return send_error(connection, ERROR_FAILED, "the directory vanished");
-  return send_errno(connection, reason);
+  bool move = whole && reason == 0 && request.kind != KIND_DIRECTORY;
+  if (move && renameat(directory, temporary, directory, name) != 0) {
+    bool emptied = errno == EISDIR && unlinkat(directory, name, AT_REMOVEDIR) == 0;
+    reason = emptied && renameat(directory, temporary, directory, name) == 0 ? 0 : errno;
+  }
+  if (directory >= 0 && (!whole || reason != 0)) unlinkat(directory, temporary, 0);
+  if (directory >= 0 && (around.st_mode & 0700) != 0700) set_mode(directory, around.st_mode);
+  if (directory >= 0) close(directory);
+  return whole && send_result(connection, reason);
+}
+
+bool handle_delete(struct connection *connection) {
+  char *path = take_string(connection);
+  return path != NULL && send_result(connection, unlink(path) == 0 ? 0 : errno);
+}
+
+struct scan {
+  struct connection *connection;
+  bool alive;
+  int reason;
+  uint32_t entries_left, depth;
+  size_t filled, path_length;
+  char path[PATH_BYTES];
+};
+
+struct entry {
+  uint8_t kind;
+  uint32_t path_bytes, link_bytes;
+  uint64_t size, allocated;
+  uint32_t mode;
+  int64_t modified_ms;
+  uint64_t inode, changed_ns;
+} __attribute__((packed)); /* then path and link target */
+
+static void add_entry(struct scan *scan, int parent, const char *name, const struct stat *stat) {
+  char link[PATH_MAX], *next = scan->connection->output + HEADER_BYTES + scan->filled;
+  ssize_t link_bytes = S_ISLNK(stat->st_mode) ? readlinkat(parent, name, link, sizeof link) : 0;
+  struct entry entry = {KIND_OTHER, (uint32_t)scan->path_length, link_bytes < 0 ? 0 : (uint32_t)link_bytes,
+                        (uint64_t)stat->st_size, (uint64_t)stat->st_blocks * 512, stat->st_mode & 07777,
+                        stat->st_mtim.tv_sec * 1000 + stat->st_mtim.tv_nsec / 1000000, stat->st_ino,
+                        (uint64_t)stat->st_ctim.tv_sec * 1000000000 + (uint64_t)stat->st_ctim.tv_nsec};
+  if (S_ISREG(stat->st_mode)) entry.kind = KIND_FILE;
+  else if (S_ISDIR(stat->st_mode)) entry.kind = KIND_DIRECTORY;
+  else if (S_ISLNK(stat->st_mode)) entry.kind = KIND_SYMLINK;
+  memcpy(next, &entry, sizeof entry);
+  memcpy(next + sizeof entry, scan->path, scan->path_length);
+  memcpy(next + sizeof entry + scan->path_length, link, entry.link_bytes);
+  scan->filled += sizeof entry + scan->path_length + entry.link_bytes;
+  if (scan->filled + sizeof entry + PATH_BYTES + PATH_MAX <= CHUNK_BYTES) return;
+  scan->alive = scan->alive && send_frame(scan->connection, DATA, scan->filled);
+  scan->filled = 0;
+}
+
+/* What vanishes while we look is left out; what we may not read is an error, never a gap. */
+static void scan_directory(struct scan *scan, int parent, const char *name, uint32_t depth) {
+  int fd = open_forced(parent, name, READ_FLAGS | O_DIRECTORY);
+  DIR *directory = fd < 0 ? NULL : fdopendir(fd);
+  struct stat own, stat;
+  if (directory == NULL && errno != ENOENT) scan->reason = errno;
+  if (directory == NULL && fd >= 0) close(fd);
+  if (directory == NULL || fstat(fd, &own) != 0) return;
+  bool locked = (own.st_mode & 0500) != 0500;
+  if (locked) fchmod(fd, (own.st_mode & 07777) | 0700);
+  size_t length = scan->path_length;
+  for (struct dirent *entry; scan->alive && scan->reason == 0 && (entry = readdir(directory)) != NULL;) {
+    size_t name_bytes = strlen(entry->d_name);
+    if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+    if (fstatat(fd, entry->d_name, &stat, AT_SYMLINK_NOFOLLOW) != 0) continue;
+    bool fits = scan->entries_left-- > 0 && depth <= MAXIMUM_DEPTH && length + name_bytes + 1 <= PATH_BYTES;
+    if (!fits) scan->reason = EFBIG;
+    if (!fits) break;
+    scan->path[length] = '/';
+    memcpy(scan->path + length + 1, entry->d_name, name_bytes);
+    scan->path_length = length + 1 + name_bytes;
+    add_entry(scan, fd, entry->d_name, &stat);
+    if (S_ISDIR(stat.st_mode) && depth < scan->depth) scan_directory(scan, fd, entry->d_name, depth + 1);
+  }
+  if (locked) fchmod(fd, own.st_mode & 07777);
+  closedir(directory);
+}
+
+/* The first entry is the root: where the path leads. The others are below it. Depth 0 is the root alone. */
+bool handle_scan(struct connection *connection) {
+  struct scan scan = {.connection = connection, .alive = true};
+  uint32_t limits[2];
+  bool whole = take(connection, limits, sizeof limits);
+  char *path = take_string(connection), root[PATH_MAX];
+  struct stat stat;
+  if (!whole || path == NULL || *path != '/') return false;
+  if (realpath(path, root) == NULL || lstat(root, &stat) != 0) return send_result(connection, errno);
+  scan.entries_left = limits[0];
+  scan.depth = limits[1];
+  scan.path_length = strlen(strcpy(scan.path, root));
+  add_entry(&scan, AT_FDCWD, root, &stat);
+  scan.path_length = 0;
+  if (scan.depth > 0 && S_ISDIR(stat.st_mode)) scan_directory(&scan, AT_FDCWD, root, 1);
+  if (scan.alive && scan.reason == 0 && scan.filled > 0) scan.alive = send_frame(connection, DATA, scan.filled);
+  return scan.alive && send_result(connection, scan.reason);
 }

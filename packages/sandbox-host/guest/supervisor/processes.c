@@ -1,124 +1,53 @@
-/* What became of commands: all processes, found by walking /proc. Needs neither a cgroup nor a privilege. */
-#define _GNU_SOURCE
-#include "commands.h"
+/* Everything below a process, found by walking /proc. Needs neither a cgroup nor a privilege. */
+#include "supervisor.h"
 
-#include <dirent.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
+enum { MAXIMUM_PROCESSES = 16384, ROUNDS = 5 };
 
-enum { ROUNDS = 5, TOLD_PROCESSES = 1000, NAME_BYTES = 64 };
-
-struct process {
+static struct process {
   pid_t pid, parent, session;
-  char name[NAME_BYTES];
-};
+} processes[MAXIMUM_PROCESSES];
 
-static bool read_process(pid_t pid, struct process *process) {
-  char path[64], text[512], state;
-  snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
-  ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+static bool read_process(const char *name, struct process *process) {
+  char path[300], text[512] = "", state = 'Z';
+  snprintf(path, sizeof path, "/proc/%s/stat", name);
+  int fd = atoi(name) > 0 ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+  if (fd < 0 || read(fd, text, sizeof text - 1) < 0) text[0] = '\0';
   if (fd >= 0) close(fd);
-  if (length <= 0) return false;
-  text[length] = '\0';
-  char *name = strchr(text, '('), *after = strrchr(text, ')'); /* it may contain anything, also parentheses */
-  if (name == NULL || after == NULL) return false;
-  *process = (struct process){.pid = pid};
-  snprintf(process->name, sizeof process->name, "%.*s", (int)(after - name - 1), name + 1);
-  int fields = sscanf(after, ") %c %d %*d %d", &state, &process->parent, &process->session);
-  return fields == 3 && state != 'Z' && state != 'X';
-}
-
-/* Ordered by pid. Free what is returned. */
-static struct process *list_processes(int *count) {
-  struct process *processes = malloc(sizeof *processes * MAXIMUM_PROCESSES);
-  DIR *directory = opendir("/proc");
-  *count = 0;
-  for (struct dirent *entry; processes != NULL && directory != NULL && (entry = readdir(directory)) != NULL;) {
-    pid_t pid = (pid_t)atoi(entry->d_name);
-    if (pid > 0 && *count < MAXIMUM_PROCESSES && read_process(pid, &processes[*count])) ++*count;
-  }
-  if (directory != NULL) closedir(directory);
-  return processes;
+  char *after = strrchr(text, ')'); /* the name may contain anything, also parentheses */
+  process->pid = atoi(name);
+  bool whole = after != NULL && sscanf(after, ") %c %d %*d %d", &state, &process->parent, &process->session) == 3;
+  return whole && state != 'Z' && state != 'X' && process->pid != getpid();
 }
 
 static int compare_pids(const void *left, const void *right) {
   return ((const struct process *)left)->pid - ((const struct process *)right)->pid;
 }
 
-/* Whether it is `ancestor`, in its session, or comes from there. */
-static bool descends(struct process *processes, int count, const struct process *process, pid_t ancestor) {
+/* Whether it is `leader`, in its session, or comes from there. /proc is in the order of pids. */
+static bool descends(const struct process *process, int count, pid_t leader) {
   for (int step = 0; process != NULL && step < count; step++) {
-    if (process->pid == ancestor || process->session == ancestor) return true;
+    if (process->pid == leader || process->session == leader || process->parent == leader) return true;
     struct process parent = {.pid = process->parent};
     process = bsearch(&parent, processes, (size_t)count, sizeof parent, compare_pids);
   }
   return false;
 }
 
-/* All of a command, found again until nothing is left, because a process may fork. */
-void signal_command_tree(pid_t leader, int signal_number) {
-  for (int round = 0, alive = 1, count; round < ROUNDS && alive > 0; round++) {
-    struct process *processes = list_processes(&count);
-    alive = 0;
-    for (int i = 0; i < count; i++) {
-      alive += descends(processes, count, &processes[i], leader) && kill(processes[i].pid, signal_number) == 0;
+/* Found again until nothing is left, because a process may fork. `spared` and what descends from them is left alone. */
+void signal_tree(pid_t leader, int number, const pid_t *spared, int spared_count) {
+  for (int round = 0, before = -1, alive = 0; round < ROUNDS && alive != before; round++) {
+    int count = 0;
+    DIR *directory = opendir("/proc");
+    for (struct dirent *entry; directory != NULL && (entry = readdir(directory)) != NULL;) {
+      if (count < MAXIMUM_PROCESSES && read_process(entry->d_name, &processes[count])) count++;
     }
-    free(processes);
-  }
-}
-
-/* All that descends from us but our own commands. */
-void signal_workload(int signal_number) {
-  for (int round = 0, before = -1, alive = 0, count; round < ROUNDS && alive != before; round++) {
-    struct process *processes = list_processes(&count);
+    if (directory != NULL) closedir(directory);
     before = alive;
     alive = 0;
     for (int i = 0; i < count; i++) {
-      bool skip = processes[i].pid == getpid() || !descends(processes, count, &processes[i], getpid());
-      for (int c = 0; c < command_count && !skip; c++) {
-        bool ours = commands[c]->maintenance && !commands[c]->exited;
-        skip = ours && descends(processes, count, &processes[i], commands[c]->pid);
-      }
-      alive += !skip && kill(processes[i].pid, signal_number) == 0;
+      bool skip = !descends(&processes[i], count, leader);
+      for (int s = 0; s < spared_count && !skip; s++) skip = descends(&processes[i], count, spared[s]);
+      alive += !skip && kill(processes[i].pid, number) == 0;
     }
-    free(processes);
   }
-}
-
-static struct command *find_origin(struct process *processes, int count, const struct process *process) {
-  for (int step = 0; process != NULL && step < count; step++) {
-    for (int i = command_count - 1; i >= 0; i--) {
-      if (commands[i]->pid == process->session) return commands[i];
-    }
-    struct process parent = {.pid = process->parent};
-    process = bsearch(&parent, processes, (size_t)count, sizeof parent, compare_pids);
-  }
-  return NULL;
-}
-
-bool handle_processes(struct connection *connection) {
-  int count, told = 0;
-  char *reply = malloc(TOLD_PROCESSES * (4 + NAME_BYTES + MAXIMUM_IDENTIFIER_BYTES + 2)), *next = reply;
-  pthread_mutex_lock(&lock);
-  struct process *processes = list_processes(&count);
-  for (int i = 0; reply != NULL && i < count && told < TOLD_PROCESSES; i++) {
-    struct process *process = &processes[i];
-    bool ours = process->pid == getpid() || process->pid == waiting_candidate();
-    if (ours || !descends(processes, count, process, getpid())) continue;
-    struct command *origin = find_origin(processes, count, process);
-    if (origin != NULL && origin->maintenance) continue;
-    next = put_number(next, (uint64_t)process->pid, 4);
-    next = stpcpy(stpcpy(next, process->name) + 1, origin == NULL ? "" : origin->identifier) + 1;
-    told++;
-  }
-  pthread_mutex_unlock(&lock);
-  bool alive = reply != NULL && send_data(connection, reply, (size_t)(next - reply));
-  free(processes);
-  free(reply);
-  return alive;
 }

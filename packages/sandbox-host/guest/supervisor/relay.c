@@ -1,64 +1,45 @@
-/* A connection to a port of the sandbox's own loopback interface. */
-#define _GNU_SOURCE
+/* A connection to a port of the sandbox's own loopback interface: bytes in both directions, each at its reader's pace. */
 #include "supervisor.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netinet/in.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-enum { CONNECT_SECONDS = 5 };
-
 struct flow {
-  int from, to, peer; /* peer: when it is gone, nobody waits for this any more */
-  char *bytes;
+  int from, to, peer;
+  char *buffer;
 };
-
-static bool wait_until(int fd, short event, int peer) {
-  struct pollfd polled[2] = {{fd, event, 0}, {peer, 0, 0}};
-  while (poll(polled, 2, -1) < 0 && errno == EINTR) continue;
-  return polled[1].revents == 0;
-}
 
 static void *carry(void *argument) {
   struct flow *flow = argument;
-  ssize_t got;
-  while (wait_until(flow->from, POLLIN, flow->peer) && (got = recv(flow->from, flow->bytes, PIPE_BYTES, 0)) > 0) {
-    for (ssize_t done = 0, put; done < got; done += put) {
-      if (!wait_until(flow->to, POLLOUT, flow->peer)) return NULL;
-      put = send(flow->to, flow->bytes + done, (size_t)(got - done), MSG_NOSIGNAL | MSG_DONTWAIT);
-      if (put < 0 && errno != EAGAIN && errno != EINTR) return NULL;
-      if (put < 0) put = 0;
-    }
+  ssize_t got = -1;
+  while (wait_until(flow->from, POLLIN, flow->peer) && (got = read(flow->from, flow->buffer, READ_AHEAD_BYTES)) > 0) {
+    if (!write_patiently(flow->to, flow->buffer, (size_t)got, flow->peer)) break;
   }
-  shutdown(flow->to, SHUT_WR);
+  shutdown(flow->to, got == 0 ? SHUT_WR : SHUT_RDWR);
   return NULL;
 }
 
 static int connect_loopback(uint16_t port) {
   struct sockaddr_in old = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
   struct sockaddr_in6 new = {.sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
-  struct timeval patience = {.tv_sec = CONNECT_SECONDS};
-  for (int family = 0; family < 2; family++) {
-    int fd = socket(family == 0 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience); /* of connect, too */
-    if (family == 0 && connect(fd, (struct sockaddr *)&old, sizeof old) == 0) return fd;
-    if (family == 1 && connect(fd, (struct sockaddr *)&new, sizeof new) == 0) return fd;
-    if (fd >= 0) close(fd);
-  }
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (connect(fd, (struct sockaddr *)&old, sizeof old) == 0) return fd;
+  if (fd >= 0) close(fd);
+  fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (connect(fd, (struct sockaddr *)&new, sizeof new) == 0) return fd;
+  if (fd >= 0) close(fd);
   return -1;
 }
 
-bool handle_connect(struct connection *connection, struct reader *request) {
-  uint16_t port = (uint16_t)read_number(request, 2);
-  int fd = request->valid ? connect_loopback(port) : -1;
-  if (fd < 0) return request->valid && send_reply(connection, REPLY_ABSENT);
-  struct flow in = {connection->socket, fd, connection->socket, connection->input};
-  struct flow out = {fd, connection->socket, connection->socket, connection->chunk};
+bool handle_connect(struct connection *connection) {
+  uint16_t port;
   pthread_t thread;
-  if (send_reply(connection, REPLY_STARTED) && pthread_create(&thread, NULL, carry, &in) == 0) {
+  if (!take(connection, &port, sizeof port)) return false;
+  int fd = connect_loopback(port);
+  if (fd < 0) return send_result(connection, ENOENT);
+  fcntl(fd, F_SETFL, O_NONBLOCK);
+  bool started = send_frame(connection, STARTED, 0);
+  fcntl(connection->socket, F_SETFL, O_NONBLOCK);
+  struct flow in = {connection->socket, fd, connection->socket, connection->input};
+  struct flow out = {fd, connection->socket, connection->socket, connection->output};
+  if (started && pthread_create(&thread, NULL, carry, &in) == 0) {
     carry(&out);
     pthread_join(thread, NULL);
   }

@@ -66,6 +66,7 @@ function bubblewrapArguments({ configuration, directories, make }: LaunchRequest
     ...["--ro-bind", tools.nodeDirectory, "/opt/exoloop/bin"],
     ...["--ro-bind", tools.supervisor, confinement.guestPrograms.supervisor],
     ...["--ro-bind", tools.confine, confinement.guestPrograms.confine],
+    ...["--ro-bind", tools.launch, confinement.guestPrograms.launch],
     ...["--bind", directories.workspace, "/workspace", "--bind", directories.skills, "/skills"],
     ...["--bind", directories.memory, "/memory", "--chdir", "/workspace", "--remount-ro", "/"],
   ];
@@ -75,6 +76,7 @@ export const bubblewrapLauncher: Launcher = {
   runtime: "bubblewrap",
   limits: (resources) => resources,
   ownSocket: () => null,
+  filterOf: (tools) => tools.filter,
   suspends: "cgroup",
   description: "A Linux sandbox without network. /workspace is yours and is kept; /tmp and the home directory are not.",
   async availability({ launcher }) {
@@ -111,7 +113,7 @@ export const bubblewrapLauncher: Launcher = {
         ...bubblewrapArguments(request),
         ...Object.entries(environment).flatMap(([name, value]) => ["--setenv", name, value]),
         ...["--", confinement.guestPrograms.confine, ...confinement.confineArguments(request, true)],
-        ...["--", confinement.guestPrograms.supervisor, ...confinement.supervisorArguments(request, true)],
+        ...["--", confinement.guestPrograms.supervisor, ...confinement.supervisorArguments(request, confinement.guestPrograms.launch, true)],
       ],
       environment: {},
     };

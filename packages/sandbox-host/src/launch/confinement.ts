@@ -5,7 +5,11 @@ import type { LaunchRequest } from "./launcher.ts";
 
 const basePath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-export const guestPrograms = { supervisor: "/opt/exoloop/supervisor", confine: "/opt/exoloop/confine" } as const;
+export const guestPrograms = {
+  supervisor: "/opt/exoloop/supervisor",
+  confine: "/opt/exoloop/confine",
+  launch: "/opt/exoloop/launch",
+} as const;
 
 export function commandEnvironment(toolPath: string, places: Readonly<Record<string, string>>): Record<string, string> {
   return { PATH: `${basePath}:${toolPath}`, USER: "agent", LANG: "C.UTF-8", ...places };
@@ -35,10 +39,13 @@ export function confineArguments(request: LaunchRequest, ownNamespace: boolean):
   ];
 }
 
-/** Arguments of the supervisor where it inherits its socket. */
-export function supervisorArguments(request: LaunchRequest, ownNamespace: boolean): string[] {
+/** Arguments of the supervisor where it inherits its socket. @param launch path of that program inside */
+export function supervisorArguments(request: LaunchRequest, launch: string, ownNamespace: boolean): string[] {
   const { listen, work } = request.descriptors;
-  return ["--listen", String(listen ?? -1), "--work", String(work), ...processLimit(request, ownNamespace)];
+  return [
+    ...["--listen", String(listen ?? -1), "--launch", launch, "--work", String(work)],
+    ...processLimit(request, ownNamespace),
+  ];
 }
 
 /** Sizes of the file systems in memory: together less than the workload's memory, which they are counted as. */

@@ -54,7 +54,7 @@ function rootOf(configuration: HostConfiguration): string {
 function makeRoot(configuration: HostConfiguration): void {
   const root = rootOf(configuration);
   for (const name of [...mountPoints, "opt/exoloop/bin"]) mkdirSync(join(root, name), { recursive: true, mode: 0o755 });
-  for (const name of ["supervisor", "confine"]) writeFileSync(join(root, "opt/exoloop", name), "", { mode: 0o755 });
+  for (const name of ["supervisor", "confine", "launch"]) writeFileSync(join(root, "opt/exoloop", name), "", { mode: 0o755 });
   for (const { name, link } of systemEntries(configuration)) {
     if (existsSync(join(root, name))) continue;
     if (link === null) mkdirSync(join(root, name), { mode: 0o755 });
@@ -84,6 +84,7 @@ function mountsOf({ configuration, directories }: LaunchRequest, listenDirectory
     ["/opt/exoloop/bin", tools.nodeDirectory],
     [confinement.guestPrograms.supervisor, tools.supervisor],
     [confinement.guestPrograms.confine, tools.confine],
+    [confinement.guestPrograms.launch, tools.launch],
   ];
   const writable = [
     ["/workspace", directories.workspace],
@@ -120,6 +121,7 @@ function writeBundle(request: LaunchRequest): void {
     command: [
       ...[confinement.guestPrograms.confine, "--seccomp", String(innerFilter), "--"],
       ...[confinement.guestPrograms.supervisor, "--listen-path", socketPath],
+      ...["--launch", confinement.guestPrograms.launch],
     ],
     environment: {
       ...confinement.commandEnvironment("/opt/exoloop/bin", confinement.usualPlaces),
@@ -140,6 +142,7 @@ export const gvisorLauncher: Launcher = {
   ...bubblewrapLauncher,
   runtime: "gvisor",
   suspends: "signals",
+  filterOf: (tools) => tools.gvisorFilter,
   ownSocket: ({ root }) => join(placesOf(root).listen, "supervisor.sock"),
   limits: (resources) => ({
     ...resources,

@@ -55,6 +55,15 @@ function resolvePackages(input: CloudInput["packages"], current: Packages): Pack
   };
 }
 
+/** A session that has a sandbox already stays where it is: it is moved by itself. */
+function resolveProvider(
+  input: CloudInput["x_exoloop"],
+  current: CloudConfig["x_exoloop"],
+): Pick<CloudConfig, "x_exoloop"> {
+  if (input === null || input === undefined) return current === undefined ? {} : { x_exoloop: current };
+  return input.provider === null ? {} : { x_exoloop: { provider: input.provider } };
+}
+
 /**
  * Members that the request leaves out keep their value, or have their default in a new environment: a network that
  * reaches nothing, no packages.
@@ -74,6 +83,7 @@ export function resolveConfig(input: EnvironmentConfigInput, current?: Environme
     type: "cloud",
     networking: resolveNetworking(input.networking, base.networking),
     packages: resolvePackages(input.packages, base.packages),
+    ...resolveProvider(input.x_exoloop, base.x_exoloop),
   };
   if (hasPackages(config.packages)) {
     throw new Problem(

@@ -64,6 +64,18 @@ test("an update keeps what it omits", async () => {
   expect(Date.parse(updated.updated_at)).toBeGreaterThan(Date.parse(updated.created_at));
 });
 
+test("names the provider of its sandboxes, until it is left to the server again", async () => {
+  const named = { type: "cloud", x_exoloop: { provider: "gvisor" } } as const;
+  const { id, config } = await sdk.beta.environments.create({ name: "e", config: named });
+  expect(config).toMatchObject({ x_exoloop: { provider: "gvisor" } });
+  const kept = await sdk.beta.environments.update(id, { config: { type: "cloud" } });
+  expect(kept.config).toMatchObject({ x_exoloop: { provider: "gvisor" } });
+  const left = { type: "cloud", x_exoloop: { provider: null } } as const;
+  expect((await sdk.beta.environments.update(id, { config: left })).config).not.toHaveProperty("x_exoloop");
+  const unknown = { type: "cloud", x_exoloop: { provider: "docker" } } as const;
+  expect(await codeOf(sdk.beta.environments.create({ name: "e", config: unknown }))).toBe("invalid_request");
+});
+
 test("what this server would not do is refused, and nothing is stored", async () => {
   const { apiKey } = await server.newOrganization();
   const mine = new Anthropic({ baseURL: server.listener.url, apiKey, maxRetries: 0 });

@@ -22,9 +22,11 @@ import { type HealthPort, addHealthRoutes } from "./routes/health.ts";
 import { type ModelEntry, addModelRoutes } from "./routes/models.ts";
 import { type CommandPort, type SandboxPort, addCommandRoute, addSandboxRoute } from "./routes/sandboxes.ts";
 import { addSnapshotRoutes, type SnapshotPort } from "./routes/snapshots.ts";
+import { addSessionSandboxRoutes, type SessionSandboxPort } from "./routes/session-sandboxes.ts";
 import { addSessionRoutes } from "./routes/sessions.ts";
 import { addThreadRoutes } from "./routes/threads.ts";
 import { addWebhookRoutes } from "./routes/webhooks.ts";
+import type { PreviewProxy } from "../previews/proxy.ts";
 import type { SessionService, ThreadService } from "../sessions/port.ts";
 import type { WebhookReceiver } from "../webhooks/deliver.ts";
 import type { WebhookRepository } from "../webhooks/webhooks.ts";
@@ -45,15 +47,19 @@ export interface AppDependencies {
   readonly models?: () => readonly ModelEntry[];
   readonly commands?: CommandPort;
   readonly sandboxes?: SandboxPort;
+  readonly sessionSandboxes?: SessionSandboxPort;
   readonly snapshots?: SnapshotPort;
   readonly budgets?: BudgetPort;
   readonly webhooks?: { readonly repository: WebhookRepository; readonly receiver: WebhookReceiver };
+  /** Requests for previews: judged before the app sees them. */
+  readonly previews?: PreviewProxy;
   /** Between two signs of life on a stream. */
   readonly pingMilliseconds?: number;
 }
 
 export interface HttpApp {
   readonly app: App;
+  readonly previews?: PreviewProxy;
   /** Ends the event streams, so that their connections can close. */
   closeStreams(): void;
 }
@@ -93,9 +99,11 @@ export function createApp(dependencies: AppDependencies): HttpApp {
   addModelRoutes(context, dependencies.models ?? (() => []));
   if (dependencies.commands !== undefined) addCommandRoute(context, dependencies.commands);
   if (dependencies.sandboxes !== undefined) addSandboxRoute(context, dependencies.sandboxes);
+  if (dependencies.sessionSandboxes !== undefined) addSessionSandboxRoutes(context, dependencies.sessionSandboxes);
   if (dependencies.snapshots !== undefined) addSnapshotRoutes(context, dependencies.snapshots);
   if (dependencies.budgets !== undefined) addBudgetRoutes(context, dependencies.budgets);
   const { webhooks } = dependencies;
   if (webhooks !== undefined) addWebhookRoutes(context, webhooks.repository, webhooks.receiver);
-  return { app, closeStreams: streams.closeAll };
+  const { previews } = dependencies;
+  return { app, closeStreams: streams.closeAll, ...(previews === undefined ? {} : { previews }) };
 }

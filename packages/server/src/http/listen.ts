@@ -1,6 +1,6 @@
 /** Serves the app on a port of this machine. @module */
 import { once } from "node:events";
-import { createServer } from "node:http";
+import { createServer, type IncomingMessage } from "node:http";
 import { getRequestListener } from "@hono/node-server";
 import { StartupError } from "../errors.ts";
 import type { HttpApp } from "./app.ts";
@@ -34,9 +34,20 @@ function startupError(error: unknown, host: string, port: number): unknown {
 export async function listen(http: HttpApp, host: string, port: number): Promise<Listener> {
   // The headers of a request must arrive within a minute; an answer may take its time.
   const answer = getRequestListener(http.app.fetch);
-  const server = createServer({ requestTimeout: 120_000, headersTimeout: 60_000 }, (incoming, outgoing) => {
-    void answer(incoming, outgoing);
+  const { previews } = http;
+  const isForPreview = (incoming: IncomingMessage) => previews?.claims(incoming) === true;
+  const options = {
+    requestTimeout: 120_000,
+    headersTimeout: 60_000,
+    // The API speaks no other protocol: whoever offers one is answered as if they had not.
+    shouldUpgradeCallback: (incoming: IncomingMessage) =>
+      incoming.headers.upgrade?.toLowerCase() === "websocket" && isForPreview(incoming),
+  };
+  const server = createServer(options, (incoming, outgoing) => {
+    if (isForPreview(incoming)) previews?.answer(incoming, outgoing);
+    else void answer(incoming, outgoing);
   });
+  server.on("upgrade", (incoming, socket, head) => previews?.upgrade(incoming, socket, head));
   server.listen(port, host);
   try {
     await once(server, "listening");
@@ -52,6 +63,7 @@ export async function listen(http: HttpApp, host: string, port: number): Promise
       const closed = once(server, "close");
       server.close();
       http.closeStreams();
+      previews?.closeAll();
       // A connection whose last answer ends only now would be kept for a next request.
       const sweep = setInterval(() => server.closeIdleConnections(), 20);
       const timer = setTimeout(() => server.closeAllConnections(), graceMs);

@@ -31,6 +31,8 @@ export interface Call<Query, Body> {
   readonly query: Query;
   readonly body: Body;
   readonly headers: Headers;
+  /** How the caller names this server. */
+  readonly origin: URL;
   /** Aborts when the caller has gone. */
   readonly signal: AbortSignal;
   /** Ends the connection at once. */
@@ -54,7 +56,7 @@ export interface Route<Query extends z.ZodType, Body extends z.ZodType, Answer e
   readonly body?: Body;
   readonly answer: Answer;
   /** The media type when it is not JSON. */
-  readonly stream?: "text/event-stream";
+  readonly stream?: "text/event-stream" | "application/octet-stream";
 }
 
 const noQuery = z.strictObject({});
@@ -128,6 +130,7 @@ export function addRoute<
       query: query as z.output<Query>,
       body: body as z.output<Body>,
       headers: request.headers,
+      origin: new URL("/", request.url),
       signal: request.signal,
       hangUp: () => destroyConnection(c.env),
       isRevoked: () => isRevoked(request.headers, authenticate),

@@ -88,8 +88,8 @@ test("what is not there, or another organization's, is not found, and changes no
       () => "none",
       (error: unknown) => String(error),
     );
-  for (const call of [other.create(snapshot), one.create(createId("snapshot"))]) {
-    expect(await problemOf(call)).toMatch(/x_exoloop\.workspace_snapshot: there is no snapshot with this id/);
+  for (const call of [() => other.create(snapshot), () => one.create(createId("snapshot"))]) {
+    expect(await problemOf(call())).toMatch(/x_exoloop\.workspace_snapshot: there is no snapshot with this id/);
   }
   expect((await other.client.sessions.list()).data).toEqual([]);
   expect(await problemOf(other.client.snapshots.list(id))).toMatch(/no session with this id/);

@@ -16,7 +16,9 @@ import type { EndDependencies } from "../sessions/end-session.ts";
 import { createSnapshotRepository } from "../sandboxes/snapshots/listed-snapshots.ts";
 import { createSessionService } from "../sessions/service.ts";
 import { createThreadService } from "../sessions/threads.ts";
+import type { PreviewProxy } from "../previews/proxy.ts";
 import { type HttpApp, createApp } from "./app.ts";
+import type { SessionSandboxPort } from "./routes/session-sandboxes.ts";
 import { createRequestOnce } from "./idempotency.ts";
 import { type Listener, listen } from "./listen.ts";
 import type { Principal, SessionService } from "../sessions/port.ts";
@@ -39,6 +41,8 @@ export interface TestServer {
 
 interface TestServerOptions {
   readonly pingMilliseconds?: number;
+  readonly previews?: PreviewProxy;
+  readonly sessionSandboxes?: (parts: { readonly sessions: SessionService }) => SessionSandboxPort;
   /** A database with an engine that drives its sessions; without it turns are only noted. */
   readonly driven?: {
     readonly test: TestDatabase;
@@ -48,7 +52,11 @@ interface TestServerOptions {
   };
 }
 
-export async function startTestServer({ driven, ...options }: TestServerOptions = {}): Promise<TestServer> {
+export async function startTestServer({
+  driven,
+  sessionSandboxes,
+  ...options
+}: TestServerOptions = {}): Promise<TestServer> {
   const test = driven?.test ?? (await createTestDatabase());
   const { database } = test;
   const notices = driven?.notices ?? (await createNoticeBoard({ connectionString: test.url, log: silentLog }));
@@ -82,6 +90,7 @@ export async function startTestServer({ driven, ...options }: TestServerOptions 
     notices,
     health: { ready: async () => void (await database.selectFrom("organizations").select("id").limit(1).execute()) },
     log: silentLog,
+    ...(sessionSandboxes === undefined ? {} : { sessionSandboxes: sessionSandboxes({ sessions }) }),
     ...options,
   });
   const listener = await listen(http, "127.0.0.1", 0);

@@ -89,7 +89,9 @@ function offeredTools(
   roster: readonly { readonly agent: AgentSnapshot }[],
 ): readonly ToolDefinition[] {
   const candidates = [...builtIn, waitForDefinition];
-  const enabled = candidates.filter((tool) => toolConfig(tools, tool.name)?.enabled === true);
+  // A client's own tool comes before one of ours that was named like it later.
+  const own = new Set(tools.flatMap((tool) => (tool.type === "custom" ? [tool.name] : [])));
+  const enabled = candidates.filter(({ name }) => !own.has(name) && toolConfig(tools, name)?.enabled === true);
   const agents = roster.map(({ agent }) => ({ name: agent.name, description: agent.description ?? null }));
   const delegate = agents.length === 0 ? [] : [delegateDefinition(agents)];
   const custom = tools.flatMap((tool): ToolDefinition[] =>

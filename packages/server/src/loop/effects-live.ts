@@ -3,7 +3,7 @@ import type { Database } from "../db/database.ts";
 import type { Engine } from "../engine/engine.ts";
 import { costOf, type ModelCatalog } from "../models/catalog.ts";
 import type { ModelProvider } from "../models/model.ts";
-import { type CallDecision, decideCall } from "../policy/decide-call.ts";
+import { type AgentTool, type CallDecision, decideCall } from "../policy/decide-call.ts";
 import { callDigest } from "../policy/digest.ts";
 import { type Claim, readLog } from "../sessions/log.ts";
 import type { NoticeBoard } from "../sessions/notices.ts";
@@ -124,10 +124,15 @@ function decide(
     const reasons = ["the agent may give work to others"];
     return { decision: "allow", custom: false, policy: "always_allow", reasons };
   }
-  const readsOnly = isLoopTool(toolName) || tools.find(toolName)?.parallel === true;
-  return decideCall(agent.tools, { toolName, readsOnly });
+  const tool = tools.find(toolName);
+  const readsOnly = isLoopTool(toolName) || tool?.parallel === true;
+  // By another name it is still the same tool, and decided alike.
+  const name = agent.tools.some((own) => isCustom(own) && own.name === toolName)
+    ? toolName
+    : (tool?.definition.name ?? toolName);
+  return decideCall(agent.tools, { toolName: name, readsOnly });
 }
 
-function isCustom(tool: AgentSnapshot["tools"][number]): boolean {
+function isCustom(tool: AgentTool): tool is Extract<AgentTool, { type: "custom" }> {
   return tool.type === "custom";
 }

@@ -19,6 +19,7 @@ function countingTool(ran: string[], name: string, replay: ReplayRule, parallel:
     definition: { name, description: name, inputSchema: { type: "object" } },
     replay,
     parallel,
+    wakesSandbox: name === "bash",
     async run(input, context) {
       ran.push(name);
       const { sleepMs, awakeMs } = input;
@@ -61,6 +62,7 @@ function testDependencies(
       actor: { organizationId, sessionId, toolUseId, via: "tool" },
       files: unused("files"),
       commands: unused("commands"),
+      background: unused("background"),
       ...options,
     }),
   };
@@ -75,7 +77,7 @@ export type TurnTest = Awaited<ReturnType<typeof startTurnTest>>;
 export async function startTurnTest({
   drives = true,
   ...replaced
-}: { readonly drives?: boolean } & Partial<Pick<DriverDependencies, "models" | "catalog">> = {}) {
+}: { readonly drives?: boolean } & Partial<Pick<DriverDependencies, "models" | "catalog" | "sandboxWake">> = {}) {
   const test = await createTestDatabase();
   const { database } = test;
   /** Names of the tools that ran, in order. */

@@ -25,6 +25,15 @@ describe("decideCall", () => {
     expect(decisionOf([toolset("always_allow")], "unheard_of")).toBe("deny");
   });
 
+  it("decides on tools for background commands as on bash", () => {
+    for (const name of ["bash_output", "kill_bash"]) {
+      expect(decisionOf([toolset("always_ask")], name)).toBe("ask");
+      expect(decisionOf([toolset("always_allow", false)], name)).toBe("deny");
+    }
+    expect(decisionOf([toolset("auto")], "bash_output", true)).toBe("allow");
+    expect(decisionOf([toolset("auto")], "kill_bash")).toBe("ask");
+  });
+
   it("denies a policy it does not know", () => {
     expect(decisionOf([toolset("surprise" as PermissionPolicy)], "bash")).toBe("deny");
   });

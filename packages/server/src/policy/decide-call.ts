@@ -66,9 +66,16 @@ export function decideCall(
   }
 }
 
+/** Tools that only make sense with another one are configured with it: the public API names that one. */
+const governedBy: ReadonlyMap<string, string> = new Map([
+  ["bash_output", "bash"],
+  ["kill_bash", "bash"],
+]);
+
 /** The configuration of a built-in tool; null when the agent has no built-in tools. */
 export function toolConfig(tools: readonly AgentTool[], toolName: string): ToolConfig | null {
   const toolset = tools.find((tool) => tool.type === "agent_toolset_20260401");
   if (toolset === undefined) return null;
-  return toolset.configs.find((config) => config.name === toolName) ?? toolset.default_config;
+  const name = governedBy.get(toolName) ?? toolName;
+  return toolset.configs.find((config) => config.name === name) ?? toolset.default_config;
 }

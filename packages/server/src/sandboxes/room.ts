@@ -37,7 +37,7 @@ type Bound<Work> = Work extends (dependencies: never, ...rest: infer Rest) => in
   ? (...rest: Rest) => Result
   : never;
 
-export interface SandboxRoom {
+export interface SandboxRoom extends Pick<RoomParts, "providers" | "defaultProvider" | "resources"> {
   readonly workspaces: Workspaces;
   readonly commandsOf: (owner: SandboxOwner) => CommandRunner;
   readonly background: {
@@ -74,6 +74,9 @@ export async function openSandboxRoom(parts: RoomParts): Promise<SandboxRoom> {
   const putInOrder = () =>
     void reconcile(lease).catch((error: unknown) => log.warn({ error }, "sandboxes could not be put in order"));
   return {
+    providers,
+    defaultProvider,
+    resources,
     workspaces,
     commandsOf: (owner) => createCommandRunner(runnerOf(owner), owner),
     background: {

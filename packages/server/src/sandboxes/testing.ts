@@ -46,14 +46,12 @@ export async function startSandboxWorld(first: SandboxProvider, ...others: reado
     resources: { memoryBytes: 2 ** 29, processes: 128, cpus: 1, diskBytes: 2 ** 30, files: 100_000 },
     log,
   };
-  const rowOf = (owner: SandboxOwner) =>
-    database.selectFrom("sandboxes").selectAll().where("session_id", "=", owner.sessionId).executeTakeFirstOrThrow();
   return {
+    ...createLooks(base),
     database,
     notices,
     blobs,
     base,
-    rowOf,
     createOwner: (): Promise<SandboxOwner> => insertTestSession(database),
     /** The parts of one worker; `changed` replaces some of them. */
     worker(changed: Partial<Worker> = {}, options: Parameters<typeof createWorkspaces>[1] = {}): Worker {
@@ -70,9 +68,23 @@ export async function startSandboxWorld(first: SandboxProvider, ...others: reado
         reattach: false,
         ...options,
       }),
+    async stop() {
+      for (const provider of providers) await provider.close();
+      await notices.close();
+      await test.drop();
+    },
+  };
+}
+
+/** What tests look at. */
+function createLooks({ database, providers }: LeaseDependencies) {
+  const rowOf = (owner: SandboxOwner) =>
+    database.selectFrom("sandboxes").selectAll().where("session_id", "=", owner.sessionId).executeTakeFirstOrThrow();
+  return {
+    rowOf,
     async sandboxOf(owner: SandboxOwner): Promise<Sandbox> {
       const { sandbox_id: id, provider } = await rowOf(owner);
-      const found = base.providers.get(provider);
+      const found = providers.get(provider);
       if (id === null || found === undefined) throw new Error("no sandbox");
       return found.attach({ provider, id });
     },
@@ -83,13 +95,8 @@ export async function startSandboxWorld(first: SandboxProvider, ...others: reado
         .select("sandbox_id")
         .where("session_id", "=", owner.sessionId)
         .executeTakeFirst();
-      const listed = await Promise.all(providers.map((provider) => provider.list()));
+      const listed = await Promise.all([...providers.values()].map((provider) => provider.list()));
       return listed.flat().some(({ id, state }) => id === row?.sandbox_id && state === "awake");
-    },
-    async stop() {
-      for (const provider of providers) await provider.close();
-      await notices.close();
-      await test.drop();
     },
   };
 }

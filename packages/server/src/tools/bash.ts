@@ -1,10 +1,12 @@
 /** Runs a command in the session's sandbox. @module */
 import { z } from "zod";
 import { defineTool, errorResult, textResult } from "./registry.ts";
-import type { CommandOutcome } from "./tool.ts";
+import type { CommandOutcome, ToolContext, ToolResult } from "./tool.ts";
 
 const defaultTimeoutMs = 120_000;
 const longestTimeoutMs = 600_000;
+/** Seconds. */
+const longestLease = 21_600;
 
 const schema = z.strictObject({
   command: z.string().max(200_000).describe("What to run, in the language of bash.").optional(),
@@ -19,6 +21,16 @@ const schema = z.strictObject({
     .max(1_000)
     .describe("What the command does, in a few words, for people who watch.")
     .optional(),
+  run_in_background: z
+    .boolean()
+    .describe("Answers as soon as the command has begun; bash_output shows what it prints, kill_bash ends it.")
+    .optional(),
+  lease_seconds: z
+    .int()
+    .min(1)
+    .max(longestLease)
+    .describe("With run_in_background: how long it keeps the sandbox awake, 600 unless given; then it stands still.")
+    .optional(),
   restart: z.boolean().describe("Accepted for compatibility: every command has a shell of its own.").optional(),
 });
 
@@ -28,19 +40,21 @@ export const bashTool = defineTool({
     "Runs a command with bash in a Linux sandbox and returns what it prints, both streams in the order of arrival.",
     "Each call starts a new shell in /workspace: files stay, variables and the current directory do not.",
     "/skills (read-only) and /memory/org (shared by the organization) are ordinary files here; what a command changes under /memory/org is saved when it ends, and a <files_sync> block says so when anything was saved, merged or refused.",
-    "The sandbox sleeps between calls: processes left in the background are stopped until the next command.",
+    "The sandbox sleeps between calls: processes left in the background with & stand still until the next command.",
+    "For a server, or a command of more than some minutes, set run_in_background: it runs on while you do other things.",
   ].join(" "),
   schema,
   aliases: { timeout: "timeout_ms", cmd: "command" },
   replay: "reattach",
   parallel: false,
   wakesSandbox: true,
-  async run({ command, timeout_ms, restart }, context) {
+  async run({ command, timeout_ms, restart, run_in_background, lease_seconds }, context) {
     if (command === undefined || command.trim() === "") {
       if (restart === true)
         return textResult("There is nothing to restart: every command runs in a new shell in /workspace.");
       return errorResult("bash: command is missing.");
     }
+    if (run_in_background === true) return startInBackground(command, lease_seconds, context);
     const timeoutMs = timeout_ms ?? defaultTimeoutMs;
     const outcome = await context.commands.run({
       commandId: context.toolUseId,
@@ -54,6 +68,29 @@ export const bashTool = defineTool({
   },
 });
 
+async function startInBackground(
+  command: string,
+  seconds: number | undefined,
+  { background, toolUseId, resumed }: ToolContext,
+): Promise<ToolResult> {
+  const started = await background.start({
+    commandId: toolUseId,
+    command,
+    ...(seconds === undefined ? {} : { seconds }),
+    reattach: resumed,
+  });
+  const text =
+    started.type === "started"
+      ? [
+          `Running in the background as ${toolUseId}.`,
+          `bash_output with this bash_id shows what it has printed, kill_bash ends it.`,
+          `It keeps the sandbox awake until ${started.until.toISOString()} at most; then it stands still.`,
+        ].join(" ")
+      : `[interrupted: ${started.reason}; its outcome is unknown]`;
+  const failed = started.type === "unknown";
+  return { ...textResult([...started.notices, text].join("\n"), failed), sandboxAwakeMs: started.awakeMs };
+}
+
 /** Notices first: what they say must not be lost when the output is shortened. */
 export function describeOutcome({ output, exit, notices }: Omit<CommandOutcome, "awakeMs">, timeoutMs: number): string {
   const end = describeExit(exit, timeoutMs);
@@ -61,7 +98,8 @@ export function describeOutcome({ output, exit, notices }: Omit<CommandOutcome, 
   return parts.length === 0 ? "[no output]" : parts.join("\n");
 }
 
-function describeExit(exit: CommandOutcome["exit"], timeoutMs: number): string {
+/** Empty for a success. */
+export function describeExit(exit: CommandOutcome["exit"], timeoutMs: number): string {
   switch (exit.type) {
     case "exited":
       return exit.code === 0 ? "" : `[exit ${exit.code}]`;

@@ -4,6 +4,7 @@ import { createReservedStore } from "../files/router.ts";
 import { decodeText } from "../files/text.ts";
 import { boundResult, shortenText } from "./bound-output.ts";
 import { textResult } from "./registry.ts";
+import { noBackground } from "./testing.ts";
 import type { ToolContext } from "./tool.ts";
 
 function contextWith(files: FileStore): ToolContext {
@@ -12,6 +13,7 @@ function contextWith(files: FileStore): ToolContext {
     actor: { organizationId: "org_1", sessionId: "sesn_1", toolUseId: "sevt_1", via: "tool" },
     files,
     commands: { run: () => Promise.reject(new Error("no command runs here")) },
+    background: noBackground,
     abortSignal: new AbortController().signal,
     resumed: false,
   };

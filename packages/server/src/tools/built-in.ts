@@ -1,4 +1,5 @@
 /** The tools that every agent may have, in the order in which a model sees them. @module */
+import { bashOutputTool, killBashTool } from "./background.ts";
 import { bashTool } from "./bash.ts";
 import { editTool } from "./edit.ts";
 import { globTool } from "./glob.ts";
@@ -7,4 +8,13 @@ import { readTool } from "./read.ts";
 import type { Tool } from "./tool.ts";
 import { writeTool } from "./write.ts";
 
-export const builtInTools: readonly Tool[] = [bashTool, readTool, writeTool, editTool, globTool, grepTool];
+export const builtInTools: readonly Tool[] = [
+  bashTool,
+  bashOutputTool,
+  killBashTool,
+  readTool,
+  writeTool,
+  editTool,
+  globTool,
+  grepTool,
+];

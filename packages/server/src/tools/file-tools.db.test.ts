@@ -7,6 +7,7 @@ import { createHistoryStore } from "../files/history-store.ts";
 import { createSessionFiles } from "../files/session-files.ts";
 import { encodeText } from "../files/text.ts";
 import { builtInTools } from "./built-in.ts";
+import { noBackground } from "./testing.ts";
 import { createToolRegistry } from "./registry.ts";
 
 let test: TestDatabase;
@@ -41,6 +42,7 @@ async function call(name: string, input: Record<string, unknown>, toolUseId = cr
       useWorkspace: asleep,
     }),
     commands: { run: asleep },
+    background: noBackground,
     abortSignal: new AbortController().signal,
     resumed: false,
   });

@@ -3,16 +3,18 @@ import { createReservedStore } from "../files/router.ts";
 import { describeOutcome } from "./bash.ts";
 import { builtInTools } from "./built-in.ts";
 import { createToolRegistry } from "./registry.ts";
+import { noBackground } from "./testing.ts";
 import type { CommandOutcome, CommandRunner, ToolContext } from "./tool.ts";
 
 const registry = createToolRegistry(builtInTools);
 
-function contextWith(run: CommandRunner["run"]): ToolContext {
+function contextWith(run: CommandRunner["run"], background = noBackground): ToolContext {
   return {
     toolUseId: "sevt_1",
     actor: { organizationId: "org_1", sessionId: "sesn_1", toolUseId: "sevt_1", via: "tool" },
     files: createReservedStore("Nothing is here."),
     commands: { run },
+    background,
     abortSignal: new AbortController().signal,
     resumed: false,
   };
@@ -44,6 +46,8 @@ describe("definitions", () => {
   it("are objects without surprises, in a fixed order", () => {
     expect(registry.definitions.map((definition) => definition.name)).toEqual([
       "bash",
+      "bash_output",
+      "kill_bash",
       "read",
       "write",
       "edit",
@@ -61,6 +65,8 @@ describe("definitions", () => {
   it("say how each call may be repeated", () => {
     expect(builtInTools.map((tool) => [tool.definition.name, tool.replay, tool.parallel])).toEqual([
       ["bash", "reattach", false],
+      ["bash_output", "safe", true],
+      ["kill_bash", "safe", false],
       ["read", "safe", true],
       ["write", "safe", false],
       ["edit", "never", false],
@@ -78,7 +84,11 @@ describe("arguments", () => {
     ["bash", null, /not a JSON object/],
     ["bash", {}, /command is missing/],
     ["bash", { command: "ls", timeout_ms: 700_000 }, /timeout_ms: .*600000/],
-    ["bash", { command: "ls", run_in_background: true }, /run_in_background/],
+    ["bash", { command: "ls", run_in_background: "yes" }, /run_in_background/],
+    ["bash", { command: "ls", run_in_background: true, lease_seconds: 21_601 }, /lease_seconds: .*21600/],
+    ["bash_output", { bash_id: "x", filter: "(" }, /not a valid regular expression/],
+    ["bash_output", { bash_id: "x", offset: -1 }, /offset/],
+    ["kill_bash", {}, /bash_id/],
     ["read", {}, /file_path/],
     ["read", { file_path: "/../x" }, /leads out of the file system/],
     ["write", { file_path: "/x", content: 5 }, /content: /],

@@ -11,6 +11,7 @@ type Input = Readonly<Record<string, unknown>>;
 export interface ToolRegistry {
   /** In the order in which the tools were given: a stable prefix of every model request. */
   readonly definitions: readonly ToolDefinition[];
+  /** By its name, or by one that models also use. */
   find(name: string): Tool | undefined;
   /**
    * Runs one call and bounds its output. What the model did wrong is an error result; rejects only for faults of ours.
@@ -21,8 +22,11 @@ export interface ToolRegistry {
 
 /** @throws Error when two tools have one name */
 export function createToolRegistry(tools: readonly Tool[]): ToolRegistry {
-  const byName = new Map(tools.map((tool) => [tool.definition.name, tool]));
-  if (byName.size !== tools.length) throw new Error("two tools have one name");
+  const named = tools.flatMap((tool) =>
+    [tool.definition.name, ...(tool.aliases ?? [])].map((name) => [name, tool] as const),
+  );
+  const byName = new Map(named);
+  if (byName.size !== named.length) throw new Error("two tools have one name");
   return {
     definitions: tools.map((tool) => tool.definition),
     find: (name) => byName.get(name),
@@ -38,6 +42,8 @@ export function createToolRegistry(tools: readonly Tool[]): ToolRegistry {
 export interface ToolSpecification<Schema extends z.ZodType> {
   readonly name: string;
   readonly description: string;
+  /** Other names that models call it by. */
+  readonly otherNames?: readonly string[];
   /** An object; what the model is shown. */
   readonly schema: Schema;
   /** Names of parameters that models also use, each with the schema's own name. */
@@ -56,6 +62,7 @@ export function defineTool<Schema extends z.ZodType>(specification: ToolSpecific
     name,
     description,
     schema,
+    otherNames = [],
     aliases = {},
     ignored = [],
     replay,
@@ -65,6 +72,7 @@ export function defineTool<Schema extends z.ZodType>(specification: ToolSpecific
   const { $schema: _dialect, ...inputSchema } = z.toJSONSchema(schema, { io: "input" });
   return {
     definition: { name, description, inputSchema },
+    aliases: otherNames,
     replay,
     parallel,
     wakesSandbox,

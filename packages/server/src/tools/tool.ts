@@ -39,6 +39,58 @@ export interface CommandRunner {
   }): Promise<CommandOutcome>;
 }
 
+/** What is known of a command in the background. */
+export interface BackgroundSummary {
+  readonly commandId: string;
+  readonly command: string;
+  /** As the sandbox room tells it: running, suspended because its time was up, ended, or lost with its sandbox. */
+  readonly state: "running" | "suspended" | "ended" | "lost";
+  /** Until when it keeps the sandbox awake. */
+  readonly until: Date;
+  readonly exit: Exclude<CommandOutcome["exit"], { readonly type: "interrupted" }> | null;
+  /** Bytes that it has written. */
+  readonly outputBytes: number;
+}
+
+/** Output of a command in the background, and how it stands. */
+export interface BackgroundOutput extends BackgroundSummary {
+  readonly text: string;
+  /** Of the first byte shown. Later than asked for where what was before is not shown. */
+  readonly offset: number;
+  readonly nextOffset: number;
+  /** Where the reader was before: what lies between this and `offset` is left out. */
+  readonly readFrom: number;
+}
+
+/** Commands in the background of the session's sandbox. None of these wakes it but `start`. */
+export interface BackgroundCommands {
+  /** Resolves when it has begun. The same identifier again, with `reattach`, is the same command. */
+  start(request: {
+    readonly commandId: string;
+    readonly command: string;
+    readonly seconds?: number;
+    readonly reattach: boolean;
+  }): Promise<
+    { readonly notices: readonly string[]; readonly awakeMs: number } & (
+      | { readonly type: "started"; readonly until: Date }
+      | { readonly type: "unknown"; readonly reason: string }
+    )
+  >;
+  /** Oldest first. */
+  list(): Promise<readonly BackgroundSummary[]>;
+  /**
+   * What is new since the last reading without an offset; with one, what begins there, and nothing is taken for read.
+   * The same `readingId` again reads from where it did. Null when there is no such command.
+   */
+  read(request: {
+    readonly readingId: string;
+    readonly commandId: string;
+    readonly offset?: number;
+  }): Promise<BackgroundOutput | null>;
+  /** False when it has ended; null when there is no such command. */
+  kill(commandId: string): Promise<boolean | null>;
+}
+
 export interface ToolContext {
   /** Identifier of the agent.tool_use event; also the command's identifier. */
   readonly toolUseId: string;
@@ -46,6 +98,7 @@ export interface ToolContext {
   /** The router: every path the model may name. */
   readonly files: FileStore;
   readonly commands: CommandRunner;
+  readonly background: BackgroundCommands;
   readonly abortSignal: AbortSignal;
   /** True when an earlier driver recorded the start of this very call. */
   readonly resumed: boolean;
@@ -60,6 +113,8 @@ export interface ToolResult {
 
 export interface Tool {
   readonly definition: ToolDefinition;
+  /** Other names that models call it by; they are not shown. */
+  readonly aliases?: readonly string[];
   readonly replay: ReplayRule;
   /** Calls that only read may run beside others. */
   readonly parallel: boolean;

@@ -139,22 +139,32 @@ export async function readFrame(channel: FrameConnection): Promise<Frame> {
   return frame;
 }
 
-const errorCodes: readonly SandboxFileErrorCode[] = [
-  "failed",
-  "is_directory",
-  "not_directory",
-  "not_regular",
-  "no_permission",
-  "too_large",
-  "no_space",
-  "failed",
-];
+/** Numbers of Linux, by what they mean here. */
+const errors: Readonly<Record<number, readonly [SandboxFileErrorCode, string]>> = {
+  1: ["no_permission", "not permitted"],
+  6: ["not_regular", "not a regular file"],
+  11: ["failed", "too many commands are running, or no process can be started"],
+  13: ["no_permission", "permission denied"],
+  20: ["not_directory", "a part of the path is not a directory"],
+  21: ["is_directory", "is a directory"],
+  25: ["failed", "does not run on a terminal"],
+  27: ["too_large", "larger than allowed"],
+  28: ["no_space", "no space left"],
+  30: ["no_permission", "read-only"],
+  36: ["failed", "the path is too long"],
+  39: ["is_directory", "a directory with content is there"],
+  40: ["not_regular", "is a link"],
+  74: ["failed", "size or checksum are not as announced"],
+  122: ["no_space", "no space left"],
+};
+const notFound = 2;
 
-/** The supervisor's words are hostile: bounded, and only their code is acted on. */
-export function toFileError(payload: Buffer, path: string): SandboxFileError {
-  const code = errorCodes[payload[0] ?? 0] ?? "failed";
-  const message = payload.subarray(1, 257).toString("utf8");
-  return new SandboxFileError(code, path, `${path}: ${message === "" ? code : message}`);
+/** Null: what was asked for does not exist. */
+export function toFileError(payload: Buffer, path: string): SandboxFileError | null {
+  const reason = payload.length === 4 ? payload.readInt32LE(0) : 0;
+  if (reason === notFound) return null;
+  const [code, message] = errors[reason] ?? ["failed", `error ${reason}`];
+  return new SandboxFileError(code, path, `${path}: ${message}`);
 }
 
 /** The frames of an answer that ends with `end`. Null: absent. @throws SandboxFileError */
@@ -164,8 +174,12 @@ export async function readAnswer(channel: FrameConnection, path: string): Promis
     const frame = await readFrame(channel);
     if (frame.type === frameTypes.data) parts.push(frame.payload);
     else if (frame.type === frameTypes.end) return parts;
-    else if (frame.type === frameTypes.absent) return null;
-    else if (frame.type === frameTypes.error) throw toFileError(frame.payload, path);
-    else throw new ChannelLostError(`the sandbox answered with a frame of type ${frame.type}`);
+    else if (frame.type !== frameTypes.error)
+      throw new ChannelLostError(`the sandbox answered with a frame of type ${frame.type}`);
+    else {
+      const error = toFileError(frame.payload, path);
+      if (error === null) return null;
+      throw error;
+    }
   }
 }

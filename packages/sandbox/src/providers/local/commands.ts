@@ -10,7 +10,7 @@ import type {
   TerminalSize,
 } from "../../session.ts";
 import { ChannelLostError, type Channels, readAnswer } from "./channels.ts";
-import { parseCommandList, parseProcessList } from "./command-list.ts";
+import { type CommandList, parseCommandList, toProcessList } from "./command-list.ts";
 import type { FrameConnection } from "./connection.ts";
 import { attachPayload, join, startFollowing } from "./following.ts";
 import { FrameError, chunkBytes, encodeNumber, encodeString, frameTypes, spawnFlags } from "./frames.ts";
@@ -38,6 +38,7 @@ export function encodeSpawn(options: SpawnOptions, commandId: string): Buffer[] 
     encodeNumber(flags, 1),
     encodeNumber(Math.min(Math.max(Math.ceil(options.timeoutMs ?? 0), 0), 0xffffffff), 4),
     ...encodeSize(terminal ?? { rows: 1, columns: 1 }),
+    encodeNumber(0, 8),
     encodeString(commandId),
     encodeString(options.workingDirectory ?? "/workspace"),
     encodeString(options.command),
@@ -144,7 +145,7 @@ export async function spawnCommand(channels: Channels, options: SpawnOptions): P
   }
   const workingDirectory = channels.locatePath(options.workingDirectory ?? "/workspace");
   const payload = encoded(() => encodeSpawn({ ...options, workingDirectory }, commandId));
-  const channel = await join(channels, frameTypes.spawn, payload);
+  const channel = await join(channels, payload);
   if (channel === null) throw new SandboxFileError("failed", "command", "the sandbox did not start the command");
   const process = toProcess(channels, commandId, channel, 0);
   const { stdin, abortSignal } = options;
@@ -168,7 +169,7 @@ export async function attachCommand(
   options: { readonly commandId: string; readonly byteOffset: number },
 ): Promise<SandboxProcess | null> {
   const payload = attachPayload(options.commandId, options.byteOffset);
-  const channel = await join(channels, frameTypes.attach, payload);
+  const channel = await join(channels, payload);
   return channel === null ? null : toProcess(channels, options.commandId, channel, options.byteOffset);
 }
 
@@ -186,12 +187,11 @@ export async function runCommand(
   return { exit, stdout: Buffer.concat(parts.stdout).toString(), stderr: Buffer.concat(parts.stderr).toString() };
 }
 
-async function askList<T>(channels: Channels, type: number, parse: (bytes: Buffer) => T): Promise<T> {
+async function askCommands(channels: Channels): Promise<CommandList> {
   return channels.perform(async (channel) => {
-    await channel.write(type);
-    const parts = await readAnswer(channel, "list");
+    await channel.write(frameTypes.commands);
     try {
-      return parse(Buffer.concat(parts ?? []));
+      return parseCommandList(Buffer.concat((await readAnswer(channel, "list")) ?? []));
     } catch (error) {
       throw error instanceof FrameError ? new ChannelLostError(error.message) : error;
     }
@@ -199,9 +199,15 @@ async function askList<T>(channels: Channels, type: number, parse: (bytes: Buffe
 }
 
 export async function listCommands(channels: Channels): Promise<readonly CommandSummary[]> {
-  return (await askList(channels, frameTypes.commands, parseCommandList)).commands;
+  return (await askCommands(channels)).commands;
 }
 
-export function listProcesses(channels: Channels): Promise<readonly ProcessSummary[]> {
-  return askList(channels, frameTypes.processes, parseProcessList);
+/** The kernel tells it to a command of ours, which is not stopped with the workload. */
+export async function listProcesses(channels: Channels): Promise<readonly ProcessSummary[]> {
+  const { stdout } = await runCommand(channels, {
+    command: String.raw`for stat in /proc/[0-9]*/stat; do read -r -d '' text < "$stat"; printf '%s\0' "$text"; done 2>/dev/null`,
+    workingDirectory: "/",
+    scope: "maintenance",
+  });
+  return toProcessList(stdout, await askCommands(channels));
 }

@@ -4,7 +4,7 @@ import { SandboxFileError } from "../../errors.ts";
 import type { FetchedPart, FilePiece, PlacedEntry, SandboxSession } from "../../session.ts";
 import { ChannelLostError, type Channels, readAnswer, readFrame, toFileError } from "./channels.ts";
 import type { FrameConnection } from "./connection.ts";
-import { encodePath } from "./files.ts";
+import { encodePath, resolvePath } from "./files.ts";
 import { type Frame, chunkBytes, encodeNumber, encodeString, frameTypes } from "./frames.ts";
 
 type ContentOperations = Pick<
@@ -12,9 +12,7 @@ type ContentOperations = Pick<
   "readFile" | "readBinaryFile" | "writeFile" | "writeBinaryFile" | "fetchFiles" | "placeEntries"
 >;
 
-const noLimit = (1n << 64n) - 1n;
-const keepMode = 0xffffffff;
-const keepTime = (1n << 64n) - 1n;
+const nowTime = (1n << 64n) - 1n;
 const entryKinds = { file: 1, directory: 2, symlink: 3 } as const;
 /** What `readBinaryFile` takes into memory unless told otherwise. */
 const defaultMaximumBytes = 256 << 20;
@@ -23,9 +21,19 @@ const attempts = 4;
 const requestsAhead = 256;
 const zeros = new Uint8Array(chunkBytes);
 
-function encodeRead(channels: Channels, path: string, exact: boolean, maximum: number | bigint): Buffer[] {
-  return [encodeNumber(exact ? 1 : 0, 1), encodeNumber(maximum, 8), encodePath(channels, path)];
+/** Where a file is that can be read. Null: there is none. @throws SandboxFileError */
+async function findFile(
+  channels: Channels,
+  path: string,
+): Promise<{ readonly location: Buffer; readonly size: number } | null> {
+  const { location, found } = await resolvePath(channels, path);
+  if (found === null) return null;
+  if (found.kind === "file") return { location, size: found.size };
+  const code = found.kind === "directory" ? "is_directory" : "not_regular";
+  throw new SandboxFileError(code, path, `${path}: is not a regular file`);
 }
+
+class VanishedError extends Error {}
 
 /** One file's answer: its pieces, and at its end whether they are what the sandbox announced. */
 class Content {
@@ -46,7 +54,7 @@ class Content {
       this.size += holeBytes;
       return { holeBytes };
     }
-    if (type === frameTypes.error) throw toFileError(payload, path);
+    if (type === frameTypes.error) throw toFileError(payload, path) ?? new VanishedError();
     if (type !== frameTypes.end || payload.length !== 12) {
       throw new ChannelLostError(`the sandbox answered with a frame of type ${type}`);
     }
@@ -61,29 +69,33 @@ function* expand(piece: FilePiece): Generator<Uint8Array> {
   for (let left = piece.holeBytes; left > 0; left -= chunkBytes) yield zeros.slice(0, Math.min(left, chunkBytes));
 }
 
-/** Starts a read and answers null, or a stream that holds its channel until it ends or is cancelled. */
+/** A stream that holds its channel until it ends or is cancelled. Null: it does not exist. */
 async function openRead(channels: Channels, path: string): Promise<ReadableStream<Uint8Array> | null> {
-  const request = encodeRead(channels, path, false, noLimit);
+  const file = await findFile(channels, path);
+  if (file === null) return null;
   const channel = await channels.acquire();
   const content = new Content();
-  const next = async (): Promise<FilePiece | null | "absent"> => {
+  const next = async (): Promise<FilePiece | null> => {
     try {
-      const frame = await readFrame(channel);
-      const piece = frame.type === frameTypes.absent ? "absent" : content.take(frame, path);
-      if (piece === null || piece === "absent") channels.release(channel);
+      const piece = content.take(await readFrame(channel), path);
+      if (piece === null) channels.release(channel);
       return piece;
     } catch (error) {
       channels.discard(channel);
       throw error;
     }
   };
-  await channel.write(frameTypes.read, ...request);
-  const opening = await next();
-  if (opening === "absent") return null;
-  let ended = opening === null;
+  await channel.write(frameTypes.read, file.location);
+  let piece: FilePiece | null;
+  try {
+    piece = await next();
+  } catch (error) {
+    if (error instanceof VanishedError) return null;
+    throw error;
+  }
+  let ended = piece === null;
   const parts = (async function* () {
-    for (let piece: FilePiece | null | "absent" = opening; piece !== null && piece !== "absent"; piece = await next())
-      yield* expand(piece);
+    for (; piece !== null; piece = await next()) yield* expand(piece);
     ended = true;
   })();
   return new ReadableStream<Uint8Array>(
@@ -105,20 +117,28 @@ async function openRead(channels: Channels, path: string): Promise<ReadableStrea
 }
 
 async function readWhole(channels: Channels, path: string, maximumBytes: number): Promise<Uint8Array | null> {
-  const request = encodeRead(channels, path, false, maximumBytes);
-  return channels.perform(async (channel) => {
-    await channel.write(frameTypes.read, ...request);
+  const file = await findFile(channels, path);
+  if (file === null) return null;
+  const tooLarge = new SandboxFileError("too_large", path, `${path}: larger than ${maximumBytes} bytes`);
+  if (file.size > maximumBytes) throw tooLarge;
+  const channel = await channels.acquire();
+  try {
+    await channel.write(frameTypes.read, file.location);
     const content = new Content();
     const pieces: Uint8Array[] = [];
     for (;;) {
-      const frame = await readFrame(channel);
-      if (frame.type === frameTypes.absent) return null;
-      const piece = content.take(frame, path);
-      if (piece === null) return join(pieces, content.size);
-      if (content.size > maximumBytes) throw new ChannelLostError("the sandbox sent more than it was asked for");
+      const piece = content.take(await readFrame(channel), path);
+      if (content.size > maximumBytes) throw tooLarge;
+      if (piece === null) break;
       pieces.push(piece instanceof Uint8Array ? piece : new Uint8Array(piece.holeBytes));
     }
-  });
+    channels.release(channel);
+    return join(pieces, content.size);
+  } catch (error) {
+    channels.discard(channel);
+    if (error instanceof VanishedError) return null;
+    throw error;
+  }
 }
 
 function join(pieces: readonly Uint8Array[], size: number): Uint8Array {
@@ -155,28 +175,14 @@ async function sendContent(
   await channel.write(frameTypes.end, encodeNumber(size, 8), encodeNumber(checksum, 4));
 }
 
-function encodePlace(channels: Channels, entry: PlacedEntry): Buffer[] {
-  const mode = entry.kind === "symlink" ? 0 : entry.mode;
-  const modifiedAt =
-    entry.kind === "file" && entry.modifiedAt !== undefined ? Math.max(0, Math.floor(entry.modifiedAt)) : keepTime;
+function encodePlace(location: Buffer, entry: PlacedEntry): Buffer[] {
+  const dated = entry.kind === "file" && entry.modifiedAt !== undefined;
   return [
     encodeNumber(entryKinds[entry.kind], 1),
-    encodeNumber(1, 1),
-    encodeNumber(mode, 4),
-    encodeNumber(modifiedAt, 8),
-    encodePath(channels, entry.path),
+    encodeNumber(entry.kind === "symlink" ? 0 : entry.mode, 4),
+    encodeNumber(dated ? Math.max(0, Math.floor(entry.modifiedAt)) : nowTime, 8),
+    location,
     encodeString(entry.kind === "symlink" ? entry.target : ""),
-  ];
-}
-
-function encodeWrite(channels: Channels, path: string, mode: number | undefined): Buffer[] {
-  return [
-    encodeNumber(entryKinds.file, 1),
-    encodeNumber(0, 1),
-    encodeNumber(mode ?? keepMode, 4),
-    encodeNumber(keepTime, 8),
-    encodePath(channels, path),
-    encodeString(""),
   ];
 }
 
@@ -210,7 +216,7 @@ async function placeEntries(
   try {
     for await (const entry of entries) {
       if (failure !== null) break;
-      await channel.write(frameTypes.place, ...encodePlace(channels, entry));
+      await channel.write(frameTypes.place, ...encodePlace(encodePath(channels, entry.path), entry));
       if (entry.kind === "file") {
         await sendContent(channel, entry.content instanceof Uint8Array ? [entry.content] : entry.content);
       }
@@ -239,11 +245,11 @@ async function* readFetched(channel: FrameConnection, path: string): AsyncGenera
   const content = new Content();
   for (let begun = false; ; begun = true) {
     const frame = await readFrame(channel);
-    if (frame.type === frameTypes.absent) return void (yield { type: "refused", path, reason: "absent" });
     let piece: FilePiece | null;
     try {
       piece = content.take(frame, path);
     } catch (error) {
+      if (error instanceof VanishedError) return void (yield { type: "refused", path, reason: "absent" });
       if (!(error instanceof SandboxFileError)) throw error;
       return void (yield { type: "refused", path, reason: refusals[error.code] ?? "failed" });
     }
@@ -255,7 +261,7 @@ async function* readFetched(channel: FrameConnection, path: string): AsyncGenera
 
 async function* fetchFiles(channels: Channels, paths: readonly string[]): AsyncGenerator<FetchedPart> {
   if (paths.length === 0) return;
-  const requests = paths.map((path) => encodeRead(channels, path, true, noLimit));
+  const requests = paths.map((path) => encodePath(channels, path));
   const channel = await channels.acquire();
   let asked = 0;
   let finished = false;
@@ -263,7 +269,7 @@ async function* fetchFiles(channels: Channels, paths: readonly string[]): AsyncG
     for (const [index, path] of paths.entries()) {
       if (asked - index < requestsAhead / 2) {
         for (const request of requests.slice(asked, index + requestsAhead))
-          void channel.write(frameTypes.read, ...request);
+          void channel.write(frameTypes.read, request);
         asked = Math.min(index + requestsAhead, requests.length);
       }
       yield* readFetched(channel, path);
@@ -276,24 +282,29 @@ async function* fetchFiles(channels: Channels, paths: readonly string[]): AsyncG
 }
 
 export function createContentOperations(channels: Channels): ContentOperations {
+  /** A link is written through, as an editor would; a file keeps its mode. */
   const write = async (
     path: string,
     mode: number | undefined,
-    content: AsyncIterable<Uint8Array> | Uint8Array[],
+    content: AsyncIterable<Uint8Array> | Uint8Array,
   ): Promise<void> => {
-    const request = encodeWrite(channels, path, mode);
+    const { location, found } = await resolvePath(channels, path);
+    if (found !== null && found.kind !== "file") {
+      const code = found.kind === "directory" ? "is_directory" : "not_regular";
+      throw new SandboxFileError(code, path, `${path}: is not a regular file`);
+    }
+    const request = encodePlace(location, { kind: "file", path, mode: mode ?? found?.mode ?? 0o644, content });
     const once = async (channel: FrameConnection): Promise<void> => {
       await channel.write(frameTypes.place, ...request);
-      await sendContent(channel, content);
+      await sendContent(channel, content instanceof Uint8Array ? [content] : content);
       await readPlaced(channel, path);
     };
-    if (Array.isArray(content)) return channels.perform(once);
+    if (content instanceof Uint8Array) return channels.perform(once);
     const channel = await channels.acquire();
     try {
       await once(channel);
     } catch (error) {
-      if (error instanceof SandboxFileError) channels.release(channel);
-      else channels.discard(channel);
+      channels.discard(channel);
       throw error;
     }
     channels.release(channel);
@@ -310,7 +321,7 @@ export function createContentOperations(channels: Channels): ContentOperations {
     },
     readBinaryFile: ({ path, maximumBytes = defaultMaximumBytes }) => readWhole(channels, path, maximumBytes),
     writeFile: ({ path, content, mode }) => write(path, mode, content),
-    writeBinaryFile: ({ path, content, mode }) => write(path, mode, [content]),
+    writeBinaryFile: ({ path, content, mode }) => write(path, mode, content),
     fetchFiles: ({ paths }) => fetchFiles(channels, paths),
     placeEntries: ({ entries }) => placeEntries(channels, entries),
   };

@@ -18,12 +18,12 @@ export function encodePath(channels: Channels, path: string): Buffer {
     throw new SandboxFileError("failed", path, "a path inside the sandbox is absolute and without NUL");
   }
   const located = channels.locatePath(path);
-  return encodeString(located.length > 1 ? located.replace(/\/+$/, "") || "/" : located);
+  return encodeString(located.replaceAll(/\/+/g, "/").replace(/(?<=.)\/$/, ""));
 }
 
-interface ScannedEntry {
+export interface ScannedEntry {
   readonly kind: EntryKind;
-  /** Below the root that was scanned; the root itself is empty. */
+  /** Below the root that was scanned; of the root itself, where it is, without links. */
   readonly below: string;
   readonly size: number;
   readonly allocatedBytes: number;
@@ -34,7 +34,7 @@ interface ScannedEntry {
 }
 
 /** `u8 kind, u32 path bytes, u32 link bytes, u64 size, u64 allocated, u32 mode, i64 mtime, u64 inode, u64 ctime`, texts. */
-function* parseEntries(bytes: Buffer): Generator<ScannedEntry> {
+function* parseEntries(bytes: Buffer): Generator<ScannedEntry, undefined> {
   for (let at = 0; at < bytes.length;) {
     const whole = at + numbersBytes <= bytes.length;
     const pathEnd = at + numbersBytes + (whole ? bytes.readUInt32LE(at + 1) : 0);
@@ -61,18 +61,12 @@ interface ScanOptions {
   readonly path: string;
   readonly maximumEntries: number;
   readonly depth: number;
-  readonly follow: boolean;
 }
 
 /** The root first. Null: it does not exist. */
 async function scan(channels: Channels, options: ScanOptions): Promise<ScannedEntry[] | null> {
-  const { path, maximumEntries, depth, follow } = options;
-  const request = [
-    encodeNumber(maximumEntries, 4),
-    encodeNumber(depth, 4),
-    encodeNumber(follow ? 1 : 0, 1),
-    encodePath(channels, path),
-  ];
+  const { path, maximumEntries, depth } = options;
+  const request = [encodeNumber(maximumEntries, 4), encodeNumber(depth, 4), encodePath(channels, path)];
   return channels.perform(async (channel) => {
     await channel.write(frameTypes.scan, ...request);
     const answer = await readAnswer(channel, path);
@@ -84,8 +78,42 @@ function first(answer: readonly Buffer[]): Buffer {
   return answer[0] ?? Buffer.alloc(0);
 }
 
+export interface ResolvedPath {
+  /** Where it is, or would be made, as the supervisor says it; without links. */
+  readonly location: Buffer;
+  /** Null: it does not exist. */
+  readonly found: ScannedEntry | null;
+}
+
+/** Follows links, of the parents too when it does not exist yet: the supervisor's other operations follow none. */
+export async function resolvePath(channels: Channels, path: string): Promise<ResolvedPath> {
+  const whole = encodePath(channels, path).subarray(0, -1).toString();
+  const candidates = [whole];
+  for (let at = whole.lastIndexOf("/"); at > 0; at = whole.lastIndexOf("/", at - 1))
+    candidates.push(whole.slice(0, at));
+  const limits = [encodeNumber(1, 4), encodeNumber(0, 4)];
+  return channels.perform(async (channel) => {
+    for (const candidate of candidates) void channel.write(frameTypes.scan, ...limits, encodeString(candidate));
+    let resolved: ResolvedPath | null = null;
+    let failure: unknown = null;
+    for (const candidate of candidates) {
+      const answer = await readAnswer(channel, path).catch((error: unknown) => {
+        if (!(error instanceof SandboxFileError)) throw error;
+        if (error.code !== "not_directory") failure ??= error;
+        return null;
+      });
+      const found = answer === null ? undefined : parseEntries(Buffer.concat(answer)).next().value;
+      if (resolved !== null || failure !== null || found === undefined) continue;
+      const location = encodeString((found.below === "/" ? "" : found.below) + whole.slice(candidate.length));
+      resolved = { location, found: candidate === whole ? found : null };
+    }
+    if (failure !== null) throw failure;
+    return resolved ?? { location: encodeString(whole), found: null };
+  });
+}
+
 async function stat(channels: Channels, path: string): Promise<FileStat | null> {
-  const root = (await scan(channels, { path, maximumEntries: 1, depth: 0, follow: true }))?.[0];
+  const root = (await scan(channels, { path, maximumEntries: 1, depth: 0 }))?.[0];
   if (root === undefined) return null;
   return {
     kind: root.kind === "file" || root.kind === "directory" ? root.kind : "other",
@@ -112,13 +140,13 @@ export function createLookups(channels: Channels): Lookups {
   return {
     stat: ({ path }) => stat(channels, path),
     async listDirectory({ path }) {
-      const found = await scan(channels, { path, maximumEntries: wholeTree, depth: 1, follow: true });
+      const found = await scan(channels, { path, maximumEntries: wholeTree, depth: 1 });
       if (found === null) return null;
       if (found[0]?.kind !== "directory") throw new SandboxFileError("not_directory", path, `${path}: not a directory`);
       return found.slice(1).map(({ below, kind }): DirectoryEntry => ({ name: below.slice(1), kind }));
     },
     async listTree({ path, maximumEntries = defaultMaximumEntries }) {
-      const found = await scan(channels, { path, maximumEntries, depth: wholeTree, follow: false });
+      const found = await scan(channels, { path, maximumEntries, depth: wholeTree });
       if (found !== null && found[0]?.kind !== "directory")
         throw new SandboxFileError("not_directory", path, `${path}: not a directory`);
       const base = path.replace(/\/+$/, "");

@@ -4,7 +4,7 @@ import { ChannelLostError, type Channels, readFrame, toFileError } from "./chann
 import { parseExit } from "./command-list.ts";
 import type { FrameConnection } from "./connection.ts";
 import { SandboxGoneError } from "../../errors.ts";
-import { type Frame, FrameError, encodeNumber, encodeString, frameTypes } from "./frames.ts";
+import { type Frame, FrameError, encodeNumber, encodeString, frameTypes, spawnFlags } from "./frames.ts";
 import { type OutputQueue, createOutputQueue } from "./output-queue.ts";
 
 const attempts = 4;
@@ -17,15 +17,24 @@ export interface Follower {
   received: number;
   /** Told and not yet put before a chunk. */
   missing: number;
+  /** Bytes that come and arrived before. */
+  known: number;
 }
 
 export function attachPayload(commandId: string, offset: number | bigint): Buffer[] {
-  return [encodeNumber(offset, 8), encodeString(commandId)];
+  return [
+    encodeNumber(spawnFlags.joinOnly, 1),
+    encodeNumber(0, 8),
+    encodeNumber(offset, 8),
+    ...[commandId, "", ""].map(encodeString),
+  ];
 }
 
 function takeOutput(follower: Follower, frame: Frame): void {
   const stream = frame.payload[0] === 2 ? "stderr" : "stdout";
-  const bytes = frame.payload.subarray(1);
+  const bytes = frame.payload.subarray(1 + follower.known);
+  follower.known = Math.max(0, follower.known - frame.payload.length + 1);
+  if (bytes.length === 0) return;
   follower.queue.push({ stream, bytes, ...(follower.missing > 0 ? { missingBytes: follower.missing } : {}) });
   follower.received += bytes.length;
   follower.missing = 0;
@@ -38,10 +47,11 @@ async function follow(channel: FrameConnection, follower: Follower): Promise<Com
     const frame = await readFrame(channel);
     if (frame.type === frameTypes.output && frame.payload.length > 0) {
       takeOutput(follower, frame);
-    } else if (frame.type === frameTypes.gap && frame.payload.length === 8) {
-      const missing = Number(frame.payload.readBigUInt64LE(0));
-      follower.missing += missing;
-      follower.received += missing;
+    } else if (frame.type === frameTypes.offset && frame.payload.length === 8) {
+      const begins = Number(frame.payload.readBigUInt64LE(0));
+      follower.missing += Math.max(0, begins - follower.received);
+      follower.known = Math.max(0, follower.received - begins);
+      follower.received = Math.max(follower.received, begins);
     } else if (frame.type === frameTypes.exit) {
       if (follower.missing > 0) {
         follower.queue.push({ stream: "stdout", bytes: new Uint8Array(), missingBytes: follower.missing });
@@ -54,11 +64,7 @@ async function follow(channel: FrameConnection, follower: Follower): Promise<Com
 }
 
 /** Null: the sandbox never saw this command. The channel is released unless the command was joined. */
-export async function join(
-  channels: Channels,
-  type: number,
-  payload: readonly Buffer[],
-): Promise<FrameConnection | null> {
+export async function join(channels: Channels, payload: readonly Buffer[]): Promise<FrameConnection | null> {
   for (let attempt = 1; ; attempt++) {
     const channel = await channels.acquire().catch((error: unknown) => {
       // Nothing was written yet, not even over a connection that broke.
@@ -67,7 +73,7 @@ export async function join(
     });
     let frame: Frame;
     try {
-      await channel.write(type, ...payload);
+      await channel.write(frameTypes.spawn, ...payload);
       frame = await readFrame(channel);
     } catch (error) {
       channels.discard(channel);
@@ -76,7 +82,8 @@ export async function join(
     }
     if (frame.type === frameTypes.started) return channel;
     channels.release(channel);
-    if (frame.type === frameTypes.error) throw toFileError(frame.payload, "command");
+    const error = frame.type === frameTypes.error ? toFileError(frame.payload, "command") : null;
+    if (error !== null) throw error;
     return null;
   }
 }
@@ -97,16 +104,16 @@ async function followPersistently(
       channels.discard(channel);
       if (!(error instanceof ChannelLostError) && !(error instanceof FrameError)) throw error;
     }
-    channel = await join(channels, frameTypes.attach, attachPayload(commandId, follower.received));
+    channel = await join(channels, attachPayload(commandId, follower.received));
   }
   return { type: "unknown", reason: "the sandbox no longer knows the command" };
 }
 
 /** The exit alone, of a command whose output nobody takes. */
 async function awaitExit(channels: Channels, commandId: string): Promise<CommandExit> {
-  const channel = await join(channels, frameTypes.attach, attachPayload(commandId, noOutput));
+  const channel = await join(channels, attachPayload(commandId, noOutput));
   if (channel === null) return { type: "unknown", reason: "the sandbox no longer knows the command" };
-  const follower: Follower = { queue: createOutputQueue(), received: 0, missing: 0 };
+  const follower: Follower = { queue: createOutputQueue(), received: 0, missing: 0, known: 0 };
   return followPersistently(channels, commandId, channel, follower);
 }
 
@@ -122,7 +129,7 @@ export function startFollowing(
   channel: FrameConnection,
   offset: number,
 ): Following {
-  const follower: Follower = { queue: createOutputQueue(), received: offset, missing: 0 };
+  const follower: Follower = { queue: createOutputQueue(), received: offset, missing: 0, known: 0 };
   const exit = followPersistently(channels, commandId, channel, follower).then(
     (end) => {
       follower.queue.end();

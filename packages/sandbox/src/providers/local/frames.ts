@@ -10,39 +10,54 @@ export const maximumFrameBytes = 1 << 20;
 export const chunkBytes = 256 << 10;
 export const protocolVersion = 2;
 
-/** What they carry: `guest/supervisor/supervisor.h`. */
+/**
+ * What they carry: numbers, little-endian, then NUL-terminated strings. Paths are absolute. An operation ends with `end`,
+ * or with `error`: i32 errno of Linux.
+ */
 export const frameTypes = {
+  /** u8 flags, u32 timeout in ms (0: none), u16 rows, u16 columns, u64 offset of the output, command identifier, directory, command, NAME=value … → started, offset, output …, exit */
   spawn: 1,
-  attach: 2,
+  /** command identifier; then data … end */
   stdin: 3,
+  /** u8 action, u16, u16, command identifier */
   control: 4,
+  /** path → data or hole …, end */
   read: 5,
+  /** u8 kind, u32 mode, i64 mtime in ms (-1: now), path, link target; for a file then data or hole … end */
   place: 6,
+  /** u32 maximum entries, u32 depth, path → data … (entries), end */
   scan: 7,
+  /** path of anything but a directory */
   delete: 8,
-  processes: 9,
+  /** u16 port → started, then the connection carries the port's bytes */
   connect: 10,
-  /** Answered with all commands; its first byte says whether the workload was stopped by signals. */
+  /** → data (command-list.ts), end */
   commands: 11,
+  /** By signals, only where no cgroup can do it. */
   suspend: 12,
   resume: 13,
   shutdown: 14,
   data: 15,
+  /** Of a file's content: u64 size, u32 CRC-32 over the payloads of its data and hole frames. */
   end: 16,
+  /** u64 bytes that are zeros and take no room */
   hole: 17,
+  /** u32 protocol version */
   hello: 32,
+  /** u8 stream (1 stdout, 2 stderr), bytes */
   output: 33,
+  /** u8 kind, i32 code or signal */
   exit: 34,
-  gap: 35,
+  /** u64 offset at which the next output begins: what is between is lost */
+  offset: 35,
   error: 37,
-  absent: 38,
   started: 39,
   /** Between provider and daemon: JSON. */
   hostRequest: 64,
   hostReply: 65,
 } as const;
 
-export const spawnFlags = { maintenance: 1, stdin: 2, terminal: 4 } as const;
+export const spawnFlags = { maintenance: 1, stdin: 2, terminal: 4, joinOnly: 8 } as const;
 
 export interface Frame {
   readonly type: number;

@@ -16,9 +16,10 @@ export async function connectPort(channels: Channels, port: number): Promise<Por
   try {
     await channel.write(frameTypes.connect, encodeNumber(port, 2));
     const frame = await readFrame(channel);
-    if (frame.type === frameTypes.error) throw toFileError(frame.payload, `port ${port}`);
     if (frame.type !== frameTypes.started) {
       channels.release(channel);
+      const error = toFileError(frame.payload, `port ${port}`);
+      if (error !== null) throw error;
       return null;
     }
   } catch (error) {

@@ -40,11 +40,21 @@ export interface SandboxLeaseTable {
   until: Date;
   ended_at: Date | null;
   ended: "command_ended" | "expired" | "sandbox_gone" | null;
+  /** The last readings by the model, oldest first: the next one begins where the last ended. */
+  readings: ColumnType<readonly OutputReading[], string | undefined, string>;
+}
+
+/** Bytes of a command's output that a tool call has shown. */
+export interface OutputReading {
+  readonly by: string;
+  readonly from: number;
+  readonly to: number;
 }
 
 export interface InstallationTable {
   one: Generated<boolean>;
   id: string;
+  preview_key: Buffer | null;
 }
 
 export interface SandboxTables {

@@ -121,6 +121,7 @@ function testParts(database: Database, notices: NoticeBoard): Omit<DriverDepende
       actor: { organizationId, sessionId, toolUseId, via: "tool" },
       files: unused("files"),
       commands: unused("commands"),
+      background: unused("background"),
       ...options,
     }),
   };

@@ -46,7 +46,10 @@ export async function findLease(dependencies: LeaseDependencies, owner: SandboxO
 async function touchRow({ database, defaultProvider }: LeaseDependencies, owner: SandboxOwner): Promise<SandboxRow> {
   const { rows } = await sql<SandboxRow>`
     insert into sandboxes (session_id, organization_id, provider)
-    values (${owner.sessionId}, ${owner.organizationId}, ${defaultProvider})
+    values (${owner.sessionId}, ${owner.organizationId}, coalesce((
+      select environments.config->'x_exoloop'->>'provider' from environments
+      join sessions on sessions.environment_id = environments.id where sessions.id = ${owner.sessionId}
+    ), ${defaultProvider}))
     on conflict (session_id) do update set used_at = clock_timestamp()
     returning sandbox_id, generation, provider, state, released, snapshot_id, snapshot_at`.execute(database);
   const row = rows[0];

@@ -15,7 +15,7 @@ export function providerNamed({ providers }: Providers, name: string): SandboxPr
   );
 }
 
-/** What a session begins with that has had no sandbox: what its row says, where this server has it. */
-export function firstProvider({ providers, defaultProvider }: Providers, row: { readonly provider: string }): string {
-  return providers.has(row.provider) ? row.provider : defaultProvider;
+/** What a session begins with that has had no sandbox. Servers without sandboxes have written `unavailable` here. */
+export function firstProvider({ defaultProvider }: Providers, row: { readonly provider: string }): string {
+  return row.provider === "unavailable" ? defaultProvider : row.provider;
 }

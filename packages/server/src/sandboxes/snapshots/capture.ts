@@ -40,6 +40,8 @@ const scansAtMost = 4;
  * the workspace within the tick in which it was looked at, so a capture takes no less.
  */
 const longestTickMs = 12;
+/** With the workspace's own, less than the 4,096 that a path may have. */
+const longestPathBytes = 4000;
 
 interface ReadFile {
   /** At the scan before it was read. */
@@ -77,20 +79,37 @@ export async function captureWorkspace(request: CaptureRequest): Promise<Capture
       ? undefined
       : { ...file, fingerprint: isAsRead(entry, file.entry) ? entry.fingerprint : null };
   };
+  let listed: readonly TreeEntry[] = [];
   let entries: readonly TreeEntry[] = [];
   let unread: readonly TreeEntry[] = [];
   let filesRead = 0;
   for (let scan = 1; ; scan += 1) {
-    entries = await session.listTree({ path: root });
+    listed = await session.listTree({ path: root });
+    entries = listed.filter((entry) => isStorable(toRelative(root, entry.path), entry));
     unread = entries.filter((entry) => entry.kind === "file" && contentOf(entry)?.fingerprint !== entry.fingerprint);
     if (unread.length === 0 || scan === scansAtMost) break;
     filesRead += unread.length;
     await readFiles(session, unread, writer, (entry, file) => read.set(toRelative(root, entry.path), file));
   }
   const stored = await writer.finish();
-  const manifest = toManifest(sandboxId, root, entries, contentOf);
+  const kept = toManifest(sandboxId, root, entries, contentOf);
+  const manifest = { ...kept, leftOut: kept.leftOut + listed.length - entries.length };
   await tick;
   return { manifest, stored, filesRead, unsettled: unread.length };
+}
+
+/**
+ * A name that is no UTF-8 comes with replacement characters, and two of them may be one then; a path may be longer than
+ * any that can be opened, a file longer than numbers hold. What is in such a directory is left out with it.
+ */
+function isStorable(path: string, { size, linkTarget }: TreeEntry): boolean {
+  const readable = !path.includes("\uFFFD") && !(linkTarget ?? "").includes("\uFFFD");
+  return readable && Buffer.byteLength(path) <= longestPathBytes && Number.isSafeInteger(size);
+}
+
+/** Whole milliseconds from 1970 to what a Date holds. */
+function toTime(milliseconds: number): number {
+  return Math.min(Math.max(Math.floor(milliseconds), 0), 8_640_000_000_000_000);
 }
 
 /** Chunks that may be used again, by checksum. */
@@ -154,7 +173,7 @@ function toManifest(
     const content = entry.kind === "file" ? contentOf(entry) : undefined;
     if (content === undefined) return [];
     const { size, fingerprint, pieces } = content;
-    return [{ path, mode: entry.mode, modifiedAt: Math.floor(entry.modifiedAt), size, fingerprint, pieces }];
+    return [{ path, mode: entry.mode, modifiedAt: toTime(entry.modifiedAt), size, fingerprint, pieces }];
   });
   const directories = sorted.flatMap(({ entry: { kind, mode }, path }) =>
     kind === "directory" ? [{ path, mode }] : [],

@@ -41,6 +41,7 @@ export class ManifestError extends Error {
   override readonly name = "ManifestError";
 }
 
+/** @throws ManifestError for what {@link decodeManifest} would not take. */
 export async function encodeManifest(manifest: Manifest): Promise<Uint8Array> {
   const packs = new Map<string, number>();
   const packRows: unknown[] = [];
@@ -55,7 +56,7 @@ export async function encodeManifest(manifest: Manifest): Promise<Uint8Array> {
     chunks.set(sha256, chunkRows.length);
     chunkRows.push([sha256, packs.get(pack.sha256), offset, length]);
   }
-  const text = JSON.stringify({
+  const written = {
     version,
     sandbox: manifest.sandboxId,
     left_out: manifest.leftOut,
@@ -64,10 +65,14 @@ export async function encodeManifest(manifest: Manifest): Promise<Uint8Array> {
     directories: manifest.directories.map(({ path, mode }) => [path, mode]),
     links: manifest.links.map(({ path, target }) => [path, target]),
     files: manifest.files.map(({ path, mode, modifiedAt, size, fingerprint, pieces }) => {
-      const written = pieces.map((piece) => (isHole(piece) ? -piece.holeBytes : chunks.get(piece.sha256)));
-      return [path, mode, modifiedAt, size, fingerprint, written];
+      const indices = pieces.map((piece) => (isHole(piece) ? -piece.holeBytes : chunks.get(piece.sha256)));
+      return [path, mode, modifiedAt, size, fingerprint, indices];
     }),
-  });
+  };
+  // What could not be read again must not be stored as if it could.
+  readManifest(written);
+  const text = JSON.stringify(written);
+  require(text.length <= maximumManifestBytes / 4, "it is too large");
   return compress(Buffer.from(text), {
     chunkSize: 1024 ** 2,
     params: { [constants.ZSTD_c_compressionLevel]: 1, [constants.ZSTD_c_checksumFlag]: 1 },

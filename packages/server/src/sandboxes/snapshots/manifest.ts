@@ -56,7 +56,7 @@ export interface Manifest {
   readonly directories: readonly ManifestDirectory[];
   readonly links: readonly ManifestLink[];
   readonly files: readonly ManifestFile[];
-  /** Sockets, FIFOs, devices and what could not be read. */
+  /** Sockets, FIFOs, devices, names that are no UTF-8, and what could not be read. */
   readonly leftOut: number;
 }
 

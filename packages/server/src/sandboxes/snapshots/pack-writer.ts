@@ -128,10 +128,7 @@ class Writer implements PackWriter {
     if (size === 0) return void this.#spare.push(buffer);
     const storing: Promise<void> = this.#storePack(pack, buffer, size)
       .catch((error: unknown) => void (this.#failure ??= { error }))
-      .finally(() => {
-        this.#spare.push(buffer);
-        this.#storing.delete(storing);
-      });
+      .finally(() => this.#storing.delete(storing));
     this.#storing.add(storing);
   }
 
@@ -141,6 +138,7 @@ class Writer implements PackWriter {
       chunkSize: size + 65_536,
       params: { [constants.ZSTD_c_compressionLevel]: 1, [constants.ZSTD_c_checksumFlag]: 1 },
     });
+    this.#spare.push(buffer);
     const stored = await this.#store(compressed);
     Object.assign(pack, { sha256: stored.sha256, size, storedSize: stored.size } satisfies Pack);
     this.#stored.push(stored);

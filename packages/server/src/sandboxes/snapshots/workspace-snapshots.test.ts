@@ -96,6 +96,30 @@ describe("a workspace and its snapshot", () => {
     expect(await describeTree(other.session)).toEqual(await describeTree(sandbox.session));
   });
 
+  it("leaves out what no manifest could hold, so that every snapshot can be restored", async () => {
+    await place(sandbox.session, file("good", "x"), file("past", "y"));
+    const [entry] = (await sandbox.session.listTree({ path: root })).filter(({ path }) => path.endsWith("good"));
+    if (entry === undefined) throw new Error("not listed");
+    const directory = { ...entry, kind: "directory" as const, size: 0, fingerprint: "d" };
+    const listTree: SandboxSession["listTree"] = async (options) => [
+      ...(await sandbox.session.listTree(options)).map((listed) =>
+        listed.path.endsWith("past") ? { ...listed, modifiedAt: -5_000 } : listed,
+      ),
+      { ...directory, path: `${root}/\uFFFD` },
+      { ...directory, path: `${root}/\uFFFD` },
+      { ...entry, path: `${root}/\uFFFD/inside` },
+      { ...entry, path: `${root}/${"deep/".repeat(1000)}x` },
+      { ...entry, path: `${root}/huge`, size: 2 ** 62 },
+      { ...entry, path: `${root}/link`, kind: "symlink", linkTarget: "\uFFFD" },
+    ];
+    const { manifest } = await capture(sandbox, null, changed(sandbox.session, { listTree }));
+    expect([manifest.leftOut, manifest.files.length]).toEqual([6, 2]);
+    const read = await decodeManifest(await encodeManifest(manifest));
+    await restore(read, await createSandbox(provider));
+    const unreadable = { ...manifest, directories: [{ path: "../x", mode: 0o755 }] };
+    await expect(encodeManifest(unreadable)).rejects.toThrow("leaves the workspace");
+  });
+
   it("holds a large file in chunks, several times the memory of a pack", async () => {
     const content = noise(19 * 1024 ** 2 + 7);
     await place(sandbox.session, file("large", content), file("again", content), file("small", "s"));
@@ -126,6 +150,12 @@ describe("capturing", () => {
     const other = await createSandbox(provider);
     await restore(second.manifest, other);
     expect(await describeTree(other.session)).toEqual(await describeTree(sandbox.session));
+  });
+
+  it("takes longer than a tick of a kernel's clock, within which two changes look like one", async () => {
+    const startedAt = performance.now();
+    await capture(sandbox);
+    expect(performance.now() - startedAt).toBeGreaterThan(10);
   });
 
   it("trusts no fingerprint of another sandbox, and stores nothing that it knows", async () => {

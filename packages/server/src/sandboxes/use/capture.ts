@@ -1,19 +1,13 @@
 /** When snapshots are taken: after whatever may have changed the workspace, one at a time, while nothing waits for it. @module */
 import { SandboxGoneError } from "@exoloop/sandbox/errors";
 import { findLease } from "../life/acquire.ts";
-import type { Lease, LeaseDependencies } from "../lease.ts";
+import type { LeaseDependencies } from "../lease.ts";
 import type { SandboxOwner } from "../workspace.ts";
-import type { Slot } from "./slots.ts";
+import type { Captured, Slot } from "./slots.ts";
 import { suspendIdle } from "./suspend.ts";
 
 const longestSnapshotWaitMs = 1_000;
 const longestCaptureMs = 30_000;
-
-export interface Captured {
-  readonly lease: Lease;
-  /** A background command runs in it. */
-  readonly leased: boolean;
-}
 
 export async function waitForSnapshot({ log }: LeaseDependencies, slot: Slot, owner: SandboxOwner): Promise<void> {
   if (slot.snapshot === null) return;

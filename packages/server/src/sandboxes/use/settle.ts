@@ -27,6 +27,12 @@ export const isLeased = sql<boolean>`exists (
   select from sandbox_leases lease where lease.session_id = sandboxes.session_id
     and lease.generation = sandboxes.generation and lease.ended_at is null and lease.until > clock_timestamp())`;
 
+/**
+ * The statement's commit does not wait for the disk. The result that tells of it is appended afterwards and does: where
+ * that is on the disk, this is too; where it is not, the command is joined again, and this written again.
+ */
+const committedLazily = sql`set_config('synchronous_commit', 'off', true)`;
+
 /** @param resumeMs How long the thaw took; null when it was awake. */
 export async function settleCommand(
   { database }: Pick<LeaseDependencies, "database">,
@@ -51,7 +57,7 @@ export async function settleCommand(
     with before as (
       select session_id, generation, state, ${attempt} = coalesce(running_command, command_attempts[cardinality(command_attempts)])
           as current,
-        clock_timestamp() as at, ${isLeased} as leased,
+        clock_timestamp() as at, ${isLeased} as leased, ${committedLazily} as lazily,
         greatest(0, coalesce(extract(epoch from clock_timestamp() - awake_since) * 1000, 0))::float8 as elapsed
       from sandboxes where session_id = ${owner.sessionId} for update
     ), settled as (

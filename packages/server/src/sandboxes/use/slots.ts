@@ -1,7 +1,13 @@
 /** One user at a time for each session's sandbox in this process, and what the process remembers between them. @module */
 import type { Lease } from "../lease.ts";
 import type { SandboxOwner } from "../workspace.ts";
-import type { Captured } from "./capture.ts";
+
+/** What a snapshot is to be taken of. */
+export interface Captured {
+  readonly lease: Lease;
+  /** A background command runs in it. */
+  readonly leased: boolean;
+}
 
 export interface Slot {
   /** The end of the last use: the next one begins after it. Never rejects. */

@@ -7,9 +7,14 @@ import { SandboxGoneError } from "@exoloop/sandbox/errors";
 import type { Lease, LeaseDependencies } from "../lease.ts";
 import { signLife } from "./intent.ts";
 
-const beatMs = 15_000;
-/** The sandbox ends a command at its time limit; this much later its end must have been told. */
-const overdueMs = 20_000;
+/** Milliseconds. */
+export interface WatchIntervals {
+  readonly beatMs: number;
+  /** The sandbox ends a command at its time limit; this much later its end must have been told. */
+  readonly overdueMs: number;
+}
+
+const standardIntervals: WatchIntervals = { beatMs: 15_000, overdueMs: 20_000 };
 
 export interface CommandWatch {
   /** `work`, or SandboxGoneError when the command's end is overdue: the sandbox has been destroyed. */
@@ -22,6 +27,7 @@ export function watchCommand(
   { database, log }: Pick<LeaseDependencies, "database" | "log">,
   lease: Lease,
   { commandId, timeoutMs }: { readonly commandId: string; readonly timeoutMs: number },
+  { beatMs, overdueMs }: WatchIntervals = standardIntervals,
 ): CommandWatch {
   const { sandbox } = lease;
   const { id } = sandbox.reference;

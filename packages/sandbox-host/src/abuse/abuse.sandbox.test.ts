@@ -1,0 +1,104 @@
+/** Abuse, each with a neighbour that goes on working. What is asserted is containment; speed is in `npm run bench -- abuse`. */
+import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Sandbox } from "@exoloop/sandbox/contract";
+import { type TestHost, isAlive, openTestHost, until } from "../test-host.ts";
+import { attacks } from "./attacks.ts";
+
+const resources = { memoryBytes: 256 << 20, processes: 100, cpus: 1, diskBytes: 128 << 20, files: 5_000 };
+const mostGrowth = 50 << 20;
+const lookEveryMs = 20;
+
+let test: TestHost;
+let neighbour: Sandbox;
+beforeAll(async () => {
+  test = await openTestHost();
+  neighbour = await test.sandbox({ resources });
+  // What this process needs once for any output is no growth.
+  const running = await neighbour.session.spawn({ command: "head -c 256M /dev/zero" });
+  for await (const chunk of running.output) expect(chunk.bytes.length).toBeGreaterThan(0);
+});
+afterAll(() => test.close());
+
+function residentBytes(pid: number): number {
+  return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) * 1024;
+}
+
+/** Most that the daemon and this process, its client, grew by while `work` ran. */
+async function measureGrowth<T>(work: () => Promise<T>): Promise<{ value: T; daemon: number; client: number }> {
+  const before = { daemon: residentBytes(test.host.pid), client: residentBytes(process.pid) };
+  const most = { ...before };
+  const timer = setInterval(() => {
+    most.daemon = Math.max(most.daemon, residentBytes(test.host.pid));
+    most.client = Math.max(most.client, residentBytes(process.pid));
+  }, lookEveryMs);
+  try {
+    const value = await work();
+    return { value, daemon: most.daemon - before.daemon, client: most.client - before.client };
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+/** The sandbox's place on this machine and the user id of its processes there, from its state file. */
+function findSlot(sandbox: Sandbox): { readonly slot: string; readonly userId: number } {
+  const directory = test.host.sandboxesDirectory;
+  for (const slot of readdirSync(directory)) {
+    const path = `${directory}/${slot}/state.json`;
+    const state: unknown = existsSync(path) ? JSON.parse(readFileSync(path, "utf8")) : null;
+    if (typeof state !== "object" || state === null || !("id" in state) || !("userId" in state)) continue;
+    if (state.id === sandbox.reference.id) return { slot, userId: Number(state.userId) };
+  }
+  throw new Error("the sandbox has no slot");
+}
+
+/** Living processes of a user. */
+function processesOf(userId: number): number[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => {
+      if (!isAlive(pid)) return false;
+      return new RegExp(`^Uid:\\s+${userId}\\b`, "m").test(readFileSync(`/proc/${pid}/status`, "utf8"));
+    });
+}
+
+/** Directories of that name: in the daemon's, and in every hierarchy of control groups. */
+function findLeft(slot: string): string[] {
+  const mounts = readFileSync("/proc/self/mountinfo", "utf8").split("\n");
+  const hierarchies = mounts.filter((line) => line.includes(" - cgroup")).map((line) => line.split(" ")[4] ?? "");
+  return [test.host.sandboxesDirectory, ...hierarchies].flatMap((path) =>
+    readdirSync(path, { recursive: true })
+      .map(String)
+      .filter((name) => name.endsWith(slot)),
+  );
+}
+
+describe.each(attacks)("a workload that $sentence", ({ attempt, contained }) => {
+  it("is contained, and leaves nothing", async () => {
+    const sandbox = await test.sandbox({ resources });
+    const { slot, userId } = findSlot(sandbox);
+    expect(findLeft(slot).length).toBeGreaterThan(1);
+    let [attacking, mostProcesses] = [true, 0];
+    const measured = await measureGrowth(async () => {
+      const attack = attempt(sandbox, false).finally(() => (attacking = false));
+      while (attacking) {
+        expect((await neighbour.session.run({ command: "echo neighbour" })).stdout).toBe("neighbour\n");
+        mostProcesses = Math.max(mostProcesses, processesOf(userId).length);
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+      return attack;
+    });
+    expect(measured.value).toMatch(contained);
+    expect(measured.daemon).toBeLessThan(mostGrowth);
+    expect(measured.client).toBeLessThan(mostGrowth);
+    // Beside the workload's: bubblewrap outside and the supervisor.
+    expect(mostProcesses).toBeLessThanOrEqual(resources.processes + 2);
+
+    await sandbox.destroy();
+    await until(() => processesOf(userId).length === 0, "its processes are gone");
+    expect(findLeft(slot)).toEqual([]);
+    expect(readFileSync("/proc/self/mountinfo", "utf8")).not.toContain(slot);
+    expect((await neighbour.session.run({ command: "echo neighbour" })).stdout).toBe("neighbour\n");
+  });
+});
