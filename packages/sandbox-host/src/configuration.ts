@@ -49,6 +49,7 @@ export interface HostTools {
   readonly nodeDirectory: string;
   readonly etc: string;
   readonly filter: string;
+  readonly gvisorFilter: string;
   /** Parent of all of these. */
   readonly directory: string;
 }
@@ -146,6 +147,7 @@ function prepareTools(programs: string, parent: string, mode: HostMode): HostToo
     launch: installProgram(programs, "launch", directory),
     probe: installProgram(programs, "probe", nodeDirectory),
     filter: installProgram(programs, `${mode}.bpf`, directory),
+    gvisorFilter: installProgram(programs, "gvisor.bpf", directory),
     nodeDirectory,
     etc,
     directory,

@@ -17,7 +17,12 @@ const defaultBuildDirectory = join(import.meta.dirname, "../../../build/host");
  */
 export function buildHost(buildDirectory: string = defaultBuildDirectory): string {
   const guest = buildGuest();
-  const filters = { "auto.bpf": assembleFilter(process.arch, true), "weak.bpf": assembleFilter(process.arch, false) };
+  const filters = {
+    "auto.bpf": assembleFilter(process.arch, { internet: true, extendedAttributes: true }),
+    "weak.bpf": assembleFilter(process.arch, { internet: false, extendedAttributes: true }),
+    // gVisor answers for links what `ls` takes for a failure.
+    "gvisor.bpf": assembleFilter(process.arch, { internet: true, extendedAttributes: false }),
+  };
   const hash = createHash("sha256").update(guest.sourceHash);
   for (const filter of Object.values(filters)) hash.update(filter);
   const directory = join(buildDirectory, hash.digest("hex").slice(0, 16));

@@ -40,6 +40,7 @@ function interpret(program: Buffer, call: Call): number {
   throw new Error("the program ran off its end");
 }
 
+const usual = { internet: true, extendedAttributes: true };
 const allow = 0x7fff0000;
 const notPermitted = 0x00050001;
 const noSuchCall = 0x00050026;
@@ -69,7 +70,7 @@ const machines = [
 ] as const;
 
 describe.each(machines)("the filter for $name", ({ name, audit, column, read, clone, socket, ioctl, ...calls }) => {
-  const program = assembleFilter(name, true);
+  const program = assembleFilter(name, usual);
   const ask = (number: number, first = 0, second = 0, third = 0) =>
     interpret(program, { number, architecture: audit, first, second, third });
 
@@ -121,8 +122,18 @@ describe.each(machines)("the filter for $name", ({ name, audit, column, read, cl
       false,
     ]);
     expect(ask(socket, 16, 3, 12)).toBe(0x00050061);
-    const withoutInternet = assembleFilter(name, false);
+    const withoutInternet = assembleFilter(name, { ...usual, internet: false });
     expect(interpret(withoutInternet, { number: socket, architecture: audit, first: 2 })).toBe(0x00050061);
+  });
+
+  it("has extended attributes, or tells that there are none", () => {
+    const without = assembleFilter(name, { ...usual, extendedAttributes: false });
+    for (const [, x64, arm64] of allowedCalls.filter(([call]) => /^[fl]?(get|list)xattr$/.test(call))) {
+      const number = name === "x64" ? x64 : arm64;
+      expect(ask(number)).toBe(allow);
+      expect(interpret(without, { number, architecture: audit })).toBe(0x0005005f);
+    }
+    expect(interpret(without, { number: read, architecture: audit })).toBe(allow);
   });
 });
 
@@ -145,5 +156,5 @@ it("every call of this machine's kernel headers is on one list only, under its o
 });
 
 it("there is no filter for an unknown architecture", () => {
-  expect(() => assembleFilter("riscv64", true)).toThrow("riscv64");
+  expect(() => assembleFilter("riscv64", usual)).toThrow("riscv64");
 });

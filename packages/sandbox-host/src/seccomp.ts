@@ -24,6 +24,16 @@ const jumpAnySet = 0x45;
 const answer = 0x06;
 const actions = { allow: 0x7fff0000, kill: 0x80000000, notPermitted: 0x00050001, noSuchCall: 0x00050026 };
 const addressFamilyRefused = 0x00050061;
+const noAttributes = 0x0005005f;
+/** Name, number on x86-64, number on arm64. */
+const attributeCalls: typeof allowedCalls = [
+  ["getxattr", 191, 8],
+  ["lgetxattr", 192, 9],
+  ["fgetxattr", 193, 10],
+  ["listxattr", 194, 11],
+  ["llistxattr", 195, 12],
+  ["flistxattr", 196, 13],
+];
 /** CLONE_NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET, NEWTIME is clone3's alone, NEWNS. */
 const namespaceFlags = 0x7e020000;
 const terminalInjection = [0x5412, 0x541c];
@@ -102,12 +112,18 @@ function judgeArguments(column: 1 | 2, internet: boolean): Instruction[] {
   return conditionalCalls.flatMap((call) => onCall(call[column], bodies[call[0]]));
 }
 
+export interface FilterOptions {
+  /** Whether IPv4 and IPv6 sockets may be made: without a network namespace nothing else stops them. */
+  readonly internet: boolean;
+  /** Whether extended attributes may be read; where they may not, there are none (EOPNOTSUPP). */
+  readonly extendedAttributes: boolean;
+}
+
 /**
  * @param architecture `process.arch`.
- * @param internet whether IPv4 and IPv6 sockets may be made (without a network namespace nothing else stops them).
  * @throws Error for an architecture whose call numbers are not known.
  */
-export function assembleFilter(architecture: string, internet: boolean): Buffer {
+export function assembleFilter(architecture: string, { internet, extendedAttributes }: FilterOptions): Buffer {
   const target = architectures[architecture];
   if (target === undefined) throw new Error(`no system call filter for the architecture ${architecture}`);
   const numbersOf = (calls: typeof allowedCalls): number[] =>
@@ -117,6 +133,9 @@ export function assembleFilter(architecture: string, internet: boolean): Buffer 
     [jumpEqual, 1, 0, target.audit],
     [answer, 0, 0, actions.kill],
     [loadWord, 0, 0, offsets.number],
+    ...(extendedAttributes
+      ? []
+      : numbersOf(attributeCalls).flatMap((number) => answerWhenEqual(number, noAttributes))),
     ...allowStretches(numbersOf(allowedCalls)),
     ...judgeArguments(target.column, internet),
     ...numbersOf(refusedCalls).flatMap((number) => answerWhenEqual(number, actions.notPermitted)),

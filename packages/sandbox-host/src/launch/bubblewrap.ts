@@ -76,6 +76,7 @@ export const bubblewrapLauncher: Launcher = {
   runtime: "bubblewrap",
   limits: (resources) => resources,
   ownSocket: () => null,
+  filterOf: (tools) => tools.filter,
   suspends: "cgroup",
   description: "A Linux sandbox without network. /workspace is yours and is kept; /tmp and the home directory are not.",
   async availability({ launcher }) {

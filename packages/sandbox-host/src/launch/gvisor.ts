@@ -143,6 +143,7 @@ export const gvisorLauncher: Launcher = {
   ...bubblewrapLauncher,
   runtime: "gvisor",
   suspends: "signals",
+  filterOf: (tools) => tools.gvisorFilter,
   ownSocket: ({ root }) => join(placesOf(root).listen, "supervisor.sock"),
   limits: (resources) => ({
     ...resources,

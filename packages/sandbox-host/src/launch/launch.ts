@@ -74,7 +74,7 @@ export async function launchSupervisor(
   const listener = inherits ? await listen(directories.socket, configuration.ownerUserId) : null;
   const { join, work } = openEntrances(cgroups);
   const log = openSync(directories.log, "w", 0o600);
-  const filter = openSync(configuration.tools.filter, "r");
+  const filter = openSync(launcher.filterOf(configuration.tools), "r");
   const inherited = [...work, filter, ...(listener === null ? [] : [listener.descriptor]), ...join];
   const numberOf = (descriptor: number): number => firstDescriptor + inherited.indexOf(descriptor);
   const descriptors = {

@@ -59,6 +59,8 @@ export interface Launcher {
   capabilities(configuration: HostConfiguration): SandboxCapabilities;
   /** Path inside → path that the supervisor understands, where they are not the same. */
   mappings(directories: SlotDirectories): Readonly<Record<string, string>>;
+  /** Path of the system call filter that {@link InheritedDescriptors.filter} is. */
+  filterOf(tools: HostConfiguration["tools"]): string;
   /** May write below `directories.root`, which is removed with the slot. */
   prepare(request: LaunchRequest): LaunchPlan;
 }
