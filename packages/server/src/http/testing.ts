@@ -64,13 +64,7 @@ export async function startTestServer({ driven, openRoom, ...options }: TestServ
   const { database } = test;
   const notices = driven?.notices ?? (await createNoticeBoard({ connectionString: test.url, log: silentLog }));
   const woken: string[] = [];
-  const engine: Engine = driven?.engine ?? {
-    start: () => Promise.resolve(),
-    wake: (sessionId) => Promise.resolve(void woken.push(sessionId)),
-    wakeAt: (sessionId) => Promise.resolve(void woken.push(sessionId)),
-    every: () => undefined,
-    stop: () => Promise.resolve(),
-  };
+  const engine = driven?.engine ?? notingEngine(woken);
   const room = await openRoom?.({ database, notices });
   const releaseSandbox = driven?.releaseSandbox ?? ((owner) => room?.workspaces.release(owner) ?? Promise.resolve());
   const ending = { database, engine, notices, releaseSandbox };
@@ -119,6 +113,17 @@ export async function startTestServer({ driven, openRoom, ...options }: TestServ
       await notices.close();
       await test.drop();
     },
+  };
+}
+
+/** Nobody drives the sessions: turns are only noted. */
+function notingEngine(woken: string[]): Engine {
+  return {
+    start: () => Promise.resolve(),
+    wake: (sessionId) => Promise.resolve(void woken.push(sessionId)),
+    wakeAt: (sessionId) => Promise.resolve(void woken.push(sessionId)),
+    every: () => undefined,
+    stop: () => Promise.resolve(),
   };
 }
 

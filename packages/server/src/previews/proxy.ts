@@ -2,13 +2,14 @@
 import { type ClientRequest, type IncomingMessage, ServerResponse } from "node:http";
 import { type Duplex } from "node:stream";
 import { Socket } from "node:net";
+import type { PortConnection } from "@exoloop/sandbox/session";
 import type { Logger } from "../telemetry/logger.ts";
 import { exchange, exchangeUpgrade, type Exchange, type Limits } from "./exchange.ts";
-import { preflightHeaders, type Passage } from "./headers.ts";
+import { type Carried, createCarried } from "./carried.ts";
+import { preflightHeaders } from "./headers.ts";
 import { answerFailure, type PreviewFailure } from "./pages.ts";
 import type { Previews } from "./previews.ts";
 import { type PreviewRequest, previewPath, readPreviewRequest } from "./urls.ts";
-import type { PreviewTarget } from "./token.ts";
 
 export interface PreviewProxy {
   /** Whether a request is for a preview. Whatever is not is the API's. */
@@ -27,64 +28,21 @@ const standardLimits: Limits = {
 };
 /** Of one session. */
 const mostConnections = 64;
-/** A timer's longest. */
-const longestTimerMs = 2 ** 31 - 1;
+
+interface Way {
+  /** Closes when it is over. */
+  readonly life: ServerResponse | Socket;
+  begin(exchanged: Exchange, connection: PortConnection): ClientRequest;
+}
 
 export function createPreviewProxy(
   previews: Pick<Previews, "open" | "connect">,
   log: Pick<Logger, "error">,
   limits: Limits = standardLimits,
 ): PreviewProxy {
-  const open = new Set<{ destroy(): void }>();
-  const connections = new Map<string, number>();
-
-  const carry = async (
-    incoming: IncomingMessage,
-    outgoing: ServerResponse,
-    asked: PreviewRequest,
-    begin: (exchanged: Exchange, connection: Parameters<typeof exchange>[0]) => ClientRequest,
-  ): Promise<PreviewFailure | null> => {
-    if (Number(incoming.headers["content-length"] ?? 0) > limits.requestBytes) return "too_large";
-    const target = await previews.open(asked.token);
-    if (typeof target === "string") return target;
-    if (asked.target === null) {
-      redirect(
-        outgoing,
-        `${previewPath}${asked.token}/${(incoming.url ?? "").slice(previewPath.length + asked.token.length)}`,
-      );
-      return null;
-    }
-    if (answerPreflight(incoming, outgoing, asked)) return null;
-    const held = connections.get(target.sessionId) ?? 0;
-    if (held >= mostConnections) return "too_many";
-    connections.set(target.sessionId, held + 1);
-    const side = { destroy: () => void incoming.socket.destroy() };
-    open.add(side);
-    const expiry = setTimeout(side.destroy, Math.min(msUntil(target), longestTimerMs)).unref();
-    const done = () => {
-      clearTimeout(expiry);
-      if (!open.delete(side)) return;
-      const left = (connections.get(target.sessionId) ?? 1) - 1;
-      if (left > 0) connections.set(target.sessionId, left);
-      else connections.delete(target.sessionId);
-    };
-    outgoing.once("close", done);
-    incoming.socket.once("close", done);
-    const connection = await previews.connect(target);
-    if (typeof connection === "string") return connection;
-    if (outgoing.destroyed) {
-      await connection.readable.cancel();
-      return null;
-    }
-    const passage: Passage = { ...asked, port: target.port, host: incoming.headers.host ?? "" };
-    begin({ incoming, outgoing, passage, target: asked.target, limits }, connection);
-    return null;
-  };
-
-  const serve = (incoming: IncomingMessage, outgoing: ServerResponse, begin: Parameters<typeof carry>[3]): void => {
-    const asked = readPreviewRequest(incoming.headers.host, incoming.url ?? "/");
-    const carried = asked === null ? Promise.resolve("unknown" as const) : carry(incoming, outgoing, asked, begin);
-    carried
+  const carried = createCarried(mostConnections);
+  const serve = (incoming: IncomingMessage, outgoing: ServerResponse, way: Way): void => {
+    carry({ previews, limits, carried }, incoming, outgoing, way)
       .catch((error: unknown) => {
         log.error({ error }, "preview failed");
         return "fault" as const;
@@ -94,11 +52,13 @@ export function createPreviewProxy(
       })
       .catch(() => outgoing.destroy());
   };
-
   return {
     claims: (incoming) => readPreviewRequest(incoming.headers.host, incoming.url ?? "/") !== null,
     answer: (incoming, outgoing) =>
-      serve(incoming, outgoing, (exchanged, connection) => exchange(connection, exchanged)),
+      serve(incoming, outgoing, {
+        life: outgoing,
+        begin: (exchanged, connection) => exchange(connection, exchanged),
+      }),
     upgrade(incoming, socket, head) {
       socket.on("error", () => socket.destroy());
       if (!(socket instanceof Socket)) return void socket.destroy();
@@ -106,16 +66,53 @@ export function createPreviewProxy(
       outgoing.shouldKeepAlive = false;
       outgoing.assignSocket(socket);
       outgoing.on("finish", () => socket.end());
-      serve(incoming, outgoing, (exchanged, connection) => exchangeUpgrade(connection, exchanged, { socket, head }));
+      serve(incoming, outgoing, {
+        life: socket,
+        begin: (exchanged, connection) => exchangeUpgrade(connection, exchanged, { socket, head }),
+      });
     },
-    closeAll() {
-      for (const side of open) side.destroy();
-    },
+    closeAll: () => carried.closeAll(),
   };
 }
 
-function msUntil({ expiresAt }: PreviewTarget): number {
-  return Math.max(0, expiresAt * 1000 - Date.now());
+interface Parts {
+  readonly previews: Pick<Previews, "open" | "connect">;
+  readonly limits: Limits;
+  readonly carried: Carried;
+}
+
+/** Null: it is answered, or will be. */
+async function carry(
+  { previews, limits, carried }: Parts,
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+  { life, begin }: Way,
+): Promise<PreviewFailure | null> {
+  const url = incoming.url ?? "/";
+  const asked = readPreviewRequest(incoming.headers.host, url);
+  if (asked === null) return "unknown";
+  if (Number(incoming.headers["content-length"] ?? 0) > limits.requestBytes) return "too_large";
+  const opened = await previews.open(asked.token);
+  if (typeof opened === "string") return opened;
+  const { target } = asked;
+  if (target === null) {
+    const query = url.slice(previewPath.length + asked.token.length);
+    redirect(outgoing, `${previewPath}${asked.token}/${query}`);
+    return null;
+  }
+  if (answerPreflight(incoming, outgoing, asked)) return null;
+  const entry = carried.begin(opened, () => void incoming.socket.destroy());
+  if (entry === null) return "too_many";
+  life.once("close", entry.end);
+  const connection = await previews.connect(opened);
+  if (typeof connection === "string") return connection;
+  if (incoming.socket.destroyed) {
+    await Promise.allSettled([connection.readable.cancel(), connection.writable.abort()]);
+    return null;
+  }
+  const passage = { by: asked.by, token: asked.token, port: opened.port, host: incoming.headers.host ?? "" };
+  begin({ incoming, outgoing, passage, target, limits }, connection);
+  return null;
 }
 
 /** A page's relative addresses begin behind the slash. */

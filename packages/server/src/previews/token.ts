@@ -70,5 +70,7 @@ function writeNumber(value: number, length: number): string {
 }
 
 function readNumber(text: string): number {
-  return [...text].reduce((sum, character) => sum * 32 + alphabet.indexOf(character), 0);
+  let value = 0;
+  for (let index = 0; index < text.length; index += 1) value = value * 32 + alphabet.indexOf(text.charAt(index));
+  return value;
 }

@@ -22,22 +22,17 @@ interface Parts {
   readonly previews: Pick<Previews, "create">;
 }
 
+type OwnerOf = (principal: Principal, sessionId: string, lives?: boolean) => Promise<SandboxOwner>;
+
 export function createSessionSandboxes(parts: Parts): SessionSandboxPort {
   const { room, previews } = parts;
-  const { background } = room;
   /** @throws Problem `not_found`; `session_archived` where the session must live on */
-  const ownerOf = async (principal: Principal, sessionId: string, lives = false): Promise<SandboxOwner> => {
+  const ownerOf: OwnerOf = async (principal, sessionId, lives = false) => {
     const { archived } = await parts.sessions.head(principal, sessionId);
     if (archived && lives) {
       throw new Problem("session_archived", "The session is archived and has no sandbox.", "Create a new session.");
     }
     return { sessionId, organizationId: principal.organizationId };
-  };
-  const find = async (owner: SandboxOwner, commandId: string) => {
-    const found = (await background.list(owner)).find((one) => one.commandId === commandId);
-    if (found !== undefined) return found;
-    const hint = `List them with GET /v1/x/sessions/${owner.sessionId}/commands.`;
-    throw new Problem("not_found", "The session has no background command with this id.", hint);
   };
   return {
     get: (principal, sessionId) => told(async () => describe(parts, await ownerOf(principal, sessionId))),
@@ -53,6 +48,34 @@ export function createSessionSandboxes(parts: Parts): SessionSandboxPort {
         await room.move(owner, provider, signal);
         return describe(parts, owner);
       }),
+    ...commandMethods(room.background, ownerOf),
+    preview: (principal, sessionId, { port, seconds, origin }) =>
+      told(async () => {
+        const owner = await ownerOf(principal, sessionId, true);
+        const expiresAt = Math.floor(Date.now() / 1000) + seconds;
+        const token = await previews.create({ ...owner, port, expiresAt });
+        const expires = new Date(expiresAt * 1000).toISOString();
+        return {
+          type: "port_preview",
+          session_id: sessionId,
+          port,
+          ...previewUrls(origin, token),
+          expires_at: expires,
+        };
+      }),
+  };
+}
+
+type Commands = Pick<SessionSandboxPort, "commands" | "output" | "signal" | "renew">;
+
+function commandMethods(background: SandboxRoom["background"], ownerOf: OwnerOf): Commands {
+  const find = async (owner: SandboxOwner, commandId: string) => {
+    const found = (await background.list(owner)).find((one) => one.commandId === commandId);
+    if (found !== undefined) return found;
+    const hint = `List them with GET /v1/x/sessions/${owner.sessionId}/commands.`;
+    throw new Problem("not_found", "The session has no background command with this id.", hint);
+  };
+  return {
     commands: (principal, sessionId) =>
       told(async () => {
         const owner = await ownerOf(principal, sessionId);
@@ -81,20 +104,6 @@ export function createSessionSandboxes(parts: Parts): SessionSandboxPort {
           throw new Problem("command_ended", "The command has ended, or its sandbox is gone.", "Start it again.");
         }
         return show(owner, await find(owner, commandId));
-      }),
-    preview: (principal, sessionId, { port, seconds, origin }) =>
-      told(async () => {
-        const owner = await ownerOf(principal, sessionId, true);
-        const expiresAt = Math.floor(Date.now() / 1000) + seconds;
-        const token = await previews.create({ ...owner, port, expiresAt });
-        const expires = new Date(expiresAt * 1000).toISOString();
-        return {
-          type: "port_preview",
-          session_id: sessionId,
-          port,
-          ...previewUrls(origin, token),
-          expires_at: expires,
-        };
       }),
   };
 }

@@ -105,6 +105,36 @@ function addBackgroundRoutes(context: RouteContext, sandboxes: SessionSandboxPor
     },
     async ({ principal, parameter }) => ({ data: [...(await sandboxes.commands(principal, parameter("session_id")))] }),
   );
+  addOutputRoute(context, sandboxes);
+  addRoute(
+    context,
+    {
+      method: "post",
+      path: `${command}/signal`,
+      summary: "Send a signal to a background command",
+      tag,
+      body: signalCommandRequest,
+      answer: commandSignal,
+    },
+    ({ principal, body, parameter }) =>
+      sandboxes.signal(principal, parameter("session_id"), parameter("command_id"), body.signal),
+  );
+  addRoute(
+    context,
+    {
+      method: "post",
+      path: `${command}/lease`,
+      summary: "Let a background command keep its sandbox awake, from now on for so long",
+      tag,
+      body: renewLeaseRequest,
+      answer: backgroundCommand,
+    },
+    ({ principal, body, parameter }) =>
+      sandboxes.renew(principal, parameter("session_id"), parameter("command_id"), body.seconds),
+  );
+}
+
+function addOutputRoute(context: RouteContext, sandboxes: SessionSandboxPort): void {
   addRoute(
     context,
     {
@@ -135,31 +165,5 @@ function addBackgroundRoutes(context: RouteContext, sandboxes: SessionSandboxPor
       };
       return new Response(new Uint8Array(bytes), { headers });
     },
-  );
-  addRoute(
-    context,
-    {
-      method: "post",
-      path: `${command}/signal`,
-      summary: "Send a signal to a background command",
-      tag,
-      body: signalCommandRequest,
-      answer: commandSignal,
-    },
-    ({ principal, body, parameter }) =>
-      sandboxes.signal(principal, parameter("session_id"), parameter("command_id"), body.signal),
-  );
-  addRoute(
-    context,
-    {
-      method: "post",
-      path: `${command}/lease`,
-      summary: "Let a background command keep its sandbox awake, from now on for so long",
-      tag,
-      body: renewLeaseRequest,
-      answer: backgroundCommand,
-    },
-    ({ principal, body, parameter }) =>
-      sandboxes.renew(principal, parameter("session_id"), parameter("command_id"), body.seconds),
   );
 }
