@@ -1,10 +1,14 @@
-import { createId } from "@exoloop/protocol/ids";
 import { describe, expect, it } from "vitest";
 import { isSigned, parseToken, tokenLength, writeToken } from "./token.ts";
 import { previewUrls, readPreviewRequest } from "./urls.ts";
 
 const key = new Uint8Array(32).fill(7);
-const target = { sessionId: createId("session"), organizationId: "org_1", port: 65_535, expiresAt: 2_000_000_000 };
+const target = {
+  sessionId: "sesn_01M8BT25F0E5HKM5ZTGPBC6YCA",
+  organizationId: "org_1",
+  port: 65_535,
+  expiresAt: 2_000_000_000,
+};
 const token = writeToken(key, target);
 
 /** The claim of a token, which must have the form of one. */
