@@ -95,7 +95,7 @@ export async function resolvePath(channels: Channels, path: string): Promise<Res
   return channels.perform(async (channel) => {
     for (const candidate of candidates) void channel.write(frameTypes.scan, ...limits, encodeString(candidate));
     let resolved: ResolvedPath | null = null;
-    let failure: unknown = null;
+    let failure: SandboxFileError | null = null;
     for (const candidate of candidates) {
       const answer = await readAnswer(channel, path).catch((error: unknown) => {
         if (!(error instanceof SandboxFileError)) throw error;
