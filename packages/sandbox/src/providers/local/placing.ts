@@ -58,7 +58,7 @@ export async function placeEntries(
   const channel = await channels.acquire();
   const sent: string[] = [];
   let allSent = false;
-  let failure: Error | null = null;
+  const failures: Error[] = [];
   let wake: (() => void) | null = null;
   const receive = async (): Promise<void> => {
     for (let at = 0; ; at++) {
@@ -69,11 +69,11 @@ export async function placeEntries(
     }
   };
   const receiving = receive().catch((error: unknown) => {
-    failure ??= error instanceof Error ? error : new Error(String(error));
+    failures.push(error instanceof Error ? error : new Error(String(error)));
   });
   try {
     for await (const entry of entries) {
-      if (failure !== null) break;
+      if (failures.length > 0) break;
       await channel.write(frameTypes.place, ...encodePlace(encodePath(channels, entry.path), entry));
       if (entry.kind === "file") {
         await sendContent(channel, entry.content instanceof Uint8Array ? [entry.content] : entry.content);
@@ -82,15 +82,14 @@ export async function placeEntries(
       (wake as (() => void) | null)?.();
     }
   } catch (error) {
-    failure ??= error instanceof Error ? error : new Error(String(error));
+    failures.push(error instanceof Error ? error : new Error(String(error)));
   }
   allSent = true;
   (wake as (() => void) | null)?.();
-  if (failure !== null) channel.close();
-  await receiving;
-  if (failure === null) return channels.release(channel);
+  await receiving; // those that were sent whole are placed, also when there are no more to come
+  if (failures[0] === undefined) return channels.release(channel);
   channels.discard(channel);
-  throw failure;
+  throw failures[0];
 }
 
 /** A link is written through, as an editor would; a file keeps its mode. */
