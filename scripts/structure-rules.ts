@@ -33,14 +33,18 @@ export function inspectFile(path: string, text: string): StructureFinding[] {
 }
 
 /** All lines of a program's C sources count: it runs where hostile code is its neighbour. */
-export function inspectPrograms(files: readonly { readonly path: string; readonly text: string }[]): StructureFinding[] {
+export function inspectPrograms(
+  files: readonly { readonly path: string; readonly text: string }[],
+): StructureFinding[] {
   return programLimits.flatMap(([path, most]) => {
     const sources = files.filter((file) => file.path.startsWith(`${path}/`) && /\.[ch]$/.test(file.path));
     const lines = sources.reduce((sum, { text }) => sum + text.split("\n").length - (text.endsWith("\n") ? 1 : 0), 0);
     if (lines <= most) return [];
     const what = `${lines} lines in all, at most ${most}`;
     const why = "Who judges whether it may run beside hostile code reads all of it.";
-    return [{ rule: "program-length", path, where: path, lines, what, why, fix: "Let its client do it, or a command." }];
+    return [
+      { rule: "program-length", path, where: path, lines, what, why, fix: "Let its client do it, or a command." },
+    ];
   });
 }
 

@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
-import { copyFileSync, mkdtempSync, chmodSync, readdirSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { connectFrames } from "@exoloop/sandbox/providers/local/connection";
 import { encodeFrame, encodeNumber, encodeString, frameTypes } from "@exoloop/sandbox/providers/local/frames";
@@ -72,16 +72,38 @@ function wellFormed(random: Random): Buffer[] {
     encodeNumber(random(9), 8),
     id,
     encodeString("/"),
-    encodeString(["echo a; echo b >&2", "cat", "sleep 0.05 & exit 3", "head -c 200000 /dev/zero", "kill -STOP $$"][random(5)] ?? ""),
+    encodeString(
+      ["echo a; echo b >&2", "cat", "sleep 0.05 & exit 3", "head -c 200000 /dev/zero", "kill -STOP $$"][random(5)] ??
+        "",
+    ),
     encodeString("A=1"),
   ];
   const all: Buffer[][] = [
     [encodeFrame(frameTypes.spawn, ...spawn)],
-    [encodeFrame(frameTypes.stdin, id), encodeFrame(frameTypes.data, Buffer.alloc(random(90_000))), encodeFrame(frameTypes.end)],
-    [encodeFrame(frameTypes.control, encodeNumber(random(6), 1), encodeNumber(random(70), 2), encodeNumber(random(70), 2), id)],
+    [
+      encodeFrame(frameTypes.stdin, id),
+      encodeFrame(frameTypes.data, Buffer.alloc(random(90_000))),
+      encodeFrame(frameTypes.end),
+    ],
+    [
+      encodeFrame(
+        frameTypes.control,
+        encodeNumber(random(6), 1),
+        encodeNumber(random(70), 2),
+        encodeNumber(random(70), 2),
+        id,
+      ),
+    ],
     [encodeFrame(frameTypes.read, path)],
     [
-      encodeFrame(frameTypes.place, encodeNumber(random(5), 1), encodeNumber(random(0o10000), 4), encodeNumber(random(9), 8), path, none),
+      encodeFrame(
+        frameTypes.place,
+        encodeNumber(random(5), 1),
+        encodeNumber(random(0o10000), 4),
+        encodeNumber(random(9), 8),
+        path,
+        none,
+      ),
       encodeFrame(frameTypes.data, Buffer.alloc(random(3))),
       encodeFrame(frameTypes.hole, encodeNumber(random(3), 8)),
       encodeFrame(frameTypes.end, ending),
@@ -103,7 +125,8 @@ function mutate(bytes: Buffer, random: Random): Buffer {
 
 /** Shutting down is what it should do then. */
 function isShutdown(bytes: Buffer): boolean {
-  for (let at = 0; at + 5 <= bytes.length; at += 4 + bytes.readUInt32LE(at)) if (bytes[at + 4] === frameTypes.shutdown) return true;
+  for (let at = 0; at + 5 <= bytes.length; at += 4 + bytes.readUInt32LE(at))
+    if (bytes[at + 4] === frameTypes.shutdown) return true;
   return false;
 }
 
@@ -143,7 +166,8 @@ it("the supervisor survives whatever is sent to it, and holds nothing afterwards
   for (const { commandId } of await test.session.listCommands()) {
     await (await test.session.attachCommand({ commandId, byteOffset: 0 }))?.kill();
   }
-  await test.session.placeEntries({ entries: [{ kind: "directory", path: "/workspace", mode: 0o755 }] });
+  // Both may have been given any mode.
+  for (const path of [dirname(test.directory), test.directory]) chmodSync(path, 0o755);
   expect(await test.session.run({ command: "echo well" })).toMatchObject({ stdout: "well\n", stderr: "" });
   const bytes = Buffer.from("whole");
   await test.session.writeBinaryFile({ path: "/workspace/after", content: bytes });

@@ -35,7 +35,13 @@ export async function openTestSupervisor(options: TestSupervisorOptions = {}): P
   if (userId !== undefined) chownSync(directory, userId, userId);
   const socketPath = join(directory, "supervisor.sock");
   const workspace = join(directory, "workspace");
-  const environment = { PATH: "/usr/bin:/bin", HOME: directory, WORKSPACE: workspace, GREETING: "hello", ...options.environment };
+  const environment = {
+    PATH: "/usr/bin:/bin",
+    HOME: directory,
+    WORKSPACE: workspace,
+    GREETING: "hello",
+    ...options.environment,
+  };
   const child = spawn(program, ["--listen-path", socketPath, "--launch", buildGuest().launch], {
     env: environment,
     stdio: ["ignore", "ignore", "pipe"],

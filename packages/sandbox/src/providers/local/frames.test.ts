@@ -53,7 +53,13 @@ describe("frames", () => {
     expect(() => encodeString("a\0b")).toThrow(FrameError);
   });
   it("describe commands, and refuse what the other side would misread", () => {
-    const options = { command: "ls", environment: { A: "1" }, timeoutMs: 5, stdin: "open", terminal: { rows: 3, columns: 4 } } as const;
+    const options = {
+      command: "ls",
+      environment: { A: "1" },
+      timeoutMs: 5,
+      stdin: "open",
+      terminal: { rows: 3, columns: 4 },
+    } as const;
     const numbers = "\x06\x05\0\0\0\x03\0\x04\0" + "\0".repeat(8);
     expect(Buffer.concat(encodeSpawn(options, "c1")).toString("latin1")).toBe(`${numbers}c1\0/workspace\0ls\0A=1\0`);
     expect(() => encodeSpawn({ command: "ls" }, "")).toThrow(FrameError);
@@ -62,7 +68,8 @@ describe("frames", () => {
     expect(() => encodeSpawn({ command: "ls", terminal: { rows: 0, columns: 1 } }, "c")).toThrow(FrameError);
   });
   it("report exits, and never invent one", () => {
-    const exit = (kind: number, value: number) => parseExit(Buffer.concat([encodeNumber(kind, 1), encodeNumber(value, 4)]));
+    const exit = (kind: number, value: number) =>
+      parseExit(Buffer.concat([encodeNumber(kind, 1), encodeNumber(value, 4)]));
     expect(exit(0, 0)).toBeNull();
     expect(exit(1, 3)).toEqual({ type: "exited", code: 3 });
     expect(exit(2, 15)).toEqual({ type: "signalled", signal: 15 });
@@ -71,7 +78,12 @@ describe("frames", () => {
     expect(() => parseExit(Buffer.alloc(3))).toThrow(FrameError);
   });
   it("tell processes by the kernel's words, whatever their names", () => {
-    const known = { suspended: false, supervisor: 1, candidate: 9, commands: [summary("a", 20, "workload"), summary("m", 30, "maintenance")] };
+    const known = {
+      suspended: false,
+      supervisor: 1,
+      candidate: 9,
+      commands: [summary("a", 20, "workload"), summary("m", 30, "maintenance")],
+    };
     const lines = [
       "1 (supervisor) S 0 1 1 0",
       "9 (launch) S 1 9 9 0",
