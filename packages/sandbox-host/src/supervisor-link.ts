@@ -38,13 +38,14 @@ export async function connectSupervisor(socketPath: string, patienceMs = answerP
   throw new Error("the supervisor did not say hello");
 }
 
-/** Of the answer to `commands`: u8 stopped by signals, then for each a head of this size and its identifier. */
-const summaryBytes = 22;
+/** Of the answer to `commands`: u8 stopped by signals and two process ids, then for each a head and its identifier. */
+const headBytes = 9;
+const summaryBytes = 26;
 
 /** The supervisor's words may be hostile: what does not fit is not there. */
 function parseCommands(payload: Buffer): { readonly suspended: boolean; readonly running: readonly string[] } {
   const running: string[] = [];
-  for (let at = 1; at + summaryBytes < payload.length;) {
+  for (let at = headBytes; at + summaryBytes < payload.length;) {
     const end = payload.indexOf(0, at + summaryBytes);
     if (end < 0) break;
     const [maintenance, exit] = [payload[at], payload[at + 1]];
@@ -60,10 +61,12 @@ export async function openSupervisorLink(socketPath: string, patienceMs?: number
   const exchange = async (type: number): Promise<Buffer> => {
     await connection.write(type);
     const answered = hangUpLate(connection, answerPatienceMs);
-    const frame = await connection.read();
+    const parts: Buffer[] = [];
+    let frame = await connection.read();
+    for (; frame?.type === frameTypes.data; frame = await connection.read()) parts.push(frame.payload);
     answered();
     if (frame === null) throw new Error("the supervisor does not answer");
-    return frame.payload;
+    return Buffer.concat(parts);
   };
   const ask = (type: number): Promise<Buffer> => {
     const answer = last.then(() => exchange(type));

@@ -85,8 +85,9 @@ export function createLocalSandbox(options: LocalSandboxOptions): LocalSandbox {
   const { host, reference, location, description, forget } = options;
   const { id } = reference;
   const status = async (): Promise<SandboxStatus> => {
-    const { owner, state, createdAt, runningCommands } = await host.call("status", { id });
-    return { id, owner, state, createdAt, runningCommands };
+    const { owner, state, createdAt, runningCommands, limitExceeded } = await host.call("status", { id });
+    const base = { id, owner, state, createdAt, runningCommands };
+    return limitExceeded === undefined ? base : { ...base, limitExceeded };
   };
   const source: ChannelSource = { sandboxId: id, location, verify: () => host.call("status", { id }) };
   const { session, close } = openSession(source, description);
