@@ -93,5 +93,7 @@ it("the filter that sandboxes run under is what its source says", () => {
   const [path] = execFileSync("find", [test.directory, "-name", "*auto*.bpf*"], { encoding: "utf8" })
     .trim()
     .split("\n");
-  expect(readFileSync(path ?? join(test.directory, "none"))).toEqual(assembleFilter(process.arch, { internet: true, extendedAttributes: true }));
+  expect(readFileSync(path ?? join(test.directory, "none"))).toEqual(
+    assembleFilter(process.arch, { internet: true, extendedAttributes: true }),
+  );
 });

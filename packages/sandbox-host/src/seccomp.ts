@@ -133,9 +133,7 @@ export function assembleFilter(architecture: string, { internet, extendedAttribu
     [jumpEqual, 1, 0, target.audit],
     [answer, 0, 0, actions.kill],
     [loadWord, 0, 0, offsets.number],
-    ...(extendedAttributes
-      ? []
-      : numbersOf(attributeCalls).flatMap((number) => answerWhenEqual(number, noAttributes))),
+    ...(extendedAttributes ? [] : numbersOf(attributeCalls).flatMap((number) => answerWhenEqual(number, noAttributes))),
     ...allowStretches(numbersOf(allowedCalls)),
     ...judgeArguments(target.column, internet),
     ...numbersOf(refusedCalls).flatMap((number) => answerWhenEqual(number, actions.notPermitted)),
