@@ -125,8 +125,8 @@ export class SlotKeeper {
 
   /** What survived and belongs to somebody; everything else is removed. */
   async adopt(): Promise<Slot[]> {
-    const { sandboxesDirectory, cgroups } = this.#configuration;
-    const leased = listLeases(sandboxesDirectory);
+    const { sandboxesDirectory, cgroups, userIds } = this.#configuration;
+    const leased = userIds === null ? new Map<string, number>() : listLeases(sandboxesDirectory);
     const leftover = [...leased.keys()].map((directory) => directory.slice(sandboxesDirectory.length + 1));
     const found = [...readdirSync(sandboxesDirectory), ...cgroupFiles.listGroupNames(cgroups), ...leftover];
     const slots = [...new Set(found)].filter((name) => stateFiles.slotPattern.test(name));
