@@ -39,16 +39,8 @@ describe("requests to the daemon", () => {
     ],
     ["an id with a line end", { number: 1, method: "destroy", parameters: { id: `${id}\n` } }, "a sandbox id"],
     ["no resources", create({ resources: null }), "resources"],
-    [
-      "too much memory",
-      create({ resources: { ...whole, memoryBytes: 2 ** 50 } }),
-      "memoryBytes",
-    ],
-    [
-      "half a process",
-      create({ resources: { ...whole, processes: 7.5 } }),
-      "processes",
-    ],
+    ["too much memory", create({ resources: { ...whole, memoryBytes: 2 ** 50 } }), "memoryBytes"],
+    ["half a process", create({ resources: { ...whole, processes: 7.5 } }), "processes"],
     ["no processor", create({ resources: { ...whole, cpus: 0 } }), "cpus"],
     ["processors that are no number", create({ resources: { ...whole, cpus: Number.NaN } }), "cpus"],
     ["an owner with a path", create({ owner: "../x" }), "an owner"],
@@ -72,7 +64,18 @@ function randomJson(next: () => number, depth: number): unknown {
   if (kind === 3) return next() * 1e20;
   if (kind <= 5) return texts[Math.floor(next() * texts.length)];
   if (kind === 6) return Array.from({ length: Math.floor(next() * 4) }, () => randomJson(next, depth - 1));
-  const names = ["number", "method", "parameters", "id", "owner", "runtime", "resources", "environment", "count", "cpus"];
+  const names = [
+    "number",
+    "method",
+    "parameters",
+    "id",
+    "owner",
+    "runtime",
+    "resources",
+    "environment",
+    "count",
+    "cpus",
+  ];
   return Object.fromEntries(names.filter(() => next() < 0.5).map((name) => [name, randomJson(next, depth - 1)]));
 }
 
