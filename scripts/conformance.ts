@@ -8,6 +8,7 @@ import { parseArgs } from "node:util";
 import { allCases } from "@exoloop/sandbox/conformance/all-cases";
 import { type CaseResult, type ConformanceReport, runConformance } from "@exoloop/sandbox/conformance/runner";
 import type { ConformanceCase } from "@exoloop/sandbox/conformance/conformance-case";
+import { SandboxUnavailableError } from "@exoloop/sandbox/errors";
 import { writeProvidersDocument } from "./conformance/document.ts";
 import { type OpenProvider, type ProviderName, openProvider, providerNames } from "./conformance/open-provider.ts";
 import { storeResults } from "./conformance/stored-results.ts";
@@ -69,7 +70,12 @@ async function main(): Promise<number> {
     return 2;
   }
   const name: ProviderName = selected.name;
-  const opened = await openProvider(name);
+  const opened = await openProvider(name).catch((error: unknown) => {
+    if (!(error instanceof SandboxUnavailableError)) throw error;
+    process.stderr.write(`${name} cannot be had here: ${error.message}. ${error.remedy}\n`);
+    return null;
+  });
+  if (opened === null) return 1;
   const onResult = (result: CaseResult): void => {
     if (!selected.json) process.stdout.write(describe(result));
   };

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { inspectFile, listCFunctions, listFunctions } from "./structure-rules.ts";
+import { inspectFile, inspectPrograms, listCFunctions, listFunctions } from "./structure-rules.ts";
 import { applyBaseline, type BaselineEntry, parseBaseline } from "./structure-baseline.ts";
 
 const docstring = "/** What this is for. @module */\n";
@@ -44,6 +44,17 @@ describe("the structure check", () => {
     const text = `static int\twork(void);\n\nint work(int a,\n         int b) {\n${statements(60)}}\n`;
     expect(listCFunctions(text)).toEqual([{ name: "work", line: 3, lines: 63 }]);
     expect(rulesOf("packages/a/guest/work.c", text)).toEqual(["function-length"]);
+  });
+
+  it("counts the lines of a small program in all its sources", () => {
+    const path = "packages/sandbox-host/guest/supervisor";
+    const sources = (lines: number) => [
+      { path: `${path}/main.c`, text: "//\n".repeat(300) },
+      { path: `${path}/commands.c`, text: "//\n".repeat(lines - 300) },
+      { path: "packages/sandbox-host/guest/other/main.c", text: "//\n".repeat(290) },
+    ];
+    expect(inspectPrograms(sources(600))).toEqual([]);
+    expect(inspectPrograms(sources(601))).toMatchObject([{ rule: "program-length", path, lines: 601 }]);
   });
 
   it.for(["utils.ts", "helpers.ts", "types.ts", "index.ts", "util.test.ts"])("refuses the name %s", (name) => {

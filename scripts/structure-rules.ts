@@ -4,6 +4,13 @@ import type { Finding } from "./finding.ts";
 
 export const limits = { fileLines: 300, functionLines: 60 } as const;
 
+/** Programs that must stay small enough to be read whole, by the folder of their sources. */
+const programLimits: readonly (readonly [folder: string, lines: number])[] = [
+  ["packages/sandbox-host/guest/supervisor", 600],
+  ["packages/sandbox-host/guest/confine", 180],
+  ["packages/sandbox-host/guest/launch", 100],
+];
+
 /** A finding that carries the figure that a baseline can hold. */
 export interface StructureFinding extends Finding {
   readonly path: string;
@@ -23,6 +30,18 @@ export function inspectFile(path: string, text: string): StructureFinding[] {
     return [...findings, ...inspectDocstring(path, text), ...inspectFunctions(path, listFunctions(path, text))];
   }
   return findings;
+}
+
+/** All lines of a program's C sources count: it runs where hostile code is its neighbour. */
+export function inspectPrograms(files: readonly { readonly path: string; readonly text: string }[]): StructureFinding[] {
+  return programLimits.flatMap(([path, most]) => {
+    const sources = files.filter((file) => file.path.startsWith(`${path}/`) && /\.[ch]$/.test(file.path));
+    const lines = sources.reduce((sum, { text }) => sum + text.split("\n").length - (text.endsWith("\n") ? 1 : 0), 0);
+    if (lines <= most) return [];
+    const what = `${lines} lines in all, at most ${most}`;
+    const why = "Who judges whether it may run beside hostile code reads all of it.";
+    return [{ rule: "program-length", path, where: path, lines, what, why, fix: "Let its client do it, or a command." }];
+  });
 }
 
 function inspectName(path: string): StructureFinding[] {

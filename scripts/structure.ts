@@ -8,7 +8,7 @@ import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { report } from "./finding.ts";
 import { applyBaseline, baselinePath, earlierBaseline, parseBaseline } from "./structure-baseline.ts";
-import { inspectFile } from "./structure-rules.ts";
+import { inspectFile, inspectPrograms } from "./structure-rules.ts";
 
 const root = join(import.meta.dirname, "..");
 const sources = ["{packages,scripts,bench,examples}/**/*.{ts,tsx,mjs,c,h}", "*.{ts,mjs}", ".*.mjs"];
@@ -20,7 +20,8 @@ const paths = [
 ]
   .filter((path) => !excluded.test(path))
   .sort();
-const findings = paths.flatMap((path) => inspectFile(path, readFileSync(join(root, path), "utf8")));
+const files = paths.map((path) => ({ path, text: readFileSync(join(root, path), "utf8") }));
+const findings = [...files.flatMap(({ path, text }) => inspectFile(path, text)), ...inspectPrograms(files)];
 const baseline = readFileSync(join(root, baselinePath), "utf8");
 const entries = parseBaseline(baseline);
 report(

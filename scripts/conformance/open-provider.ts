@@ -21,20 +21,24 @@ async function openOnHost(name: "local" | "gvisor"): Promise<OpenProvider> {
   // The daemon's sandboxes have users of their own, which walk through it.
   chmodSync(directory, 0o711);
   const remove = (): void => rmSync(directory, { recursive: true, force: true });
+  const host = await startSandboxHost({ directory, mode: "auto" }).catch((error: unknown) => {
+    remove();
+    throw error;
+  });
+  const stop = async (): Promise<void> => {
+    await host.stop();
+    remove();
+  };
   try {
-    const host = await startSandboxHost({ directory, mode: "auto" });
     const runtime = name === "gvisor" ? ({ runtime: "gvisor" } as const) : {};
     const provider = await createLocalProvider({ socketPath: host.socketPath, ...runtime });
-    return {
-      provider,
-      async close() {
-        await provider.close();
-        await host.stop();
-        remove();
-      },
+    const close = async (): Promise<void> => {
+      await provider.close();
+      await stop();
     };
+    return { provider, close };
   } catch (error) {
-    remove();
+    await stop();
     throw error;
   }
 }

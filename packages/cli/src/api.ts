@@ -18,7 +18,17 @@ import type {
   PutBudgetRequest,
   UsageReport,
 } from "@exoloop/protocol/budgets";
-import type { CommandResult } from "@exoloop/protocol/sandboxes";
+import type { SignalName } from "@exoloop/protocol/commands";
+import type {
+  BackgroundCommand,
+  CommandResult,
+  CommandSignal,
+  CreatePreviewRequest,
+  PortPreview,
+  Sandbox,
+  SandboxKill,
+  SessionSandbox,
+} from "@exoloop/protocol/sandboxes";
 import type { Session, SessionStatus } from "@exoloop/protocol/sessions";
 import type { WorkspaceSnapshot } from "@exoloop/protocol/snapshots";
 import type { SessionThread } from "@exoloop/protocol/threads";
@@ -110,7 +120,31 @@ export interface WebhookApi {
   ): Promise<WebhookDelivery>;
 }
 
-export interface Api extends BudgetApi, DeploymentApi, WebhookApi {
+export interface SandboxApi {
+  /** Last used first. */
+  sandboxes(): Promise<readonly Sandbox[]>;
+  sandbox(sessionId: string): Promise<SessionSandbox>;
+  killSandbox(sessionId: string): Promise<SandboxKill>;
+  moveSandbox(sessionId: string, provider: string): Promise<SessionSandbox>;
+  /** Oldest first. */
+  backgroundCommands(sessionId: string): Promise<readonly BackgroundCommand[]>;
+  /** What there is from a byte on, a bounded part of it. */
+  commandOutput(
+    sessionId: string,
+    commandId: string,
+    offset: number,
+  ): Promise<{
+    readonly bytes: Uint8Array;
+    readonly offset: number;
+    readonly nextOffset: number;
+    readonly state: BackgroundCommand["state"];
+  }>;
+  signalCommand(sessionId: string, commandId: string, signal: SignalName): Promise<CommandSignal>;
+  renewLease(sessionId: string, commandId: string, seconds: number): Promise<BackgroundCommand>;
+  previewPort(sessionId: string, request: CreatePreviewRequest): Promise<PortPreview>;
+}
+
+export interface Api extends BudgetApi, DeploymentApi, SandboxApi, WebhookApi {
   /** Agents and environments that are not archived, newest first. */
   agents(): Promise<readonly Named[]>;
   environments(): Promise<readonly Named[]>;

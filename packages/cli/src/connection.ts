@@ -10,6 +10,7 @@ import {
   type DeploymentApi,
   type Named,
   type NewSession,
+  type SandboxApi,
   userMessage,
   type WebhookApi,
 } from "./api.ts";
@@ -25,6 +26,7 @@ export function connectTo(connection: Credentials): Api {
     ...sessionMethods(client),
     ...deploymentMethods(client),
     ...budgetMethods(client),
+    ...sandboxMethods(client),
     ...webhookMethods(client),
   };
 }
@@ -105,6 +107,20 @@ function sessionMethods(client: Client) {
     async archiveSession(sessionId: string): Promise<void> {
       await client.sessions.archive(sessionId);
     },
+  };
+}
+
+function sandboxMethods({ commands, sandboxes }: Client): SandboxApi {
+  return {
+    sandboxes: async () => (await sandboxes.list()).data,
+    sandbox: (sessionId) => sandboxes.retrieve(sessionId),
+    killSandbox: (sessionId) => sandboxes.kill(sessionId),
+    moveSandbox: (sessionId, provider) => sandboxes.move(sessionId, provider),
+    backgroundCommands: async (sessionId) => (await commands.list(sessionId)).data,
+    commandOutput: (sessionId, commandId, offset) => commands.output(sessionId, commandId, offset),
+    signalCommand: (sessionId, commandId, signal) => commands.signal(sessionId, commandId, signal),
+    renewLease: (sessionId, commandId, seconds) => commands.renewLease(sessionId, commandId, seconds),
+    previewPort: (sessionId, request) => sandboxes.preview(sessionId, request),
   };
 }
 

@@ -2,6 +2,7 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { addDeployments } from "./deployment-grammar.ts";
 import { addBudgets } from "./budget-grammar.ts";
+import { addSandbox } from "./sandbox-grammar.ts";
 import { addWebhooks } from "./webhook-grammar.ts";
 import { sessionStatuses, type SessionStatus } from "./session-statuses.ts";
 import type { DemoOptions } from "./commands/demo.ts";
@@ -34,6 +35,7 @@ export function createProgram(context: CommandContext, version: string, finish: 
   const grammar = { program, context, finish, json, readLimit };
   addDeployments(grammar);
   addBudgets(grammar);
+  addSandbox(grammar);
   addWebhooks(grammar);
   return program;
 }

@@ -20,18 +20,19 @@ import type { CreateEnvironmentRequest, Environment, UpdateEnvironmentRequest } 
 import type { SendableEvent } from "@exoloop/protocol/events";
 import type { Model, ModelPage } from "@exoloop/protocol/models";
 import type { BidirectionalPage, Page } from "@exoloop/protocol/pages";
-import type { CommandResult, RunCommandRequest, Sandbox } from "@exoloop/protocol/sandboxes";
 import type { SentEvents, SessionEvent } from "@exoloop/protocol/session-events";
 import type { CreateSessionRequest, Session, SessionStatus, UpdateSessionRequest } from "@exoloop/protocol/sessions";
 import type { UpdateSnapshotRequest, WorkspaceSnapshot } from "@exoloop/protocol/snapshots";
 import type { SessionThread } from "@exoloop/protocol/threads";
 import { sessionTarget, type StreamItem, type StreamOptions, streamEvents, threadTarget } from "./event-stream.ts";
+import { commandMethods, sandboxMethods } from "./sandboxes.ts";
 import { webhookMethods } from "./webhooks.ts";
 import { type ClientOptions, type Query, type Transport, createTransport, segment } from "./transport.ts";
 
 import { readApiError } from "./api-error.ts";
 
 export { ApiError } from "./api-error.ts";
+export type { CommandOutput } from "./sandboxes.ts";
 export type { StreamItem, StreamOptions } from "./event-stream.ts";
 export type { ClientOptions } from "./transport.ts";
 
@@ -74,10 +75,6 @@ export interface ListThreadsParameters extends PageParameters {
   readonly statuses?: readonly SessionStatus[];
 }
 
-interface CallOptions {
-  readonly signal?: AbortSignal;
-}
-
 export interface UsageParameters {
   readonly period?: Budget["period"];
   readonly scope?: Budget["scope"];
@@ -105,14 +102,7 @@ export function createClient(options: ClientOptions) {
         transport.request<ModelPage>("GET", "/v1/models", { query: parameters }),
       retrieve: (id: string) => transport.request<Model>("GET", `/v1/models/${segment(id)}`),
     },
-    commands: {
-      /** Runs a command in the session's sandbox, besides what the agent does. */
-      run: (sessionId: string, request: RunCommandRequest, call: CallOptions = {}) =>
-        transport.request<CommandResult>("POST", `/v1/x/sessions/${segment(sessionId)}/commands`, {
-          body: request,
-          ...call,
-        }),
-    },
+    commands: commandMethods(transport),
     ...budgetMethods(transport),
     webhooks: webhookMethods(transport),
     snapshots: {
@@ -130,9 +120,7 @@ export function createClient(options: ClientOptions) {
           { body: request },
         ),
     },
-    sandboxes: {
-      list: () => transport.request<{ data: Sandbox[] }>("GET", "/v1/x/sandboxes"),
-    },
+    sandboxes: sandboxMethods(transport),
   };
 }
 

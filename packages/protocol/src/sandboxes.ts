@@ -1,5 +1,6 @@
 /** Sandboxes and commands in them: `/v1/x/…`, besides the Managed Agents API. @module */
 import { z } from "zod";
+import { type SignalName, signalNumbers } from "./commands.ts";
 import { timestamp } from "./values.ts";
 
 const sandboxState = z.enum(["none", "creating", "awake", "suspended", "snapshotted", "gone"]);
@@ -135,30 +136,8 @@ export const backgroundCommandList = z
   .object({ data: z.array(backgroundCommand) })
   .meta({ id: "BackgroundCommandList" });
 
-/** Headers of a command's output, which is sent as it is. */
-export const outputHeaders = {
-  /** Of the first byte sent: later than asked for where what was before is not kept. */
-  offset: "x-exoloop-offset",
-  nextOffset: "x-exoloop-next-offset",
-  /** The state of the command, as in `BackgroundCommand`. */
-  state: "x-exoloop-command-state",
-} as const;
-
 export const commandOutput = z.string().meta({ id: "CommandOutput" });
 
-/** By name as `kill -l` tells them, with the numbers of Linux. */
-export const signalNumbers = {
-  SIGHUP: 1,
-  SIGINT: 2,
-  SIGQUIT: 3,
-  SIGKILL: 9,
-  SIGUSR1: 10,
-  SIGUSR2: 12,
-  SIGTERM: 15,
-  SIGCONT: 18,
-  SIGSTOP: 19,
-} as const;
-export type SignalName = keyof typeof signalNumbers;
 const signalNames = Object.keys(signalNumbers) as [SignalName, ...SignalName[]];
 
 export const signalCommandRequest = z

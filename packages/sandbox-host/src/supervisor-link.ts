@@ -28,13 +28,14 @@ export interface SupervisorLink {
   close(): void;
 }
 
-/** Of the answer to `commands`: u8 stopped by signals, then for each a head of this size and its identifier. */
-const summaryBytes = 22;
+/** Of the answer to `commands`: u8 stopped by signals and two process ids, then for each a head and its identifier. */
+const headBytes = 9;
+const summaryBytes = 26;
 
 /** The supervisor's words may be hostile: what does not fit is not there. */
 function parseCommands(payload: Buffer): { readonly suspended: boolean; readonly running: readonly string[] } {
   const running: string[] = [];
-  for (let at = 1; at + summaryBytes < payload.length;) {
+  for (let at = headBytes; at + summaryBytes < payload.length;) {
     const end = payload.indexOf(0, at + summaryBytes);
     if (end < 0) break;
     const [maintenance, exit] = [payload[at], payload[at + 1]];

@@ -8,12 +8,19 @@ import { escapeToLine } from "../render/escape.ts";
 /** Sub-commands that take an identifier or a name, by what it is of. */
 const taking = {
   sessions: ["show", "attach", "send", "threads", "snapshots", "stop"],
+  sandbox: ["status", "kill", "move", "commands", "logs", "signal", "lease", "preview"],
   deployments: ["show", "pause", "unpause", "run", "runs", "archive"],
   webhooks: ["rotate", "delete", "send"],
 } as const;
 type Kind = keyof typeof taking;
+const kinds = Object.keys(taking) as Kind[];
 
-const argumentNames: Record<Kind, string> = { sessions: "session", deployments: "deployment", webhooks: "webhook" };
+const argumentNames: Record<Kind, string> = {
+  sessions: "session",
+  sandbox: "session",
+  deployments: "deployment",
+  webhooks: "webhook",
+};
 
 /** Tab is pressed by someone who waits. */
 const completionMilliseconds = 800;
@@ -43,8 +50,8 @@ export async function addCompletion(
 export function wantedKind(arguments_: readonly string[]): Kind | null {
   const [complete, separator, first, second] = arguments_;
   if (complete !== "complete" || separator !== "--") return null;
-  if (first !== "sessions" && first !== "deployments" && first !== "webhooks") return null;
-  return taking[first].some((name) => name === second) ? first : null;
+  const kind = kinds.find((name) => name === first);
+  return kind !== undefined && taking[kind].some((name) => name === second) ? kind : null;
 }
 
 async function recentOnes(context: CommandContext, kind: Kind): Promise<Offered> {
@@ -66,6 +73,7 @@ type Offered = readonly (readonly [string, string])[];
 async function listOf(api: Api, kind: Kind): Promise<Offered> {
   switch (kind) {
     case "sessions":
+    case "sandbox":
       return (await api.sessions({ limit: 50 })).map(({ id, status, title }) => [id, `${status} ${title ?? ""}`]);
     case "deployments":
       return (await api.deployments({ limit: 50 })).map(({ id, status, name }) => [id, `${status} ${name}`]);

@@ -2,65 +2,29 @@
  * Commands: found by their identifiers as long as the sandbox lives, running or not, so that whoever lost a connection
  * can join again at the byte where it was. Each has a log of its latest output, as the OUTPUT frames that are sent.
  */
-#include "supervisor.h"
+#include "commands.h"
 
-#include <spawn.h>
 #include <sys/ioctl.h>
-#include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
 
-enum { MAXIMUM_COMMANDS = 4096, MAXIMUM_RUNNING = 64, MAXIMUM_STREAMS = 1024, IDENTIFIER_BYTES = 257, KILL_GRACE_MS = 500 };
-enum { LOG_BYTES = 16 << 20, ALL_LOGS_BYTES = 64 << 20, PIPE_BYTES = 64 << 10, FRAME_BYTES = 6 + PIPE_BYTES, DRAIN_READS = 64 };
-enum { FLAG_MAINTENANCE = 1, FLAG_STDIN = 2, FLAG_TERMINAL = 4, FLAG_JOIN_ONLY = 8 };
-enum { CONTROL_KILL = 1, CONTROL_SIGNAL = 2, CONTROL_RESIZE = 3, CONTROL_CLOSE_STDIN = 4 };
-
-struct command {
-  char identifier[IDENTIFIER_BYTES];
-  pid_t pid;
-  bool maintenance, finished, timed_out, killed;
-  int status, output[2], input; /* our ends; -1: closed */
-  int terminal;                 /* its other end, so that a terminal nobody has open yet is no end of file; -1: none */
-  int64_t started, deadline;    /* monotonic ms; deadline 0: none */
-  char *log;                    /* room for twice LOG_BYTES, of which only what is used takes memory */
-  size_t head, tail;            /* in the log */
-  uint64_t base, head_offset, tail_offset; /* bytes of log moved out; of output before head; of all output */
-};
-
-/* A started process that waits in its cgroups for what to run (launch.c). */
-struct candidate {
-  pid_t pid; /* 0: there is none */
-  int pipes[3], go, order;
-};
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards all here; nothing that may block happens under it */
-static struct command *commands[MAXIMUM_COMMANDS];
-static int command_count;
-int entrance_count;
-static size_t log_total;
-static struct candidate waiting;
-static bool suspended; /* by signals */
-const char *launch_program, *process_limit = "0";
+pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+struct command *commands[MAXIMUM_COMMANDS];
+int command_count;
+bool suspended;
 int main_wake; /* eventfd */
 
-static int64_t now_ms(void) {
+int64_t now_ms(void) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
   return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static void wake(int event) {
+void wake(int event) {
   if (write(event, &(uint64_t){1}, sizeof(uint64_t)) < 0) return; /* full: it is awake anyway */
 }
 
-struct spawn {
-  uint8_t flags;
-  uint32_t timeout_ms;
-  uint16_t rows, columns;
-  uint64_t offset; /* of the output, from where on it is wanted */
-} __attribute__((packed));
-
-static void close_one(int *fd) {
+void close_one(int *fd) {
   if (*fd >= 0) close(*fd);
   *fd = -1;
 }
@@ -72,156 +36,10 @@ static struct command *find_command(const char *identifier) {
   return NULL;
 }
 
-static size_t frame_size(const struct command *command, size_t at) {
-  uint32_t length;
-  memcpy(&length, command->log + at, sizeof length);
-  return 4 + length;
-}
-
-static void drop_first(struct command *command) {
-  size_t size = frame_size(command, command->head), from = command->head & ~4095UL;
-  command->head += size;
-  command->head_offset += size - 6;
-  log_total -= size;
-  size_t pages = (command->head & ~4095UL) - from;
-  if (pages > 0) madvise(command->log + from, pages, MADV_DONTNEED);
-}
-
-/* Room for one more frame, at the cost of the oldest output: its own, or of who has most when all have too much. */
-static char *make_room(struct command *command) {
-  while (command->tail - command->head + FRAME_BYTES > LOG_BYTES) drop_first(command);
-  while (log_total + FRAME_BYTES > ALL_LOGS_BYTES) {
-    struct command *largest = command;
-    for (int i = 0; i < command_count; i++) {
-      if (commands[i]->tail - commands[i]->head > largest->tail - largest->head) largest = commands[i];
-    }
-    drop_first(largest);
-  }
-  if (command->tail + FRAME_BYTES > 2 * LOG_BYTES) {
-    size_t moved = command->head, left = command->tail - command->head;
-    memmove(command->log, command->log + moved, left);
-    madvise(command->log + LOG_BYTES, LOG_BYTES, MADV_DONTNEED);
-    command->base += moved;
-    command->head = 0;
-    command->tail = left;
-  }
-  return command->log + command->tail;
-}
-
-static void wake_followers(struct command *command) {
+void wake_followers(struct command *command) {
   for (int i = 0; i < MAXIMUM_CONNECTIONS; i++) {
     if (connections[i].followed == command) wake(connections[i].wake);
   }
-}
-
-/* What a finished command left behind is read on, so that SIGPIPE does not kill it, and thrown away. */
-static bool read_output(struct command *command, int stream) {
-  char *frame = make_room(command);
-  ssize_t got = read(command->output[stream], frame + 6, PIPE_BYTES);
-  if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) close_one(&command->output[stream]);
-  if (got <= 0 || command->finished) return got > 0;
-  uint32_t length = 2 + (uint32_t)got;
-  memcpy(frame, &length, sizeof length);
-  frame[4] = OUTPUT;
-  frame[5] = (char)(stream + 1);
-  command->tail += 6 + (size_t)got;
-  command->tail_offset += (uint64_t)got;
-  log_total += 6 + (size_t)got;
-  wake_followers(command);
-  return true;
-}
-
-static void discard_candidate(struct candidate *candidate) {
-  for (int i = 0; i < 3; i++) close_one(&candidate->pipes[i]);
-  close_one(&candidate->go);
-  close_one(&candidate->order);
-  candidate->pid = 0;
-}
-
-/* Our end of a new terminal, and its name. */
-static int open_terminal(char *name, size_t capacity, uint16_t rows, uint16_t columns) {
-  int master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK), number, unlock = 0;
-  struct winsize size = {.ws_row = rows, .ws_col = columns};
-  bool ready = ioctl(master, TIOCSPTLCK, &unlock) == 0 && ioctl(master, TIOCGPTN, &number) == 0;
-  if (ready) snprintf(name, capacity, "/dev/pts/%d", number);
-  if (!ready || ioctl(master, TIOCSWINSZ, &size) != 0) close_one(&master);
-  return master;
-}
-
-/* Starts a launcher, which enters the cgroups and waits. Of the pipes we write the first and `go`; none of ours blocks. */
-static bool start_candidate(bool maintenance, struct candidate *candidate) {
-  int ours[4] = {-1, -1, -1, -1}, theirs[4] = {-1, -1, -1, -1}, base = 3 + entrance_count;
-  char go[12], entrances[12];
-  snprintf(go, sizeof go, "%d", base);
-  snprintf(entrances, sizeof entrances, "%d", maintenance ? 0 : entrance_count);
-  char *arguments[] = {"launch", go, entrances, maintenance ? "0" : (char *)process_limit, NULL};
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  int order = memfd_create("order", MFD_CLOEXEC);
-  bool ready = order >= 0;
-  for (int i = 0, pair[2]; ready && i < 4; i++) {
-    ready = pipe2(pair, O_CLOEXEC) == 0;
-    if (!ready) break;
-    ours[i] = pair[i == 0 || i == 3];
-    theirs[i] = pair[i == 1 || i == 2];
-    fcntl(ours[i], F_SETFL, O_NONBLOCK);
-    posix_spawn_file_actions_adddup2(&actions, theirs[i], i < 3 ? i : base);
-  }
-  for (int fd = 3; fd < base; fd++) posix_spawn_file_actions_adddup2(&actions, fd, fd);
-  posix_spawn_file_actions_adddup2(&actions, order, base + 1);
-  *candidate = (struct candidate){0, {ours[0], ours[1], ours[2]}, ours[3], order};
-  ready = ready && posix_spawn(&candidate->pid, launch_program, &actions, NULL, arguments, environ) == 0;
-  posix_spawn_file_actions_destroy(&actions);
-  for (int i = 0; i < 4; i++) close_one(&theirs[i]);
-  if (ready && suspended && !maintenance) kill(candidate->pid, SIGSTOP);
-  if (!ready) discard_candidate(candidate);
-  return ready;
-}
-
-/* The last of one command's ways. `words`: directory, command, NAME=value ... */
-static struct command *start_command(const char *identifier, const struct spawn *spawn, const char *words, size_t bytes) {
-  struct command *command = command_count < MAXIMUM_COMMANDS ? calloc(1, sizeof *command) : NULL;
-  struct candidate candidate = {0};
-  char terminal[32] = "";
-  bool maintenance = spawn->flags & FLAG_MAINTENANCE, on_terminal = spawn->flags & FLAG_TERMINAL;
-  int master = on_terminal ? open_terminal(terminal, sizeof terminal, spawn->rows, spawn->columns) : -1;
-  int protection = PROT_READ | PROT_WRITE, kind = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-  char *log = mmap(NULL, 2 * LOG_BYTES, protection, kind, -1, 0);
-  bool ready = command != NULL && log != MAP_FAILED && (master >= 0) == on_terminal;
-  if (ready && !maintenance && waiting.pid != 0) {
-    candidate = waiting;
-    waiting.pid = 0;
-    if (!suspended) kill(candidate.pid, SIGCONT); /* the workload may have stopped it: it has the same user */
-  } else if (ready) {
-    ready = start_candidate(maintenance, &candidate);
-  }
-  if (!ready) {
-    close_one(&master);
-    if (log != MAP_FAILED) munmap(log, 2 * LOG_BYTES);
-    free(command);
-    return NULL;
-  }
-  *command = (struct command){.pid = candidate.pid, .maintenance = maintenance, .log = log, .started = now_ms()};
-  strcpy(command->identifier, identifier);
-  if (spawn->timeout_ms > 0) command->deadline = command->started + spawn->timeout_ms;
-  memcpy(command->output, candidate.pipes + 1, sizeof command->output);
-  command->input = candidate.pipes[0];
-  command->terminal = on_terminal ? open(terminal, O_RDWR | O_NOCTTY | O_CLOEXEC) : -1;
-  char with_input = spawn->flags & FLAG_STDIN ? 1 : 0;
-  struct iovec order[3] = {{&with_input, 1}, {terminal, strlen(terminal) + 1}, {(char *)words, bytes}};
-  bool sent = writev(candidate.order, order, 3) == (ssize_t)(2 + strlen(terminal) + bytes);
-  if (!sent || write(candidate.go, "!", 1) != 1) kill(candidate.pid, SIGKILL); /* an end like any other */
-  close(candidate.go);
-  close(candidate.order);
-  if (on_terminal || !with_input) close_one(&command->input);
-  if (on_terminal) {
-    close_one(&command->output[0]);
-    command->output[0] = master;
-    command->input = fcntl(master, F_DUPFD_CLOEXEC, 0);
-  }
-  commands[command_count++] = command;
-  wake(main_wake);
-  return command;
 }
 
 struct exit {
@@ -343,7 +161,7 @@ bool handle_control(struct connection *connection) {
     errno = ENOENT;
     failed = -1;
   } else if (control.action == CONTROL_KILL) {
-    kill(-command->pid, SIGTERM);
+    signal_tree(command->pid, SIGTERM, NULL, 0); /* what it moved to sessions of its own is not found later */
     command->deadline = now_ms() + KILL_GRACE_MS;
     command->killed = true;
     wake(main_wake);
@@ -432,6 +250,7 @@ static void finish(struct command *command, int status) {
   }
   command->status = status;
   command->finished = true;
+  if (!command->killed) command->deadline = 0; /* who was killed is looked for once more */
   close_one(&command->input);
   close_one(&command->terminal);
   wake_followers(command);
@@ -447,12 +266,12 @@ void serve_commands(int listener) {
   if (command_count > MAXIMUM_COMMANDS - MAXIMUM_RUNNING) forget_oldest();
   for (int i = 0; i < command_count; i++) {
     struct command *command = commands[i];
-    if (!command->finished && command->deadline > 0 && now >= command->deadline) {
+    if (command->deadline > 0 && now >= command->deadline) {
       command->timed_out = !command->killed;
       command->deadline = 0;
       signal_tree(command->pid, SIGKILL, NULL, 0);
     }
-    if (!command->finished && command->deadline > 0 && command->deadline < next) next = command->deadline;
+    if (command->deadline > 0 && command->deadline < next) next = command->deadline;
     for (int stream = 0; stream < 2; stream++) {
       if (command->finished && count > MAXIMUM_STREAMS / 2) close_one(&command->output[stream]);
       if (command->output[stream] < 0) continue;

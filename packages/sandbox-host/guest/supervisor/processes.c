@@ -33,9 +33,9 @@ static bool descends(const struct process *process, int count, pid_t leader) {
   return false;
 }
 
-/* Found again until nothing is left, because a process may fork. `spared` and what descends from them is left alone. */
+/* SIGTERM once; others until nothing new is found, because a process may fork. `spared` and what descends from them is left alone. */
 void signal_tree(pid_t leader, int number, const pid_t *spared, int spared_count) {
-  for (int round = 0, before = -1, alive = 0; round < ROUNDS && alive != before; round++) {
+  for (int round = 0, before = -1, alive = 0; round < (number == SIGTERM ? 1 : ROUNDS) && alive != before; round++) {
     int count = 0;
     DIR *directory = opendir("/proc");
     for (struct dirent *entry; directory != NULL && (entry = readdir(directory)) != NULL;) {

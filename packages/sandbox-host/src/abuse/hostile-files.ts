@@ -52,5 +52,5 @@ mkfifo fifo
 python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("socket")'
 ln -s /dev/zero endless
 ln -s /proc/self/mem memory
-truncate -s 1T sparse
+truncate -s 100M sparse
 `;

@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { describe, expect, it } from "vitest";
-import { gates, liveProbes } from "./conformance.ts";
+import { allGates as gates, allLiveProbes as liveProbes, expectationsFor, gvisorDifferences } from "./expectations.ts";
 import { judgeAnswers, parseAnswers } from "./probe.ts";
 import { buildGuest } from "../guest-build.ts";
 import { insideProbes } from "./probe-rows.ts";
@@ -40,6 +40,17 @@ describe("the catalogue of probes", () => {
   it("has gates that refuse what they must", () => {
     for (const gate of gates)
       for (const control of gate.controls("")) expect([gate.id, gate.holds(control)]).toEqual([gate.id, false]);
+  });
+});
+
+describe("what is declared of gVisor", () => {
+  it("is about probes that there are, and never takes reaching for holding", () => {
+    const ids = new Set([...liveProbes, ...gates].map(({ id }) => id));
+    expect(gvisorDifferences.filter(({ id }) => !ids.has(id))).toEqual([]);
+    expect(gvisorDifferences.filter(({ heldBy }) => heldBy?.includes("reached") === true)).toEqual([]);
+    const { live, gates: asked } = expectationsFor("gvisor");
+    expect(live.length + asked.length).toBeGreaterThanOrEqual(150);
+    expect(expectationsFor("bubblewrap").declared).toEqual([]);
   });
 });
 

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { CreateSandboxRequest, Sandbox, SandboxProvider } from "@exoloop/sandbox/contract";
 import { createLocalProvider } from "@exoloop/sandbox/providers/local/provider";
+import type { SandboxRuntime } from "@exoloop/sandbox/providers/local/host-messages";
 import { startSandboxHost } from "../start.ts";
 import type { Facts } from "./canaries.ts";
 import { factArguments } from "./weak-control.ts";
@@ -36,11 +37,11 @@ async function makeSandbox(provider: SandboxProvider): Promise<Sandbox> {
 
 const quote = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 
-export async function openTarget(): Promise<EscapeTarget> {
+export async function openTarget(runtime: SandboxRuntime): Promise<EscapeTarget> {
   const directory = mkdtempSync(join(tmpdir(), "exoloop-escape-host-"));
   chmodSync(directory, 0o711);
   const host = await startSandboxHost({ directory, mode: "auto" });
-  const provider = await createLocalProvider({ socketPath: host.socketPath });
+  const provider = await createLocalProvider({ socketPath: host.socketPath, runtime });
   const [sandbox, neighbour] = await Promise.all([makeSandbox(provider), makeSandbox(provider)]);
   return {
     provider,

@@ -6,19 +6,24 @@ import { createDeploymentRuns } from "../deployments/runs.ts";
 import { createDeploymentService } from "../deployments/service.ts";
 import { createBudgetService } from "../budgets/budget-service.ts";
 import { readUsageReport, writeCsv } from "../budgets/usage-report.ts";
+import type { Database } from "../db/database.ts";
 import { createTestDatabase, type TestDatabase } from "../db/testing.ts";
 import type { Engine } from "../engine/engine.ts";
 import { authenticate, createApiKey } from "../orgs/api-keys.ts";
 import { type ClosableNoticeBoard, createNoticeBoard } from "../sessions/notice-board.ts";
+import type { NoticeBoard } from "../sessions/notices.ts";
 import { publicEvent, recordEvent } from "../sessions/event.ts";
 import { appendUnderLock } from "../sessions/log.ts";
 import type { EndDependencies } from "../sessions/end-session.ts";
 import { createSnapshotRepository } from "../sandboxes/snapshots/listed-snapshots.ts";
 import { createSessionService } from "../sessions/service.ts";
 import { createThreadService } from "../sessions/threads.ts";
-import type { PreviewProxy } from "../previews/proxy.ts";
+import { createPreviewProxy, type PreviewProxy } from "../previews/proxy.ts";
+import { createPreviews } from "../previews/previews.ts";
+import { createPersonCommands } from "../sandboxes/person-commands.ts";
+import type { SandboxRoom } from "../sandboxes/room.ts";
+import { createSessionSandboxes } from "../sandboxes/session-sandboxes.ts";
 import { type HttpApp, createApp } from "./app.ts";
-import type { SessionSandboxPort } from "./routes/session-sandboxes.ts";
 import { createRequestOnce } from "./idempotency.ts";
 import { type Listener, listen } from "./listen.ts";
 import type { Principal, SessionService } from "../sessions/port.ts";
@@ -42,7 +47,8 @@ export interface TestServer {
 interface TestServerOptions {
   readonly pingMilliseconds?: number;
   readonly previews?: PreviewProxy;
-  readonly sessionSandboxes?: (parts: { readonly sessions: SessionService }) => SessionSandboxPort;
+  /** With sandboxes; without, nothing of the API about them is there. */
+  readonly openRoom?: (parts: { readonly database: Database; readonly notices: NoticeBoard }) => Promise<SandboxRoom>;
   /** A database with an engine that drives its sessions; without it turns are only noted. */
   readonly driven?: {
     readonly test: TestDatabase;
@@ -52,11 +58,7 @@ interface TestServerOptions {
   };
 }
 
-export async function startTestServer({
-  driven,
-  sessionSandboxes,
-  ...options
-}: TestServerOptions = {}): Promise<TestServer> {
+export async function startTestServer({ driven, openRoom, ...options }: TestServerOptions = {}): Promise<TestServer> {
   const test = driven?.test ?? (await createTestDatabase());
   const { database } = test;
   const notices = driven?.notices ?? (await createNoticeBoard({ connectionString: test.url, log: silentLog }));
@@ -68,7 +70,8 @@ export async function startTestServer({
     every: () => undefined,
     stop: () => Promise.resolve(),
   };
-  const releaseSandbox = driven?.releaseSandbox ?? (() => Promise.resolve());
+  const room = await openRoom?.({ database, notices });
+  const releaseSandbox = driven?.releaseSandbox ?? ((owner) => room?.workspaces.release(owner) ?? Promise.resolve());
   const ending = { database, engine, notices, releaseSandbox };
   const isPriced = (model: string) => !model.startsWith("compatible/");
   const sessions = createSessionService({ ...ending, isPriced });
@@ -90,7 +93,7 @@ export async function startTestServer({
     notices,
     health: { ready: async () => void (await database.selectFrom("organizations").select("id").limit(1).execute()) },
     log: silentLog,
-    ...(sessionSandboxes === undefined ? {} : { sessionSandboxes: sessionSandboxes({ sessions }) }),
+    ...(room === undefined ? {} : sandboxServices(room, database, sessions)),
     ...options,
   });
   const listener = await listen(http, "127.0.0.1", 0);
@@ -111,9 +114,19 @@ export async function startTestServer({
     },
     async stop() {
       await listener.stop(1_000);
+      await room?.stop();
       await notices.close();
       await test.drop();
     },
+  };
+}
+
+function sandboxServices(room: SandboxRoom, database: Database, sessions: SessionService) {
+  const previews = createPreviews({ database, ports: room.ports, log: silentLog });
+  return {
+    commands: createPersonCommands({ sessions, commandsOf: room.commandsOf, newId: randomUUID }),
+    sessionSandboxes: createSessionSandboxes({ database, sessions, room, previews }),
+    previews: createPreviewProxy(previews, silentLog),
   };
 }
 

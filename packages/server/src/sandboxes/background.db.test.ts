@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { killCommand, listCommands, readOutput, renewLease, signalCommand } from "./background/commands.ts";
 import { startBackground } from "./background/start.ts";
 import { endDueLeases } from "./life/leases.ts";
+import { moveSandbox } from "./life/move.ts";
 import { findIdle } from "./life/unused.ts";
 import { eventually, type Worker } from "./testing.ts";
 import { type MemoryWorld, startMemoryWorld } from "./testing-memory.ts";
@@ -108,6 +109,30 @@ it("is killed by its id, takes signals, and is no idle sandbox's", async () => {
   await eventually(async () => !(await world.isAwake(owner)));
   expect(await killCommand(world.base, owner, "server")).toBe(false);
   expect(await killCommand(world.base, owner, "unknown")).toBe(false);
+});
+
+it("ends when its session moves, with what it has written until then", async () => {
+  const owner = await world.createOwner();
+  const worker = world.worker();
+  await start(worker, owner, "server", "echo 1 > file.txt; sleep 60");
+  await eventually(
+    async () => (await (await world.sandboxOf(owner)).session.stat({ path: "/workspace/file.txt" })) !== null,
+  );
+  const before = (await world.sandboxOf(owner)).reference.id;
+  await moveSandbox(worker, owner, "other");
+  expect((await world.memory.list()).map(({ id }) => id)).not.toContain(before);
+  expect((await listCommands(world.base, owner))[0]?.state).toBe("lost");
+  const { output, notices } = await world.run(worker, owner, "cat file.txt");
+  expect([output, notices.length]).toEqual(["1\n", 1]);
+});
+
+it("goes on when its session could not be moved", async () => {
+  const owner = await world.createOwner();
+  const take = () => Promise.reject(new Error("the disk is full"));
+  await start(world.worker(), owner, "server", "sleep 60");
+  const broken = world.worker({ snapshots: { ...world.base.snapshots, take } });
+  await expect(moveSandbox(broken, owner, "other")).rejects.toThrow("the disk is full");
+  expect(await world.isAwake(owner)).toBe(true);
 });
 
 it("is started once: a driver that takes over joins it, and tells a lost one as unknown", async () => {

@@ -1,9 +1,6 @@
 /** What a person may see and do of a session's sandbox: the same as an agent, and to end or move it. @module */
-import {
-  type BackgroundCommand as ShownCommand,
-  type SessionSandbox,
-  signalNumbers,
-} from "@exoloop/protocol/sandboxes";
+import { signalNumbers } from "@exoloop/protocol/commands";
+import type { BackgroundCommand as ShownCommand, SessionSandbox } from "@exoloop/protocol/sandboxes";
 import type { SandboxCapabilities } from "@exoloop/sandbox/contract";
 import { SandboxGoneError, SandboxUnavailableError } from "@exoloop/sandbox/errors";
 import type { Database } from "../db/database.ts";

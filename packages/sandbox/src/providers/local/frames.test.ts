@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { encodeSpawn, parseExit } from "./commands.ts";
+import { type KnownCommand, parseExit, toProcessList } from "./command-list.ts";
+import { encodeSpawn } from "./commands.ts";
 import {
   type Frame,
   FrameDecoder,
@@ -15,6 +16,15 @@ const frames = [
   encodeFrame(6, Buffer.from("one"), Buffer.from("two")),
   encodeFrame(255, Buffer.alloc(5000, 7)),
 ];
+
+const summary = (commandId: string, pid: number, scope: KnownCommand["scope"]): KnownCommand => ({
+  commandId,
+  pid,
+  scope,
+  exit: null,
+  ageMs: 0,
+  outputBytes: 0,
+});
 
 describe("frames", () => {
   it.each([1, 3, 7, 1000, 10_000])("survive being torn into pieces of %i bytes", (size) => {
@@ -43,19 +53,42 @@ describe("frames", () => {
     expect(() => encodeString("a\0b")).toThrow(FrameError);
   });
   it("describe commands, and refuse what the other side would misread", () => {
-    const payload = Buffer.concat(encodeSpawn({ command: "ls", environment: { A: "1" }, timeoutMs: 5 }, "c1", 2));
-    expect(payload.toString("latin1")).toBe("\x02\x05\0\0\0c1\0/workspace\0ls\0A=1\0");
-    expect(() => encodeSpawn({ command: "ls" }, "", 0)).toThrow(FrameError);
-    expect(() => encodeSpawn({ command: "a\0b" }, "c", 0)).toThrow(FrameError);
-    expect(() => encodeSpawn({ command: "ls", environment: { "": "x" } }, "c", 0)).toThrow(FrameError);
+    const options = { command: "ls", environment: { A: "1" }, timeoutMs: 5, stdin: "open", terminal: { rows: 3, columns: 4 } } as const;
+    const numbers = "\x06\x05\0\0\0\x03\0\x04\0" + "\0".repeat(8);
+    expect(Buffer.concat(encodeSpawn(options, "c1")).toString("latin1")).toBe(`${numbers}c1\0/workspace\0ls\0A=1\0`);
+    expect(() => encodeSpawn({ command: "ls" }, "")).toThrow(FrameError);
+    expect(() => encodeSpawn({ command: "a\0b" }, "c")).toThrow(FrameError);
+    expect(() => encodeSpawn({ command: "ls", environment: { "": "x" } }, "c")).toThrow(FrameError);
+    expect(() => encodeSpawn({ command: "ls", terminal: { rows: 0, columns: 1 } }, "c")).toThrow(FrameError);
   });
   it("report exits, and never invent one", () => {
-    const exit = (kind: number, value: number) =>
-      parseExit(Buffer.concat([encodeNumber(kind, 1), encodeNumber(value, 4), encodeNumber(9, 8)]));
-    expect(exit(1, 3)).toEqual({ exit: { type: "exited", code: 3 }, dropped: 9 });
-    expect(exit(2, 15).exit).toEqual({ type: "signalled", signal: 15 });
-    expect(exit(3, 9).exit).toEqual({ type: "timed_out" });
-    expect(exit(4, 0).exit.type).toBe("unknown");
-    expect(() => parseExit(Buffer.alloc(3))).toThrow();
+    const exit = (kind: number, value: number) => parseExit(Buffer.concat([encodeNumber(kind, 1), encodeNumber(value, 4)]));
+    expect(exit(0, 0)).toBeNull();
+    expect(exit(1, 3)).toEqual({ type: "exited", code: 3 });
+    expect(exit(2, 15)).toEqual({ type: "signalled", signal: 15 });
+    expect(exit(3, 9)).toEqual({ type: "timed_out" });
+    expect(exit(4, 0)?.type).toBe("unknown");
+    expect(() => parseExit(Buffer.alloc(3))).toThrow(FrameError);
+  });
+  it("tell processes by the kernel's words, whatever their names", () => {
+    const known = { suspended: false, supervisor: 1, candidate: 9, commands: [summary("a", 20, "workload"), summary("m", 30, "maintenance")] };
+    const lines = [
+      "1 (supervisor) S 0 1 1 0",
+      "9 (launch) S 1 9 9 0",
+      "20 (x) S 1 1) R 1 20 20 0",
+      "21 (child) S 20 20 20 0",
+      "22 (own session) S 21 22 22 0",
+      "23 (dead) Z 20 20 20 0",
+      "24 (orphan) S 1 24 24 0",
+      "30 (ours) S 1 30 30 0",
+      "40 (elsewhere) S 2 40 40 0",
+    ];
+    const listed = toProcessList(lines.join("\0"), known);
+    expect(listed.map(({ pid, commandId, name }) => `${pid} ${commandId} ${name}`)).toEqual([
+      "20 a x) S 1 1",
+      "21 a child",
+      "22 a own session",
+      "24 null orphan",
+    ]);
   });
 });

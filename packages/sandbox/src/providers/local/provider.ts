@@ -10,7 +10,7 @@
  * @module
  */
 import type { Sandbox, SandboxProvider } from "../../contract.ts";
-import { SandboxUnavailableError } from "../../errors.ts";
+import { SandboxGoneError, SandboxUnavailableError } from "../../errors.ts";
 import { createHostClient } from "./host-client.ts";
 import type { SandboxLocation, SandboxRuntime } from "./host-messages.ts";
 import { type LocalSandbox, createLocalSandbox } from "./sandbox.ts";
@@ -49,7 +49,10 @@ export async function createLocalProvider(options: LocalProviderOptions): Promis
     id,
     capabilities: facts.capabilities,
     create: async (request) => open(request.id, await host.call("create", { ...request, runtime })),
-    attach: async (reference) => open(reference.id, await host.call("status", { id: reference.id })),
+    async attach(reference) {
+      if (reference.provider !== id) throw new SandboxGoneError(reference.id, `it belongs to ${reference.provider}`);
+      return open(reference.id, await host.call("status", { id: reference.id }));
+    },
     list: () => host.call("list", { runtime }),
     async keepWarm(request) {
       if (facts.capabilities.warmPool) await host.call("pool", { ...request, runtime });

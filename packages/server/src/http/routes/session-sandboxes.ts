@@ -1,4 +1,5 @@
 /** /v1/x/sessions/{id}/sandbox, its background commands, and previews of its ports. @module */
+import { outputHeaders, type SignalName } from "@exoloop/protocol/commands";
 import {
   type BackgroundCommand,
   backgroundCommand,
@@ -8,7 +9,6 @@ import {
   type CommandSignal,
   createPreviewRequest,
   moveSandboxRequest,
-  outputHeaders,
   portPreview,
   type PortPreview,
   renewLeaseRequest,
@@ -17,7 +17,6 @@ import {
   type SessionSandbox,
   sessionSandbox,
   signalCommandRequest,
-  type SignalName,
 } from "@exoloop/protocol/sandboxes";
 import { z } from "zod";
 import type { Principal } from "../../sessions/port.ts";

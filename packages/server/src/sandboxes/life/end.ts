@@ -16,7 +16,13 @@ interface Ending {
   /** Another provider for what comes after. */
   readonly provider?: string;
   /** Only if the sandbox is still this one and nobody has used it since. */
-  readonly unused?: { readonly generation: number; readonly sandboxId: string; readonly usedAt: string };
+  readonly unused?: {
+    readonly generation: number;
+    readonly sandboxId: string;
+    readonly usedAt: string;
+    /** Background commands end with it. */
+    readonly evenLeased: boolean;
+  };
 }
 
 interface EndedSandbox {
@@ -35,7 +41,8 @@ export async function takeFromRow(
     unused === undefined
       ? sql`true`
       : sql`generation = ${unused.generation} and sandbox_id = ${unused.sandboxId}
-          and used_at = ${unused.usedAt}::timestamptz and running_command is null and not ${isLeased}`;
+          and used_at = ${unused.usedAt}::timestamptz and running_command is null
+          and (${unused.evenLeased} or not ${isLeased})`;
   const { rows } = await sql<EndedSandbox>`
     with before as (
       select session_id, sandbox_id as id, provider, generation,

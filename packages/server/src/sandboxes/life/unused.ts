@@ -2,6 +2,7 @@
 import { sql } from "kysely";
 import { type LeaseDependencies, publishStatus } from "../lease.ts";
 import { isLeased } from "../use/settle.ts";
+import { suspendIdle } from "../use/suspend.ts";
 import type { SandboxOwner } from "../workspace.ts";
 import { attach } from "./acquire.ts";
 import { destroyEnded, takeFromRow } from "./end.ts";
@@ -59,13 +60,27 @@ export async function putAway(
   const owner = { sessionId: unused.sessionId, organizationId: unused.organizationId };
   const sandbox = await attach(dependencies, providerNamed(dependencies, unused.provider), sandboxId);
   if (sandbox === null) return false;
-  await dependencies.snapshots.take({ owner, sandbox, generation });
-  const ended = await takeFromRow(dependencies, owner, {
-    ...ending,
-    state: "snapshotted",
-    unused: { generation, sandboxId, usedAt },
-  });
-  if (ended === null) return false;
+  const lease = { owner, sandbox, generation };
+  // An idle one sleeps; in one that moves background commands may run, and what they write after this is lost.
+  const evenLeased = ending.released === "moved";
+  if (evenLeased) await sandbox.suspend();
+  const ended = await dependencies.snapshots
+    .take(lease)
+    .then(() =>
+      takeFromRow(dependencies, owner, {
+        ...ending,
+        state: "snapshotted",
+        unused: { generation, sandboxId, usedAt, evenLeased },
+      }),
+    )
+    .catch(async (error: unknown) => {
+      if (evenLeased) await suspendIdle(dependencies, lease);
+      throw error;
+    });
+  if (ended === null) {
+    if (evenLeased) await suspendIdle(dependencies, lease);
+    return false;
+  }
   publishStatus(dependencies, owner, "snapshotted", generation, performance.now() - startedAt);
   await destroyEnded(dependencies, ended);
   return true;
