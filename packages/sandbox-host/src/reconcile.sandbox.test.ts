@@ -6,7 +6,7 @@ import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Sandbox } from "@exoloop/sandbox/contract";
-import { discoverCgroups, listGroupNames } from "./cgroups.ts";
+import { discoverCgroups, listGroupNames } from "./cgroup-host.ts";
 import { hashName } from "./configuration.ts";
 import { slotPattern } from "./state.ts";
 import { type TestHost, isAlive, newSandboxId, openTestHost, resources, until } from "./test-host.ts";
@@ -71,40 +71,36 @@ function mountsOf(slot: string): string {
     .join("\n");
 }
 
-it(
-  "reconciles after a kill at any moment",
-  async () => {
-    const random = randomNumbers(seed);
-    process.stderr.write(`crash seed ${seed}\n`);
-    const kept = await test.sandbox();
-    await kept.session.spawn({ commandId: "living", command: "sleep 600" });
-    for (let point = 0; point < killPoints; point++) {
-      const doomed = await Promise.all([test.sandbox(), test.sandbox()]);
-      const states = doomed.map((sandbox) => test.state(sandbox));
-      await doomed[0]?.session.spawn({ command: "setsid sleep 500 & sleep 501" });
-      for (const { slot } of states) seen.add(slot);
-      const creating = [0, 1].map(() =>
-        test.provider.create({ id: newSandboxId(), owner: "test", resources, environment: {} }).catch(() => null),
-      );
-      const destroying = doomed[0]?.destroy().catch(() => {});
-      await new Promise((resolve) => setTimeout(resolve, random() * 40));
-      const victims = [test.host.pid];
-      if (random() < 0.5) victims.push(states[1]?.supervisorPid ?? 0);
-      if (random() < 0.5) victims.push(states[1]?.launcherPid ?? 0);
-      for (const pid of victims.toSorted(() => random() - 0.5)) if (pid > 0 && isAlive(pid)) process.kill(pid, "SIGKILL");
-      for (const name of traces().directories) seen.add(name);
-      await until(() => !isAlive(test.host.pid), "the daemon is dead");
-      await test.restart();
-      const created = await Promise.all(creating);
-      await destroying;
-      for (const sandbox of [...created, doomed[1]]) await sandbox?.destroy();
-      await expectOnly([kept]);
-      expect((await kept.status()).runningCommands).toEqual(["living"]);
-    }
-    await kept.destroy();
-  },
-  180_000,
-);
+it("reconciles after a kill at any moment", async () => {
+  const random = randomNumbers(seed);
+  process.stderr.write(`crash seed ${seed}\n`);
+  const kept = await test.sandbox();
+  await kept.session.spawn({ commandId: "living", command: "sleep 600" });
+  for (let point = 0; point < killPoints; point++) {
+    const doomed = await Promise.all([test.sandbox(), test.sandbox()]);
+    const states = doomed.map((sandbox) => test.state(sandbox));
+    await doomed[0]?.session.spawn({ command: "setsid sleep 500 & sleep 501" });
+    for (const { slot } of states) seen.add(slot);
+    const creating = [0, 1].map(() =>
+      test.provider.create({ id: newSandboxId(), owner: "test", resources, environment: {} }).catch(() => null),
+    );
+    const destroying = doomed[0]?.destroy().catch(() => {});
+    await new Promise((resolve) => setTimeout(resolve, random() * 40));
+    const victims = [test.host.pid];
+    if (random() < 0.5) victims.push(states[1]?.supervisorPid ?? 0);
+    if (random() < 0.5) victims.push(states[1]?.launcherPid ?? 0);
+    for (const pid of victims.toSorted(() => random() - 0.5)) if (pid > 0 && isAlive(pid)) process.kill(pid, "SIGKILL");
+    for (const name of traces().directories) seen.add(name);
+    await until(() => !isAlive(test.host.pid), "the daemon is dead");
+    await test.restart();
+    const created = await Promise.all(creating);
+    await destroying;
+    for (const sandbox of [...created, doomed[1]]) await sandbox?.destroy();
+    await expectOnly([kept]);
+    expect((await kept.status()).runningCommands).toEqual(["living"]);
+  }
+  await kept.destroy();
+}, 180_000);
 
 it("leaves nothing after many lives", async () => {
   const lives = Number(process.env["EXOLOOP_LIVES"] ?? 100);

@@ -1,7 +1,7 @@
 /** Sandboxes in namespaces of their own, made by bubblewrap. @module */
 import { existsSync, lstatSync, readdirSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
-import { hasCpuLimit, hasResourceLimits } from "../cgroups.ts";
+import { hasCpuLimit, hasResourceLimits } from "../cgroup-host.ts";
 import { type HostConfiguration, bubblewrapRemedy } from "../configuration.ts";
 import * as confinement from "./confinement.ts";
 import type { LaunchRequest, Launcher } from "./launcher.ts";
@@ -113,7 +113,11 @@ export const bubblewrapLauncher: Launcher = {
         ...bubblewrapArguments(request),
         ...Object.entries(environment).flatMap(([name, value]) => ["--setenv", name, value]),
         ...["--", confinement.guestPrograms.confine, ...confinement.confineArguments(request, true)],
-        ...["--", confinement.guestPrograms.supervisor, ...confinement.supervisorArguments(request, confinement.guestPrograms.launch, true)],
+        ...[
+          "--",
+          confinement.guestPrograms.supervisor,
+          ...confinement.supervisorArguments(request, confinement.guestPrograms.launch, true),
+        ],
       ],
       environment: {},
     };

@@ -2,7 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { chownSync, existsSync, lstatSync, mkdirSync, readlinkSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { hasCpuLimit, hasResourceLimits } from "../cgroups.ts";
+import { hasCpuLimit, hasResourceLimits } from "../cgroup-host.ts";
 import { findProgram, type HostConfiguration, install } from "../configuration.ts";
 import { bubblewrapLauncher } from "./bubblewrap.ts";
 import * as confinement from "./confinement.ts";
