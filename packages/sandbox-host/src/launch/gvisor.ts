@@ -54,7 +54,8 @@ function rootOf(configuration: HostConfiguration): string {
 function makeRoot(configuration: HostConfiguration): void {
   const root = rootOf(configuration);
   for (const name of [...mountPoints, "opt/exoloop/bin"]) mkdirSync(join(root, name), { recursive: true, mode: 0o755 });
-  for (const name of ["supervisor", "confine", "launch"]) writeFileSync(join(root, "opt/exoloop", name), "", { mode: 0o755 });
+  for (const name of ["supervisor", "confine", "launch"])
+    writeFileSync(join(root, "opt/exoloop", name), "", { mode: 0o755 });
   for (const { name, link } of systemEntries(configuration)) {
     if (existsSync(join(root, name))) continue;
     if (link === null) mkdirSync(join(root, name), { mode: 0o755 });

@@ -1,9 +1,12 @@
 /** Commands of a session: what they do to its sandbox, what is sent when, and what their results tell. */
 import { SandboxFileError, SandboxGoneError } from "@exoloop/sandbox/errors";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { acquire } from "./life/acquire.ts";
 import { killSandbox } from "./life/end.ts";
 import { eventually } from "./testing.ts";
 import { type MemoryWorld, startMemoryWorld } from "./testing-memory.ts";
+import { writeIntent } from "./use/intent.ts";
+import { watchCommand } from "./use/watch-command.ts";
 
 let world: MemoryWorld;
 beforeAll(async () => {
@@ -163,6 +166,23 @@ describe("a lost sandbox", () => {
     await expect(bounded.session.stat({ path: "/" })).rejects.toThrow(SandboxGoneError);
     expect((await world.run(worker, owner, "true")).notices.join()).toContain("generation 2");
   });
+});
+
+it("a command that somebody suspends by mistake goes on with the next beat of its watch", async () => {
+  const owner = await world.createOwner();
+  const worker = world.worker();
+  await world.run(worker, owner, "true");
+  const lease = await acquire(world.base, owner);
+  await writeIntent(world.base, lease, { commandId: "watched", toldToModel: true });
+  const command = { commandId: "watched", timeoutMs: 60_000 };
+  const watch = watchCommand(world.base, lease, command, { beatMs: 20, overdueMs: 60_000 });
+  await eventually(() => world.isAwake(owner));
+  await lease.sandbox.suspend();
+  await eventually(() => world.isAwake(owner));
+  await watch.stop();
+  await lease.sandbox.suspend();
+  await new Promise((resolve) => setTimeout(resolve, 80));
+  expect(await world.isAwake(owner)).toBe(false);
 });
 
 describe("a result", () => {

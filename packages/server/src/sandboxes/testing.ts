@@ -1,5 +1,5 @@
 /** Workers that share sessions' sandboxes, for tests: a real Postgres, real snapshots, and real sandboxes. @module */
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Sandbox, SandboxProvider } from "@exoloop/sandbox/contract";
@@ -112,6 +112,11 @@ export async function startSandboxTest() {
   return {
     ...world,
     provider,
+    /** Kills its supervisor, and with it everything inside; nobody is told. */
+    async killBehindOurBack(owner: SandboxOwner): Promise<void> {
+      const { sandbox_id: id } = await world.rowOf(owner);
+      process.kill(await findSupervisor(host.sandboxesDirectory, id), "SIGKILL");
+    },
     async destroyBehindOurBack(owner: SandboxOwner): Promise<void> {
       await (await world.sandboxOf(owner)).destroy();
     },
@@ -121,6 +126,16 @@ export async function startSandboxTest() {
       await rm(directory, { recursive: true, force: true });
     },
   };
+}
+
+async function findSupervisor(directory: string, id: string | null): Promise<number> {
+  for (const slot of await readdir(directory)) {
+    const text = await readFile(join(directory, slot, "state.json"), "utf8").catch(() => "{}");
+    const state: unknown = JSON.parse(text);
+    if (typeof state !== "object" || state === null || !("id" in state) || state.id !== id) continue;
+    if ("supervisorPid" in state && typeof state.supervisorPid === "number") return state.supervisorPid;
+  }
+  throw new Error("no supervisor");
 }
 
 /** Waits until `look` says so. */

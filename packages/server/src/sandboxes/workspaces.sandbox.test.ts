@@ -71,6 +71,20 @@ describe("a session's sandbox", () => {
     expect((await test.run(worker, owner, "cat runs.txt")).output).toBe("1\n");
   });
 
+  it("killed while it sleeps costs no command its outcome, however soon the next one comes", async () => {
+    for (const waitMs of [0, 0, 1, 2, 5, 20]) {
+      const owner = await test.createOwner();
+      const worker = test.worker();
+      await test.run(worker, owner, "true");
+      await worker.workspaces.settle();
+      await test.killBehindOurBack(owner);
+      await new Promise((resolve) => setTimeout(resolve, waitMs));
+      const { output, exit } = await test.run(worker, owner, "echo done");
+      expect([output, exit.type]).toEqual(["done\n", "exited"]);
+      expect((await test.rowOf(owner)).generation).toBe(2);
+    }
+  });
+
   it("joins a command that another worker started, by its id", async () => {
     const owner = await test.createOwner();
     const commandId = crypto.randomUUID();
