@@ -24,6 +24,10 @@ describe("examples", () => {
       /the session waits\ndelivered: 200\ngets: .*<webhook_delivery.*green.*\nagent: The build is green\./,
     ],
     ["outcome.ts", /needs_revision: One line.*\n.*\nsatisfied: Three lines.*\noutcome: satisfied after revision 1/],
+    [
+      "preview.ts",
+      /agent: The page is at port 8000\.\npage: <h1>It works<\/h1>\ncommand: running\nprinted: ready \| asked: GET \/hello HTTP\/1\.1\s*\nended: true/,
+    ],
     ["schedule.ts", /runs at 09:00 in Europe\/Berlin\nrun drun_…: agent: Good morning\.\narchived/],
   ])("%s", async (file, expected) => {
     const env = { ...process.env, EXOLOOP_URL: server.exoloop.url, EXOLOOP_API_KEY: server.apiKey };

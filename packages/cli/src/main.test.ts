@@ -34,7 +34,7 @@ function exoloop(arguments_: readonly string[], environment: Record<string, stri
 test("help and version go to standard output", async () => {
   const help = await exoloop(["--help"]);
   expect(help).toMatchObject({ code: 0, stderr: "" });
-  for (const name of ["up", "demo", "run", "sessions", "deployments", "webhooks", "doctor", "completion"])
+  for (const name of ["up", "demo", "run", "sessions", "deployments", "sandbox", "webhooks", "doctor", "completion"])
     expect(help.stdout).toContain(`  ${name}`);
   expect(await exoloop(["--version"])).toMatchObject({
     code: 0,
@@ -57,6 +57,10 @@ test.each([
   [["deployments", "create", "x", "--name", "n", "--timezone", "UTC"], "says nothing without --cron"],
   [["deployments", "create", "x", "--name", "n", "--overlap", "cancel"], "Allowed choices"],
   [["deployments", "pause"], "missing required argument"],
+  [["sandbox", "status"], "missing required argument"],
+  [["sandbox", "preview", "sesn_1", "0"], "1 to 65535"],
+  [["sandbox", "lease", "sesn_1", "x", "21601"], "1 to 21600"],
+  [["sandbox", "signal", "sesn_1", "x", "--signal", "SIGSEGV"], "Allowed choices"],
   [["webhooks", "create"], "missing required argument"],
   [["webhooks", "send", "ci"], "EXOLOOP_WEBHOOK_SECRET"],
   [["sessions", "send", "sesn_1", " "], "The message is empty"],

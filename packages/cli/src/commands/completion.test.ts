@@ -6,7 +6,9 @@ test("identifiers are asked for only where one can stand", () => {
   expect(wantedKind(["complete", "--", "sessions", "stop", "sesn_"])).toBe("sessions");
   expect(wantedKind(["complete", "--", "deployments", "run", "depl_"])).toBe("deployments");
   expect(wantedKind(["complete", "--", "webhooks", "delete", ""])).toBe("webhooks");
+  expect(wantedKind(["complete", "--", "sandbox", "logs", ""])).toBe("sandbox");
   for (const other of [
+    ["complete", "--", "sandbox", "list", ""],
     ["complete", "--", "sessions", ""],
     ["complete", "--", "sessions", "list", ""],
     ["complete", "--", "deployments", "create", ""],

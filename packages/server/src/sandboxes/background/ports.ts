@@ -15,34 +15,49 @@ export interface Ports {
   connect(owner: SandboxOwner, port: number): Promise<PortConnection | null>;
 }
 
-/** A command that ends suspends the sandbox under a connection: its next byte, at most a second later, thaws it. */
+/**
+ * A command that ends suspends the sandbox under a connection. Bytes that come within so long of a thaw thaw it once
+ * more when that time is over: they may be the last, and whoever sent them waits for an answer.
+ */
 const thawAgainMs = 1_000;
 
 interface Traffic {
   readonly lease: Lease;
   thawedAt: number;
   readonly quiet: NodeJS.Timeout;
+  again: NodeJS.Timeout | undefined;
 }
 
 /** @param quietMs Without traffic on any of a sandbox's connections for so long, it sleeps. */
 export function createPorts(dependencies: LeaseDependencies, quietMs = 30_000): Ports {
   const traffic = new Map<string, Traffic>();
   const note = (error: unknown) => dependencies.log.debug({ error }, "sandbox of a connection not reached");
+  const againMs = Math.min(thawAgainMs, quietMs / 2);
   const sleep = (id: string, lease: Lease) => {
+    clearTimeout(traffic.get(id)?.again);
     traffic.delete(id);
     suspendUnused(dependencies, lease).catch(note);
   };
-  /** Resolves when it is awake. */
+  const thawAgain = (known: Traffic) => {
+    known.again = undefined;
+    known.thawedAt = performance.now();
+    thaw(dependencies, known.lease).catch(note);
+  };
+  /** Resolves when it is awake, or soon will be. */
   const see = async (lease: Lease): Promise<void> => {
     const { id } = lease.sandbox.reference;
     const known = traffic.get(id);
     if (known !== undefined) {
       known.quiet.refresh();
-      if (performance.now() - known.thawedAt < thawAgainMs) return;
+      const since = performance.now() - known.thawedAt;
+      if (since < againMs) {
+        known.again ??= setTimeout(thawAgain, againMs - since, known).unref();
+        return;
+      }
       known.thawedAt = performance.now();
     } else {
       const quiet = setTimeout(sleep, quietMs, id, lease).unref();
-      traffic.set(id, { lease, thawedAt: performance.now(), quiet });
+      traffic.set(id, { lease, thawedAt: performance.now(), quiet, again: undefined });
     }
     if (!(await thaw(dependencies, lease))) throw new SandboxGoneError(id, "the session has another sandbox");
   };
