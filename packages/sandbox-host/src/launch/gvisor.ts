@@ -156,8 +156,10 @@ export const gvisorLauncher: Launcher = {
   capabilities: (configuration) => ({
     ...bubblewrapLauncher.capabilities(configuration),
     suspend: "signal",
+    holes: false,
     isolation: "userspace-kernel",
-    resourceLimits: hasResourceLimits(configuration.cgroups),
+    memoryLimit: hasResourceLimits(configuration.cgroups),
+    processLimit: false,
     cpuLimit: hasCpuLimit(configuration.cgroups),
   }),
   prepare(request) {

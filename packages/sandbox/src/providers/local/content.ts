@@ -13,6 +13,8 @@ type ContentOperations = Pick<
   "readFile" | "readBinaryFile" | "writeFile" | "writeBinaryFile" | "fetchFiles" | "placeEntries"
 >;
 
+/** Of a file's mode. The supervisor, who is the owner, reads any file. */
+const ownerMayRead = 0o400;
 /** What `readBinaryFile` takes into memory unless told otherwise. */
 const defaultMaximumBytes = 256 << 20;
 const attempts = 4;
@@ -27,6 +29,8 @@ async function findFile(
 ): Promise<{ readonly location: Buffer; readonly size: number } | null> {
   const { location, found } = await resolvePath(channels, path);
   if (found === null) return null;
+  if (found.kind === "file" && (found.mode & ownerMayRead) === 0)
+    throw new SandboxFileError("no_permission", path, `${path}: may not be read`);
   if (found.kind === "file") return { location, size: found.size };
   const code = found.kind === "directory" ? "is_directory" : "not_regular";
   throw new SandboxFileError(code, path, `${path}: is not a regular file`);
