@@ -14,12 +14,13 @@ const isRoot = process.getuid?.() === 0;
 /** Beside those that sandboxes get. */
 const userId = isRoot ? 1_879_299_999 : (process.getuid?.() ?? 0);
 let directory = "";
+let programs = "";
 let daemon: ReturnType<typeof spawn>;
 let provider: SandboxProvider;
 
 /** Its user may not be able to read where this repository is: root opens the files and the programs are copied. */
 async function startDaemon(): Promise<string> {
-  const programs = mkdtempSync(join(tmpdir(), "exoloop-programs-"));
+  programs = mkdtempSync(join(tmpdir(), "exoloop-programs-"));
   for (const name of readdirSync(buildHost())) copyFileSync(join(buildHost(), name), join(programs, name));
   chmodSync(programs, 0o755);
   const main = join(import.meta.dirname, "main.ts");
@@ -45,7 +46,7 @@ afterAll(async () => {
   await provider.close();
   daemon.kill("SIGTERM");
   await until(() => !isAlive(daemon.pid ?? 0), "the daemon has ended");
-  rmSync(directory, { recursive: true, force: true });
+  for (const made of [directory, programs]) rmSync(made, { recursive: true, force: true });
 });
 
 it("runs sandboxes, says what they lack, and leaves nothing", async () => {
