@@ -37,8 +37,6 @@ export interface ServiceParts {
   readonly log: Logger;
 }
 
-const listedSandboxes = 200;
-
 export function createServices(parts: ServiceParts): AppDependencies {
   const { database, engine, notices, room, models, catalog, log } = parts;
   const { workspaces, commandsOf, ports } = room;
@@ -74,13 +72,7 @@ export function createServices(parts: ServiceParts): AppDependencies {
     health: { ready: () => askDatabase(database) },
     models,
     commands: createPersonCommands({ sessions, commandsOf, newId: () => createId("event") }),
-    sandboxes: {
-      list: async (principal) =>
-        (await listSandboxes(database, principal.organizationId, listedSandboxes)).map((figures) => ({
-          type: "sandbox",
-          ...figures,
-        })),
-    },
+    sandboxes: { list: (principal) => listSandboxes(database, principal.organizationId) },
     sessionSandboxes: createSessionSandboxes({ database, sessions, room, previews }),
     previews: createPreviewProxy(previews, log),
     snapshots: createSnapshotRepository(database),

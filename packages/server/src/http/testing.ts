@@ -22,6 +22,7 @@ import { createPreviewProxy, type PreviewProxy } from "../previews/proxy.ts";
 import { createPreviews } from "../previews/previews.ts";
 import { createPersonCommands } from "../sandboxes/person-commands.ts";
 import type { SandboxRoom } from "../sandboxes/room.ts";
+import { listSandboxes } from "../sandboxes/summary.ts";
 import { createSessionSandboxes } from "../sandboxes/session-sandboxes.ts";
 import { type HttpApp, createApp } from "./app.ts";
 import { createRequestOnce } from "./idempotency.ts";
@@ -125,6 +126,7 @@ function sandboxServices(room: SandboxRoom, database: Database, sessions: Sessio
   const previews = createPreviews({ database, ports: room.ports, log: silentLog });
   return {
     commands: createPersonCommands({ sessions, commandsOf: room.commandsOf, newId: randomUUID }),
+    sandboxes: { list: ({ organizationId }: Principal) => listSandboxes(database, organizationId) },
     sessionSandboxes: createSessionSandboxes({ database, sessions, room, previews }),
     previews: createPreviewProxy(previews, silentLog),
   };

@@ -1,5 +1,5 @@
 /** Figures about sessions' sandboxes, for the API. @module */
-import type { SandboxFigures } from "@exoloop/protocol/sandboxes";
+import type { Sandbox, SandboxFigures } from "@exoloop/protocol/sandboxes";
 import type { Kysely, Selectable } from "kysely";
 import type { Tables } from "../db/tables.ts";
 import type { SandboxTable } from "../db/tables/sandboxes.ts";
@@ -22,8 +22,8 @@ export async function readSandboxFigures(
 export async function listSandboxes(
   database: Kysely<Tables>,
   organizationId: string,
-  limit: number,
-): Promise<readonly (SandboxFigures & { readonly session_id: string })[]> {
+  limit = 200,
+): Promise<readonly Sandbox[]> {
   const rows = await database
     .selectFrom("sandboxes")
     .selectAll()
@@ -31,7 +31,7 @@ export async function listSandboxes(
     .orderBy("updated_at", "desc")
     .limit(limit)
     .execute();
-  return rows.map((row) => ({ session_id: row.session_id, ...toFigures(row) }));
+  return rows.map((row) => ({ type: "sandbox", session_id: row.session_id, ...toFigures(row) }));
 }
 
 function toFigures(row: Selectable<SandboxTable>): SandboxFigures {
