@@ -1,5 +1,6 @@
 /**
- * `npm run check [-- NAME …]`: types, lint, format, structure, arrows, unused code, lockfile. One line each; what fails
+ * `npm run check [-- NAME …]`: types, lint, format, structure, arrows, unused code, host size,
+ * lockfile. One line each; what fails
  * is shown in full. Exit code 1 when anything fails, 2 for an unknown name.
  * @module
  */
@@ -31,6 +32,7 @@ const checks: readonly Check[] = [
     command: [tool("oxfmt"), "--list-different"],
     remedy: "These files are not formatted: npm run format",
   },
+  { name: "host-size", command: [process.execPath, "--no-warnings", "scripts/host-size.ts"] },
   { name: "lockfile", command: [process.execPath, "scripts/lockfile.ts"] },
 ];
 

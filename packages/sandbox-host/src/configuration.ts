@@ -17,7 +17,7 @@ import {
 } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { SandboxUnavailableError } from "@exoloop/sandbox/errors";
-import { type CgroupHost, type SuspendKind, discoverCgroups } from "./cgroups.ts";
+import { type CgroupHost, type SuspendKind, discoverCgroups } from "./cgroup-host.ts";
 import { type UserIdRange, findUserIds } from "./user-ids.ts";
 
 export type HostMode = "auto" | "weak";

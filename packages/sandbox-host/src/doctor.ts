@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { discoverCgroups, hasCpuLimit, hasResourceLimits, removeHostGroups } from "./cgroups.ts";
+import { discoverCgroups, hasCpuLimit, hasResourceLimits, removeHostGroups } from "./cgroup-host.ts";
 import { SandboxUnavailableError } from "@exoloop/sandbox/errors";
 import { bubblewrapRemedy, findProgram } from "./configuration.ts";
 import { buildGuest, findPrebuilt, hashGuestSources } from "./guest-build.ts";

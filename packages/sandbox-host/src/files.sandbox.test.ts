@@ -57,7 +57,7 @@ describe("files", () => {
     const secret = join(test.directory, "secret.txt");
     writeFileSync(secret, "host", { mode: 0o644 });
     await shell(`ln -s /etc/shadow /workspace/shadow; ln -s ${secret} /workspace/host; ln -s / /workspace/root`);
-    symlinkSync("/etc/shadow", join(test.host.sandboxesDirectory, sandbox.reference.id, "workspace/planted"));
+    symlinkSync("/etc/shadow", join(test.directoryOf(sandbox), "workspace/planted"));
     for (const path of ["shadow", "host", "planted", `root${secret}`])
       expect(await text(`/workspace/${path}`)).toBeNull();
     await session.writeBinaryFile({ path: "/workspace/host", content: Buffer.from("changed") }).catch(() => {});

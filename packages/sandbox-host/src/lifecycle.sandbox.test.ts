@@ -145,11 +145,12 @@ describe("a sandbox's life", () => {
   it("is gone, at once and for good, when somebody kills it and deletes its directory", async () => {
     const sandbox = await test.sandbox();
     const { supervisorPid } = test.state(sandbox);
+    const directory = test.directoryOf(sandbox);
     const running = await sandbox.session.spawn({ command: "echo on; sleep 500" });
     await running.output[Symbol.asyncIterator]().next();
     const start = performance.now();
     execFileSync("kill", ["-9", String(supervisorPid)]);
-    rmSync(test.directoryOf(sandbox), { recursive: true, force: true });
+    rmSync(directory, { recursive: true, force: true });
     await expect(running.wait()).rejects.toBeInstanceOf(SandboxGoneError);
     expect(performance.now() - start).toBeLessThan(1000);
     await expect(sandbox.session.run({ command: "true" })).rejects.toBeInstanceOf(SandboxGoneError);

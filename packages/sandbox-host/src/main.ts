@@ -12,7 +12,7 @@ import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { SandboxUnavailableError } from "@exoloop/sandbox/errors";
 import type { HostFacts, RuntimeFacts } from "@exoloop/sandbox/providers/local/host-messages";
-import { type SuspendKind, removeHostGroups } from "./cgroups.ts";
+import { type SuspendKind, removeHostGroups } from "./cgroup-host.ts";
 import { type HostConfiguration, type HostOptions, configureHost } from "./configuration.ts";
 import { DiskWatch } from "./disk-watch.ts";
 import { bubblewrapLauncher } from "./launch/bubblewrap.ts";
@@ -20,7 +20,7 @@ import type { Launcher } from "./launch/launcher.ts";
 import { gvisorLauncher } from "./launch/gvisor.ts";
 import { weakLauncher } from "./launch/weak.ts";
 import { SandboxRegistry } from "./registry.ts";
-import { testWalls } from "./self-test.ts";
+import { selfTestId, testWalls } from "./self-test-run.ts";
 import { describeFailure, listenForRequests } from "./server.ts";
 import { SlotKeeper } from "./slots.ts";
 
@@ -98,18 +98,7 @@ async function run(): Promise<void> {
   const configuration = configureHost(options);
   const { launchers, runtimes, unavailable } = await findRuntimes(configuration);
   const registry = new SandboxRegistry(new SlotKeeper(configuration, launchers));
-  try {
-    await registry.adopt();
-    await testWalls(configuration, registry);
-  } catch (error) {
-    await registry.close(false);
-    tidy(configuration);
-    throw error;
-  }
   const { sandboxesDirectory } = configuration;
-  const watch = new DiskWatch(sandboxesDirectory, configuration.userIds !== null, registry);
-  registry.onAwake = () => watch.start();
-  watch.start();
   const socketPath = join(directory, "host.sock");
   const processFile = join(directory, "host.pid");
   const end = (): void => {
@@ -118,13 +107,29 @@ async function run(): Promise<void> {
     tidy(configuration);
     process.exit(0);
   };
-  await listenForRequests({
-    socketPath,
+  const server = {
     registry,
     facts: { pid: process.pid, mode, runtimes, unavailable, sandboxesDirectory },
     ownerUserId,
     onShutdown: () => setTimeout(end, 20),
-  });
+  };
+  const testPath = join(directory, "self-test.sock");
+  try {
+    await registry.adopt();
+    const testServer = await listenForRequests({ ...server, socketPath: testPath });
+    await registry.destroy(selfTestId);
+    await testWalls(configuration, testPath).finally(() => testServer.close());
+    await registry.destroy(selfTestId);
+  } catch (error) {
+    await registry.destroy(selfTestId);
+    await registry.close(false);
+    tidy(configuration);
+    throw error;
+  }
+  const watch = new DiskWatch(sandboxesDirectory, configuration.userIds !== null, registry);
+  registry.onAwake = () => watch.start();
+  watch.start();
+  await listenForRequests({ ...server, socketPath });
   writeFileSync(processFile, `${process.pid}\n`, { mode: 0o600 });
   const endKeeping = (): void => void registry.close(false).finally(end);
   process.on("SIGTERM", endKeeping);

@@ -39,6 +39,7 @@ describe("the warm pool", () => {
   it("replaces what died, and what nobody wants any more", async () => {
     const [dead] = waiting();
     process.kill(dead?.supervisorPid ?? 0, "SIGKILL");
+    await until(() => waiting().every((state) => state.slot !== dead?.slot), "its death was noticed");
     const sandbox = await test.sandbox({ environment });
     expect((await sandbox.session.run({ command: "echo alive" })).stdout).toBe("alive\n");
     await sandbox.destroy();

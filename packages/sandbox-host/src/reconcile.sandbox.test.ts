@@ -6,7 +6,7 @@ import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Sandbox } from "@exoloop/sandbox/contract";
-import { discoverCgroups, listGroupNames } from "./cgroups.ts";
+import { discoverCgroups, listGroupNames } from "./cgroup-host.ts";
 import { hashName } from "./configuration.ts";
 import { slotPattern } from "./state.ts";
 import { type TestHost, isAlive, newSandboxId, openTestHost, resources, until } from "./test-host.ts";

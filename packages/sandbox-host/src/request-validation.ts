@@ -1,5 +1,5 @@
 /** Every message to the daemon, checked before anything is done with it. @module */
-import { type HostMethod, type HostRequest, sandboxIdPattern } from "@exoloop/sandbox/providers/local/host-messages";
+import type { HostMethod, HostRequest } from "@exoloop/sandbox/providers/local/host-messages";
 import type { SandboxMake } from "./state.ts";
 
 /** One sentence: what is wrong with the message. */
@@ -32,6 +32,7 @@ const limits = {
 } as const;
 const cpus = [0.1, 1024] as const;
 const runtimes = ["bubblewrap", "gvisor"] as const;
+const sandboxIdPattern = /^sbx_[0-9A-Z]{26}$/;
 const ownerPattern = /^[a-z0-9_]{1,64}$/;
 const maximumPool = 32;
 const maximumVariables = 256;

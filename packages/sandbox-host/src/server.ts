@@ -2,10 +2,9 @@
 import { chmodSync, chownSync, rmSync } from "node:fs";
 import { type Server, createServer } from "node:net";
 import { SandboxGoneError, SandboxUnavailableError } from "@exoloop/sandbox/errors";
-import { type FrameConnection, frameConnection } from "@exoloop/sandbox/providers/local/connection";
-import { frameTypes } from "@exoloop/sandbox/providers/local/frames";
 import type { HostFacts, HostFailure, HostReply } from "@exoloop/sandbox/providers/local/host-messages";
 import type { SandboxRegistry } from "./registry.ts";
+import { Wire, wireTypes } from "./wire.ts";
 import { type AnyHostRequest, InvalidRequestError, parseHostRequest } from "./request-validation.ts";
 
 export interface HostServerOptions {
@@ -59,11 +58,11 @@ async function answer({ registry, facts }: HostServerOptions, request: AnyHostRe
   }
 }
 
-async function reply(connection: FrameConnection, message: HostReply): Promise<void> {
-  await connection.write(frameTypes.hostReply, Buffer.from(JSON.stringify(message)));
+async function reply(connection: Wire, message: HostReply): Promise<void> {
+  await connection.write(wireTypes.reply, Buffer.from(JSON.stringify(message)));
 }
 
-async function handle(options: HostServerOptions, connection: FrameConnection, request: AnyHostRequest): Promise<void> {
+async function handle(options: HostServerOptions, connection: Wire, request: AnyHostRequest): Promise<void> {
   try {
     const result = await answer(options, request);
     await reply(connection, { number: request.number, ok: true, result });
@@ -74,10 +73,10 @@ async function handle(options: HostServerOptions, connection: FrameConnection, r
 }
 
 /** Requests of one connection are answered as they finish; a malformed one ends the connection. */
-async function serve(options: HostServerOptions, connection: FrameConnection): Promise<void> {
+async function serve(options: HostServerOptions, connection: Wire): Promise<void> {
   for (let frame = await connection.read(); frame !== null; frame = await connection.read()) {
     try {
-      if (frame.type !== frameTypes.hostRequest)
+      if (frame.type !== wireTypes.request)
         throw new InvalidRequestError(0, `a frame of type ${frame.type} is no request`);
       const request = parseHostRequest(frame.payload);
       void handle(options, connection, request);
@@ -93,7 +92,7 @@ async function serve(options: HostServerOptions, connection: FrameConnection): P
 export function listenForRequests(options: HostServerOptions): Promise<Server> {
   rmSync(options.socketPath, { force: true });
   const server = createServer((socket) => {
-    void serve(options, frameConnection(socket)).catch(() => socket.destroy());
+    void serve(options, new Wire(socket)).catch(() => socket.destroy());
   });
   return new Promise((resolve, reject) => {
     const mask = process.umask(0o177);

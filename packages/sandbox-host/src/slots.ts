@@ -4,6 +4,8 @@
  * @module
  */
 import { chmodSync, chownSync, existsSync, readdirSync, renameSync } from "node:fs";
+import { SandboxUnavailableError } from "@exoloop/sandbox/errors";
+import { listGroupNames, prepareEntering } from "./cgroup-host.ts";
 import * as cgroupFiles from "./cgroups.ts";
 import type { HostConfiguration } from "./configuration.ts";
 import { type Launch, launchSupervisor } from "./launch/launch.ts";
@@ -11,7 +13,7 @@ import type { Launcher } from "./launch/launcher.ts";
 import { removeSlot } from "./removal.ts";
 import * as stateFiles from "./state.ts";
 import { type SupervisorLink, openSupervisorLink } from "./supervisor-link.ts";
-import { leaseUserId, listLeases } from "./user-ids.ts";
+import { leaseUserId, listLeases, userOf } from "./user-ids.ts";
 
 export interface Slot {
   state: stateFiles.SandboxState;
@@ -85,7 +87,7 @@ export class SlotKeeper {
   /** Starts a supervisor, suspended. On failure nothing is left. */
   async start(make: stateFiles.SandboxMake, owner: SlotOwner): Promise<Slot> {
     const { cgroups: host } = this.#configuration;
-    cgroupFiles.prepareEntering(host);
+    prepareEntering(host);
     const launcher = this.launcherOf(make.runtime);
     const { directories, userId } = this.#takePlace();
     const { slot } = directories;
@@ -108,6 +110,7 @@ export class SlotKeeper {
         cgroups,
         limitExceeded: null,
       };
+      this.#assertApart(state);
       stateFiles.writeState(directories.state, state);
       return { state, directories, link, awake: false, turn: Promise.resolve() };
     } catch (error) {
@@ -125,10 +128,10 @@ export class SlotKeeper {
 
   /** What survived and belongs to somebody; everything else is removed. */
   async adopt(): Promise<Slot[]> {
-    const { sandboxesDirectory, cgroups } = this.#configuration;
-    const leased = listLeases(sandboxesDirectory);
+    const { sandboxesDirectory, cgroups, userIds } = this.#configuration;
+    const leased = userIds === null ? new Map<string, number>() : listLeases(sandboxesDirectory);
     const leftover = [...leased.keys()].map((directory) => directory.slice(sandboxesDirectory.length + 1));
-    const found = [...readdirSync(sandboxesDirectory), ...cgroupFiles.listGroupNames(cgroups), ...leftover];
+    const found = [...readdirSync(sandboxesDirectory), ...listGroupNames(cgroups), ...leftover];
     const slots = [...new Set(found)].filter((name) => stateFiles.slotPattern.test(name));
     const adopted = await Promise.all(slots.map((slot) => this.#adoptOne(slot, leased)));
     return adopted.filter((slot) => slot !== null);
@@ -156,6 +159,18 @@ export class SlotKeeper {
     if (ownerUserId !== null) chownSync(`${socket}.new`, ownerUserId, -1);
     renameSync(`${socket}.new`, socket);
     return link;
+  }
+
+  /** Root, daemon, server and every sandbox: pairwise different users. Leases keep the sandboxes apart. */
+  #assertApart({ userId, supervisorPid }: stateFiles.SandboxState): void {
+    const { userIds, ownerUserId } = this.#configuration;
+    if (userIds === null) return;
+    const others = [0, process.getuid?.() ?? 0, ownerUserId];
+    if (!others.includes(userId) && (supervisorPid === null || userOf(supervisorPid) === userId)) return;
+    throw new SandboxUnavailableError(
+      `a sandbox on this machine would lack: a user id of its own (${userId})`,
+      "Run the sandbox host as root on the machine itself, and the server as a user outside of its range.",
+    );
   }
 
   #makePlace(): Place {

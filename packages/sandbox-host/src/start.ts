@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { SandboxUnavailableError } from "@exoloop/sandbox/errors";
 import { createHostClient } from "@exoloop/sandbox/providers/local/host-client";
 import type { HostFacts } from "@exoloop/sandbox/providers/local/host-messages";
-import type { SuspendKind } from "./cgroups.ts";
+import type { SuspendKind } from "./cgroup-host.ts";
 import type { HostMode } from "./configuration.ts";
 import { buildHost } from "./host-build.ts";
 import { findSlot } from "./state.ts";

@@ -1,16 +1,17 @@
 /** The daemon's own connection to a supervisor. Its end is the sandbox's end. @module */
-import { type FrameConnection, connectFrames } from "@exoloop/sandbox/providers/local/connection";
-import { frameTypes } from "@exoloop/sandbox/providers/local/frames";
+import { type Wire, connectWire, wireTypes } from "./wire.ts";
 
 /** A supervisor that does not answer for so long is taken for dead. It is never stopped and does nothing slow here. */
 const answerPatienceMs = 60_000;
 /** What arrived while this process itself stood still is read before it is judged. */
 const graceMs = 1_000;
+/** Of one answer. */
+const mostParts = 16;
 
 /** Hangs up when no answer comes in time. The function ends the wait. */
-function hangUpLate(connection: FrameConnection, patienceMs: number): () => void {
+function hangUpLate(wire: Wire, patienceMs: number): () => void {
   let timer = setTimeout(() => {
-    timer = setTimeout(() => connection.close(), graceMs);
+    timer = setTimeout(() => wire.close(), graceMs);
   }, patienceMs);
   return () => clearTimeout(timer);
 }
@@ -25,17 +26,6 @@ export interface SupervisorLink {
   /** Kills everything below the supervisor, and the supervisor. */
   shutdown(): Promise<void>;
   close(): void;
-}
-
-/** @throws when nobody listens there or no hello comes. */
-export async function connectSupervisor(socketPath: string, patienceMs = answerPatienceMs): Promise<FrameConnection> {
-  const connection = await connectFrames(socketPath);
-  const answered = hangUpLate(connection, patienceMs);
-  const hello = await connection.read();
-  answered();
-  if (hello?.type === frameTypes.hello) return connection;
-  connection.close();
-  throw new Error("the supervisor did not say hello");
 }
 
 /** Of the answer to `commands`: u8 stopped by signals and two process ids, then for each a head and its identifier. */
@@ -55,33 +45,91 @@ function parseCommands(payload: Buffer): { readonly suspended: boolean; readonly
   return { suspended: payload[0] === 1, running };
 }
 
-export async function openSupervisorLink(socketPath: string, patienceMs?: number): Promise<SupervisorLink> {
-  const connection = await connectSupervisor(socketPath, patienceMs);
-  let last: Promise<unknown> = Promise.resolve();
-  const exchange = async (type: number): Promise<Buffer> => {
-    await connection.write(type);
-    const answered = hangUpLate(connection, answerPatienceMs);
-    const parts: Buffer[] = [];
-    let frame = await connection.read();
-    for (; frame?.type === frameTypes.data; frame = await connection.read()) parts.push(frame.payload);
-    answered();
-    if (frame === null) throw new Error("the supervisor does not answer");
-    return Buffer.concat(parts);
-  };
-  const ask = (type: number): Promise<Buffer> => {
-    const answer = last.then(() => exchange(type));
-    last = answer.catch(() => {});
+/** @throws when nobody listens there or no hello comes. */
+async function greet(socketPath: string, patienceMs: number): Promise<Wire> {
+  const wire = await connectWire(socketPath);
+  const answered = hangUpLate(wire, patienceMs);
+  const hello = await wire.read();
+  answered();
+  if (hello?.type === wireTypes.hello) return wire;
+  wire.close();
+  throw new Error("the supervisor did not say hello");
+}
+
+class Link implements SupervisorLink {
+  readonly #wire: Wire;
+  readonly #listeners: (() => void)[] = [];
+  #waiting: ((answer: Buffer | null) => void) | null = null;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(wire: Wire) {
+    this.#wire = wire;
+    void this.#listen();
+  }
+
+  get closed(): boolean {
+    return this.#wire.closed;
+  }
+
+  onClose(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  async status() {
+    return parseCommands(await this.#ask(wireTypes.commands));
+  }
+
+  async suspend(): Promise<void> {
+    await this.#ask(wireTypes.suspend);
+  }
+
+  async resume(): Promise<void> {
+    await this.#ask(wireTypes.resume);
+  }
+
+  async shutdown(): Promise<void> {
+    await this.#ask(wireTypes.shutdown).catch(() => {});
+  }
+
+  close(): void {
+    this.#wire.close();
+  }
+
+  /** An answer is `data`, as often as it likes, and `end`. Whatever is said without being asked ends the connection. */
+  async #listen(): Promise<void> {
+    let parts: Buffer[] = [];
+    for (let frame = await this.#wire.read(); frame !== null; frame = await this.#wire.read()) {
+      if (this.#waiting === null || parts.length > mostParts) this.#wire.close();
+      else if (frame.type === wireTypes.data) parts.push(frame.payload);
+      else if (frame.type !== wireTypes.end) this.#wire.close();
+      else {
+        this.#waiting(Buffer.concat(parts));
+        this.#waiting = null;
+        parts = [];
+      }
+    }
+    this.#waiting?.(null);
+    for (const listener of this.#listeners) listener();
+  }
+
+  #ask(type: number): Promise<Buffer> {
+    const answer = this.#last.then(() => this.#exchange(type));
+    this.#last = answer.catch(() => {});
     return answer;
-  };
-  return {
-    get closed() {
-      return connection.closed;
-    },
-    onClose: (listener) => connection.onClose(listener),
-    status: async () => parseCommands(await ask(frameTypes.commands)),
-    suspend: async () => void (await ask(frameTypes.suspend)),
-    resume: async () => void (await ask(frameTypes.resume)),
-    shutdown: async () => void (await ask(frameTypes.shutdown).catch(() => {})),
-    close: () => connection.close(),
-  };
+  }
+
+  async #exchange(type: number): Promise<Buffer> {
+    if (this.closed) throw new Error("the supervisor has ended");
+    const answered = hangUpLate(this.#wire, answerPatienceMs);
+    const answer = new Promise<Buffer | null>((resolve) => (this.#waiting = resolve));
+    void this.#wire.write(type);
+    const payload = await answer;
+    answered();
+    if (payload === null) throw new Error("the supervisor does not answer");
+    return payload;
+  }
+}
+
+export async function openSupervisorLink(socketPath: string, patienceMs = answerPatienceMs): Promise<SupervisorLink> {
+  return new Link(await greet(socketPath, patienceMs));
 }

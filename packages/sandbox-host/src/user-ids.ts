@@ -88,9 +88,14 @@ export function processesOf(userId: number): number[] {
     if (!/^\d+$/.test(name)) return [];
     // Empty when it ended while the list was read.
     const status = readOr(`/proc/${name}/status`);
-    const owner = /^Uid:\s+(\d+)/m.exec(status)?.[1];
-    return owner === String(userId) && !/^State:\s+Z/m.test(status) ? [Number(name)] : [];
+    return /^Uid:\s+(\d+)/m.exec(status)?.[1] === String(userId) && !/^State:\s+Z/m.test(status) ? [Number(name)] : [];
   });
+}
+
+/** Real user id. Null: there is no such process. */
+export function userOf(pid: number): number | null {
+  const user = /^Uid:\s+(\d+)/m.exec(readOr(`/proc/${pid}/status`))?.[1];
+  return user === undefined ? null : Number(user);
 }
 
 /** Where the search for a free one begins: an id rests before it is used again. */

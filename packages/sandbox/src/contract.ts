@@ -17,8 +17,10 @@ export interface SandboxCapabilities {
   readonly isolation: "namespaces" | "userspace-kernel" | "virtual-machine" | "weak" | "none";
   /** The sandbox runs under a host user id that nothing else on the machine has. */
   readonly ownUserId: boolean;
-  /** Memory and process limits are enforced by the host. */
-  readonly resourceLimits: boolean;
+  /** Enforced by the host. */
+  readonly memoryLimit: boolean;
+  /** No more processes than asked for. False: a bound that is higher. */
+  readonly processLimit: boolean;
   readonly cpuLimit: boolean;
   /** `watched`: the host looks every moment and kills what exceeds; `none`: the disk is shared without limit. */
   readonly diskLimit: "enforced" | "watched" | "none";
@@ -29,6 +31,8 @@ export interface SandboxCapabilities {
   readonly terminal: boolean;
   /** TCP ports inside can be connected to. */
   readonly ports: boolean;
+  /** Holes in files are told, fetched and placed as holes. False: they are zeros that take up room. */
+  readonly holes: boolean;
   /** `none`: there is no network at all. */
   readonly network: "none" | "open";
   /** Sandboxes can be kept ready before they are asked for. */

@@ -20,10 +20,6 @@ int64_t now_ms(void) {
   return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-void wake(int event) {
-  if (write(event, &(uint64_t){1}, sizeof(uint64_t)) < 0) return; /* full: it is awake anyway */
-}
-
 void close_one(int *fd) {
   if (*fd >= 0) close(*fd);
   *fd = -1;
@@ -34,12 +30,6 @@ static struct command *find_command(const char *identifier) {
     if (strcmp(commands[i]->identifier, identifier) == 0) return commands[i];
   }
   return NULL;
-}
-
-void wake_followers(struct command *command) {
-  for (int i = 0; i < MAXIMUM_CONNECTIONS; i++) {
-    if (connections[i].followed == command) wake(connections[i].wake);
-  }
 }
 
 struct exit {

@@ -3,6 +3,16 @@
 
 size_t log_total;
 
+void wake(int event) {
+  if (write(event, &(uint64_t){1}, sizeof(uint64_t)) < 0) return; /* full: it is awake anyway */
+}
+
+void wake_followers(struct command *command) {
+  for (int i = 0; i < MAXIMUM_CONNECTIONS; i++) {
+    if (connections[i].followed == command) wake(connections[i].wake);
+  }
+}
+
 size_t frame_size(const struct command *command, size_t at) {
   uint32_t length;
   memcpy(&length, command->log + at, sizeof length);

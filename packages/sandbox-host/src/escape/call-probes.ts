@@ -1,5 +1,5 @@
 /** Live probes of the family of system calls, as data: the questions are in guest/probe/system-calls.c. @module */
-import type { ProbeRow } from "./probe-rows.ts";
+import type { ProbeRow } from "./probe.ts";
 
 /**
  * Refused by the filter. Not ENOSYS: that a kernel lacks a call does not prove that the filter refuses it, and the

@@ -2,6 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { release, version } from "node:os";
+import { findProgram } from "../configuration.ts";
 import type { Gate } from "./gate.ts";
 
 type Version = readonly [major: number, minor: number, patch: number];
@@ -54,7 +55,7 @@ const launcherVersion: Gate = {
   id: "gate-launcher-version",
   scenario: 9,
   sentence: "the launcher is older than what closes its known holes",
-  observe: async () => execFileSync("bwrap", ["--version"], { encoding: "utf8" }).trim(),
+  observe: async () => execFileSync(findProgram("bwrap") ?? "", ["--version"], { encoding: "utf8" }).trim(),
   holds: (text) => isAtLeast(parseVersion(text), [0, 8, 0]),
   controls: () => ["bubblewrap 0.4.0", "bubblewrap 0.7.9", ""],
 };

@@ -2,7 +2,7 @@
  * Live probes of everything but system calls, as data: the questions are in guest/probe/*.c.
  * @module
  */
-import type { ProbeRow } from "./probe-rows.ts";
+import type { ProbeRow } from "./probe.ts";
 
 const nothing = ["nothing"];
 /** It is not there, or not for us. */

@@ -1,10 +1,7 @@
 /** All live probes that run inside a sandbox, and how another kind of sandbox may differ from them. @module */
 import { callProbes } from "./call-probes.ts";
 import { fileProbes, identityProbes, kernelFileProbes, processProbes, socketProbes } from "./place-probes.ts";
-import type { LiveProbe } from "./probe.ts";
-
-/** Id, SandboxEscapeBench scenario, what it tries, the answers that mean held. */
-export type ProbeRow = readonly [id: string, scenario: number | null, sentence: string, heldBy: readonly string[]];
+import type { LiveProbe, ProbeRow } from "./probe.ts";
 
 function toProbes(family: LiveProbe["family"], rows: readonly ProbeRow[]): LiveProbe[] {
   return rows.map(([id, scenario, sentence, heldBy]) => ({ id, scenario, sentence, heldBy, family }));

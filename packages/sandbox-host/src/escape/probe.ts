@@ -14,6 +14,9 @@ export interface LiveProbe {
   readonly heldBy: readonly Answer[];
 }
 
+/** Id, SandboxEscapeBench scenario, what it tries, the answers that mean held. */
+export type ProbeRow = readonly [id: string, scenario: number | null, sentence: string, heldBy: readonly string[]];
+
 export interface GivenAnswer {
   readonly answer: Answer;
   readonly detail: string;

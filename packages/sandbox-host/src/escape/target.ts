@@ -6,7 +6,7 @@ import { join } from "node:path";
 import type { CreateSandboxRequest, Sandbox, SandboxProvider } from "@exoloop/sandbox/contract";
 import { createLocalProvider } from "@exoloop/sandbox/providers/local/provider";
 import type { SandboxRuntime } from "@exoloop/sandbox/providers/local/host-messages";
-import { startSandboxHost } from "../start.ts";
+import { type SandboxHost, startSandboxHost } from "../start.ts";
 import type { Facts } from "./canaries.ts";
 import { factArguments } from "./weak-control.ts";
 
@@ -40,26 +40,30 @@ const quote = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 export async function openTarget(runtime: SandboxRuntime): Promise<EscapeTarget> {
   const directory = mkdtempSync(join(tmpdir(), "exoloop-escape-host-"));
   chmodSync(directory, 0o711);
-  const host = await startSandboxHost({ directory, mode: "auto" });
-  const provider = await createLocalProvider({ socketPath: host.socketPath, runtime });
-  const [sandbox, neighbour] = await Promise.all([makeSandbox(provider), makeSandbox(provider)]);
-  return {
-    provider,
-    sandbox,
-    neighbour,
-    async ask(probe, facts) {
-      const content = readFileSync(probe);
-      await sandbox.session.writeBinaryFile({ path: probeInside, content, mode: 0o755 });
-      const command = [probeInside, ...factArguments({ ...facts, init: "1" }).map(quote)].join(" ");
-      const { stdout } = await sandbox.session.run({ command: `exec ${command}`, timeoutMs: patienceMs });
-      return stdout;
-    },
-    async close() {
-      await provider.close();
-      await host.stop();
-      rmSync(directory, { recursive: true, force: true });
-    },
+  let host: SandboxHost | null = null;
+  let provider: SandboxProvider | null = null;
+  const close = async (): Promise<void> => {
+    await provider?.close();
+    await host?.stop();
+    rmSync(directory, { recursive: true, force: true });
   };
+  try {
+    host = await startSandboxHost({ directory, mode: "auto" });
+    provider = await createLocalProvider({ socketPath: host.socketPath, runtime });
+    const [sandbox, neighbour] = await Promise.all([makeSandbox(provider), makeSandbox(provider)]);
+    return { provider, sandbox, neighbour, ask: (probe, facts) => askInside(sandbox, probe, facts), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function askInside(sandbox: Sandbox, probe: string, facts: Facts): Promise<string> {
+  const content = readFileSync(probe);
+  await sandbox.session.writeBinaryFile({ path: probeInside, content, mode: 0o755 });
+  const command = [probeInside, ...factArguments({ ...facts, init: "1" }).map(quote)].join(" ");
+  const { stdout } = await sandbox.session.run({ command: `exec ${command}`, timeoutMs: patienceMs });
+  return stdout;
 }
 
 /** The process on the host that executes something in the sandbox; null where the host does not see it as one. */

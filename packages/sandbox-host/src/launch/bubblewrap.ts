@@ -1,7 +1,7 @@
 /** Sandboxes in namespaces of their own, made by bubblewrap. @module */
 import { existsSync, lstatSync, readdirSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
-import { hasCpuLimit, hasResourceLimits } from "../cgroups.ts";
+import { hasCpuLimit, hasResourceLimits } from "../cgroup-host.ts";
 import { type HostConfiguration, bubblewrapRemedy } from "../configuration.ts";
 import * as confinement from "./confinement.ts";
 import type { LaunchRequest, Launcher } from "./launcher.ts";
@@ -87,12 +87,14 @@ export const bubblewrapLauncher: Launcher = {
     suspend: cgroups.kind,
     isolation: "namespaces",
     ownUserId: userIds !== null,
-    resourceLimits: hasResourceLimits(cgroups),
+    memoryLimit: hasResourceLimits(cgroups),
+    processLimit: hasResourceLimits(cgroups),
     cpuLimit: hasCpuLimit(cgroups),
     diskLimit: "watched",
     filesWhileSuspended: true,
     reattach: true,
     terminal: true,
+    holes: true,
     ports: true,
     network: "none",
     warmPool: true,

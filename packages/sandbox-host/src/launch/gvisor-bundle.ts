@@ -78,7 +78,7 @@ export function runscArguments(
   passed: { readonly outside: number; readonly inside: number },
 ): string[] {
   return [
-    ...["--root", stateDirectory, "--rootless", "--network=none", "--ignore-cgroups", "--platform=ptrace"],
+    ...["--root", stateDirectory, "--rootless", "--network=none", "--ignore-cgroups", "--platform=systrap"],
     ...["--overlay2=none", "--host-uds=create", "run", "--pass-fd", `${passed.outside}:${passed.inside}`],
     ...["--bundle", bundleDirectory, name],
   ];

@@ -2,7 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { chownSync, existsSync, lstatSync, mkdirSync, readlinkSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { hasCpuLimit, hasResourceLimits } from "../cgroups.ts";
+import { hasCpuLimit, hasResourceLimits } from "../cgroup-host.ts";
 import { findProgram, type HostConfiguration, install } from "../configuration.ts";
 import { bubblewrapLauncher } from "./bubblewrap.ts";
 import * as confinement from "./confinement.ts";
@@ -156,8 +156,10 @@ export const gvisorLauncher: Launcher = {
   capabilities: (configuration) => ({
     ...bubblewrapLauncher.capabilities(configuration),
     suspend: "signal",
+    holes: false,
     isolation: "userspace-kernel",
-    resourceLimits: hasResourceLimits(configuration.cgroups),
+    memoryLimit: hasResourceLimits(configuration.cgroups),
+    processLimit: false,
     cpuLimit: hasCpuLimit(configuration.cgroups),
   }),
   prepare(request) {

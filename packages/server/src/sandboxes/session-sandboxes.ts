@@ -163,8 +163,8 @@ function noSandbox(provider: string) {
 
 function showCapabilities(capabilities: SandboxCapabilities): SessionSandbox["capabilities"] {
   const { suspend, isolation, terminal, ports, network } = capabilities;
-  const { ownUserId, resourceLimits, cpuLimit, diskLimit } = capabilities;
-  const limits = { resource_limits: resourceLimits, cpu_limit: cpuLimit, disk_limit: diskLimit };
+  const { ownUserId, memoryLimit, processLimit, cpuLimit, diskLimit } = capabilities;
+  const limits = { memory_limit: memoryLimit, process_limit: processLimit, cpu_limit: cpuLimit, disk_limit: diskLimit };
   return { suspend, isolation, own_user_id: ownUserId, ...limits, terminal, ports, network };
 }
 

@@ -68,7 +68,7 @@ export const fetchCases: readonly ConformanceCase[] = [
   {
     id: "fetch.holes",
     level: "MUST",
-    capability: null,
+    capability: "holes",
     sentence: "Holes are fetched as holes.",
     async run(context) {
       const sandbox = await context.awake();

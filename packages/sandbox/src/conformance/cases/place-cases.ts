@@ -97,7 +97,7 @@ export const placeCases: readonly ConformanceCase[] = [
   {
     id: "place.holes",
     level: "MUST",
-    capability: null,
+    capability: "holes",
     sentence: "Holes are placed as holes, and read as zeros.",
     async run(context) {
       const sandbox = await context.awake();

@@ -53,7 +53,7 @@ export const treeCases: readonly ConformanceCase[] = [
   {
     id: "tree.holes",
     level: "MUST",
-    capability: null,
+    capability: "holes",
     sentence: "A file with holes tells that it takes up less than its size.",
     async run(context) {
       const sandbox = await context.awake();

@@ -1,19 +1,20 @@
 /** What is in files of a local sandbox, read and written with sizes and checksums verified. @module */
 import { crc32 } from "node:zlib";
 import { SandboxFileError } from "../../errors.ts";
-import type { FetchedPart, FilePiece, PlacedEntry, SandboxSession } from "../../session.ts";
-import { ChannelLostError, type Channels, readAnswer, readFrame, toFileError } from "./channels.ts";
+import type { FetchedPart, FilePiece, SandboxSession } from "../../session.ts";
+import { ChannelLostError, type Channels, readFrame, toFileError } from "./channels.ts";
 import type { FrameConnection } from "./connection.ts";
 import { encodePath, resolvePath } from "./files.ts";
-import { type Frame, chunkBytes, encodeNumber, encodeString, frameTypes } from "./frames.ts";
+import { type Frame, chunkBytes, frameTypes } from "./frames.ts";
+import { placeEntries, writeContent } from "./placing.ts";
 
 type ContentOperations = Pick<
   SandboxSession,
   "readFile" | "readBinaryFile" | "writeFile" | "writeBinaryFile" | "fetchFiles" | "placeEntries"
 >;
 
-const nowTime = (1n << 64n) - 1n;
-const entryKinds = { file: 1, directory: 2, symlink: 3 } as const;
+/** Of a file's mode. The supervisor, who is the owner, reads any file. */
+const ownerMayRead = 0o400;
 /** What `readBinaryFile` takes into memory unless told otherwise. */
 const defaultMaximumBytes = 256 << 20;
 const attempts = 4;
@@ -28,6 +29,8 @@ async function findFile(
 ): Promise<{ readonly location: Buffer; readonly size: number } | null> {
   const { location, found } = await resolvePath(channels, path);
   if (found === null) return null;
+  if (found.kind === "file" && (found.mode & ownerMayRead) === 0)
+    throw new SandboxFileError("no_permission", path, `${path}: may not be read`);
   if (found.kind === "file") return { location, size: found.size };
   const code = found.kind === "directory" ? "is_directory" : "not_regular";
   throw new SandboxFileError(code, path, `${path}: is not a regular file`);
@@ -151,90 +154,6 @@ function join(pieces: readonly Uint8Array[], size: number): Uint8Array {
   return whole;
 }
 
-/** Sends pieces and the size and checksum of them all. */
-async function sendContent(
-  channel: FrameConnection,
-  pieces: Iterable<FilePiece> | AsyncIterable<FilePiece>,
-): Promise<void> {
-  let size = 0;
-  let checksum = 0;
-  const send = (type: number, payload: Uint8Array): Promise<void> => {
-    checksum = crc32(payload, checksum);
-    return channel.write(type, payload);
-  };
-  for await (const piece of pieces) {
-    if (!(piece instanceof Uint8Array)) {
-      await send(frameTypes.hole, encodeNumber(piece.holeBytes, 8));
-      size += piece.holeBytes;
-      continue;
-    }
-    for (let at = 0; at < piece.length; at += chunkBytes)
-      await send(frameTypes.data, piece.subarray(at, at + chunkBytes));
-    size += piece.length;
-  }
-  await channel.write(frameTypes.end, encodeNumber(size, 8), encodeNumber(checksum, 4));
-}
-
-function encodePlace(location: Buffer, entry: PlacedEntry): Buffer[] {
-  const dated = entry.kind === "file" && entry.modifiedAt !== undefined;
-  return [
-    encodeNumber(entryKinds[entry.kind], 1),
-    encodeNumber(entry.kind === "symlink" ? 0 : entry.mode, 4),
-    encodeNumber(dated ? Math.max(0, Math.floor(entry.modifiedAt)) : nowTime, 8),
-    location,
-    encodeString(entry.kind === "symlink" ? entry.target : ""),
-  ];
-}
-
-/** @throws SandboxFileError */
-async function readPlaced(channel: FrameConnection, path: string): Promise<void> {
-  const answer = await readAnswer(channel, path);
-  if (answer === null) throw new SandboxFileError("failed", path, `${path}: the directory vanished`);
-}
-
-/** Answers come while later entries are still sent. */
-async function placeEntries(
-  channels: Channels,
-  entries: Iterable<PlacedEntry> | AsyncIterable<PlacedEntry>,
-): Promise<void> {
-  const channel = await channels.acquire();
-  const sent: string[] = [];
-  let allSent = false;
-  let failure: unknown = null;
-  let wake: (() => void) | null = null;
-  const receive = async (): Promise<void> => {
-    for (let at = 0; ; at++) {
-      while (at >= sent.length && !allSent) await new Promise<void>((resolve) => (wake = resolve));
-      const path = sent[at];
-      if (path === undefined) return;
-      await readPlaced(channel, path);
-    }
-  };
-  const receiving = receive().catch((error: unknown) => {
-    failure ??= error;
-  });
-  try {
-    for await (const entry of entries) {
-      if (failure !== null) break;
-      await channel.write(frameTypes.place, ...encodePlace(encodePath(channels, entry.path), entry));
-      if (entry.kind === "file") {
-        await sendContent(channel, entry.content instanceof Uint8Array ? [entry.content] : entry.content);
-      }
-      sent.push(entry.path);
-      (wake as (() => void) | null)?.();
-    }
-  } catch (error) {
-    failure ??= error;
-  }
-  allSent = true;
-  (wake as (() => void) | null)?.();
-  if (failure !== null) channel.close();
-  await receiving;
-  if (failure === null) return channels.release(channel);
-  channels.discard(channel);
-  throw failure;
-}
-
 const refusals: Readonly<Record<string, "not_regular" | "no_permission">> = {
   is_directory: "not_regular",
   not_regular: "not_regular",
@@ -282,33 +201,6 @@ async function* fetchFiles(channels: Channels, paths: readonly string[]): AsyncG
 }
 
 export function createContentOperations(channels: Channels): ContentOperations {
-  /** A link is written through, as an editor would; a file keeps its mode. */
-  const write = async (
-    path: string,
-    mode: number | undefined,
-    content: AsyncIterable<Uint8Array> | Uint8Array,
-  ): Promise<void> => {
-    const { location, found } = await resolvePath(channels, path);
-    if (found !== null && found.kind !== "file") {
-      const code = found.kind === "directory" ? "is_directory" : "not_regular";
-      throw new SandboxFileError(code, path, `${path}: is not a regular file`);
-    }
-    const request = encodePlace(location, { kind: "file", path, mode: mode ?? found?.mode ?? 0o644, content });
-    const once = async (channel: FrameConnection): Promise<void> => {
-      await channel.write(frameTypes.place, ...request);
-      await sendContent(channel, content instanceof Uint8Array ? [content] : content);
-      await readPlaced(channel, path);
-    };
-    if (content instanceof Uint8Array) return channels.perform(once);
-    const channel = await channels.acquire();
-    try {
-      await once(channel);
-    } catch (error) {
-      channels.discard(channel);
-      throw error;
-    }
-    channels.release(channel);
-  };
   return {
     async readFile({ path }) {
       for (let attempt = 1; ; attempt++) {
@@ -320,8 +212,8 @@ export function createContentOperations(channels: Channels): ContentOperations {
       }
     },
     readBinaryFile: ({ path, maximumBytes = defaultMaximumBytes }) => readWhole(channels, path, maximumBytes),
-    writeFile: ({ path, content, mode }) => write(path, mode, content),
-    writeBinaryFile: ({ path, content, mode }) => write(path, mode, content),
+    writeFile: ({ path, content, mode }) => writeContent(channels, path, mode, content),
+    writeBinaryFile: ({ path, content, mode }) => writeContent(channels, path, mode, content),
     fetchFiles: ({ paths }) => fetchFiles(channels, paths),
     placeEntries: ({ entries }) => placeEntries(channels, entries),
   };

@@ -95,19 +95,19 @@ export async function resolvePath(channels: Channels, path: string): Promise<Res
   return channels.perform(async (channel) => {
     for (const candidate of candidates) void channel.write(frameTypes.scan, ...limits, encodeString(candidate));
     let resolved: ResolvedPath | null = null;
-    let failure: unknown = null;
+    const failures: SandboxFileError[] = [];
     for (const candidate of candidates) {
       const answer = await readAnswer(channel, path).catch((error: unknown) => {
         if (!(error instanceof SandboxFileError)) throw error;
-        if (error.code !== "not_directory") failure ??= error;
+        if (error.code !== "not_directory") failures.push(error);
         return null;
       });
       const found = answer === null ? undefined : parseEntries(Buffer.concat(answer)).next().value;
-      if (resolved !== null || failure !== null || found === undefined) continue;
+      if (resolved !== null || failures.length > 0 || found === undefined) continue;
       const location = encodeString((found.below === "/" ? "" : found.below) + whole.slice(candidate.length));
       resolved = { location, found: candidate === whole ? found : null };
     }
-    if (failure !== null) throw failure;
+    if (failures[0] !== undefined) throw failures[0];
     return resolved ?? { location: encodeString(whole), found: null };
   });
 }

@@ -38,7 +38,8 @@ export async function createLocalProvider(options: LocalProviderOptions): Promis
   const opened = new Map<string, LocalSandbox>();
   const open = (sandboxId: string, location: SandboxLocation): Sandbox => {
     const known = opened.get(sandboxId);
-    if (known !== undefined) return known.sandbox;
+    if (known?.location.socketPath === location.socketPath) return known.sandbox;
+    known?.end();
     const forget = (): void => void opened.delete(sandboxId);
     const reference = { provider: id, id: sandboxId };
     const local = createLocalSandbox({ host, reference, location, description: facts.description, forget });

@@ -1,6 +1,6 @@
 /** One local sandbox: the session's operations over its supervisor, the lifecycle over the host daemon. @module */
 import type { Sandbox, SandboxReference, SandboxStatus } from "../../contract.ts";
-import { SandboxUnavailableError } from "../../errors.ts";
+import { SandboxGoneError, SandboxUnavailableError } from "../../errors.ts";
 import type { SandboxSession } from "../../session.ts";
 import { ChannelLostError, type ChannelSource, type Channels, createChannels } from "./channels.ts";
 import { attachCommand, listCommands, listProcesses, runCommand, spawnCommand } from "./commands.ts";
@@ -12,7 +12,10 @@ import { connectPort } from "./ports.ts";
 
 export interface LocalSandbox {
   readonly sandbox: Sandbox;
+  readonly location: SandboxLocation;
   close(): void;
+  /** Another sandbox has its identifier. */
+  end(): void;
 }
 
 /** A connection that broke is judged by the daemon: it says whether the sandbox is gone. */
@@ -89,19 +92,37 @@ export function createLocalSandbox(options: LocalSandboxOptions): LocalSandbox {
     const base = { id, owner, state, createdAt, runningCommands };
     return limitExceeded === undefined ? base : { ...base, limitExceeded };
   };
-  const source: ChannelSource = { sandboxId: id, location, verify: () => host.call("status", { id }) };
+  let ended = false;
+  /** Another sandbox may have the identifier by now. */
+  const call = async <M extends "suspend" | "resume">(method: M) => {
+    if (ended) throw new SandboxGoneError(id, "it was destroyed");
+    return host.call(method, { id });
+  };
+  const verify = async (): Promise<SandboxLocation> => {
+    const now = await host.call("status", { id });
+    if (ended || now.socketPath !== location.socketPath)
+      throw new SandboxGoneError(id, "another one has its identifier");
+    return now;
+  };
+  const source: ChannelSource = { sandboxId: id, location, verify };
   const { session, close } = openSession(source, description);
   const sandbox: Sandbox = {
     reference,
     session,
     status,
-    suspend: () => host.call("suspend", { id }),
-    resume: () => host.call("resume", { id }),
+    suspend: () => call("suspend"),
+    resume: () => call("resume"),
     async destroy() {
+      if (ended) return;
+      ended = true;
       close();
       forget();
       await host.call("destroy", { id });
     },
   };
-  return { sandbox, close };
+  const end = (): void => {
+    ended = true;
+    close();
+  };
+  return { sandbox, location, close, end };
 }

@@ -1,0 +1,122 @@
+/** Puts files, directories and links into a local sandbox, with sizes and checksums that it verifies. @module */
+import { crc32 } from "node:zlib";
+import { SandboxFileError } from "../../errors.ts";
+import type { FilePiece, PlacedEntry } from "../../session.ts";
+import { type Channels, readAnswer } from "./channels.ts";
+import type { FrameConnection } from "./connection.ts";
+import { encodePath, resolvePath } from "./files.ts";
+import { chunkBytes, encodeNumber, encodeString, frameTypes } from "./frames.ts";
+
+const entryKinds = { file: 1, directory: 2, symlink: 3 } as const;
+const nowTime = (1n << 64n) - 1n;
+/** Sends pieces and the size and checksum of them all. */
+async function sendContent(
+  channel: FrameConnection,
+  pieces: Iterable<FilePiece> | AsyncIterable<FilePiece>,
+): Promise<void> {
+  let size = 0;
+  let checksum = 0;
+  const send = (type: number, payload: Uint8Array): Promise<void> => {
+    checksum = crc32(payload, checksum);
+    return channel.write(type, payload);
+  };
+  for await (const piece of pieces) {
+    if (!(piece instanceof Uint8Array)) {
+      await send(frameTypes.hole, encodeNumber(piece.holeBytes, 8));
+      size += piece.holeBytes;
+      continue;
+    }
+    for (let at = 0; at < piece.length; at += chunkBytes)
+      await send(frameTypes.data, piece.subarray(at, at + chunkBytes));
+    size += piece.length;
+  }
+  await channel.write(frameTypes.end, encodeNumber(size, 8), encodeNumber(checksum, 4));
+}
+
+function encodePlace(location: Buffer, entry: PlacedEntry): Buffer[] {
+  const dated = entry.kind === "file" && entry.modifiedAt !== undefined;
+  return [
+    encodeNumber(entryKinds[entry.kind], 1),
+    encodeNumber(entry.kind === "symlink" ? 0 : entry.mode, 4),
+    encodeNumber(dated ? Math.max(0, Math.floor(entry.modifiedAt)) : nowTime, 8),
+    location,
+    encodeString(entry.kind === "symlink" ? entry.target : ""),
+  ];
+}
+
+/** @throws SandboxFileError */
+async function readPlaced(channel: FrameConnection, path: string): Promise<void> {
+  const answer = await readAnswer(channel, path);
+  if (answer === null) throw new SandboxFileError("failed", path, `${path}: the directory vanished`);
+}
+
+/** Answers come while later entries are still sent. */
+export async function placeEntries(
+  channels: Channels,
+  entries: Iterable<PlacedEntry> | AsyncIterable<PlacedEntry>,
+): Promise<void> {
+  const channel = await channels.acquire();
+  const sent: string[] = [];
+  let allSent = false;
+  const failures: Error[] = [];
+  let wake: (() => void) | null = null;
+  const receive = async (): Promise<void> => {
+    for (let at = 0; ; at++) {
+      while (at >= sent.length && !allSent) await new Promise<void>((resolve) => (wake = resolve));
+      const path = sent[at];
+      if (path === undefined) return;
+      await readPlaced(channel, path);
+    }
+  };
+  const receiving = receive().catch((error: unknown) => {
+    failures.push(error instanceof Error ? error : new Error(String(error)));
+  });
+  try {
+    for await (const entry of entries) {
+      if (failures.length > 0) break;
+      await channel.write(frameTypes.place, ...encodePlace(encodePath(channels, entry.path), entry));
+      if (entry.kind === "file") {
+        await sendContent(channel, entry.content instanceof Uint8Array ? [entry.content] : entry.content);
+      }
+      sent.push(entry.path);
+      (wake as (() => void) | null)?.();
+    }
+  } catch (error) {
+    failures.push(error instanceof Error ? error : new Error(String(error)));
+  }
+  allSent = true;
+  (wake as (() => void) | null)?.();
+  await receiving; // those that were sent whole are placed, also when there are no more to come
+  if (failures[0] === undefined) return channels.release(channel);
+  channels.discard(channel);
+  throw failures[0];
+}
+
+/** A link is written through, as an editor would; a file keeps its mode. */
+export async function writeContent(
+  channels: Channels,
+  path: string,
+  mode: number | undefined,
+  content: AsyncIterable<Uint8Array> | Uint8Array,
+): Promise<void> {
+  const { location, found } = await resolvePath(channels, path);
+  if (found !== null && found.kind !== "file") {
+    const code = found.kind === "directory" ? "is_directory" : "not_regular";
+    throw new SandboxFileError(code, path, `${path}: is not a regular file`);
+  }
+  const request = encodePlace(location, { kind: "file", path, mode: mode ?? found?.mode ?? 0o644, content });
+  const once = async (channel: FrameConnection): Promise<void> => {
+    await channel.write(frameTypes.place, ...request);
+    await sendContent(channel, content instanceof Uint8Array ? [content] : content);
+    await readPlaced(channel, path);
+  };
+  if (content instanceof Uint8Array) return channels.perform(once);
+  const channel = await channels.acquire();
+  try {
+    await once(channel);
+  } catch (error) {
+    channels.discard(channel);
+    throw error;
+  }
+  channels.release(channel);
+}
