@@ -3,7 +3,6 @@ import type { Database } from "../db/database.ts";
 import type { Engine } from "../engine/engine.ts";
 import { costOf, type ModelCatalog } from "../models/catalog.ts";
 import type { ModelProvider } from "../models/model.ts";
-import { type AgentTool, type CallDecision, decideCall } from "../policy/decide-call.ts";
 import { callDigest } from "../policy/digest.ts";
 import { type Claim, readLog } from "../sessions/log.ts";
 import type { NoticeBoard } from "../sessions/notices.ts";
@@ -15,9 +14,9 @@ import { append } from "./append.ts";
 import { type BudgetLimits, type BudgetReached, reachedBudget, usageSince } from "./budgets.ts";
 import { checkWait } from "./check-wait.ts";
 import { type AgentSnapshot, describeRequest, modelsOf, type RosterEntry } from "./context.ts";
+import { decideTool } from "./decide-tool.ts";
 import type { Effects } from "./effects.ts";
 import { interruptible, interruptThread } from "./interrupts.ts";
-import { delegateTool, isLoopTool } from "./loop-tools.ts";
 import { runTool } from "./run-tool.ts";
 import { showStatus } from "./thread-rest.ts";
 import { streamModel } from "./stream-model.ts";
@@ -97,10 +96,10 @@ export function createLiveEffects(
       return streamModel(models, shown ? notices : null, sessionId, request, (toolName) => {
         if (tools.find(toolName)?.wakesSandbox !== true) return;
         // What is denied runs no command, and an approval may take days.
-        if (decide(dependencies, agent, roster, toolName).decision === "allow") dependencies.sandboxWake?.expect(claim);
+        if (decideTool(tools, agent, roster, toolName).decision === "allow") dependencies.sandboxWake?.expect(claim);
       });
     },
-    decideCall: (call) => decide(dependencies, agent, roster, call.toolName),
+    decideCall: (call) => decideTool(tools, agent, roster, call.toolName),
     callDigest: (call) => callDigest({ toolName: call.toolName, input: call.input ?? {}, sessionId }),
     runTool: (call, options) => runTool(dependencies, claim, call, options),
     checkWait: (call) => checkWait(database, claim, call),
@@ -109,30 +108,4 @@ export function createLiveEffects(
     },
     interruptible: (seq, intent, effect) => interruptible(dependencies, claim, seq, intent, effect),
   };
-}
-
-function decide(
-  { tools }: LiveEffectsDependencies,
-  agent: AgentSnapshot,
-  roster: readonly RosterEntry[],
-  toolName: string,
-): CallDecision {
-  if (toolName === delegateTool) {
-    // Nobody to give work to: then it is a tool of the client's, or none.
-    if (roster.length === 0) return decideCall(agent.tools.filter(isCustom), { toolName, readsOnly: true });
-    // Giving work has no effect of its own: everything that the thread does is decided by its agent's policy.
-    const reasons = ["the agent may give work to others"];
-    return { decision: "allow", custom: false, policy: "always_allow", reasons };
-  }
-  const tool = tools.find(toolName);
-  const readsOnly = isLoopTool(toolName) || tool?.parallel === true;
-  // By another name it is still the same tool, and decided alike.
-  const name = agent.tools.some((own) => isCustom(own) && own.name === toolName)
-    ? toolName
-    : (tool?.definition.name ?? toolName);
-  return decideCall(agent.tools, { toolName: name, readsOnly });
-}
-
-function isCustom(tool: AgentTool): tool is Extract<AgentTool, { type: "custom" }> {
-  return tool.type === "custom";
 }

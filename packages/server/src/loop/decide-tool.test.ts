@@ -1,0 +1,39 @@
+import { expect, it } from "vitest";
+import { builtInTools } from "../tools/built-in.ts";
+import { createToolRegistry } from "../tools/registry.ts";
+import { type AgentSnapshot, describeRequest } from "./context.ts";
+import { decideTool } from "./decide-tool.ts";
+import { initialState } from "../sessions/state.ts";
+
+const registry = createToolRegistry(builtInTools);
+const asking: AgentSnapshot = {
+  name: "a",
+  system: null,
+  model: { id: "scripted" },
+  tools: [
+    {
+      type: "agent_toolset_20260401",
+      default_config: { enabled: true, permission_policy: { type: "always_allow" } },
+      configs: [{ name: "bash", enabled: true, permission_policy: { type: "always_ask" } }],
+    },
+  ],
+};
+const own: AgentSnapshot = {
+  ...asking,
+  tools: [...asking.tools, { type: "custom", name: "KillShell", description: "theirs", input_schema: {} }],
+};
+
+it("decides on a tool alike by each of its names", () => {
+  for (const name of ["bash", "kill_bash", "KillShell", "BashOutput"]) {
+    expect(decideTool(registry, asking, [], name)).toMatchObject({ decision: "ask", custom: false });
+  }
+  expect(decideTool(registry, asking, [], "read").decision).toBe("allow");
+});
+
+it("lets a client's own tool come first, which is then shown once", () => {
+  expect(decideTool(registry, own, [], "KillShell")).toMatchObject({ decision: "allow", custom: true });
+  const theirs = { type: "custom" as const, name: "bash_output", description: "theirs", input_schema: {} };
+  const agent = { ...asking, tools: [...asking.tools, theirs] };
+  const { tools } = describeRequest(agent, registry.definitions, [], initialState);
+  expect(tools.filter(({ name }) => name === "bash_output")).toMatchObject([{ description: "theirs" }]);
+});
