@@ -14,7 +14,7 @@ import { append } from "./append.ts";
 import { type BudgetLimits, type BudgetReached, reachedBudget, usageSince } from "./budgets.ts";
 import { checkWait } from "./check-wait.ts";
 import { type AgentSnapshot, describeRequest, modelsOf, type RosterEntry } from "./context.ts";
-import { decideTool } from "./decide-tool.ts";
+import { decideTool } from "./tool-decision.ts";
 import type { Effects } from "./effects.ts";
 import { interruptible, interruptThread } from "./interrupts.ts";
 import { runTool } from "./run-tool.ts";

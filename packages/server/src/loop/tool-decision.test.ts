@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 import { builtInTools } from "../tools/built-in.ts";
 import { createToolRegistry } from "../tools/registry.ts";
 import { type AgentSnapshot, describeRequest } from "./context.ts";
-import { decideTool } from "./decide-tool.ts";
+import { decideTool } from "./tool-decision.ts";
 import { initialState } from "../sessions/state.ts";
 
 const registry = createToolRegistry(builtInTools);
