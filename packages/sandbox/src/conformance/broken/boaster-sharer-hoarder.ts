@@ -8,7 +8,7 @@ export function createBoaster(base: SandboxProvider): SandboxProvider {
     ...distort(base, {}),
     capabilities: {
       ...base.capabilities,
-      isolation: "virtual-machine",
+      isolation: "namespaces",
       network: "none",
       ownUserId: true,
       memoryLimit: true,
