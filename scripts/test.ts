@@ -7,7 +7,7 @@
  * `--counts=FILE`: appends a line `<passed> <failed>`.
  * @module
  */
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -46,7 +46,14 @@ function isCounts(value: unknown): value is TestCounts {
   return typeof value === "object" && value !== null && "passed" in value && "failed" in value && "skipped" in value;
 }
 
+/** Without it the tests of the second sandbox runtime are skipped, which set-up says. */
+function fetchGvisor(): void {
+  const program = join(import.meta.dirname, "setup/gvisor.mjs");
+  if (process.platform === "linux") spawnSync(process.execPath, [program], { stdio: ["ignore", "ignore", "inherit"] });
+}
+
 async function main(): Promise<number> {
+  fetchGvisor();
   const args = process.argv.slice(2);
   const countsPath = args.find((arg) => arg.startsWith(countsOption))?.slice(countsOption.length);
   const directory = mkdtempSync(join(tmpdir(), "exoloop-test-results-"));

@@ -29,9 +29,14 @@ function runscOf(configuration: HostConfiguration): string {
   return join(configuration.tools.directory, "runsc");
 }
 
+/** The one that set-up has fetched, else the machine's own. */
+export function findRunsc(): string | null {
+  return existsSync(fetched) ? fetched : findProgram("runsc");
+}
+
 /** Installs it where the sandboxes' users can execute it. */
 async function availability(configuration: HostConfiguration): Promise<Availability> {
-  const source = existsSync(fetched) ? fetched : findProgram("runsc");
+  const source = findRunsc();
   if (source === null) return { available: false, reason: "gVisor's runsc is not installed", remedy };
   try {
     const text = execFileSync(source, ["--version"], { encoding: "utf8" });
