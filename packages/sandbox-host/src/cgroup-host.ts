@@ -133,12 +133,20 @@ export function hasCpuLimit(host: CgroupHost): boolean {
   return limitsOf(host, "cpu");
 }
 
+/** Shorter than the kernel's grace period. */
+const enteringPollMs = 3;
+
 /**
- * The first process in a while that enters a group waits 5 to 8 ms for a grace period of the kernel; those after it do
- * not. Writing our own id to the group that we are in changes nothing and takes the wait on itself, beside other work.
+ * The first process in a while that enters a group waits 5 to 8 ms for a grace period of the kernel; those that follow
+ * within another such period do not. Writing our own id to the group that we are in changes nothing and takes the wait
+ * on itself, beside other work, again and again until the returned function is called.
  */
-export function prepareEntering(host: CgroupHost): void {
-  if (host.ownProcesses !== null) void writeFile(host.ownProcesses, "0").catch(() => {});
+export function prepareEntering({ ownProcesses }: CgroupHost): () => void {
+  if (ownProcesses === null) return () => {};
+  const enter = (): void => void writeFile(ownProcesses, "0").catch(() => {});
+  enter();
+  const timer = setInterval(enter, enteringPollMs);
+  return () => clearInterval(timer);
 }
 
 function hostGroups(host: CgroupHost): string[] {

@@ -87,7 +87,7 @@ export class SlotKeeper {
   /** Starts a supervisor, suspended. On failure nothing is left. */
   async start(make: stateFiles.SandboxMake, owner: SlotOwner): Promise<Slot> {
     const { cgroups: host } = this.#configuration;
-    prepareEntering(host);
+    const entered = prepareEntering(host);
     const launcher = this.launcherOf(make.runtime);
     const { directories, userId } = this.#takePlace();
     const { slot } = directories;
@@ -117,6 +117,7 @@ export class SlotKeeper {
       await this.#removePlace(directories, cgroups, userId);
       throw error;
     } finally {
+      entered();
       this.#prepareSpare();
     }
   }
