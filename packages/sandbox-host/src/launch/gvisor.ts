@@ -16,6 +16,7 @@ const remedy = "Run: node scripts/setup/gvisor.mjs";
 const systemNames = ["usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32"];
 const mountPoints = ["proc", "sys", "dev", "tmp", "etc", "run/exoloop", "home/agent", "workspace", "skills", "memory"];
 const socketPath = "/run/exoloop/supervisor.sock";
+const absence = { throwIfNoEntry: false } as const;
 const innerFilter = 3;
 /** Of the workload's groups. */
 const firstEntrance = 3;
@@ -64,18 +65,14 @@ function makeRoot(configuration: HostConfiguration): void {
   for (const { name, link } of systemEntries(configuration)) {
     if (existsSync(join(root, name))) continue;
     if (link === null) mkdirSync(join(root, name), { mode: 0o755 });
-    else if (lstatOrNull(join(root, name)) === null) symlinkSync(link, join(root, name));
+    else if (lstatSync(join(root, name), absence) === undefined) symlinkSync(link, join(root, name));
   }
-}
-
-function lstatOrNull(path: string) {
-  return lstatSync(path, { throwIfNoEntry: false }) ?? null;
 }
 
 function systemEntries({ baseRoot }: HostConfiguration) {
   return systemNames.flatMap((name) => {
-    const stat = lstatOrNull(join(baseRoot ?? "/", name));
-    if (stat === null) return [];
+    const stat = lstatSync(join(baseRoot ?? "/", name), absence);
+    if (stat === undefined) return [];
     const source = join(baseRoot ?? "/", name);
     return [{ name, source, link: stat.isSymbolicLink() ? readlinkSync(source) : null }];
   });
