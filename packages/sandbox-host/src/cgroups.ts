@@ -143,10 +143,10 @@ function listProcesses(group: string): number[] {
   return readOr(join(group, "cgroup.procs"), "").split("\n").filter(Boolean).map(Number);
 }
 
-/** Of `init`: null where there are no groups. */
-export function findSupervisor(cgroups: SandboxCgroups): number | null {
+/** `init` is the supervisor and its own helpers, the supervisor first. None where there are no groups. */
+export function processesIn(cgroups: SandboxCgroups, half: "init" | "work"): number[] {
   const [group] = groupsOf(cgroups);
-  return group === undefined ? null : (listProcesses(join(group, "init"))[0] ?? null);
+  return group === undefined ? [] : listProcesses(join(group, half));
 }
 
 /** Kills all that is in some groups, stopped or not. */

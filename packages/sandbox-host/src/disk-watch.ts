@@ -7,6 +7,7 @@ import { spawn } from "node:child_process";
 import { type StatsFs, statfsSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { createInterface } from "node:readline";
+import * as cgroupFiles from "./cgroups.ts";
 import type { SandboxRegistry } from "./registry.ts";
 import type { Slot } from "./slots.ts";
 import { ownedDirectories } from "./state.ts";
@@ -17,6 +18,8 @@ const stepFiles = 1_000;
 const blockBytes = 512;
 /** A walk that takes longer counts as far as it came; it may have slowed down the disk enough. */
 const walkPatienceMs = 60_000;
+/** Of one sandbox; their names are arguments of one program. */
+const mostProcesses = 4_000;
 
 export interface Usage {
   readonly bytes: number;
@@ -29,28 +32,38 @@ function toUsage({ bavail, bsize, ffree }: StatsFs): Usage {
 
 /**
  * Counts until a limit is passed, by find(1): links are not followed, nor other file systems entered. It runs as the
- * sandbox's user with nothing but the right to read every directory, so that a workload cannot hide one.
+ * sandbox's user with nothing but the right to read every directory, so that a workload cannot hide one. Then what has
+ * no name any more and is open or mapped, which is only looked at.
  */
 export async function measure(slot: Slot, ownUser: boolean, limits: Usage): Promise<Usage> {
-  const walk = ["find", "-P", ...ownedDirectories(slot.directories), "-xdev", "-printf", "%b %n %i\\n"];
   const user = String(slot.state.userId);
   const right = ["--clear-groups", "--inh-caps=-all,+dac_read_search", "--ambient-caps=+dac_read_search"];
   const identity = ownUser ? ["setpriv", "--reuid", user, "--regid", user, ...right, "--"] : [];
-  const child = spawn("nice", ["-n", "19", ...identity, ...walk], { cwd: "/", stdio: ["ignore", "pipe", "ignore"] });
-  child.on("error", () => {});
-  const timer = setTimeout(() => child.kill("SIGKILL"), walkPatienceMs);
-  const linked = new Set<string>();
-  let [bytes, files] = [0, -ownedDirectories(slot.directories).length];
-  for await (const line of createInterface({ input: child.stdout })) {
-    const [blocks = "", links = "", inode = ""] = line.split(" ");
-    if (Number(links) > 1 && linked.has(inode)) continue;
-    if (Number(links) > 1) linked.add(inode);
-    bytes += Number(blocks) * blockBytes;
-    files++;
-    if (bytes > limits.bytes || files > limits.files) break;
+  const owned = ownedDirectories(slot.directories);
+  const processes = cgroupFiles.processesIn(slot.state.cgroups, "work").slice(0, mostProcesses);
+  const open = ["self", ...processes].flatMap((pid) => [`/proc/${pid}/fd`, `/proc/${pid}/map_files`]);
+  const seen = new Set<string>();
+  let [bytes, files, device] = [0, -owned.length, ""];
+  for (const walk of [
+    [...identity, "find", "-P", ...owned, "-xdev"],
+    ["find", "-L", ...open, "-maxdepth", "1", "-type", "f", "-links", "0"],
+  ]) {
+    const program = ["-n", "19", ...walk, "-printf", "%D %b %n %i\\n"];
+    const child = spawn("nice", program, { cwd: "/", stdio: ["ignore", "pipe", "ignore"] });
+    child.on("error", () => {});
+    const timer = setTimeout(() => child.kill("SIGKILL"), walkPatienceMs);
+    for await (const line of createInterface({ input: child.stdout })) {
+      const [on = "", blocks = "", links = "", inode = ""] = line.split(" ");
+      device ||= on;
+      if (on !== device || seen.has(inode)) continue;
+      if (links !== "1") seen.add(inode);
+      bytes += Number(blocks) * blockBytes;
+      files++;
+      if (bytes > limits.bytes || files > limits.files) break;
+    }
+    clearTimeout(timer);
+    child.kill("SIGKILL");
   }
-  clearTimeout(timer);
-  child.kill("SIGKILL");
   return { bytes, files };
 }
 

@@ -38,6 +38,16 @@ describe("limits", () => {
       { diskBytes: 32 << 20 },
     ],
     [
+      "disk",
+      'for i in $(seq 5); do : > u$i; eval "exec 1$i> u$i"; rm u$i; head -c 20000000 /dev/zero >&1$i; done; sleep 20',
+      { diskBytes: 32 << 20 },
+    ],
+    [
+      "disk",
+      "python3 -c \"import mmap, os, time\nmaps = []\nfor i in range(5):\n f = open('m', 'w+b'); f.truncate(20000000); m = mmap.mmap(f.fileno(), 0); os.unlink('m'); f.close()\n m[:] = b'x' * 20000000; m.flush(); maps.append(m)\ntime.sleep(20)\"",
+      { diskBytes: 32 << 20 },
+    ],
+    [
       "files",
       "for d in $(seq 20); do mkdir d$d; (cd d$d; for f in $(seq 200); do : > f$f; done); done; sleep 20",
       { files: 2_000 },

@@ -91,6 +91,8 @@ function tidy(configuration: HostConfiguration): void {
 }
 
 async function run(): Promise<void> {
+  // A log on a full disk, or nobody who reads.
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
   const options = readArguments();
   const { directory, mode, ownerUserId } = options;
   mkdirSync(directory, { recursive: true, mode: 0o711 });
@@ -135,7 +137,6 @@ async function run(): Promise<void> {
   process.on("SIGTERM", endKeeping);
   process.on("SIGINT", endKeeping);
   process.on("SIGHUP", () => {});
-  process.stdout.on("error", () => {});
   process.stdout.write(`${JSON.stringify({ ready: true })}\n`);
 }
 

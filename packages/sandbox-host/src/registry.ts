@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import type { CreateSandboxRequest, SandboxStatus, Timed } from "@exoloop/sandbox/contract";
 import { SandboxGoneError } from "@exoloop/sandbox/errors";
 import type { HostMethods, SandboxLocation } from "@exoloop/sandbox/providers/local/host-messages";
+import { attempt } from "./cgroup-host.ts";
 import * as cgroupFiles from "./cgroups.ts";
 import { WarmPool } from "./pool.ts";
 import type { Slot, SlotKeeper } from "./slots.ts";
@@ -100,7 +101,8 @@ export class SandboxRegistry {
   async punish(slot: Slot, limitExceeded: "disk" | "files"): Promise<void> {
     const { id } = slot.state;
     if (id === null || this.#slots.get(id) !== slot) return;
-    this.#note(slot, { limitExceeded });
+    // A full disk takes no note, and it is full because of this one.
+    attempt(() => this.#note(slot, { limitExceeded }));
     if (!(await cgroupFiles.killWorkload(slot.state.cgroups))) await this.#remove(id, slot);
   }
 
@@ -138,7 +140,12 @@ export class SandboxRegistry {
     const make = { runtime, resources, environment };
     const ready = this.#pool.take(make);
     const createdAt = Date.now();
-    if (ready !== null) this.#note(ready, { id, owner, createdAt });
+    try {
+      if (ready !== null) this.#note(ready, { id, owner, createdAt });
+    } catch (error) {
+      if (ready !== null) this.#lose(id, ready);
+      throw error;
+    }
     const slot = ready ?? (await this.#keeper.start(make, { id, owner, createdAt }));
     this.#enter(slot);
     return slot;
@@ -193,7 +200,7 @@ export class SandboxRegistry {
       const start = performance.now();
       if (!suspended) {
         slot.awake = true;
-        if (slot.state.limitExceeded !== null) this.#note(slot, { limitExceeded: null });
+        if (slot.state.limitExceeded !== null) attempt(() => this.#note(slot, { limitExceeded: null }));
         this.onAwake();
       }
       if (cgroups.kind === "signal") await (suspended ? slot.link.suspend() : slot.link.resume());

@@ -61,5 +61,6 @@ export async function removeSlot(
   // What had not entered its groups yet, or where there are none.
   await killUntilNone(() => (userId === null ? processesOfSlot(directories.slot) : processesOf(userId)));
   await removeDirectory(directories.root);
-  if (userId !== null) returnUserId(userId);
+  // Never that of somebody who lives: it is found free when they have ended.
+  if (userId !== null && processesOf(userId).length === 0) returnUserId(userId);
 }

@@ -3,7 +3,8 @@
  * is always ready, so that a start does not wait for directories, groups and a user id.
  * @module
  */
-import { chmodSync, chownSync, existsSync, readdirSync, renameSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, readdirSync, renameSync, rmdirSync } from "node:fs";
+import { dirname } from "node:path";
 import { SandboxUnavailableError } from "@exoloop/sandbox/errors";
 import { listGroupNames, prepareEntering } from "./cgroup-host.ts";
 import * as cgroupFiles from "./cgroups.ts";
@@ -86,13 +87,13 @@ export class SlotKeeper {
 
   /** Starts a supervisor, suspended. On failure nothing is left. */
   async start(make: stateFiles.SandboxMake, owner: SlotOwner): Promise<Slot> {
-    const { cgroups: host } = this.#configuration;
-    const entered = prepareEntering(host);
+    const { cgroups: host, ownerUserId } = this.#configuration;
     const launcher = this.launcherOf(make.runtime);
     const { directories, userId } = this.#takePlace();
     const { slot } = directories;
     const kind = launcher.suspends === "signals" ? "signal" : host.kind;
     const cgroups = cgroupFiles.cgroupsOf(host, slot, kind);
+    const entered = prepareEntering(host);
     try {
       cgroupFiles.limitCgroups(host, slot, launcher.limits(make.resources));
       // What enters later stands still from its first moment.
@@ -105,12 +106,14 @@ export class SlotKeeper {
         ...owner,
         slot,
         userId: userId ?? process.getuid?.() ?? 0,
-        supervisorPid: cgroupFiles.findSupervisor(cgroups) ?? null,
+        supervisorPid: cgroupFiles.processesIn(cgroups, "init")[0] ?? null,
         launcherPid: launch.pid,
         cgroups,
         limitExceeded: null,
       };
       this.#assertApart(state);
+      // Its socket is there: until now nobody but us could put something else in its place.
+      if (ownerUserId !== null) chownSync(directories.run, ownerUserId, -1);
       stateFiles.writeState(directories.state, state);
       return { state, directories, link, awake: false, turn: Promise.resolve() };
     } catch (error) {
@@ -156,6 +159,8 @@ export class SlotKeeper {
     const link = await openWhenThere(own);
     const { ownerUserId } = this.#configuration;
     renameSync(own, `${socket}.new`);
+    // What is inside can write there, where nobody counts.
+    rmdirSync(dirname(own));
     chmodSync(`${socket}.new`, 0o600);
     if (ownerUserId !== null) chownSync(`${socket}.new`, ownerUserId, -1);
     renameSync(`${socket}.new`, socket);
@@ -175,13 +180,20 @@ export class SlotKeeper {
   }
 
   #makePlace(): Place {
-    const { sandboxesDirectory, userIds, ownerUserId, cgroups } = this.#configuration;
+    const { sandboxesDirectory, userIds, cgroups: host } = this.#configuration;
     const directories = stateFiles.directoriesOf(sandboxesDirectory, stateFiles.newSlotName());
-    stateFiles.makeDirectories(directories, ownerUserId);
-    const userId = userIds === null ? null : leaseUserId(userIds, directories.root);
-    stateFiles.makeOwnedDirectories(directories, userId);
-    cgroupFiles.createCgroups(cgroupFiles.cgroupsOf(cgroups, directories.slot));
-    return { directories, userId };
+    const cgroups = cgroupFiles.cgroupsOf(host, directories.slot);
+    let userId: number | null = null;
+    try {
+      stateFiles.makeDirectories(directories);
+      if (userIds !== null) userId = leaseUserId(userIds, directories.root);
+      stateFiles.makeOwnedDirectories(directories, userId);
+      cgroupFiles.createCgroups(cgroups);
+      return { directories, userId };
+    } catch (error) {
+      void this.#removePlace(directories, cgroups, userId).catch(() => {});
+      throw error;
+    }
   }
 
   #takePlace(): Place {

@@ -78,11 +78,13 @@ export function ownedDirectories({ workspace, skills, memory, home, temporary }:
   return [workspace, skills, memory, home, temporary];
 }
 
-/** `run` is the server's own: what is inside cannot reach, replace or redirect the supervisor's socket. */
-export function makeDirectories({ root, run }: SlotDirectories, ownerUserId: number | null): void {
+/**
+ * `run` becomes the server's own: what is inside cannot reach, replace or redirect the supervisor's socket. Until that
+ * is in it, it is the daemon's: who can replace it then has root give away what it likes.
+ */
+export function makeDirectories({ root, run }: SlotDirectories): void {
   mkdirSync(root, { mode: 0o711 });
   mkdirSync(run, { mode: 0o700 });
-  if (ownerUserId !== null) chownSync(run, ownerUserId, -1);
 }
 
 export function makeOwnedDirectories(directories: SlotDirectories, userId: number | null): void {

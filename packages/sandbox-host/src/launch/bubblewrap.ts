@@ -8,20 +8,7 @@ import type { LaunchRequest, Launcher } from "./launcher.ts";
 
 const systemNames = ["usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32"];
 /** What a base root has of its own under these names is not shown: the sandbox has others. */
-const replacedNames = new Set([
-  "proc",
-  "sys",
-  "dev",
-  "run",
-  "tmp",
-  "etc",
-  "home",
-  "root",
-  "boot",
-  "workspace",
-  "skills",
-  "memory",
-]);
+const replacedNames = new Set("proc sys dev run tmp etc home root boot workspace skills memory".split(" "));
 
 /** /usr, /bin, /lib and so on, as they are on the host or in the base root: directories, or links into /usr. */
 function systemDirectories(baseRoot: string | null): string[] {

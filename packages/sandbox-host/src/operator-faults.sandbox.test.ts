@@ -1,0 +1,86 @@
+/** A machine that fails the daemon, and a server's user who would be more than that. */
+import { mkdirSync, readdirSync, renameSync, rmSync, statSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createLocalProvider } from "@exoloop/sandbox/providers/local/provider";
+import { type TestHost, isAlive, newSandboxId, openTestHost, resources, until } from "./test-host.ts";
+
+const serverUser = 65_533;
+let test: TestHost;
+beforeAll(async () => {
+  test = await openTestHost({ ownerUid: serverUser });
+});
+afterAll(() => test.close());
+
+const slots = () => readdirSync(test.host.sandboxesDirectory).map((name) => join(test.host.sandboxesDirectory, name));
+/** Its state cannot be written any more, as on a full disk. */
+const blockState = (slot: string) => mkdirSync(join(slot, "state.json.new"));
+
+describe("a full disk", () => {
+  it("keeps nobody from being killed for it, nor from being resumed", async () => {
+    const sandbox = await test.sandbox({ resources: { ...resources, diskBytes: 16 << 20 } });
+    blockState(test.directoryOf(sandbox));
+    const filling = await sandbox.session.spawn({ command: "head -c 60000000 /dev/zero > big; sleep 20" });
+    await filling.wait();
+    await until(async () => (await sandbox.status()).limitExceeded === "disk", "it is told");
+    await sandbox.suspend();
+    await sandbox.resume();
+    expect((await sandbox.session.run({ command: "echo alive" })).stdout).toBe("alive\n");
+    await sandbox.destroy();
+  });
+
+  it("leaves nothing of a sandbox from the pool whose name cannot be written", async () => {
+    const make = { resources, environment: {} };
+    await test.provider.keepWarm({ count: 1, ...make });
+    const pooled = () => slots().filter((slot) => readdirSync(slot).includes("state.json"));
+    await until(() => pooled().length === 1, "the pool is full");
+    const [slot = ""] = pooled();
+    blockState(slot);
+    await expect(test.provider.create({ id: newSandboxId(), owner: "test", ...make })).rejects.toThrow();
+    await until(() => !slots().includes(slot), "it is removed");
+    await test.provider.keepWarm({ count: 0, ...make });
+  });
+
+  it("that takes no log any more does not end the daemon", async () => {
+    await test.crash();
+    rmSync(join(test.directory, "host.log"));
+    symlinkSync("/dev/full", join(test.directory, "host.log"));
+    await test.restart();
+    const tools = join(test.directory, "tools");
+    const [supervisor = ""] = readdirSync(tools).filter((name) => name.startsWith("supervisor-"));
+    renameSync(join(tools, supervisor), join(tools, "away"));
+    const make = { resources, environment: {} };
+    // What fails in the background is written to the log.
+    await test.provider.keepWarm({ count: 1, ...make });
+    await expect(test.provider.create({ id: newSandboxId(), owner: "test", ...make })).rejects.toThrow();
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    renameSync(join(tools, "away"), join(tools, supervisor));
+    await test.provider.keepWarm({ count: 0, ...make });
+    expect(isAlive(test.host.pid)).toBe(true);
+  });
+});
+
+describe("the server's user", () => {
+  it("gets a sandbox's run directory when root gives away nothing in it any more", async () => {
+    const sandbox = await test.sandbox();
+    const ownerOf = (slot: string) => statSync(join(slot, "run")).uid;
+    await until(() => slots().length > 1, "the next place is prepared");
+    const bound = test.directoryOf(sandbox);
+    expect(ownerOf(bound)).toBe(serverUser);
+    for (const slot of slots().filter((path) => path !== bound)) expect(ownerOf(slot)).toBe(0);
+    await sandbox.destroy();
+  });
+});
+
+describe("a workload under gVisor", () => {
+  it("finds no directory of the host's that nobody counts", async () => {
+    const provider = await createLocalProvider({ socketPath: test.host.socketPath, runtime: "gvisor" });
+    const sandbox = await provider.create({ id: newSandboxId(), owner: "test", resources, environment: {} });
+    await sandbox.resume();
+    const { exit } = await sandbox.session.run({ command: ": > /run/exoloop/x" });
+    expect(exit).toEqual({ type: "exited", code: 1 });
+    expect(readdirSync(join(test.directoryOf(sandbox), "gvisor"))).not.toContain("listen");
+    await sandbox.destroy();
+    await provider.close();
+  });
+});
