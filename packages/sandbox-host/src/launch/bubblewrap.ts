@@ -6,7 +6,8 @@ import { type HostConfiguration, bubblewrapRemedy } from "../configuration.ts";
 import * as confinement from "./confinement.ts";
 import type { LaunchRequest, Launcher } from "./launcher.ts";
 
-const systemNames = ["usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32"];
+/** Of the host's root or the base root: directories, or links into /usr. */
+export const systemNames = ["usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32"];
 /** What a base root has of its own under these names is not shown: the sandbox has others. */
 const replacedNames = new Set("proc sys dev run tmp etc home root boot workspace skills memory".split(" "));
 

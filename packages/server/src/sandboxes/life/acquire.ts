@@ -1,7 +1,7 @@
 /**
  * A session's sandbox: found, created, or replaced. The row in Postgres names the current generation; a sandbox is
  * written there only when its workspace is complete, so a crash in the middle of a restore leaves no half workspace, but
- * a sandbox that no row names: the reaper's.
+ * a sandbox that no row names: the reconciler's.
  * @module
  */
 import type { Sandbox, SandboxProvider } from "@exoloop/sandbox/contract";

@@ -4,7 +4,7 @@
  * | the server dies           | what it leaves behind                                             |
  * |---------------------------|-------------------------------------------------------------------|
  * | before the sandbox is made | nothing                                                          |
- * | before the row names it   | a sandbox that no row names: the reaper destroys it; the row is as it was |
+ * | before the row names it   | a sandbox that no row names: the reconciler destroys it; the row is as it was |
  * | after                     | the generation, and the notice that tells of it, in one statement |
  * @module
  */

@@ -1,6 +1,6 @@
 /**
  * The end of a sandbox, by whatever reason. The row first, then the sandbox: dies the server in between, a sandbox
- * is left that no row names, and the reaper destroys it.
+ * is left that no row names, and the reconciler destroys it.
  * @module
  */
 import { sql } from "kysely";

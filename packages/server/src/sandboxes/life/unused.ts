@@ -47,7 +47,7 @@ export async function findUnused(
 
 /**
  * Snapshot, row, sandbox, in this order. Where somebody has used the sandbox since it was found unused, the row is not
- * theirs to change and nothing ends; dies the server after the row, the reaper ends the sandbox.
+ * theirs to change and nothing ends; dies the server after the row, the reconciler ends the sandbox.
  * False: it was used meanwhile, or is gone.
  */
 export async function putAway(
