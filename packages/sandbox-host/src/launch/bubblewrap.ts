@@ -67,8 +67,8 @@ export const bubblewrapLauncher: Launcher = {
   filterOf: (tools) => tools.filter,
   suspends: "cgroup",
   description: "A Linux sandbox without network. /workspace is yours and is kept; /tmp and the home directory are not.",
-  async availability({ launcher }) {
-    if (launcher !== null) return { available: true };
+  async availability({ bubblewrap }) {
+    if (bubblewrap !== null) return { available: true };
     return { available: false, reason: "bubblewrap is not installed", remedy: `Install it: ${bubblewrapRemedy}` };
   },
   capabilities: ({ cgroups, userIds }) => ({
@@ -98,7 +98,7 @@ export const bubblewrapLauncher: Launcher = {
       ...make.environment,
     };
     return {
-      program: configuration.launcher ?? "bwrap",
+      program: configuration.bubblewrap ?? "bwrap",
       programArguments: [
         ...bubblewrapArguments(request),
         ...Object.entries(environment).flatMap(([name, value]) => ["--setenv", name, value]),
