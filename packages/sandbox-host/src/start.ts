@@ -76,9 +76,9 @@ function parseFirstLine(line: string): FirstLine {
       return { ready: value.ready === true, message, remedy };
     }
   } catch {
-    return { ready: false, message: line.slice(0, 300), remedy: "" };
+    if (line !== "") return { ready: false, message: line.slice(0, 300), remedy: "" };
   }
-  return { ready: false, message: "the sandbox host ended without a word", remedy: "" };
+  return { ready: false, message: "the sandbox host ended without a word", remedy: "See host.log in its directory." };
 }
 
 /** Resolves with the daemon's first line. Its further words go to `host.log`. */
