@@ -37,7 +37,7 @@ export interface HostConfiguration {
   readonly cgroups: CgroupHost;
   readonly tools: HostTools;
   /** Path of bubblewrap; null where it is not installed, and in weak mode. */
-  readonly launcher: string | null;
+  readonly bubblewrap: string | null;
 }
 
 export interface HostTools {
@@ -202,6 +202,6 @@ export function configureHost(options: HostOptions): HostConfiguration {
     relocated: root !== directory,
     cgroups: discoverCgroups(`exoloop-${hashName(directory)}`, options.suspend),
     tools: prepareTools(options.programs, root, mode),
-    launcher: mode === "auto" ? findProgram("bwrap") : null,
+    bubblewrap: mode === "auto" ? findProgram("bwrap") : null,
   };
 }

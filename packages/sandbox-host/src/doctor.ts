@@ -35,25 +35,25 @@ function describe(error: unknown): string {
   return (stderr || error.message).split("\n").slice(-1).join("").slice(0, 300);
 }
 
-async function checkBubblewrap(launcher: string | null): Promise<Finding> {
+async function checkBubblewrap(program: string | null): Promise<Finding> {
   const base = { id: "bubblewrap", title: "bubblewrap" };
   const remedy = `Install it: ${bubblewrapRemedy}`;
-  if (launcher === null) return { ...base, state: "missing", detail: "bubblewrap is not installed", remedy };
+  if (program === null) return { ...base, state: "missing", detail: "bubblewrap is not installed", remedy };
   try {
-    const { stdout } = await execute(launcher, ["--version"], { timeout: launchPatienceMs });
+    const { stdout } = await execute(program, ["--version"], { timeout: launchPatienceMs });
     const version = /(\d+)\.(\d+)/.exec(stdout);
     const [major, minor] = [Number(version?.[1] ?? 0), Number(version?.[2] ?? 0)];
-    if (major > 0 || minor >= 8) return { ...base, state: "ok", detail: `${stdout.trim()} at ${launcher}` };
+    if (major > 0 || minor >= 8) return { ...base, state: "ok", detail: `${stdout.trim()} at ${program}` };
     const detail = `${stdout.trim()} is too old: 0.8 or newer is needed`;
     return { ...base, state: "missing", detail, remedy: "Upgrade bubblewrap to 0.8 or newer." };
   } catch (error) {
-    return { ...base, state: "missing", detail: `${launcher} does not run: ${describe(error)}`, remedy };
+    return { ...base, state: "missing", detail: `${program} does not run: ${describe(error)}`, remedy };
   }
 }
 
-async function checkNamespaces(launcher: string | null): Promise<Finding> {
+async function checkNamespaces(program: string | null): Promise<Finding> {
   const base = { id: "namespaces", title: "namespaces" };
-  if (launcher === null) {
+  if (program === null) {
     const detail = "not tried: bubblewrap is not installed";
     return { ...base, state: "missing", detail, remedy: `Install it: ${bubblewrapRemedy}` };
   }
@@ -66,7 +66,7 @@ async function checkNamespaces(launcher: string | null): Promise<Finding> {
     // The last that a sandbox would get.
     const trialUserId = range === null ? null : range.first + range.count - 1;
     const identity = trialUserId === null ? {} : { uid: trialUserId, gid: trialUserId };
-    await execute(launcher, trial, { timeout: launchPatienceMs, env: {}, cwd: "/", ...identity });
+    await execute(program, trial, { timeout: launchPatienceMs, env: {}, cwd: "/", ...identity });
     return { ...base, state: "ok", detail: "a process was started in namespaces of its own" };
   } catch (error) {
     return {
@@ -172,9 +172,9 @@ export async function diagnose(options: DiagnoseOptions = {}): Promise<Finding[]
     const remedy = "Use another sandbox provider on this machine.";
     return [{ ...platform, state: "missing", detail: `${process.platform}: the local sandbox needs Linux`, remedy }];
   }
-  const launcher = findProgram("bwrap", options.searchPath ?? process.env["PATH"] ?? "");
+  const program = findProgram("bwrap", options.searchPath ?? process.env["PATH"] ?? "");
   const supervisor = checkSupervisor();
-  const [bubblewrap, namespaces] = await Promise.all([checkBubblewrap(launcher), checkNamespaces(launcher)]);
+  const [bubblewrap, namespaces] = await Promise.all([checkBubblewrap(program), checkNamespaces(program)]);
   return [
     { ...platform, state: "ok", detail: `${process.platform} ${process.arch}` },
     bubblewrap,

@@ -6,7 +6,8 @@ import { type HostConfiguration, bubblewrapRemedy } from "../configuration.ts";
 import * as confinement from "./confinement.ts";
 import type { LaunchRequest, Launcher } from "./launcher.ts";
 
-const systemNames = ["usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32"];
+/** Of the host's root or the base root: directories, or links into /usr. */
+export const systemNames = ["usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32"];
 /** What a base root has of its own under these names is not shown: the sandbox has others. */
 const replacedNames = new Set("proc sys dev run tmp etc home root boot workspace skills memory".split(" "));
 
@@ -66,8 +67,8 @@ export const bubblewrapLauncher: Launcher = {
   filterOf: (tools) => tools.filter,
   suspends: "cgroup",
   description: "A Linux sandbox without network. /workspace is yours and is kept; /tmp and the home directory are not.",
-  async availability({ launcher }) {
-    if (launcher !== null) return { available: true };
+  async availability({ bubblewrap }) {
+    if (bubblewrap !== null) return { available: true };
     return { available: false, reason: "bubblewrap is not installed", remedy: `Install it: ${bubblewrapRemedy}` };
   },
   capabilities: ({ cgroups, userIds }) => ({
@@ -97,7 +98,7 @@ export const bubblewrapLauncher: Launcher = {
       ...make.environment,
     };
     return {
-      program: configuration.launcher ?? "bwrap",
+      program: configuration.bubblewrap ?? "bwrap",
       programArguments: [
         ...bubblewrapArguments(request),
         ...Object.entries(environment).flatMap(([name, value]) => ["--setenv", name, value]),

@@ -4,7 +4,7 @@ import { chownSync, existsSync, lstatSync, mkdirSync, readlinkSync, symlinkSync,
 import { join } from "node:path";
 import { hasCpuLimit, hasResourceLimits } from "../cgroup-host.ts";
 import { findProgram, type HostConfiguration, install } from "../configuration.ts";
-import { bubblewrapLauncher } from "./bubblewrap.ts";
+import { bubblewrapLauncher, systemNames } from "./bubblewrap.ts";
 import * as confinement from "./confinement.ts";
 import { type GvisorMount, describeBundle, runscArguments } from "./gvisor-bundle.ts";
 import type { Availability, LaunchRequest, Launcher } from "./launcher.ts";
@@ -13,10 +13,8 @@ const fetched = join(import.meta.dirname, "../../../../build/gvisor/runsc");
 /** Older ones refuse flags of stat(2) that `ls` and Python use. */
 const oldestUsable = 20_230_501;
 const remedy = "Run: node scripts/setup/gvisor.mjs";
-const systemNames = ["usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32"];
 const mountPoints = ["proc", "sys", "dev", "tmp", "etc", "run/exoloop", "home/agent", "workspace", "skills", "memory"];
 const socketPath = "/run/exoloop/supervisor.sock";
-const absence = { throwIfNoEntry: false } as const;
 const innerFilter = 3;
 /** Of the workload's groups. */
 const firstEntrance = 3;
@@ -63,17 +61,18 @@ function makeRoot(configuration: HostConfiguration): void {
   for (const name of ["supervisor", "confine", "launch"])
     writeFileSync(join(root, "opt/exoloop", name), "", { mode: 0o755 });
   for (const { name, link } of systemEntries(configuration)) {
-    if (existsSync(join(root, name))) continue;
-    if (link === null) mkdirSync(join(root, name), { mode: 0o755 });
-    else if (lstatSync(join(root, name), absence) === undefined) symlinkSync(link, join(root, name));
+    const path = join(root, name);
+    if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) continue;
+    if (link === null) mkdirSync(path, { mode: 0o755 });
+    else symlinkSync(link, path);
   }
 }
 
 function systemEntries({ baseRoot }: HostConfiguration) {
   return systemNames.flatMap((name) => {
-    const stat = lstatSync(join(baseRoot ?? "/", name), absence);
-    if (stat === undefined) return [];
     const source = join(baseRoot ?? "/", name);
+    const stat = lstatSync(source, { throwIfNoEntry: false });
+    if (stat === undefined) return [];
     return [{ name, source, link: stat.isSymbolicLink() ? readlinkSync(source) : null }];
   });
 }

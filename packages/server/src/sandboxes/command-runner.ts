@@ -15,7 +15,7 @@
 import { SandboxGoneError } from "@exoloop/sandbox/errors";
 import type { CommandOutcome, CommandRunner } from "../tools/tool.ts";
 import { collectOutput, type CollectedOutput } from "./collect-output.ts";
-import { type Lease, type LeaseDependencies, publishStatus, workspaceOf } from "./lease.ts";
+import { type HeldSandbox, type SandboxDependencies, publishStatus, workspaceOf } from "./held-sandbox.ts";
 import { describeNotices, type StoredNotice } from "./notices.ts";
 import { beginCommand, type Begun, type CommandRequest, type Projection } from "./use/begin-command.ts";
 import { type CommandIntent, signLife, takeLoss, traceOf } from "./use/intent.ts";
@@ -27,7 +27,7 @@ import type { Turn, Workspaces } from "./workspaces.ts";
 
 export type { Projection } from "./use/begin-command.ts";
 
-export interface CommandRunnerDependencies extends LeaseDependencies {
+export interface CommandRunnerDependencies extends SandboxDependencies {
   readonly workspaces: Workspaces;
   readonly projection: Projection;
 }
@@ -61,23 +61,23 @@ async function runInTurn(
   if (reattach) {
     // What is remembered here may be older than what another worker has done with this very command.
     const trace = await traceOf(dependencies, await turn.renew(), request.commandId);
-    if (trace === "elsewhere") return tellLost(dependencies, turn.lease, request, "no trace of this command was found");
+    if (trace === "elsewhere") return tellLost(dependencies, turn.held, request, "no trace of this command was found");
     reattach = trace === "here";
   }
   for (let attempts = 0; attempts < mostAttempts; attempts += 1) {
-    const { generation } = turn.lease;
+    const { generation } = turn.held;
     const attempt = await attemptCommand(dependencies, turn, { ...request, reattach });
     if (attempt.type === "ended") return attempt.outcome;
-    const lease = await turn.renew();
+    const held = await turn.renew();
     if (attempt.type === "not_begun") continue;
-    if (lease.generation !== generation) {
-      await dependencies.projection.before(workspaceOf(lease));
-      return tellLost(dependencies, lease, request, attempt.reason);
+    if (held.generation !== generation) {
+      await dependencies.projection.before(workspaceOf(held));
+      return tellLost(dependencies, held, request, attempt.reason);
     }
     // Only the way to it was lost, and the command may still run: it is joined again.
     reattach = true;
   }
-  return tellLost(dependencies, turn.lease, request, "its sandbox was lost over and over");
+  return tellLost(dependencies, turn.held, request, "its sandbox was lost over and over");
 }
 
 async function attemptCommand(
@@ -85,19 +85,19 @@ async function attemptCommand(
   turn: Turn,
   request: CommandRequest,
 ): Promise<Attempt> {
-  const { lease } = turn;
+  const { held } = turn;
   try {
-    const begun = await beginCommand(dependencies, lease, { ...request, fresh: turn.fresh });
+    const begun = await beginCommand(dependencies, held, { ...request, fresh: turn.fresh });
     if (begun.type === "not_begun") return begun;
     return await followCommand(dependencies, turn, request, begun);
   } catch (error) {
     if (!(error instanceof SandboxGoneError)) {
-      await calm(dependencies, lease, request);
+      await calm(dependencies, held, request);
       throw error;
     }
-    publishStatus(dependencies, lease.owner, "gone", lease.generation, 0);
+    publishStatus(dependencies, held.owner, "gone", held.generation, 0);
     // It was awake until now.
-    await signLife(dependencies.database, lease, request.commandId);
+    await signLife(dependencies.database, held, request.commandId);
     return { type: "lost", reason: "the sandbox was lost while this command ran" };
   }
 }
@@ -108,11 +108,11 @@ async function followCommand(
   request: CommandRequest,
   { process, notices, resumeMs }: Started,
 ): Promise<Attempt> {
-  const { lease } = turn;
+  const { held } = turn;
   const abort = () => void process.kill().catch(() => undefined);
   request.abortSignal.addEventListener("abort", abort);
   if (request.abortSignal.aborted) abort();
-  const watch = watchCommand(dependencies, lease, request);
+  const watch = watchCommand(dependencies, held, request);
   try {
     const ended = collectOutput(process.output).then(async (output) => ({ output, exit: await process.wait() }));
     const { output, exit } = await watch.until(ended);
@@ -142,10 +142,10 @@ async function endCommand(
   request: CommandRequest,
   { output, exit, notices, resumeMs }: CommandEnd,
 ): Promise<Attempt> {
-  const { lease } = turn;
-  const { sandbox, owner, generation } = lease;
+  const { held } = turn;
+  const { sandbox, owner, generation } = held;
   const [settled, suspended, processes] = await Promise.all([
-    settleCommand(dependencies, lease, intentOf(request), resumeMs),
+    settleCommand(dependencies, held, intentOf(request), resumeMs),
     sandbox.suspend(),
     sandbox.session.listProcesses(),
   ]);
@@ -157,7 +157,7 @@ async function endCommand(
     publishStatus(dependencies, owner, "suspended", generation, suspended.milliseconds);
     turn.leased = settled.leased;
     try {
-      const sync = await dependencies.projection.after(workspaceOf(lease), request.commandId);
+      const sync = await dependencies.projection.after(workspaceOf(held), request.commandId);
       if (sync !== null) told.push(sync);
     } finally {
       if (settled.leased) await sandbox.resume();
@@ -170,23 +170,27 @@ async function endCommand(
 }
 
 /** After an error of ours the sandbox sleeps too. */
-async function calm(dependencies: CommandRunnerDependencies, lease: Lease, request: CommandRequest): Promise<void> {
+async function calm(
+  dependencies: CommandRunnerDependencies,
+  held: HeldSandbox,
+  request: CommandRequest,
+): Promise<void> {
   const [settled] = await Promise.allSettled([
-    settleCommand(dependencies, lease, intentOf(request), null),
-    lease.sandbox.suspend(),
+    settleCommand(dependencies, held, intentOf(request), null),
+    held.sandbox.suspend(),
   ]);
   if (settled.status === "rejected") return;
   const { standing, awake, leased } = settled.value;
-  if (leased || (standing === "overtaken" && awake)) await lease.sandbox.resume().catch(() => undefined);
+  if (leased || (standing === "overtaken" && awake)) await held.sandbox.resume().catch(() => undefined);
 }
 
 async function tellLost(
   dependencies: CommandRunnerDependencies,
-  lease: Lease,
+  held: HeldSandbox,
   request: CommandRequest,
   reason: string,
 ): Promise<CommandOutcome> {
-  const { notices, awakeMs } = await takeLoss(dependencies, lease, intentOf(request));
+  const { notices, awakeMs } = await takeLoss(dependencies, held, intentOf(request));
   const exit = { type: "unknown", reason } as const;
   return { output: "", truncated: false, exit, notices: describeNotices(notices, true), awakeMs };
 }

@@ -51,8 +51,8 @@ describe("an idle sandbox", () => {
     const found = (await findIdle(world.base, 600)).find(({ sessionId }) => sessionId === owner.sessionId);
     if (found === undefined) throw new Error("not idle");
     const { take } = world.base.snapshots;
-    const between = async (lease: Parameters<typeof take>[0]) => {
-      await take(lease);
+    const between = async (held: Parameters<typeof take>[0]) => {
+      await take(held);
       await world.run(worker, owner, "echo 2 > file.txt");
     };
     const racing = { ...world.base, snapshots: { ...world.base.snapshots, take: between } };
@@ -208,10 +208,10 @@ describe("an expected command", () => {
 });
 
 it("a process remembers no session for ever", async () => {
-  const { createSlots } = await import("./use/slots.ts");
-  const slots = createSlots(30);
+  const { createTurnstiles } = await import("./use/turnstiles.ts");
+  const turnstiles = createTurnstiles(30);
   for (let index = 0; index < 100; index += 1)
-    await slots.enter({ sessionId: `s${index}`, organizationId: "o" }, () => Promise.resolve());
-  expect(slots.all()).toHaveLength(100);
-  await eventually(async () => slots.all().length === 0);
+    await turnstiles.enter({ sessionId: `s${index}`, organizationId: "o" }, () => Promise.resolve());
+  expect(turnstiles.all()).toHaveLength(100);
+  await eventually(async () => turnstiles.all().length === 0);
 });

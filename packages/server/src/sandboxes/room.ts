@@ -10,7 +10,7 @@ import { killCommand, listCommands, readOutput, renewLease, signalCommand } from
 import { createPorts, type Ports } from "./background/ports.ts";
 import { startBackground } from "./background/start.ts";
 import { createCommandRunner, type Projection } from "./command-runner.ts";
-import type { LeaseDependencies } from "./lease.ts";
+import type { SandboxDependencies } from "./held-sandbox.ts";
 import { killSandbox } from "./life/end.ts";
 import { putIdleAway } from "./life/idle.ts";
 import { readInstallation } from "./life/installation.ts";
@@ -63,16 +63,16 @@ const [idleLookMs, leaseLookMs, reconcileMs] = [15_000, 5_000, 60_000];
 
 export async function openSandboxRoom(parts: RoomParts): Promise<SandboxRoom> {
   const { database, log, providers, defaultProvider, resources, projectionOf } = parts;
-  const lease: LeaseDependencies = {
+  const dependencies: SandboxDependencies = {
     ...parts,
     installation: await readInstallation(database),
     snapshots: createSnapshots(parts),
   };
-  const workspaces = createWorkspaces(lease);
-  const runnerOf = (owner: SandboxOwner) => ({ ...lease, workspaces, projection: projectionOf(owner) });
+  const workspaces = createWorkspaces(dependencies);
+  const runnerOf = (owner: SandboxOwner) => ({ ...dependencies, workspaces, projection: projectionOf(owner) });
   let reconciling: NodeJS.Timeout | undefined;
   const putInOrder = () =>
-    void reconcile(lease).catch((error: unknown) => log.warn({ error }, "sandboxes could not be put in order"));
+    void reconcile(dependencies).catch((error: unknown) => log.warn({ error }, "sandboxes could not be put in order"));
   return {
     providers,
     defaultProvider,
@@ -81,18 +81,18 @@ export async function openSandboxRoom(parts: RoomParts): Promise<SandboxRoom> {
     commandsOf: (owner) => createCommandRunner(runnerOf(owner), owner),
     background: {
       start: (owner, request) => startBackground(runnerOf(owner), owner, request),
-      list: (...rest) => listCommands(lease, ...rest),
-      readOutput: (...rest) => readOutput(lease, ...rest),
-      signal: (...rest) => signalCommand(lease, ...rest),
-      kill: (...rest) => killCommand(lease, ...rest),
-      renewLease: (...rest) => renewLease(lease, ...rest),
+      list: (...rest) => listCommands(dependencies, ...rest),
+      readOutput: (...rest) => readOutput(dependencies, ...rest),
+      signal: (...rest) => signalCommand(dependencies, ...rest),
+      kill: (...rest) => killCommand(dependencies, ...rest),
+      renewLease: (...rest) => renewLease(dependencies, ...rest),
     },
-    ports: createPorts(lease),
-    kill: (owner) => killSandbox(lease, owner),
-    move: (...rest) => moveSandbox({ ...lease, workspaces }, ...rest),
+    ports: createPorts(dependencies),
+    kill: (owner) => killSandbox(dependencies, owner),
+    move: (...rest) => moveSandbox({ ...dependencies, workspaces }, ...rest),
     keep(engine, { idleSeconds }) {
-      engine.every("idle sandboxes", idleLookMs, (signal) => putIdleAway(lease, idleSeconds, signal));
-      engine.every("sandbox leases", leaseLookMs, (signal) => endDueLeases(lease, workspaces.capture, signal));
+      engine.every("idle sandboxes", idleLookMs, (signal) => putIdleAway(dependencies, idleSeconds, signal));
+      engine.every("sandbox leases", leaseLookMs, (signal) => endDueLeases(dependencies, workspaces.capture, signal));
     },
     begin({ pool }) {
       // Of this process and not of the engine: a machine's sandboxes are seen from that machine only.

@@ -10,7 +10,7 @@ import { createNoticeBoard } from "../sessions/notice-board.ts";
 import { insertTestSession } from "../sessions/testing-database.ts";
 import { createLogger } from "../telemetry/logger.ts";
 import { createCommandRunner, type CommandRunnerDependencies } from "./command-runner.ts";
-import type { LeaseDependencies } from "./lease.ts";
+import type { SandboxDependencies } from "./held-sandbox.ts";
 import { readInstallation } from "./life/installation.ts";
 import { createSnapshots } from "./snapshots/stored-snapshots.ts";
 import { createMemoryBlobs } from "./snapshots/testing.ts";
@@ -36,7 +36,7 @@ export async function startSandboxWorld(first: SandboxProvider, ...others: reado
   const log = createLogger("silent");
   const notices = await createNoticeBoard({ connectionString: test.url, log });
   const blobs = createMemoryBlobs().store;
-  const base: LeaseDependencies = {
+  const base: SandboxDependencies = {
     database,
     providers: new Map(providers.map((provider) => [provider.id, provider])),
     defaultProvider: first.id,
@@ -77,7 +77,7 @@ export async function startSandboxWorld(first: SandboxProvider, ...others: reado
 }
 
 /** What tests look at. */
-function createLooks({ database, providers }: LeaseDependencies) {
+function createLooks({ database, providers }: SandboxDependencies) {
   const rowOf = (owner: SandboxOwner) =>
     database.selectFrom("sandboxes").selectAll().where("session_id", "=", owner.sessionId).executeTakeFirstOrThrow();
   return {

@@ -5,28 +5,28 @@
  */
 import { acquire } from "./life/acquire.ts";
 import { releaseSandbox } from "./life/end.ts";
-import { type Lease, type LeaseDependencies, workspaceOf } from "./lease.ts";
+import { type HeldSandbox, type SandboxDependencies, workspaceOf } from "./held-sandbox.ts";
 import { captureNow, snapshotSoon, waitForSnapshot } from "./use/capture.ts";
 import { createExpectations } from "./use/expectations.ts";
-import { createSlots } from "./use/slots.ts";
+import { createTurnstiles } from "./use/turnstiles.ts";
 import type { SandboxOwner, Workspace } from "./workspace.ts";
 
 /** A use of the session's sandbox, alone. */
 export interface Turn {
-  readonly lease: Lease;
-  /** The lease was found or made for this turn, not remembered from an earlier one. */
+  readonly held: HeldSandbox;
+  /** The held sandbox was found or made for this turn, not remembered from an earlier one. */
   readonly fresh: boolean;
   /** A background command goes on in the sandbox afterwards: a snapshot must stop it for as long as it reads. */
   leased: boolean;
   /** Finds the sandbox again, or makes the next generation. */
-  renew(): Promise<Lease>;
+  renew(): Promise<HeldSandbox>;
 }
 
 export interface Workspaces {
   /**
    * Runs `use` with the session's sandbox, alone. When the sandbox is gone before `use` began, another takes its place;
    * when it goes while `use` runs, `use` rejects with SandboxGoneError: only the caller knows what may be repeated.
-   * @param options.remembered The lease may be one of an earlier turn: `use` finds out itself whether it still holds.
+   * @param options.remembered The held sandbox may be one of an earlier turn: `use` finds out itself whether it still holds.
    */
   use<Result>(
     owner: SandboxOwner,
@@ -56,61 +56,61 @@ export interface Workspaces {
   settle(): Promise<void>;
 }
 
-/** @param options For tests: how long slots stay and expectations hold, in milliseconds. */
+/** @param options For tests: how long turnstiles stay and expectations hold, in milliseconds. */
 export function createWorkspaces(
-  dependencies: LeaseDependencies,
+  dependencies: SandboxDependencies,
   options: { readonly lingerMs?: number; readonly expectationMs?: number } = {},
 ): Workspaces {
-  const slots = createSlots(options.lingerMs ?? 300_000);
-  const expectations = createExpectations(dependencies, slots, options.expectationMs ?? 10_000);
+  const turnstiles = createTurnstiles(options.lingerMs ?? 300_000);
+  const expectations = createExpectations(dependencies, turnstiles, options.expectationMs ?? 10_000);
   const workspaces: Workspaces = {
     use: (owner, { mayChange, remembered = false }, use) =>
-      slots.enter(owner, async (slot) => {
-        await waitForSnapshot(dependencies, slot, owner);
-        let fresh = !remembered || slot.lease === null;
-        let lease = fresh || slot.lease === null ? await acquire(dependencies, owner) : slot.lease;
-        slot.lease = lease;
+      turnstiles.enter(owner, async (turnstile) => {
+        await waitForSnapshot(dependencies, turnstile, owner);
+        let fresh = !remembered || turnstile.held === null;
+        let held = fresh || turnstile.held === null ? await acquire(dependencies, owner) : turnstile.held;
+        turnstile.held = held;
         const turn: Turn = {
           leased: false,
-          get lease() {
-            return lease;
+          get held() {
+            return held;
           },
           get fresh() {
             return fresh;
           },
           async renew() {
             fresh = true;
-            slot.lease = null;
-            slot.lease = lease = await acquire(dependencies, owner);
-            return lease;
+            turnstile.held = null;
+            turnstile.held = held = await acquire(dependencies, owner);
+            return held;
           },
         };
-        slot.changing = mayChange;
+        turnstile.changing = mayChange;
         try {
           return await use(turn);
         } finally {
-          slot.changing = false;
-          if (mayChange) snapshotSoon(dependencies, slot, { lease, leased: turn.leased });
+          turnstile.changing = false;
+          if (mayChange) snapshotSoon(dependencies, turnstile, { held, leased: turn.leased });
         }
       }),
-    useFiles: (owner, options, use) => workspaces.use(owner, options, ({ lease }) => use(workspaceOf(lease))),
+    useFiles: (owner, options, use) => workspaces.use(owner, options, ({ held }) => use(workspaceOf(held))),
     expect: expectations.expect,
     withdraw: expectations.withdraw,
     alone: (owner, work) =>
-      slots.enter(owner, async (slot) => {
-        while (slot.snapshot !== null) await slot.snapshot;
-        slot.lease = null;
+      turnstiles.enter(owner, async (turnstile) => {
+        while (turnstile.snapshot !== null) await turnstile.snapshot;
+        turnstile.held = null;
         return work();
       }),
     async release(owner) {
-      slots.forget(owner);
+      turnstiles.forget(owner);
       await releaseSandbox(dependencies, owner);
     },
-    capture: (owner) => captureNow(dependencies, slots.find(owner), owner),
+    capture: (owner) => captureNow(dependencies, turnstiles.find(owner), owner),
     async settle() {
-      for (const slot of slots.all()) {
-        await slot.tail;
-        while (slot.snapshot !== null) await slot.snapshot;
+      for (const turnstile of turnstiles.all()) {
+        await turnstile.tail;
+        while (turnstile.snapshot !== null) await turnstile.snapshot;
       }
     },
   };

@@ -1,8 +1,8 @@
 /** What there is to know and to do about a session's commands, running or ended, without waking the sandbox. @module */
 import type { CommandExit } from "@exoloop/sandbox/session";
-import { findLease } from "../life/acquire.ts";
+import { findHeld } from "../life/acquire.ts";
 import { extendLease } from "../life/leases.ts";
-import type { LeaseDependencies } from "../lease.ts";
+import type { SandboxDependencies } from "../held-sandbox.ts";
 import { thaw } from "../use/thaw.ts";
 import type { SandboxOwner } from "../workspace.ts";
 
@@ -34,7 +34,7 @@ const mostRead = 256 * 1024;
 
 /** The background commands of the session, oldest first. */
 export async function listCommands(
-  dependencies: LeaseDependencies,
+  dependencies: SandboxDependencies,
   owner: SandboxOwner,
 ): Promise<readonly BackgroundCommand[]> {
   const rows = await dependencies.database
@@ -44,11 +44,11 @@ export async function listCommands(
     .orderBy("started_at")
     .execute();
   if (rows.length === 0) return [];
-  const lease = await findLease(dependencies, owner);
-  const known = new Map((await lease?.sandbox.session.listCommands())?.map((one) => [one.commandId, one]));
+  const held = await findHeld(dependencies, owner);
+  const known = new Map((await held?.sandbox.session.listCommands())?.map((one) => [one.commandId, one]));
   return rows.map((row): BackgroundCommand => {
     const { command_id: commandId, command, started_at: startedAt, until } = row;
-    const found = lease?.generation === row.generation ? known.get(commandId) : undefined;
+    const found = held?.generation === row.generation ? known.get(commandId) : undefined;
     const running = row.ended_at === null ? "running" : "suspended";
     const state = found === undefined ? "lost" : found.exit !== null ? "ended" : running;
     return {
@@ -65,18 +65,18 @@ export async function listCommands(
 
 /** What a command has written up to now, from a byte on, at most 256 KiB. Null when the sandbox does not know it. */
 export async function readOutput(
-  dependencies: LeaseDependencies,
+  dependencies: SandboxDependencies,
   owner: SandboxOwner,
   commandId: string,
   offset: number,
 ): Promise<CommandOutput | null> {
-  const lease = await findLease(dependencies, owner);
-  const known = (await lease?.sandbox.session.listCommands())?.find((one) => one.commandId === commandId);
-  if (lease === null || known === undefined) return null;
+  const held = await findHeld(dependencies, owner);
+  const known = (await held?.sandbox.session.listCommands())?.find((one) => one.commandId === commandId);
+  if (held === null || known === undefined) return null;
   const end = Math.min(known.outputBytes, offset + mostRead);
   const nothing = { bytes: new Uint8Array(), offset, nextOffset: offset, exit: known.exit };
   if (end <= offset) return nothing;
-  const process = await lease.sandbox.session.attachCommand({ commandId, byteOffset: offset });
+  const process = await held.sandbox.session.attachCommand({ commandId, byteOffset: offset });
   if (process === null) return null;
   const parts: Uint8Array[] = [];
   let [begin, at] = [offset, offset];
@@ -94,7 +94,7 @@ export async function readOutput(
 
 /** To the command's process group; a number from 1 to 64. False: it has ended, or is not known. */
 export async function signalCommand(
-  dependencies: LeaseDependencies,
+  dependencies: SandboxDependencies,
   owner: SandboxOwner,
   commandId: string,
   signal: number,
@@ -104,7 +104,7 @@ export async function signalCommand(
 
 /** SIGTERM, and SIGKILL half a second later. False: it has ended, or is not known. */
 export async function killCommand(
-  dependencies: LeaseDependencies,
+  dependencies: SandboxDependencies,
   owner: SandboxOwner,
   commandId: string,
 ): Promise<boolean> {
@@ -115,28 +115,28 @@ export async function killCommand(
 }
 
 async function withCommand(
-  dependencies: LeaseDependencies,
+  dependencies: SandboxDependencies,
   owner: SandboxOwner,
   commandId: string,
   act: (process: { kill(): Promise<void>; signal(signal: number): Promise<boolean> }) => Promise<boolean>,
 ): Promise<boolean> {
-  const lease = await findLease(dependencies, owner);
-  const known = (await lease?.sandbox.session.listCommands())?.find((one) => one.commandId === commandId);
-  if (lease === null || known === undefined || known.exit !== null) return false;
-  const process = await lease.sandbox.session.attachCommand({ commandId, byteOffset: known.outputBytes });
+  const held = await findHeld(dependencies, owner);
+  const known = (await held?.sandbox.session.listCommands())?.find((one) => one.commandId === commandId);
+  if (held === null || known === undefined || known.exit !== null) return false;
+  const process = await held.sandbox.session.attachCommand({ commandId, byteOffset: known.outputBytes });
   return process === null ? false : act(process);
 }
 
 /** So many seconds from now on; a command that stands still because its time was up goes on. Null when it has ended. */
 export async function renewLease(
-  dependencies: LeaseDependencies,
+  dependencies: SandboxDependencies,
   owner: SandboxOwner,
   commandId: string,
   seconds: number,
 ): Promise<Date | null> {
   const until = await extendLease(dependencies, owner, commandId, seconds);
   if (until === null) return null;
-  const lease = await findLease(dependencies, owner);
-  if (lease !== null) await thaw(dependencies, lease);
+  const held = await findHeld(dependencies, owner);
+  if (held !== null) await thaw(dependencies, held);
   return until;
 }

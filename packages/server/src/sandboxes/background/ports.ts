@@ -1,8 +1,8 @@
 /** Connections to ports inside a sandbox: traffic thaws it, and half a minute without any puts it to sleep again. @module */
 import { SandboxGoneError } from "@exoloop/sandbox/errors";
 import type { PortConnection } from "@exoloop/sandbox/session";
-import { findLease } from "../life/acquire.ts";
-import type { Lease, LeaseDependencies } from "../lease.ts";
+import { findHeld } from "../life/acquire.ts";
+import type { HeldSandbox, SandboxDependencies } from "../held-sandbox.ts";
 import { suspendUnused } from "../use/suspend.ts";
 import { thaw } from "../use/thaw.ts";
 import type { SandboxOwner } from "../workspace.ts";
@@ -22,30 +22,30 @@ export interface Ports {
 const thawAgainMs = 1_000;
 
 interface Traffic {
-  readonly lease: Lease;
+  readonly held: HeldSandbox;
   thawedAt: number;
   readonly quiet: NodeJS.Timeout;
   again: NodeJS.Timeout | undefined;
 }
 
 /** @param quietMs Without traffic on any of a sandbox's connections for so long, it sleeps. */
-export function createPorts(dependencies: LeaseDependencies, quietMs = 30_000): Ports {
+export function createPorts(dependencies: SandboxDependencies, quietMs = 30_000): Ports {
   const traffic = new Map<string, Traffic>();
   const note = (error: unknown) => dependencies.log.debug({ error }, "sandbox of a connection not reached");
   const againMs = Math.min(thawAgainMs, quietMs / 2);
-  const sleep = (id: string, lease: Lease) => {
+  const sleep = (id: string, held: HeldSandbox) => {
     clearTimeout(traffic.get(id)?.again);
     traffic.delete(id);
-    suspendUnused(dependencies, lease).catch(note);
+    suspendUnused(dependencies, held).catch(note);
   };
   const thawAgain = (known: Traffic) => {
     known.again = undefined;
     known.thawedAt = performance.now();
-    thaw(dependencies, known.lease).catch(note);
+    thaw(dependencies, known.held).catch(note);
   };
   /** Resolves when it is awake, or soon will be. */
-  const see = async (lease: Lease): Promise<void> => {
-    const { id } = lease.sandbox.reference;
+  const see = async (held: HeldSandbox): Promise<void> => {
+    const { id } = held.sandbox.reference;
     const known = traffic.get(id);
     if (known !== undefined) {
       known.quiet.refresh();
@@ -56,18 +56,18 @@ export function createPorts(dependencies: LeaseDependencies, quietMs = 30_000): 
       }
       known.thawedAt = performance.now();
     } else {
-      const quiet = setTimeout(sleep, quietMs, id, lease).unref();
-      traffic.set(id, { lease, thawedAt: performance.now(), quiet, again: undefined });
+      const quiet = setTimeout(sleep, quietMs, id, held).unref();
+      traffic.set(id, { held, thawedAt: performance.now(), quiet, again: undefined });
     }
-    if (!(await thaw(dependencies, lease))) throw new SandboxGoneError(id, "the session has another sandbox");
+    if (!(await thaw(dependencies, held))) throw new SandboxGoneError(id, "the session has another sandbox");
   };
   return {
     async connect(owner, port) {
-      const lease = await findLease(dependencies, owner);
-      if (lease === null) return null;
-      await see(lease);
-      const connection = await lease.sandbox.session.connectPort({ port });
-      return connection === null ? null : watch(connection, () => see(lease));
+      const held = await findHeld(dependencies, owner);
+      if (held === null) return null;
+      await see(held);
+      const connection = await held.sandbox.session.connectPort({ port });
+      return connection === null ? null : watch(connection, () => see(held));
     },
   };
 }

@@ -12,7 +12,7 @@ import { SandboxGoneError } from "@exoloop/sandbox/errors";
 import type { SandboxProcess } from "@exoloop/sandbox/session";
 import type { CommandRunnerDependencies } from "../command-runner.ts";
 import { endLease, leaseLimits, openLease } from "../life/leases.ts";
-import type { Lease } from "../lease.ts";
+import type { HeldSandbox } from "../held-sandbox.ts";
 import { describeNotices } from "../notices.ts";
 import { beginCommand } from "../use/begin-command.ts";
 import { takeLoss, traceOf } from "../use/intent.ts";
@@ -44,7 +44,7 @@ export async function startBackground(
 ): Promise<BackgroundOutcome> {
   return dependencies.workspaces.use(owner, { mayChange: true, remembered: true }, async (turn) => {
     const trace = request.reattach ? await traceOf(dependencies, await turn.renew(), request.commandId) : "nowhere";
-    if (trace === "elsewhere") return tellLost(dependencies, turn.lease, request);
+    if (trace === "elsewhere") return tellLost(dependencies, turn.held, request);
     for (let attempt = 0; attempt < mostAttempts; attempt += 1) {
       try {
         const started = await startIn(dependencies, turn, request);
@@ -53,10 +53,10 @@ export async function startBackground(
       } catch (error) {
         if (!(error instanceof SandboxGoneError)) throw error;
         await turn.renew();
-        return tellLost(dependencies, turn.lease, request);
+        return tellLost(dependencies, turn.held, request);
       }
     }
-    return tellLost(dependencies, turn.lease, request);
+    return tellLost(dependencies, turn.held, request);
   });
 }
 
@@ -66,35 +66,35 @@ async function startIn(
   turn: Turn,
   { commandId, command, seconds = leaseLimits.standard, reattach }: BackgroundRequest,
 ): Promise<BackgroundOutcome | null> {
-  const { lease } = turn;
-  const until = await openLease(dependencies, lease, { commandId, command, seconds });
+  const { held } = turn;
+  const until = await openLease(dependencies, held, { commandId, command, seconds });
   let begun: Awaited<ReturnType<typeof beginCommand>>;
   try {
-    begun = await beginCommand(dependencies, lease, { commandId, command, reattach, fresh: turn.fresh });
+    begun = await beginCommand(dependencies, held, { commandId, command, reattach, fresh: turn.fresh });
   } catch (error) {
-    await settleCommand(dependencies, lease, { commandId, toldToModel: true }, null);
-    await endLease(dependencies, lease, commandId, "command_ended");
+    await settleCommand(dependencies, held, { commandId, toldToModel: true }, null);
+    await endLease(dependencies, held, commandId, "command_ended");
     throw error;
   }
   if (begun.type === "not_begun") return null;
-  const { awakeMs } = await settleCommand(dependencies, lease, { commandId, toldToModel: true }, begun.resumeMs);
+  const { awakeMs } = await settleCommand(dependencies, held, { commandId, toldToModel: true }, begun.resumeMs);
   turn.leased = true;
-  follow(dependencies, lease, begun.process);
+  follow(dependencies, held, begun.process);
   return { type: "started", until, notices: describeNotices(begun.notices, false), awakeMs };
 }
 
 /** Its end is noticed at once while this worker lives; what it has changed is captured then. */
-function follow(dependencies: CommandRunnerDependencies, lease: Lease, process: SandboxProcess): void {
+function follow(dependencies: CommandRunnerDependencies, held: HeldSandbox, process: SandboxProcess): void {
   const { log, workspaces } = dependencies;
   process
     .wait()
     .then(async () => {
-      await endLease(dependencies, lease, process.commandId, "command_ended");
-      await workspaces.capture(lease.owner);
+      await endLease(dependencies, held, process.commandId, "command_ended");
+      await workspaces.capture(held.owner);
     })
     .catch((error: unknown) => {
       log.debug(
-        { session: lease.owner.sessionId, command: process.commandId, error },
+        { session: held.owner.sessionId, command: process.commandId, error },
         "background command not followed",
       );
     });
@@ -102,10 +102,10 @@ function follow(dependencies: CommandRunnerDependencies, lease: Lease, process: 
 
 async function tellLost(
   dependencies: CommandRunnerDependencies,
-  lease: Lease,
+  held: HeldSandbox,
   { commandId }: BackgroundRequest,
 ): Promise<BackgroundOutcome> {
-  const { notices, awakeMs } = await takeLoss(dependencies, lease, { commandId, toldToModel: true });
+  const { notices, awakeMs } = await takeLoss(dependencies, held, { commandId, toldToModel: true });
   const reason = "the sandbox was lost when this command was started";
   return { type: "unknown", reason, notices: describeNotices(notices, true), awakeMs };
 }

@@ -1,13 +1,13 @@
 /**
  * A session's sandbox: found, created, or replaced. The row in Postgres names the current generation; a sandbox is
  * written there only when its workspace is complete, so a crash in the middle of a restore leaves no half workspace, but
- * a sandbox that no row names: the reaper's.
+ * a sandbox that no row names: the reconciler's.
  * @module
  */
 import type { Sandbox, SandboxProvider } from "@exoloop/sandbox/contract";
 import { SandboxGoneError } from "@exoloop/sandbox/errors";
 import { sql } from "kysely";
-import type { Lease, LeaseDependencies } from "../lease.ts";
+import type { HeldSandbox, SandboxDependencies } from "../held-sandbox.ts";
 import { withDeadlines } from "../use/deadlines.ts";
 import type { SandboxOwner } from "../workspace.ts";
 import { createGeneration, type SandboxRow } from "./create-generation.ts";
@@ -17,22 +17,22 @@ import { providerNamed } from "./providers.ts";
  * Attaches to the session's sandbox, or makes the next generation from its last snapshot. Counts as a use: an idle
  * sandbox is not put away afterwards.
  */
-export async function acquire(dependencies: LeaseDependencies, owner: SandboxOwner): Promise<Lease> {
+export async function acquire(dependencies: SandboxDependencies, owner: SandboxOwner): Promise<HeldSandbox> {
   for (let attempt = 0; attempt < 5; attempt += 1) {
     const row = await touchRow(dependencies, owner);
     if (row.sandbox_id !== null) {
       const sandbox = await attach(dependencies, providerNamed(dependencies, row.provider), row.sandbox_id);
       if (sandbox !== null) return { owner, sandbox, generation: row.generation };
     }
-    const lease = await createGeneration(dependencies, owner, row);
+    const held = await createGeneration(dependencies, owner, row);
     // Null: another worker was faster, and its generation is the one to use.
-    if (lease !== null) return lease;
+    if (held !== null) return held;
   }
   throw new Error(`session ${owner.sessionId}: its sandbox is replaced over and over`);
 }
 
 /** The session's sandbox as it is; null when it has none, or the one that it had is gone. */
-export async function findLease(dependencies: LeaseDependencies, owner: SandboxOwner): Promise<Lease | null> {
+export async function findHeld(dependencies: SandboxDependencies, owner: SandboxOwner): Promise<HeldSandbox | null> {
   const row = await dependencies.database
     .selectFrom("sandboxes")
     .select(["sandbox_id", "generation", "provider"])
@@ -43,7 +43,7 @@ export async function findLease(dependencies: LeaseDependencies, owner: SandboxO
   return sandbox === null ? null : { owner, sandbox, generation: row.generation };
 }
 
-async function touchRow({ database, defaultProvider }: LeaseDependencies, owner: SandboxOwner): Promise<SandboxRow> {
+async function touchRow({ database, defaultProvider }: SandboxDependencies, owner: SandboxOwner): Promise<SandboxRow> {
   const { rows } = await sql<SandboxRow>`
     insert into sandboxes (session_id, organization_id, provider)
     values (${owner.sessionId}, ${owner.organizationId}, coalesce((
@@ -59,7 +59,7 @@ async function touchRow({ database, defaultProvider }: LeaseDependencies, owner:
 
 /** Null when it is gone. */
 export async function attach(
-  { log }: Pick<LeaseDependencies, "log">,
+  { log }: Pick<SandboxDependencies, "log">,
   provider: SandboxProvider,
   id: string,
 ): Promise<Sandbox | null> {

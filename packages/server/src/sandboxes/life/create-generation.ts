@@ -4,14 +4,14 @@
  * | the server dies           | what it leaves behind                                             |
  * |---------------------------|-------------------------------------------------------------------|
  * | before the sandbox is made | nothing                                                          |
- * | before the row names it   | a sandbox that no row names: the reaper destroys it; the row is as it was |
+ * | before the row names it   | a sandbox that no row names: the reconciler destroys it; the row is as it was |
  * | after                     | the generation, and the notice that tells of it, in one statement |
  * @module
  */
 import { createId } from "@exoloop/protocol/ids";
 import { type Kysely, sql } from "kysely";
 import type { Tables } from "../../db/tables.ts";
-import { type Lease, type LeaseDependencies, publishStatus } from "../lease.ts";
+import { type HeldSandbox, type SandboxDependencies, publishStatus } from "../held-sandbox.ts";
 import type { SandboxNotice } from "../notices.ts";
 import { withDeadlines } from "../use/deadlines.ts";
 import type { SandboxOwner } from "../workspace.ts";
@@ -29,10 +29,10 @@ export interface SandboxRow {
 
 /** Null when the row is another one by now: another worker has made a generation, or the session was moved. */
 export async function createGeneration(
-  dependencies: LeaseDependencies,
+  dependencies: SandboxDependencies,
   owner: SandboxOwner,
   row: SandboxRow,
-): Promise<Lease | null> {
+): Promise<HeldSandbox | null> {
   const { database, installation, snapshots, resources, log } = dependencies;
   await refuseEnded(database, owner);
   const startedAt = performance.now();

@@ -1,10 +1,10 @@
 /**
  * The end of a sandbox, by whatever reason. The row first, then the sandbox: dies the server in between, a sandbox
- * is left that no row names, and the reaper destroys it.
+ * is left that no row names, and the reconciler destroys it.
  * @module
  */
 import { sql } from "kysely";
-import { type LeaseDependencies, publishStatus } from "../lease.ts";
+import { type SandboxDependencies, publishStatus } from "../held-sandbox.ts";
 import { isLeased } from "../use/settle.ts";
 import type { SandboxOwner } from "../workspace.ts";
 import { attach } from "./acquire.ts";
@@ -33,7 +33,7 @@ interface EndedSandbox {
 
 /** What the row named; null when it named nothing, or `unused` does not hold. A command that comes now makes another. */
 export async function takeFromRow(
-  { database }: Pick<LeaseDependencies, "database">,
+  { database }: Pick<SandboxDependencies, "database">,
   { sessionId }: Pick<SandboxOwner, "sessionId">,
   { state, released, provider, unused }: Ending,
 ): Promise<EndedSandbox | null> {
@@ -61,13 +61,13 @@ export async function takeFromRow(
   return rows[0] ?? null;
 }
 
-export async function destroyEnded(dependencies: LeaseDependencies, ended: EndedSandbox): Promise<void> {
+export async function destroyEnded(dependencies: SandboxDependencies, ended: EndedSandbox): Promise<void> {
   const sandbox = await attach(dependencies, providerNamed(dependencies, ended.provider), ended.id);
   await sandbox?.destroy();
 }
 
 /** With its session: nothing comes after it. */
-export async function releaseSandbox(dependencies: LeaseDependencies, owner: SandboxOwner): Promise<void> {
+export async function releaseSandbox(dependencies: SandboxDependencies, owner: SandboxOwner): Promise<void> {
   const ended = await takeFromRow(dependencies, owner, { state: "gone", released: null });
   if (ended !== null) await destroyEnded(dependencies, ended);
 }
@@ -76,7 +76,7 @@ export async function releaseSandbox(dependencies: LeaseDependencies, owner: San
  * A person ends the session's sandbox, also under a running command, which is told as unknown. The next command gets
  * another one, and is told. False: there was none.
  */
-export async function killSandbox(dependencies: LeaseDependencies, owner: SandboxOwner): Promise<boolean> {
+export async function killSandbox(dependencies: SandboxDependencies, owner: SandboxOwner): Promise<boolean> {
   const ended = await takeFromRow(dependencies, owner, { state: "gone", released: "killed" });
   if (ended === null) return false;
   publishStatus(dependencies, owner, "gone", ended.generation, 0);

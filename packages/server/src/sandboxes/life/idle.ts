@@ -1,11 +1,11 @@
 /** Sandboxes without use are put away: their workspace is kept, and restored with the next command. @module */
 import { SandboxGoneError } from "@exoloop/sandbox/errors";
-import type { LeaseDependencies } from "../lease.ts";
+import type { SandboxDependencies } from "../held-sandbox.ts";
 import { findIdle, putAway } from "./unused.ts";
 
 /** One round; periodic work of one worker at a time, and harmless in two. */
 export async function putIdleAway(
-  dependencies: LeaseDependencies,
+  dependencies: SandboxDependencies,
   idleSeconds: number,
   signal?: AbortSignal,
 ): Promise<void> {

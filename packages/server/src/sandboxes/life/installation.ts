@@ -1,4 +1,4 @@
-/** Which installation this is: sandboxes carry its name, so that a reaper judges no other's. @module */
+/** Which installation this is: sandboxes carry its name, so that a reconciler judges no other's. @module */
 import { randomBytes } from "node:crypto";
 import type { Kysely } from "kysely";
 import type { Tables } from "../../db/tables.ts";

@@ -4,21 +4,21 @@
  * @module
  */
 import { sql } from "kysely";
-import type { Lease, LeaseDependencies } from "../lease.ts";
+import type { HeldSandbox, SandboxDependencies } from "../held-sandbox.ts";
 import type { SandboxNotice } from "../notices.ts";
 import { suspendUnused } from "../use/suspend.ts";
 import type { SandboxOwner } from "../workspace.ts";
-import { findLease } from "./acquire.ts";
+import { findHeld } from "./acquire.ts";
 
 /** Seconds. */
 export const leaseLimits = { least: 1, standard: 600, most: 6 * 3600 } as const;
 
-type Database = Pick<LeaseDependencies, "database">;
+type Database = Pick<SandboxDependencies, "database">;
 
 /** Before the command is sent. A second one for the same command is the first, in its generation. */
 export async function openLease(
   { database }: Database,
-  { owner, generation }: Lease,
+  { owner, generation }: HeldSandbox,
   { commandId, command, seconds }: { readonly commandId: string; readonly command: string; readonly seconds: number },
 ): Promise<Date> {
   const { rows } = await sql<{ until: Date }>`
@@ -57,8 +57,8 @@ export async function extendLease(
 
 /** Ends it once; the sandbox sleeps when nothing else keeps it awake. */
 export async function endLease(
-  dependencies: LeaseDependencies,
-  lease: Lease,
+  dependencies: SandboxDependencies,
+  held: HeldSandbox,
   commandId: string,
   ended: "command_ended" | "expired",
 ): Promise<void> {
@@ -69,13 +69,13 @@ export async function endLease(
   await sql`
     with ended as (
       update sandbox_leases set ended_at = clock_timestamp(), ended = ${ended}
-      where session_id = ${lease.owner.sessionId} and command_id = ${commandId} and generation = ${lease.generation}
+      where session_id = ${held.owner.sessionId} and command_id = ${commandId} and generation = ${held.generation}
         and ended_at is null and ${due}
       returning session_id
     )
     update sandboxes set notices = notices || ${added}::jsonb
     from ended where sandboxes.session_id = ended.session_id`.execute(dependencies.database);
-  await suspendUnused(dependencies, lease);
+  await suspendUnused(dependencies, held);
 }
 
 interface OpenLease extends SandboxOwner {
@@ -89,7 +89,7 @@ interface OpenLease extends SandboxOwner {
  * harmless in two. `afterEnd` captures what the command has changed.
  */
 export async function endDueLeases(
-  dependencies: LeaseDependencies,
+  dependencies: SandboxDependencies,
   afterEnd: (owner: SandboxOwner) => Promise<void>,
   signal?: AbortSignal,
 ): Promise<void> {
@@ -100,11 +100,11 @@ export async function endDueLeases(
   for (const open of rows) {
     if (signal?.aborted === true) return;
     try {
-      const lease = await findLease(dependencies, { sessionId: open.sessionId, organizationId: open.organizationId });
-      if (lease === null || lease.generation !== open.generation) await dropLease(dependencies, open);
-      else if (open.due || (await hasEnded(lease, open.commandId))) {
-        await endLease(dependencies, lease, open.commandId, open.due ? "expired" : "command_ended");
-        await afterEnd(lease.owner);
+      const held = await findHeld(dependencies, { sessionId: open.sessionId, organizationId: open.organizationId });
+      if (held === null || held.generation !== open.generation) await dropLease(dependencies, open);
+      else if (open.due || (await hasEnded(held, open.commandId))) {
+        await endLease(dependencies, held, open.commandId, open.due ? "expired" : "command_ended");
+        await afterEnd(held.owner);
       }
     } catch (error) {
       dependencies.log.warn({ session: open.sessionId, command: open.commandId, error }, "lease not looked at");
@@ -112,7 +112,7 @@ export async function endDueLeases(
   }
 }
 
-async function hasEnded({ sandbox }: Lease, commandId: string): Promise<boolean> {
+async function hasEnded({ sandbox }: HeldSandbox, commandId: string): Promise<boolean> {
   const command = (await sandbox.session.listCommands()).find((known) => known.commandId === commandId);
   // A lease is written before its command is sent: one that is not known yet may still come.
   return command !== undefined && command.exit !== null;

@@ -1,6 +1,6 @@
 /** A session moves to another provider: its workspace goes along, its processes do not. @module */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { LeaseDependencies } from "../lease.ts";
+import type { SandboxDependencies } from "../held-sandbox.ts";
 import type { SandboxOwner } from "../workspace.ts";
 import type { Workspaces } from "../workspaces.ts";
 import { providerNamed } from "./providers.ts";
@@ -14,7 +14,7 @@ const lookMs = 250;
  * @throws SandboxUnavailableError when this server has no such provider
  */
 export async function moveSandbox(
-  dependencies: LeaseDependencies & { readonly workspaces: Workspaces },
+  dependencies: SandboxDependencies & { readonly workspaces: Workspaces },
   owner: SandboxOwner,
   provider: string,
   signal?: AbortSignal,
@@ -34,7 +34,7 @@ export async function moveSandbox(
 
 /** For a session without a sandbox: the next one is made there. */
 async function nameProvider(
-  { database }: LeaseDependencies,
+  { database }: SandboxDependencies,
   { sessionId, organizationId }: SandboxOwner,
   provider: string,
 ): Promise<void> {

@@ -1,9 +1,9 @@
 /** Which provider makes a session's sandbox. @module */
 import type { SandboxProvider } from "@exoloop/sandbox/contract";
 import { SandboxUnavailableError } from "@exoloop/sandbox/errors";
-import type { LeaseDependencies } from "../lease.ts";
+import type { SandboxDependencies } from "../held-sandbox.ts";
 
-type Providers = Pick<LeaseDependencies, "providers" | "defaultProvider">;
+type Providers = Pick<SandboxDependencies, "providers" | "defaultProvider">;
 
 /** @throws SandboxUnavailableError when this server has no such provider. */
 export function providerNamed({ providers }: Providers, name: string): SandboxProvider {

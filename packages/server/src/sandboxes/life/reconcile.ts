@@ -7,11 +7,11 @@ import { instantOf } from "@exoloop/protocol/ids";
 import type { SandboxProvider, SandboxStatus } from "@exoloop/sandbox/contract";
 import { type Kysely, sql } from "kysely";
 import type { Tables } from "../../db/tables.ts";
-import type { LeaseDependencies } from "../lease.ts";
+import type { SandboxDependencies } from "../held-sandbox.ts";
 import { isLeased } from "../use/settle.ts";
 import { suspendIdle, suspendUnused } from "../use/suspend.ts";
 import type { SandboxOwner } from "../workspace.ts";
-import { attach, findLease } from "./acquire.ts";
+import { attach, findHeld } from "./acquire.ts";
 import { releaseSandbox } from "./end.ts";
 
 /** Milliseconds. */
@@ -26,7 +26,7 @@ const standardPatience: ReconcilePatience = { unnamedMs: 600_000, silentMs: 60_0
 
 /** Does nothing while another server does it. */
 export async function reconcile(
-  dependencies: LeaseDependencies,
+  dependencies: SandboxDependencies,
   patience: ReconcilePatience = standardPatience,
 ): Promise<void> {
   await dependencies.database.connection().execute(async (connection) => {
@@ -49,7 +49,7 @@ export async function reconcile(
 }
 
 /** Their release was lost with its server. Rows of deleted sessions are gone: those sandboxes are unnamed. */
-async function releaseEnded(dependencies: LeaseDependencies): Promise<void> {
+async function releaseEnded(dependencies: SandboxDependencies): Promise<void> {
   const rows = await dependencies.database
     .selectFrom("sandboxes")
     .innerJoin("sessions", "sessions.id", "sandboxes.session_id")
@@ -62,7 +62,7 @@ async function releaseEnded(dependencies: LeaseDependencies): Promise<void> {
 }
 
 async function destroyUnnamed(
-  dependencies: LeaseDependencies,
+  dependencies: SandboxDependencies,
   provider: SandboxProvider,
   listed: readonly SandboxStatus[],
   { unnamedMs }: ReconcilePatience,
@@ -92,7 +92,7 @@ async function namesOf(
 
 /** The row says so before the next command asks: the session's figures are right. */
 async function markGone(
-  dependencies: LeaseDependencies,
+  dependencies: SandboxDependencies,
   name: string,
   provider: SandboxProvider,
   listed: readonly SandboxStatus[],
@@ -116,7 +116,7 @@ async function markGone(
 
 /** Awake though the row says that they sleep: a server died between the two. */
 async function suspendSleepers(
-  dependencies: LeaseDependencies,
+  dependencies: SandboxDependencies,
   listed: readonly SandboxStatus[],
   { silentMs }: ReconcilePatience,
 ): Promise<void> {
@@ -126,20 +126,20 @@ async function suspendSleepers(
     const { rows } = await sql<{ calm: boolean }>`
       select updated_at <= clock_timestamp() - ${silentMs}::float8 * interval '1 millisecond' as calm
       from sandboxes where sandbox_id = ${id}`.execute(dependencies.database);
-    const lease = rows[0]?.calm === true ? await findLease(dependencies, row) : null;
-    if (lease !== null) await suspendIdle(dependencies, lease);
+    const held = rows[0]?.calm === true ? await findHeld(dependencies, row) : null;
+    if (held !== null) await suspendIdle(dependencies, held);
   }
 }
 
 /** Awake for a command that nobody follows any more: it stands still until somebody joins it. */
-async function calmSilent(dependencies: LeaseDependencies, { silentMs }: ReconcilePatience): Promise<void> {
+async function calmSilent(dependencies: SandboxDependencies, { silentMs }: ReconcilePatience): Promise<void> {
   const { rows } = await sql<SandboxOwner>`
     update sandboxes set running_command = null
     where sandbox_id is not null and state = 'awake' and not ${isLeased}
       and used_at <= clock_timestamp() - ${silentMs}::float8 * interval '1 millisecond'
     returning session_id as "sessionId", organization_id as "organizationId"`.execute(dependencies.database);
   for (const owner of rows) {
-    const lease = await findLease(dependencies, owner);
-    if (lease !== null) await suspendUnused(dependencies, lease);
+    const held = await findHeld(dependencies, owner);
+    if (held !== null) await suspendUnused(dependencies, held);
   }
 }

@@ -1,6 +1,6 @@
 /** Sandboxes that nobody uses, and the last snapshot before they end. @module */
 import { sql } from "kysely";
-import { type LeaseDependencies, publishStatus } from "../lease.ts";
+import { type SandboxDependencies, publishStatus } from "../held-sandbox.ts";
 import { isLeased } from "../use/settle.ts";
 import { suspendIdle } from "../use/suspend.ts";
 import type { SandboxOwner } from "../workspace.ts";
@@ -20,7 +20,7 @@ const atOnce = 50;
 
 /** Those that have slept for so long, the longest first; never under a command, in the foreground or background. */
 export async function findIdle(
-  { database }: Pick<LeaseDependencies, "database">,
+  { database }: Pick<SandboxDependencies, "database">,
   idleSeconds: number,
 ): Promise<readonly UnusedSandbox[]> {
   const { rows } = await sql<UnusedSandbox>`
@@ -35,7 +35,7 @@ export async function findIdle(
 
 /** The session's sandbox, if nothing runs in it: `busy` while something does. Null: it has none. */
 export async function findUnused(
-  { database }: Pick<LeaseDependencies, "database">,
+  { database }: Pick<SandboxDependencies, "database">,
   { sessionId }: SandboxOwner,
 ): Promise<(UnusedSandbox & { readonly busy: boolean }) | null> {
   const { rows } = await sql<UnusedSandbox & { readonly busy: boolean }>`
@@ -47,11 +47,11 @@ export async function findUnused(
 
 /**
  * Snapshot, row, sandbox, in this order. Where somebody has used the sandbox since it was found unused, the row is not
- * theirs to change and nothing ends; dies the server after the row, the reaper ends the sandbox.
+ * theirs to change and nothing ends; dies the server after the row, the reconciler ends the sandbox.
  * False: it was used meanwhile, or is gone.
  */
 export async function putAway(
-  dependencies: LeaseDependencies,
+  dependencies: SandboxDependencies,
   unused: UnusedSandbox,
   ending: { readonly released: "idle" | "moved"; readonly provider?: string },
 ): Promise<boolean> {
@@ -60,12 +60,12 @@ export async function putAway(
   const owner = { sessionId: unused.sessionId, organizationId: unused.organizationId };
   const sandbox = await attach(dependencies, providerNamed(dependencies, unused.provider), sandboxId);
   if (sandbox === null) return false;
-  const lease = { owner, sandbox, generation };
+  const held = { owner, sandbox, generation };
   // An idle one sleeps; in one that moves background commands may run, and what they write after this is lost.
   const evenLeased = ending.released === "moved";
   if (evenLeased) await sandbox.suspend();
   const ended = await dependencies.snapshots
-    .take(lease)
+    .take(held)
     .then(() =>
       takeFromRow(dependencies, owner, {
         ...ending,
@@ -74,11 +74,11 @@ export async function putAway(
       }),
     )
     .catch(async (error: unknown) => {
-      if (evenLeased) await suspendIdle(dependencies, lease);
+      if (evenLeased) await suspendIdle(dependencies, held);
       throw error;
     });
   if (ended === null) {
-    if (evenLeased) await suspendIdle(dependencies, lease);
+    if (evenLeased) await suspendIdle(dependencies, held);
     return false;
   }
   publishStatus(dependencies, owner, "snapshotted", generation, performance.now() - startedAt);

@@ -10,7 +10,7 @@ import type { BlobStore } from "../../blobs/store.ts";
 import type { Tables } from "../../db/tables.ts";
 import type { NoticeBoard } from "../../sessions/notices.ts";
 import type { Logger } from "../../telemetry/logger.ts";
-import { publishStatus } from "../lease.ts";
+import { publishStatus } from "../held-sandbox.ts";
 import type { SandboxOwner } from "../workspace.ts";
 import { type Captured, captureWorkspace } from "./capture.ts";
 import { shareCollectionLock } from "./collection-lock.ts";
@@ -62,7 +62,7 @@ interface Base {
   readonly manifest: Manifest | null;
 }
 
-/** @example const snapshots = createSnapshots({ database, blobs, notices, log }); await snapshots.take(lease); */
+/** @example const snapshots = createSnapshots({ database, blobs, notices, log }); await snapshots.take(held); */
 export function createSnapshots(dependencies: SnapshotDependencies): Snapshots {
   const parts = { ...dependencies, cache: createManifestCache() };
   return {

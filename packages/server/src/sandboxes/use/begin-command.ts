@@ -2,7 +2,7 @@
 import { SandboxGoneError } from "@exoloop/sandbox/errors";
 import type { SandboxProcess } from "@exoloop/sandbox/session";
 import type { CommandRunner } from "../../tools/tool.ts";
-import { type Lease, type LeaseDependencies, publishStatus, workspaceOf } from "../lease.ts";
+import { type HeldSandbox, type SandboxDependencies, publishStatus, workspaceOf } from "../held-sandbox.ts";
 import type { StoredNotice } from "../notices.ts";
 import type { Workspace } from "../workspace.ts";
 import { dispatch } from "./dispatch.ts";
@@ -33,30 +33,34 @@ export type Begun =
       /** Null when the sandbox was awake. */
       readonly resumeMs: number | null;
     }
-  /** The lease is not the session's sandbox any more, or was lost before the command reached it. */
+  /** The held sandbox is not the session's sandbox any more, or was lost before the command reached it. */
   | { readonly type: "not_begun" };
 
-type Dependencies = LeaseDependencies & { readonly projection: Projection };
+type Dependencies = SandboxDependencies & { readonly projection: Projection };
 
 /**
  * With `reattach` the command is joined where the sandbox knows it; where it does not, the worker died before the
  * command was sent, and a sandbox joins a second start under one identifier to the first.
  * @throws SandboxGoneError when the command may have begun
  */
-export async function beginCommand(dependencies: Dependencies, lease: Lease, request: BeginRequest): Promise<Begun> {
+export async function beginCommand(
+  dependencies: Dependencies,
+  held: HeldSandbox,
+  request: BeginRequest,
+): Promise<Begun> {
   const { commandId, toldToModel = true } = request;
-  const intend = () => writeIntent(dependencies, lease, { commandId, toldToModel });
-  const lay = () => dependencies.projection.before(workspaceOf(lease));
-  if (request.reattach) return join(dependencies, lease, request, await intend());
+  const intend = () => writeIntent(dependencies, held, { commandId, toldToModel });
+  const lay = () => dependencies.projection.before(workspaceOf(held));
+  if (request.reattach) return join(dependencies, held, request, await intend());
   // In a sandbox that is new here much may have to be laid, and it can sleep meanwhile; else next to nothing.
   const [laid, written] = request.fresh
     ? [await settle(lay()), await settle(intend())]
     : await Promise.all([settle(lay()), settle(intend())]);
   if (written.status === "rejected") throw written.reason;
   if (written.value === null) return { type: "not_begun" };
-  if (laid.status === "fulfilled") return send(dependencies, lease, request, written.value);
+  if (laid.status === "fulfilled") return send(dependencies, held, request, written.value);
   if (!(laid.reason instanceof SandboxGoneError)) throw laid.reason;
-  await withdrawIntent(dependencies, lease, commandId);
+  await withdrawIntent(dependencies, held, commandId);
   return { type: "not_begun" };
 }
 
@@ -67,34 +71,34 @@ async function settle<Value>(work: Promise<Value>): Promise<PromiseSettledResult
 
 async function join(
   dependencies: Dependencies,
-  lease: Lease,
+  held: HeldSandbox,
   request: BeginRequest,
   written: WrittenIntent | null,
 ): Promise<Begun> {
   if (written === null) return { type: "not_begun" };
-  const { sandbox, owner, generation } = lease;
+  const { sandbox, owner, generation } = held;
   publishStatus(dependencies, owner, "waking", generation, 0);
   const { milliseconds } = await sandbox.resume();
   publishStatus(dependencies, owner, "awake", generation, milliseconds);
   const process = await sandbox.session.attachCommand({ commandId: request.commandId, byteOffset: 0 });
   if (process !== null) return { type: "started", process, notices: written.notices, resumeMs: milliseconds };
-  await dependencies.projection.before(workspaceOf(lease));
-  return send(dependencies, lease, request, { ...written, wasAsleep: false });
+  await dependencies.projection.before(workspaceOf(held));
+  return send(dependencies, held, request, { ...written, wasAsleep: false });
 }
 
 async function send(
   dependencies: Dependencies,
-  lease: Lease,
+  held: HeldSandbox,
   { commandId, command, timeoutMs }: BeginRequest,
   { notices, wasAsleep }: WrittenIntent,
 ): Promise<Begun> {
   const limit = timeoutMs === undefined ? {} : { timeoutMs };
   const options = { command, commandId, workingDirectory: "/workspace", ...limit };
-  const dispatched = await dispatch(dependencies, lease, options, wasAsleep);
+  const dispatched = await dispatch(dependencies, held, options, wasAsleep);
   if (dispatched.type === "started") {
     const { process, resumeMs } = dispatched;
     return { type: "started", process, notices, resumeMs: wasAsleep ? resumeMs : null };
   }
-  await withdrawIntent(dependencies, lease, commandId);
+  await withdrawIntent(dependencies, held, commandId);
   return { type: "not_begun" };
 }

@@ -48,9 +48,9 @@ it("what answers in time keeps its sandbox, and errors are its own", async () =>
 it("a sandbox that does not tell a command's end is destroyed", async () => {
   const { provider, sandbox } = await createSandbox();
   const owner = { sessionId: "s", organizationId: "o" };
-  const lease = { owner, sandbox, generation: 1 };
+  const held = { owner, sandbox, generation: 1 };
   const command = { commandId: "c", timeoutMs: 10 };
-  const watch = watchCommand({ database: never, log } as never, lease, command, { beatMs: 60_000, overdueMs: 30 });
+  const watch = watchCommand({ database: never, log } as never, held, command, { beatMs: 60_000, overdueMs: 30 });
   await expect(watch.until(never())).rejects.toThrow(SandboxGoneError);
   await watch.stop();
   expect(await provider.list()).toEqual([]);

@@ -32,7 +32,7 @@ export function withDeadlines(
   const { id } = sandbox.reference;
   const giveUp = (what: string, milliseconds: number) => {
     log.warn({ sandbox: id, what, milliseconds }, "sandbox does not answer and is destroyed");
-    // Not awaited: what does not answer may not answer this either; the reaper tries again.
+    // Not awaited: what does not answer may not answer this either; the reconciler tries again.
     sandbox.destroy().catch((error: unknown) => log.warn({ sandbox: id, error }, "sandbox not destroyed"));
     return new SandboxGoneError(id, `${what} was not answered within ${milliseconds} ms`);
   };

@@ -5,7 +5,7 @@
  */
 import type { SandboxProcess, SpawnOptions } from "@exoloop/sandbox/session";
 import { SandboxGoneError } from "@exoloop/sandbox/errors";
-import { type Lease, type LeaseDependencies, publishStatus } from "../lease.ts";
+import { type HeldSandbox, type SandboxDependencies, publishStatus } from "../held-sandbox.ts";
 
 export type Dispatched =
   | { readonly type: "started"; readonly process: SandboxProcess; readonly resumeMs: number }
@@ -17,8 +17,8 @@ export type Dispatched =
  * @throws SandboxGoneError when the command may have begun; any other error when it has not, or was killed.
  */
 export async function dispatch(
-  dependencies: LeaseDependencies,
-  { owner, sandbox, generation }: Lease,
+  dependencies: SandboxDependencies,
+  { owner, sandbox, generation }: HeldSandbox,
   options: SpawnOptions,
   wasAsleep: boolean,
 ): Promise<Dispatched> {

@@ -5,10 +5,10 @@
  */
 import { SandboxGoneError } from "@exoloop/sandbox/errors";
 import { acquire } from "../life/acquire.ts";
-import type { LeaseDependencies } from "../lease.ts";
+import type { SandboxDependencies } from "../held-sandbox.ts";
 import type { SandboxOwner } from "../workspace.ts";
 import { waitForSnapshot } from "./capture.ts";
-import type { Slot, Slots } from "./slots.ts";
+import type { Turnstile, Turnstiles } from "./turnstiles.ts";
 import { suspendUnused } from "./suspend.ts";
 import { thaw } from "./thaw.ts";
 
@@ -18,40 +18,44 @@ export interface Expectations {
 }
 
 /** @param holdMs After so long without a command the sandbox sleeps again. */
-export function createExpectations(dependencies: LeaseDependencies, slots: Slots, holdMs: number): Expectations {
+export function createExpectations(
+  dependencies: SandboxDependencies,
+  turnstiles: Turnstiles,
+  holdMs: number,
+): Expectations {
   const { log } = dependencies;
-  const drop = (slot: Slot, owner: SandboxOwner) => {
-    if (slot.expectation === null) return;
-    clearTimeout(slot.expectation);
-    slot.expectation = null;
-    const { lease } = slot;
-    if (lease === null) return;
+  const drop = (turnstile: Turnstile, owner: SandboxOwner) => {
+    if (turnstile.expectation === null) return;
+    clearTimeout(turnstile.expectation);
+    turnstile.expectation = null;
+    const { held } = turnstile;
+    if (held === null) return;
     // A command that has come meanwhile puts the sandbox to sleep itself.
-    suspendUnused(dependencies, lease).catch((error: unknown) => {
+    suspendUnused(dependencies, held).catch((error: unknown) => {
       log.debug({ session: owner.sessionId, error }, "sandbox that was expected to be used not suspended");
     });
   };
   return {
     expect(owner) {
-      const found = slots.find(owner);
+      const found = turnstiles.find(owner);
       if (found !== undefined && found.users > 0) {
         found.expectation?.refresh();
         return;
       }
-      slots
-        .enter(owner, async (slot) => {
-          if (slot.expectation !== null) clearTimeout(slot.expectation);
-          slot.expectation = setTimeout(drop, holdMs, slot, owner).unref();
-          await waitForSnapshot(dependencies, slot, owner);
-          await wake(dependencies, slot, owner);
+      turnstiles
+        .enter(owner, async (turnstile) => {
+          if (turnstile.expectation !== null) clearTimeout(turnstile.expectation);
+          turnstile.expectation = setTimeout(drop, holdMs, turnstile, owner).unref();
+          await waitForSnapshot(dependencies, turnstile, owner);
+          await wake(dependencies, turnstile, owner);
         })
         .catch((error: unknown) => log.debug({ session: owner.sessionId, error }, "sandbox not woken early"));
     },
     withdraw(owner) {
-      const slot = slots.find(owner);
-      if (slot !== undefined)
-        slot.tail.then(
-          () => drop(slot, owner),
+      const turnstile = turnstiles.find(owner);
+      if (turnstile !== undefined)
+        turnstile.tail.then(
+          () => drop(turnstile, owner),
           () => undefined,
         );
     },
@@ -59,15 +63,15 @@ export function createExpectations(dependencies: LeaseDependencies, slots: Slots
 }
 
 /** The row says awake before the sandbox is: a command that finds a row asleep knows that nothing has begun in it. */
-async function wake(dependencies: LeaseDependencies, slot: Slot, owner: SandboxOwner): Promise<void> {
+async function wake(dependencies: SandboxDependencies, turnstile: Turnstile, owner: SandboxOwner): Promise<void> {
   for (let attempt = 0; attempt < 3; attempt += 1) {
-    const lease = slot.lease ?? (await acquire(dependencies, owner));
-    slot.lease = lease;
+    const held = turnstile.held ?? (await acquire(dependencies, owner));
+    turnstile.held = held;
     try {
-      if (await thaw(dependencies, lease)) return;
+      if (await thaw(dependencies, held)) return;
     } catch (error) {
       if (!(error instanceof SandboxGoneError)) throw error;
     }
-    slot.lease = null;
+    turnstile.held = null;
   }
 }

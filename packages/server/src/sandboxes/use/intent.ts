@@ -1,10 +1,10 @@
 /** What is written before a command is sent, in one statement: the intent, and what its result will tell the model. @module */
 import { type Kysely, type RawBuilder, sql } from "kysely";
 import type { Tables } from "../../db/tables.ts";
-import type { Lease, LeaseDependencies } from "../lease.ts";
+import type { HeldSandbox, SandboxDependencies } from "../held-sandbox.ts";
 import type { StoredNotice } from "../notices.ts";
 
-type Database = Pick<LeaseDependencies, "database">;
+type Database = Pick<SandboxDependencies, "database">;
 
 export interface CommandIntent {
   readonly commandId: string;
@@ -22,10 +22,10 @@ export function attemptOf(commandId: string, generation: number): string {
   return `${commandId}@${generation}`;
 }
 
-/** Null when the lease is not the session's sandbox any more: nothing may be sent to it. */
+/** Null when the held sandbox is not the session's sandbox any more: nothing may be sent to it. */
 export async function writeIntent(
   { database }: Database,
-  { owner, sandbox, generation }: Lease,
+  { owner, sandbox, generation }: HeldSandbox,
   { commandId, toldToModel }: CommandIntent,
 ): Promise<WrittenIntent | null> {
   const attempt = attemptOf(commandId, generation);
@@ -56,7 +56,7 @@ function takenBy(commandId: string): RawBuilder<unknown> {
 /** For a command that is not sent again: what its result tells, of its loss and of awake time that nobody has told. */
 export async function takeLoss(
   { database }: Database,
-  { owner }: Pick<Lease, "owner">,
+  { owner }: Pick<HeldSandbox, "owner">,
   { commandId, toldToModel }: CommandIntent,
 ): Promise<{ readonly notices: readonly StoredNotice[]; readonly awakeMs: number }> {
   if (!toldToModel) {
@@ -76,18 +76,18 @@ export async function takeLoss(
 }
 
 /** The command certainly did not begin in this generation: it may run in another one, also after a crash. */
-export async function withdrawIntent({ database }: Database, lease: Lease, commandId: string): Promise<void> {
-  const attempt = attemptOf(commandId, lease.generation);
+export async function withdrawIntent({ database }: Database, held: HeldSandbox, commandId: string): Promise<void> {
+  const attempt = attemptOf(commandId, held.generation);
   await sql`
     update sandboxes set command_attempts = array_remove(command_attempts, ${attempt}),
       running_command = nullif(running_command, ${attempt})
-    where session_id = ${lease.owner.sessionId}`.execute(database);
+    where session_id = ${held.owner.sessionId}`.execute(database);
 }
 
 /** Where this command may have been sent to: nowhere yet, this generation's sandbox, or one that is gone. */
 export async function traceOf(
   { database }: Database,
-  { owner, generation }: Lease,
+  { owner, generation }: HeldSandbox,
   commandId: string,
 ): Promise<"nowhere" | "here" | "elsewhere"> {
   const row = await database
@@ -101,12 +101,12 @@ export async function traceOf(
 }
 
 /** Says that somebody still follows the command. False: it is not the session's running command any more. */
-export async function signLife(database: Kysely<Tables>, lease: Lease, commandId: string): Promise<boolean> {
+export async function signLife(database: Kysely<Tables>, held: HeldSandbox, commandId: string): Promise<boolean> {
   const { numUpdatedRows } = await database
     .updateTable("sandboxes")
     .set({ used_at: sql<Date>`clock_timestamp()` })
-    .where("session_id", "=", lease.owner.sessionId)
-    .where("running_command", "=", attemptOf(commandId, lease.generation))
+    .where("session_id", "=", held.owner.sessionId)
+    .where("running_command", "=", attemptOf(commandId, held.generation))
     .executeTakeFirst();
   return numUpdatedRows === 1n;
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import { sql } from "kysely";
-import type { Lease, LeaseDependencies } from "../lease.ts";
+import type { HeldSandbox, SandboxDependencies } from "../held-sandbox.ts";
 import { attemptOf, type CommandIntent } from "./intent.ts";
 
 export interface Settled {
@@ -35,8 +35,8 @@ const committedLazily = sql`set_config('synchronous_commit', 'off', true)`;
 
 /** @param resumeMs How long the thaw took; null when it was awake. */
 export async function settleCommand(
-  { database }: Pick<LeaseDependencies, "database">,
-  { owner, generation }: Lease,
+  { database }: Pick<SandboxDependencies, "database">,
+  { owner, generation }: HeldSandbox,
   { commandId, toldToModel }: CommandIntent,
   resumeMs: number | null,
 ): Promise<Settled> {
@@ -88,8 +88,8 @@ export async function settleCommand(
  * suspends it. The time counts for the next result.
  */
 export async function settleUnused(
-  { database }: Pick<LeaseDependencies, "database">,
-  { owner, generation }: Pick<Lease, "owner" | "generation">,
+  { database }: Pick<SandboxDependencies, "database">,
+  { owner, generation }: Pick<HeldSandbox, "owner" | "generation">,
 ): Promise<boolean> {
   const { numAffectedRows } = await sql`
     with before as (

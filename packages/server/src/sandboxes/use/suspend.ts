@@ -1,6 +1,6 @@
 /** Putting a sandbox to sleep that nobody uses, while somebody may be about to use it. @module */
 import { SandboxGoneError } from "@exoloop/sandbox/errors";
-import { type Lease, type LeaseDependencies, publishStatus } from "../lease.ts";
+import { type HeldSandbox, type SandboxDependencies, publishStatus } from "../held-sandbox.ts";
 import { settleUnused } from "./settle.ts";
 
 /**
@@ -8,14 +8,14 @@ import { settleUnused } from "./settle.ts";
  * suspended after that thaw is thawed again here. Dies this process in between, the reconciler finds a row that sleeps
  * and a sandbox that does not.
  */
-export async function suspendUnused(dependencies: LeaseDependencies, lease: Lease): Promise<void> {
-  if (!(await settleUnused(dependencies, lease))) return;
-  await suspendIdle(dependencies, lease);
+export async function suspendUnused(dependencies: SandboxDependencies, held: HeldSandbox): Promise<void> {
+  if (!(await settleUnused(dependencies, held))) return;
+  await suspendIdle(dependencies, held);
 }
 
 /** For a row that says that it sleeps. */
-export async function suspendIdle(dependencies: LeaseDependencies, lease: Lease): Promise<void> {
-  const { owner, sandbox, generation } = lease;
+export async function suspendIdle(dependencies: SandboxDependencies, held: HeldSandbox): Promise<void> {
+  const { owner, sandbox, generation } = held;
   try {
     const { milliseconds } = await sandbox.suspend();
     const row = await dependencies.database

@@ -1,13 +1,13 @@
 /** Thawing a sandbox for something that is no command in the foreground. @module */
 import { sql } from "kysely";
-import { type Lease, type LeaseDependencies, publishStatus } from "../lease.ts";
+import { type HeldSandbox, type SandboxDependencies, publishStatus } from "../held-sandbox.ts";
 
 /**
  * False: the session has another sandbox. Whoever thaws puts it to sleep again (`suspendUnused`).
  * @throws SandboxGoneError
  */
-export async function thaw(dependencies: LeaseDependencies, lease: Lease): Promise<boolean> {
-  const { owner, sandbox, generation } = lease;
+export async function thaw(dependencies: SandboxDependencies, held: HeldSandbox): Promise<boolean> {
+  const { owner, sandbox, generation } = held;
   const { rows } = await sql<{ wasAwake: boolean }>`
     with before as (
       select session_id, state = 'awake' as was_awake from sandboxes

@@ -4,7 +4,7 @@
  * @module
  */
 import { SandboxGoneError } from "@exoloop/sandbox/errors";
-import type { Lease, LeaseDependencies } from "../lease.ts";
+import type { HeldSandbox, SandboxDependencies } from "../held-sandbox.ts";
 import { signLife } from "./intent.ts";
 
 /** Milliseconds. */
@@ -24,17 +24,17 @@ export interface CommandWatch {
 }
 
 export function watchCommand(
-  { database, log }: Pick<LeaseDependencies, "database" | "log">,
-  lease: Lease,
+  { database, log }: Pick<SandboxDependencies, "database" | "log">,
+  held: HeldSandbox,
   { commandId, timeoutMs }: { readonly commandId: string; readonly timeoutMs: number },
   { beatMs, overdueMs }: WatchIntervals = standardIntervals,
 ): CommandWatch {
-  const { sandbox } = lease;
+  const { sandbox } = held;
   const { id } = sandbox.reference;
   let stopped = false;
   let beat = Promise.resolve();
   const look = async () => {
-    if (!(await signLife(database, lease, commandId))) return;
+    if (!(await signLife(database, held, commandId))) return;
     const { state } = await sandbox.status();
     if (state === "suspended" && !stopped) await sandbox.resume();
   };

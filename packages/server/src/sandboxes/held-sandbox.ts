@@ -6,7 +6,7 @@ import type { NoticeBoard, PreviewFrame } from "../sessions/notices.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { SandboxOwner, Workspace } from "./workspace.ts";
 
-export interface LeaseDependencies {
+export interface SandboxDependencies {
   readonly database: Kysely<Tables>;
   /** By the names that rows carry. */
   readonly providers: ReadonlyMap<string, SandboxProvider>;
@@ -26,20 +26,20 @@ export interface SnapshotPort {
    * Stores the workspace as it is now; the next generation starts from it. An unchanged workspace stores nothing.
    * @throws SandboxGoneError: the previous snapshot stays the last.
    */
-  take(lease: Lease): Promise<void>;
+  take(held: HeldSandbox): Promise<void>;
   /** Into a new sandbox. */
   restore(owner: SandboxOwner, snapshotId: string, sandbox: Sandbox): Promise<void>;
 }
 
 /** The sandbox of a session in one generation. What comes of an older one than the row's is refused. */
-export interface Lease {
+export interface HeldSandbox {
   readonly owner: SandboxOwner;
   readonly sandbox: Sandbox;
   readonly generation: number;
 }
 
-/** What a lease lets others do: use the sandbox, not end it. */
-export function workspaceOf({ sandbox, generation }: Lease): Workspace {
+/** What a held sandbox lets others do: use the sandbox, not end it. */
+export function workspaceOf({ sandbox, generation }: HeldSandbox): Workspace {
   return { sandboxId: sandbox.reference.id, generation, session: sandbox.session };
 }
 
@@ -47,7 +47,7 @@ export type SandboxStatusName = Extract<PreviewFrame, { type: "x_exoloop.sandbox
 
 /** Tells clients that watch; nothing is stored. */
 export function publishStatus(
-  { notices }: Pick<LeaseDependencies, "notices">,
+  { notices }: Pick<SandboxDependencies, "notices">,
   owner: SandboxOwner,
   status: SandboxStatusName,
   generation: number,
