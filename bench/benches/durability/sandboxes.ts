@@ -32,12 +32,25 @@ export function workloadGroup(directory: string, id: string): string {
   return join(parent, "work");
 }
 
-/** Host process ids of the workload. */
+/** What waits for the next command; it is there as long as the sandbox is. */
+const waiting = "launch";
+
+/** Host process ids of the workload's commands. */
 export function workloadProcesses(group: string): readonly number[] {
   try {
-    return readFileSync(join(group, "cgroup.procs"), "utf8").split("\n").filter(Boolean).map(Number);
+    const all = readFileSync(join(group, "cgroup.procs"), "utf8").split("\n").filter(Boolean).map(Number);
+    return all.filter((pid) => nameOf(pid) !== waiting);
   } catch {
     return [];
+  }
+}
+
+function nameOf(pid: number): string | null {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, "utf8").trim();
+  } catch {
+    // It ended: what does not exist waits for nothing, and is no command either.
+    return waiting;
   }
 }
 
