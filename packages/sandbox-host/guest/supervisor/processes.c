@@ -1,13 +1,15 @@
 /* Everything below a process, found by walking /proc. Needs neither a cgroup nor a privilege. */
 #include "supervisor.h"
 
-enum { MAXIMUM_PROCESSES = 16384, ROUNDS = 5 };
+enum { MAXIMUM_PROCESSES = 16384, ROUNDS = 200 };
 
 static struct process {
   pid_t pid, parent, session;
+  bool stopped, ended; /* ended: only its first thread may have, so that it is signalled all the same */
 } processes[MAXIMUM_PROCESSES];
 
-static bool read_process(const char *name, struct process *process) {
+/* `ended`: how many have; each may have left a child. */
+static bool read_process(const char *name, struct process *process, int *ended) {
   char path[300], text[512] = "", state = 'Z';
   snprintf(path, sizeof path, "/proc/%s/stat", name);
   int fd = atoi(name) > 0 ? open(path, O_RDONLY | O_CLOEXEC) : -1;
@@ -16,7 +18,10 @@ static bool read_process(const char *name, struct process *process) {
   char *after = strrchr(text, ')'); /* the name may contain anything, also parentheses */
   process->pid = atoi(name);
   bool whole = after != NULL && sscanf(after, ") %c %d %*d %d", &state, &process->parent, &process->session) == 3;
-  return whole && state != 'Z' && state != 'X' && process->pid != getpid();
+  process->stopped = state == 'T' || state == 't';
+  process->ended = state == 'Z' || state == 'X';
+  if (process->pid > 0 && (process->ended || !whole)) *ended += whole ? 1 : MAXIMUM_PROCESSES;
+  return whole && process->pid != getpid();
 }
 
 static int compare_pids(const void *left, const void *right) {
@@ -33,21 +38,28 @@ static bool descends(const struct process *process, int count, pid_t leader) {
   return false;
 }
 
-/* SIGTERM once; others until nothing new is found, because a process may fork. `spared` and what descends from them is left alone. */
+/*
+ * SIGTERM once; what must hold until none is found that has not obeyed, because a process may fork and go faster than
+ * we look. `spared` and what descends from them is left alone.
+ */
 void signal_tree(pid_t leader, int number, const pid_t *spared, int spared_count) {
-  for (int round = 0, before = -1, alive = 0; round < (number == SIGTERM ? 1 : ROUNDS) && alive != before; round++) {
+  bool left = true;
+  int rounds = number == SIGTERM ? 1 : number == SIGCONT ? 2 : ROUNDS;
+  for (int round = 0, before = 0, ended = 0; left && round < rounds; round++) {
     int count = 0;
+    before = ended;
+    ended = 0;
     DIR *directory = opendir("/proc");
     for (struct dirent *entry; directory != NULL && (entry = readdir(directory)) != NULL;) {
-      if (count < MAXIMUM_PROCESSES && read_process(entry->d_name, &processes[count])) count++;
+      if (count < MAXIMUM_PROCESSES && read_process(entry->d_name, &processes[count], &ended)) count++;
     }
     if (directory != NULL) closedir(directory);
-    before = alive;
-    alive = 0;
+    left = ended != before || ended >= MAXIMUM_PROCESSES;
     for (int i = 0; i < count; i++) {
       bool skip = !descends(&processes[i], count, leader);
       for (int s = 0; s < spared_count && !skip; s++) skip = descends(&processes[i], count, spared[s]);
-      alive += !skip && kill(processes[i].pid, number) == 0;
+      bool obeyed = processes[i].ended || (number != SIGKILL && processes[i].stopped == (number == SIGSTOP));
+      if (!skip && kill(processes[i].pid, number) == 0) left = left || !obeyed;
     }
   }
 }
