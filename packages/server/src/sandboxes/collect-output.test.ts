@@ -25,4 +25,20 @@ describe("collectOutput", () => {
     expect(collected.text).toMatch(/\[… \d+ bytes not kept …\]/);
     expect(collected.text.length).toBeLessThan(1_100_000);
   });
+
+  it("keeps the order of bytes that come one at a time, and holds them together", async () => {
+    const text = Array.from({ length: 120_000 }, (_, index) => String.fromCharCode(97 + (index % 23))).join("");
+    const before = process.memoryUsage().heapUsed;
+    expect(await collectOutput(chunksOf(...text))).toEqual({ text, truncated: false });
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(64 << 20);
+  });
+
+  it("says what the sandbox no longer had", async () => {
+    async function* gap(): AsyncGenerator<CommandOutputChunk> {
+      yield { stream: "stdout", bytes: Buffer.from("a") };
+      yield { stream: "stdout", bytes: Buffer.from("z"), missingBytes: 7 };
+    }
+    const collected = await collectOutput(gap());
+    expect(collected).toEqual({ text: expect.stringContaining("[… 7 bytes not kept …]"), truncated: true });
+  });
 });

@@ -3,6 +3,8 @@ import { connect, type Socket } from "node:net";
 import { type Frame, FrameDecoder, encodeFrame, encodeHeader } from "./frames.ts";
 
 const highWaterBytes = 1 << 20;
+/** What a frame takes beside its payload, which may be a single byte. */
+const frameOverheadBytes = 256;
 
 export interface FrameConnection {
   /** The next frame; null once the peer has closed or broken the protocol. */
@@ -45,7 +47,7 @@ class SocketConnection implements FrameConnection {
       this.#wakeReader = null;
     }
     const frame = this.#frames.shift() ?? null;
-    this.#queuedBytes -= frame?.payload.length ?? 0;
+    this.#queuedBytes -= frame === null ? 0 : frame.payload.length + frameOverheadBytes;
     if (this.#queuedBytes <= highWaterBytes && this.#socket.isPaused()) this.#socket.resume();
     return frame;
   }
@@ -93,7 +95,7 @@ class SocketConnection implements FrameConnection {
     try {
       for (const frame of this.#decoder.push(bytes)) {
         this.#frames.push(frame);
-        this.#queuedBytes += frame.payload.length;
+        this.#queuedBytes += frame.payload.length + frameOverheadBytes;
       }
     } catch {
       this.#socket.destroy();

@@ -3,6 +3,8 @@ import type { CommandOutputChunk } from "../../session.ts";
 
 /** A reader that is further behind is waited for; the sandbox keeps what it does not get. */
 const maximumQueuedBytes = 4 << 20;
+/** What a chunk takes beside its bytes: a command may write them one at a time. */
+const chunkOverheadBytes = 256;
 
 export interface OutputQueue {
   push(chunk: CommandOutputChunk): void;
@@ -32,7 +34,7 @@ class BoundedQueue implements OutputQueue {
   push(chunk: CommandOutputChunk): void {
     if (this.#abandoned) return;
     this.#chunks.push(chunk);
-    this.#bytes += chunk.bytes.length;
+    this.#bytes += chunk.bytes.length + chunkOverheadBytes;
     this.#wakeReader?.();
     if (this.full) for (const listener of this.#fullListeners.splice(0)) listener();
   }
@@ -65,7 +67,7 @@ class BoundedQueue implements OutputQueue {
     const value = this.#chunks.shift();
     if (value === undefined && this.#failure !== undefined) throw this.#failure;
     if (value === undefined) return { done: true, value: undefined };
-    this.#bytes -= value.bytes.length;
+    this.#bytes -= value.bytes.length + chunkOverheadBytes;
     if (!this.full) this.#wakeWriter?.();
     return { done: false, value };
   }
