@@ -8,6 +8,7 @@ import { discoverCgroups, hasCpuLimit, hasResourceLimits, removeHostGroups } fro
 import { SandboxUnavailableError } from "@exoloop/sandbox/errors";
 import { bubblewrapRemedy, findProgram } from "./configuration.ts";
 import { buildGuest, findPrebuilt, hashGuestSources } from "./guest-build.ts";
+import { findRunsc, gvisorRemedy, oldestUsable } from "./launch/gvisor.ts";
 import { namespaceRemedy } from "./launch/launch.ts";
 import { type UserIdRange, findUserIds } from "./user-ids.ts";
 
@@ -161,6 +162,18 @@ function checkSupervisor(): { readonly finding: Finding; readonly path: string |
   }
 }
 
+/** Without it one provider less. */
+function checkGvisor(): Finding {
+  const base = { id: "gvisor", title: "gVisor (the provider gvisor)" };
+  const program = findRunsc();
+  if (program === null) return { ...base, state: "degraded", detail: "runsc is not installed", remedy: gvisorRemedy };
+  const { stdout, status } = spawnSync(program, ["--version"], { encoding: "utf8", timeout: launchPatienceMs });
+  const date = Number(/(20\d{6})/.exec(stdout ?? "")?.[1] ?? 0);
+  if (status === 0 && date >= oldestUsable) return { ...base, state: "ok", detail: `runsc of ${date} at ${program}` };
+  const detail = status === 0 ? `runsc of ${date} is too old` : `${program} does not run`;
+  return { ...base, state: "degraded", detail, remedy: gvisorRemedy };
+}
+
 /**
  * @example
  * const findings = await diagnose();
@@ -184,5 +197,6 @@ export async function diagnose(options: DiagnoseOptions = {}): Promise<Finding[]
     checkSeccomp(),
     checkLandlock(supervisor.path),
     supervisor.finding,
+    checkGvisor(),
   ];
 }

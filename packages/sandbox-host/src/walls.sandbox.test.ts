@@ -2,6 +2,7 @@ import { createServer } from "node:http";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Sandbox } from "@exoloop/sandbox/contract";
 import { diagnose } from "./doctor.ts";
+import { findRunsc } from "./launch/gvisor.ts";
 import { startSandboxHost } from "./start.ts";
 import { type TestHost, openTestHost, resources } from "./test-host.ts";
 
@@ -126,6 +127,11 @@ describe("what is missing", () => {
     expect(without.find((finding) => finding.id === "namespaces")?.state).toBe("missing");
     const here = await diagnose();
     expect(here.filter((finding) => finding.state === "missing")).toEqual([]);
+    expect(here.find((finding) => finding.id === "gvisor")).toMatchObject(
+      findRunsc() === null
+        ? { state: "degraded", remedy: expect.stringContaining("gvisor") }
+        : { state: "ok", detail: expect.stringMatching(/runsc of 20\d{6}/) },
+    );
   });
 
   it("stops the daemon from starting, with the remedy", async () => {

@@ -11,8 +11,8 @@ import type { Availability, LaunchRequest, Launcher } from "./launcher.ts";
 
 const fetched = join(import.meta.dirname, "../../../../build/gvisor/runsc");
 /** Older ones refuse flags of stat(2) that `ls` and Python use. */
-const oldestUsable = 20_230_501;
-const remedy = "Run: node scripts/setup/gvisor.mjs";
+export const oldestUsable = 20_230_501;
+export const gvisorRemedy = "Run: node scripts/setup/gvisor.mjs";
 const mountPoints = ["proc", "sys", "dev", "tmp", "etc", "run/exoloop", "home/agent", "workspace", "skills", "memory"];
 const socketPath = "/run/exoloop/supervisor.sock";
 const innerFilter = 3;
@@ -36,17 +36,18 @@ export function findRunsc(): string | null {
 /** Installs it where the sandboxes' users can execute it. */
 async function availability(configuration: HostConfiguration): Promise<Availability> {
   const source = findRunsc();
-  if (source === null) return { available: false, reason: "gVisor's runsc is not installed", remedy };
+  if (source === null) return { available: false, reason: "gVisor's runsc is not installed", remedy: gvisorRemedy };
   try {
     const text = execFileSync(source, ["--version"], { encoding: "utf8" });
     const date = Number(/(20\d{6})/.exec(text)?.[1] ?? 0);
-    if (date < oldestUsable) return { available: false, reason: `gVisor's runsc of ${date} is too old`, remedy };
+    if (date < oldestUsable)
+      return { available: false, reason: `gVisor's runsc of ${date} is too old`, remedy: gvisorRemedy };
     install(source, runscOf(configuration), 0o755);
     makeRoot(configuration);
     return { available: true };
   } catch (error) {
     const reason = error instanceof Error ? (error.message.split("\n")[0] ?? "") : String(error);
-    return { available: false, reason: `gVisor's runsc does not run: ${reason}`, remedy };
+    return { available: false, reason: `gVisor's runsc does not run: ${reason}`, remedy: gvisorRemedy };
   }
 }
 
