@@ -129,7 +129,8 @@ function installProgram(programs: string, name: string, directory: string): stri
     throw new SandboxUnavailableError(`${source} is missing`, "Build it: node packages/sandbox-host/src/host-build.ts");
   }
   const hash = createHash("sha256").update(readFileSync(source)).digest("hex").slice(0, 16);
-  return install(source, join(directory, `${name}-${hash}`), 0o755);
+  // Who may not read it may not write into a process of it either.
+  return install(source, join(directory, `${name}-${hash}`), name === "launch" ? 0o711 : 0o755);
 }
 
 function prepareTools(programs: string, parent: string, mode: HostMode): HostTools {

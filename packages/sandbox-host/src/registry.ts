@@ -206,6 +206,8 @@ export class SandboxRegistry {
       if (cgroups.kind === "signal") await (suspended ? slot.link.suspend() : slot.link.resume());
       else if (suspended) await cgroupFiles.freeze(cgroups);
       else cgroupFiles.thaw(cgroups);
+      // Later ones are not in the workload's reach.
+      if (suspended && slot.awake && slot.state.supervisorPid !== null) this.#keeper.endHelpers(slot);
       if (suspended) slot.awake = false;
       return { milliseconds: performance.now() - start };
     };

@@ -3,10 +3,10 @@
  * is always ready, so that a start does not wait for directories, groups and a user id.
  * @module
  */
-import { chmodSync, chownSync, existsSync, readdirSync, renameSync, rmdirSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, readdirSync, renameSync, rmdirSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { SandboxUnavailableError } from "@exoloop/sandbox/errors";
-import { listGroupNames, prepareEntering } from "./cgroup-host.ts";
+import { attempt, listGroupNames, prepareEntering } from "./cgroup-host.ts";
 import * as cgroupFiles from "./cgroups.ts";
 import type { HostConfiguration } from "./configuration.ts";
 import { type Launch, launchSupervisor } from "./launch/launch.ts";
@@ -123,6 +123,13 @@ export class SlotKeeper {
       entered();
       this.#prepareSpare();
     }
+  }
+
+  /** What runs beside the workload, which can have taken it over while both ran, would go on while the workload sleeps. */
+  endHelpers({ state: { cgroups, supervisorPid } }: Slot): void {
+    const { ino } = statSync(this.#configuration.tools.launch);
+    for (const pid of cgroupFiles.processesIn(cgroups, "init").filter((one) => one !== supervisorPid))
+      attempt(() => statSync(`/proc/${pid}/exe`).ino === ino || process.kill(pid, "SIGKILL"));
   }
 
   remove({ directories, link, state }: Slot): Promise<void> {

@@ -87,7 +87,7 @@ function mountsOf({ configuration, directories }: LaunchRequest, listenDirectory
     ["/opt/exoloop/bin", tools.nodeDirectory],
     [confinement.guestPrograms.supervisor, tools.supervisor],
     [confinement.guestPrograms.confine, tools.confine],
-    [confinement.guestPrograms.launch, tools.launch],
+    [confinement.guestPrograms.launch, join(placesOf(directories.root).base, "launch")],
   ];
   const writable = [
     ["/workspace", directories.workspace],
@@ -114,6 +114,8 @@ function writeBundle(request: LaunchRequest): void {
   const { directories, make, userId } = request;
   const { base, state, listen } = placesOf(directories.root);
   mkdirSync(base, { mode: 0o711 });
+  // What is to run in it must be readable for the user that it runs as.
+  install(request.configuration.tools.launch, join(base, "launch"), 0o755);
   for (const made of [state, listen]) {
     mkdirSync(made, { mode: 0o700 });
     if (userId !== null) chownSync(made, userId, userId);
