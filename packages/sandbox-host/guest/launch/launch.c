@@ -60,6 +60,7 @@ int main(int count, char **arguments) {
   rlim_t processes = strtoul(arguments[3], NULL, 10);
   struct rlimit most = {processes, processes};
   setsid();
+  umask(022);
   for (int fd = 3; fd < 3 + entrances; fd++) {
     if (write(fd, "0", 1) != 1) _exit(125);
     close(fd);

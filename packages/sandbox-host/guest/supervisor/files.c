@@ -92,12 +92,13 @@ bool handle_read(struct connection *connection) {
 /* Takes DATA and HOLE frames to their END, also when there is nowhere to put them. False: the peer broke off. */
 static bool receive_content(struct connection *connection, int fd, int *reason) {
   struct ending seen = {0, 0}, told;
+  bool ends_in_hole = false;
   while (receive_frame(connection)) {
     size_t count = (size_t)(connection->end - connection->next);
     if (connection->type == END) {
       if (!take(connection, &told, sizeof told)) return false;
       if (*reason == 0 && memcmp(&seen, &told, sizeof seen) != 0) *reason = EBADMSG;
-      if (*reason == 0 && ftruncate(fd, (off_t)seen.size) != 0) *reason = errno;
+      if (*reason == 0 && ends_in_hole && ftruncate(fd, (off_t)seen.size) != 0) *reason = errno;
       return true;
     }
     uint64_t hole = 0;
@@ -110,6 +111,7 @@ static bool receive_content(struct connection *connection, int fd, int *reason) 
       else connection->next += put;
     }
     seen.size += connection->type == DATA ? count : hole;
+    ends_in_hole = connection->type == HOLE;
     if (hole > INT64_MAX / 2 || seen.size > INT64_MAX / 2) return false;
   }
   return false;
@@ -144,10 +146,9 @@ bool handle_place(struct connection *connection) {
   if (reason == 0 && request.kind == KIND_SYMLINK && symlinkat(target, directory, temporary) != 0) reason = errno;
   if (request.kind == KIND_FILE) {
     int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-    if (reason == 0 && (fd = openat(directory, temporary, flags, 0600)) < 0) reason = errno;
+    if (reason == 0 && (fd = openat(directory, temporary, flags, request.mode & 07777)) < 0) reason = errno;
     whole = receive_content(connection, fd, &reason);
     struct timespec times[2] = {{0, UTIME_OMIT}, {request.modified / 1000, request.modified % 1000 * 1000000}};
-    if (reason == 0 && fchmod(fd, request.mode & 07777) != 0) reason = errno;
     if (reason == 0 && request.modified >= 0 && futimens(fd, times) != 0) reason = errno;
     if (fd >= 0 && close(fd) != 0 && reason == 0) reason = errno;
   }

@@ -90,7 +90,7 @@ int main(int count, char **arguments) {
   if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) fail("dumpable");
   for (int fd = 3; fd < 3 + entrance_count; fd++) fcntl(fd, F_SETFD, FD_CLOEXEC);
   if (fcntl(listener, F_SETFD, FD_CLOEXEC) != 0 || fcntl(listener, F_SETFL, O_NONBLOCK) != 0) fail("--listen");
-  umask(022);
+  umask(0); /* modes are said for each file */
   main_wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   signal(SIGPIPE, SIG_IGN);
