@@ -77,7 +77,7 @@ describe("standard input", () => {
 describe("signals", () => {
   it("reach the whole process group", async () => {
     const command =
-      "trap 'echo one' USR1; bash -c 'trap \"echo two; exit\" USR1; echo on; while :; do sleep 0.01; done'; echo end";
+      "trap 'echo one' USR1; bash -c 'trap \"echo two; exit\" USR1; echo on; while :; do sleep 0.01; done' 2>/dev/null; echo end";
     const running = await test.session.spawn({ command });
     const output = running.output[Symbol.asyncIterator]();
     await untilOutput(output, "on");

@@ -2,13 +2,18 @@
 import { crc32 } from "node:zlib";
 import { SandboxFileError } from "../../errors.ts";
 import type { FilePiece, PlacedEntry } from "../../session.ts";
-import { type Channels, readAnswer } from "./channels.ts";
+import type { Channels } from "./channels.ts";
 import type { FrameConnection } from "./connection.ts";
 import { encodePath, resolvePath } from "./files.ts";
+import { PlacingLane, readPlaced } from "./placing-lane.ts";
 import { chunkBytes, encodeNumber, encodeString, frameTypes } from "./frames.ts";
 
 const entryKinds = { file: 1, directory: 2, symlink: 3 } as const;
 const nowTime = (1n << 64n) - 1n;
+/** So many are placed over one connection; more are worth opening others. */
+const fewEntries = 32;
+const mostLanes = 4;
+
 /** Sends pieces and the size and checksum of them all. */
 async function sendContent(
   channel: FrameConnection,
@@ -44,52 +49,42 @@ function encodePlace(location: Buffer, entry: PlacedEntry): Buffer[] {
   ];
 }
 
-/** @throws SandboxFileError */
-async function readPlaced(channel: FrameConnection, path: string): Promise<void> {
-  const answer = await readAnswer(channel, path);
-  if (answer === null) throw new SandboxFileError("failed", path, `${path}: the directory vanished`);
+async function sendEntry(channels: Channels, channel: FrameConnection, entry: PlacedEntry): Promise<void> {
+  await channel.write(frameTypes.place, ...encodePlace(encodePath(channels, entry.path), entry));
+  if (entry.kind !== "file") return;
+  await sendContent(channel, entry.content instanceof Uint8Array ? [entry.content] : entry.content);
 }
 
-/** Answers come while later entries are still sent. */
+/**
+ * Files side by side over several connections, since a disk makes each of them wait; one path always over the same.
+ * Everything else waits for what was sent before it.
+ */
 export async function placeEntries(
   channels: Channels,
   entries: Iterable<PlacedEntry> | AsyncIterable<PlacedEntry>,
 ): Promise<void> {
-  const channel = await channels.acquire();
-  const sent: string[] = [];
-  let allSent = false;
-  const failures: Error[] = [];
-  let wake: (() => void) | null = null;
-  const receive = async (): Promise<void> => {
-    for (let at = 0; ; at++) {
-      while (at >= sent.length && !allSent) await new Promise<void>((resolve) => (wake = resolve));
-      const path = sent[at];
-      if (path === undefined) return;
-      await readPlaced(channel, path);
-    }
-  };
-  const receiving = receive().catch((error: unknown) => {
-    failures.push(error instanceof Error ? error : new Error(String(error)));
-  });
+  const lanes = [await PlacingLane.open(channels)];
+  const settled = (): Promise<unknown> => Promise.all(lanes.map((lane) => lane.settled()));
+  let count = 0;
+  let failure: unknown;
   try {
     for await (const entry of entries) {
-      if (failures.length > 0) break;
-      await channel.write(frameTypes.place, ...encodePlace(encodePath(channels, entry.path), entry));
-      if (entry.kind === "file") {
-        await sendContent(channel, entry.content instanceof Uint8Array ? [entry.content] : entry.content);
-      }
-      sent.push(entry.path);
-      (wake as (() => void) | null)?.();
+      const alone = entry.kind !== "file" || (count === fewEntries && lanes.length === 1);
+      count += 1;
+      if (alone) await settled();
+      while (count > fewEntries && lanes.length < mostLanes) lanes.push(await PlacingLane.open(channels));
+      if (lanes.some((lane) => lane.failure !== undefined)) break;
+      const lane = lanes[crc32(entry.path) % lanes.length] ?? lanes[0];
+      await lane?.send(entry, (channel) => sendEntry(channels, channel, entry));
+      if (entry.kind !== "file") await settled();
     }
   } catch (error) {
-    failures.push(error instanceof Error ? error : new Error(String(error)));
+    failure = error;
   }
-  allSent = true;
-  (wake as (() => void) | null)?.();
-  await receiving; // those that were sent whole are placed, also when there are no more to come
-  if (failures[0] === undefined) return channels.release(channel);
-  channels.discard(channel);
-  throw failures[0];
+  await settled();
+  failure ??= lanes.find((lane) => lane.failure !== undefined)?.failure;
+  for (const lane of lanes) lane.close();
+  if (failure !== undefined) throw failure;
 }
 
 /** A link is written through, as an editor would; a file keeps its mode. */
