@@ -35,19 +35,19 @@ export function findRunsc(): string | null {
 
 /** Installs it where the sandboxes' users can execute it. */
 async function availability(configuration: HostConfiguration): Promise<Availability> {
+  const refuse = (reason: string) =>
+    ({ available: false, reason: `gVisor's runsc ${reason}`, remedy: gvisorRemedy }) as const;
   const source = findRunsc();
-  if (source === null) return { available: false, reason: "gVisor's runsc is not installed", remedy: gvisorRemedy };
+  if (source === null) return refuse("is not installed");
   try {
     const text = execFileSync(source, ["--version"], { encoding: "utf8" });
     const date = Number(/(20\d{6})/.exec(text)?.[1] ?? 0);
-    if (date < oldestUsable)
-      return { available: false, reason: `gVisor's runsc of ${date} is too old`, remedy: gvisorRemedy };
+    if (date < oldestUsable) return refuse(`of ${date} is too old`);
     install(source, runscOf(configuration), 0o755);
     makeRoot(configuration);
     return { available: true };
   } catch (error) {
-    const reason = error instanceof Error ? (error.message.split("\n")[0] ?? "") : String(error);
-    return { available: false, reason: `gVisor's runsc does not run: ${reason}`, remedy: gvisorRemedy };
+    return refuse(`does not run: ${String(error).split("\n")[0]}`);
   }
 }
 
@@ -80,28 +80,21 @@ function systemEntries({ baseRoot }: HostConfiguration) {
 
 function mountsOf({ configuration, directories }: LaunchRequest, listenDirectory: string): GvisorMount[] {
   const { tools, baseRoot } = configuration;
-  const readable = [
-    ...systemEntries(configuration).flatMap(({ name, source, link }) => (link === null ? [[`/${name}`, source]] : [])),
-    ["/etc", tools.etc],
-    ...["ssl/certs", "alternatives"].map((name) => [`/etc/${name}`, join(baseRoot ?? "/", "etc", name)]),
-    ["/opt/exoloop/bin", tools.nodeDirectory],
-    [confinement.guestPrograms.supervisor, tools.supervisor],
-    [confinement.guestPrograms.confine, tools.confine],
-    [confinement.guestPrograms.launch, join(placesOf(directories.root).base, "launch")],
-  ];
-  const writable = [
-    ["/workspace", directories.workspace],
-    ["/skills", directories.skills],
-    ["/memory", directories.memory],
-    ["/run/exoloop", listenDirectory],
-  ];
-  const toMount =
-    (isWritable: boolean) =>
-    ([path = "", source = ""]: readonly string[]): GvisorMount => ({ path, source, writable: isWritable });
+  const mount = (path: string, source: string, writable = false): GvisorMount => ({ path, source, writable });
+  const system = systemEntries(configuration).filter(({ link }) => link === null);
   return [
-    ...readable.filter(([, source = ""]) => existsSync(source)).map(toMount(false)),
-    ...writable.map(toMount(true)),
-  ];
+    ...system.map(({ name, source }) => mount(`/${name}`, source)),
+    mount("/etc", tools.etc),
+    ...["ssl/certs", "alternatives"].map((name) => mount(`/etc/${name}`, join(baseRoot ?? "/", "etc", name))),
+    mount("/opt/exoloop/bin", tools.nodeDirectory),
+    mount(confinement.guestPrograms.supervisor, tools.supervisor),
+    mount(confinement.guestPrograms.confine, tools.confine),
+    mount(confinement.guestPrograms.launch, join(placesOf(directories.root).base, "launch")),
+    mount("/workspace", directories.workspace, true),
+    mount("/skills", directories.skills, true),
+    mount("/memory", directories.memory, true),
+    mount("/run/exoloop", listenDirectory, true),
+  ].filter(({ source }) => existsSync(source));
 }
 
 /** Directories below the slot's: the bundle is the daemon's own, state and socket the sandbox's user's. */

@@ -7,6 +7,10 @@ import type { FrameConnection } from "./connection.ts";
 /** Writes one entry, request and content, without waiting for the answer. */
 export type SendEntry = (channel: FrameConnection, entry: PlacedEntry) => Promise<void>;
 
+export function toError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}
+
 /** @throws SandboxFileError */
 export async function readPlaced(channel: FrameConnection, path: string): Promise<void> {
   const answer = await readAnswer(channel, path);
@@ -19,7 +23,7 @@ export class PlacingLane {
   readonly #channel: FrameConnection;
   /** The answer to the last entry sent, and to all before it. */
   #answered: Promise<void> = Promise.resolve();
-  #failure: unknown;
+  #failure: Error | undefined;
 
   private constructor(channels: Channels, channel: FrameConnection) {
     this.#channels = channels;
@@ -30,7 +34,7 @@ export class PlacingLane {
     return new PlacingLane(channels, await channels.acquire());
   }
 
-  get failure(): unknown {
+  get failure(): Error | undefined {
     return this.#failure;
   }
 
@@ -38,12 +42,12 @@ export class PlacingLane {
     try {
       await send(this.#channel, entry);
     } catch (error) {
-      this.#failure ??= error;
+      this.#failure ??= toError(error);
       return;
     }
     this.#answered = this.#answered
       .then(() => (this.#failure === undefined ? readPlaced(this.#channel, entry.path) : undefined))
-      .catch((error: unknown) => void (this.#failure ??= error));
+      .catch((error: unknown) => void (this.#failure ??= toError(error)));
   }
 
   /** Resolves when everything that was sent is placed, or has failed. */

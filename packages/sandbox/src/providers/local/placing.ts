@@ -5,7 +5,7 @@ import type { FilePiece, PlacedEntry } from "../../session.ts";
 import type { Channels } from "./channels.ts";
 import type { FrameConnection } from "./connection.ts";
 import { encodePath, resolvePath } from "./files.ts";
-import { PlacingLane, readPlaced } from "./placing-lane.ts";
+import { PlacingLane, readPlaced, toError } from "./placing-lane.ts";
 import { chunkBytes, encodeNumber, encodeString, frameTypes } from "./frames.ts";
 
 const entryKinds = { file: 1, directory: 2, symlink: 3 } as const;
@@ -66,7 +66,7 @@ export async function placeEntries(
   const lanes = [await PlacingLane.open(channels)];
   const settled = (): Promise<unknown> => Promise.all(lanes.map((lane) => lane.settled()));
   let count = 0;
-  let failure: unknown;
+  let failure: Error | undefined;
   try {
     for await (const entry of entries) {
       const alone = entry.kind !== "file" || (count === fewEntries && lanes.length === 1);
@@ -79,7 +79,7 @@ export async function placeEntries(
       if (entry.kind !== "file") await settled();
     }
   } catch (error) {
-    failure = error;
+    failure = toError(error);
   }
   await settled();
   failure ??= lanes.find((lane) => lane.failure !== undefined)?.failure;
