@@ -63,11 +63,12 @@ describe("a full disk", () => {
 describe("the server's user", () => {
   it("gets a sandbox's run directory when root gives away nothing in it any more", async () => {
     const sandbox = await test.sandbox();
-    const ownerOf = (slot: string) => statSync(join(slot, "run")).uid;
+    const ownerOf = (slot: string) => statSync(join(slot, "run"), { throwIfNoEntry: false })?.uid;
     await until(() => slots().length > 1, "the next place is prepared");
     const bound = test.directoryOf(sandbox);
     expect(ownerOf(bound)).toBe(serverUser);
-    for (const slot of slots().filter((path) => path !== bound)) expect(ownerOf(slot)).toBe(0);
+    // One of an earlier test may be on its way out.
+    for (const slot of slots().filter((path) => path !== bound)) expect([0, undefined]).toContain(ownerOf(slot));
     await sandbox.destroy();
   });
 });

@@ -251,7 +251,7 @@ void serve_commands(int listener) {
   static struct pollfd polled[2 + MAXIMUM_STREAMS];
   static int owner[2 + MAXIMUM_STREAMS];
   int count = 2, status;
-  int64_t now = now_ms(), next = now + INT_MAX;
+  int64_t now = now_ms(), next = now + INT_MAX, calm = 0; /* until `calm` a command that has just begun goes first */
   pthread_mutex_lock(&lock);
   if (command_count > MAXIMUM_COMMANDS - MAXIMUM_RUNNING) forget_oldest();
   for (int i = 0; i < command_count; i++) {
@@ -262,6 +262,7 @@ void serve_commands(int listener) {
       signal_tree(command->pid, SIGKILL, NULL, 0);
     }
     if (command->deadline > 0 && command->deadline < next) next = command->deadline;
+    if (!command->finished && command->started + CALM_MS > calm) calm = command->started + CALM_MS;
     for (int stream = 0; stream < 2; stream++) {
       if (command->finished && count > MAXIMUM_STREAMS / 2) close_one(&command->output[stream]);
       if (command->output[stream] < 0) continue;
@@ -269,6 +270,7 @@ void serve_commands(int listener) {
       polled[count++] = (struct pollfd){command->output[stream], POLLIN, 0};
     }
   }
+  if (waiting.pid == 0 && calm > now && calm < next) next = calm;
   pthread_mutex_unlock(&lock);
   polled[0] = (struct pollfd){listener, POLLIN, 0};
   polled[1] = (struct pollfd){main_wake, POLLIN, 0};
@@ -286,10 +288,10 @@ void serve_commands(int listener) {
   for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
     if (pid == waiting.pid) discard_candidate(&waiting);
     for (int i = 0; i < command_count; i++) {
-      if (commands[i]->pid == pid && !commands[i]->finished) finish(commands[i], status);
+      if (commands[i]->pid == pid && !commands[i]->finished) finish(commands[i], status), calm = 0;
     }
   }
-  /* Now, and not while a command starts: entering its cgroups takes time. */
-  if (waiting.pid == 0) start_candidate(false, &waiting);
+  /* Entering its cgroups takes time, from whoever runs. */
+  if (waiting.pid == 0 && now_ms() >= calm) start_candidate(false, &waiting);
   pthread_mutex_unlock(&lock);
 }

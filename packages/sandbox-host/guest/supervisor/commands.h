@@ -1,10 +1,9 @@
 /* Commands (commands.c), their logs (log.c), and how they start (start.c). */
-#ifndef EXOLOOP_COMMANDS_H
-#define EXOLOOP_COMMANDS_H
+#pragma once
 
 #include "supervisor.h"
 
-enum { MAXIMUM_COMMANDS = 4096, MAXIMUM_RUNNING = 64, MAXIMUM_STREAMS = 1024, IDENTIFIER_BYTES = 257, KILL_GRACE_MS = 500 };
+enum { MAXIMUM_COMMANDS = 4096, MAXIMUM_RUNNING = 64, MAXIMUM_STREAMS = 1024, IDENTIFIER_BYTES = 257, KILL_GRACE_MS = 500, CALM_MS = 50 };
 enum { LOG_BYTES = 16 << 20, ALL_LOGS_BYTES = 64 << 20, PIPE_BYTES = 64 << 10, FRAME_BYTES = 6 + PIPE_BYTES, DRAIN_READS = 64 };
 enum { FLAG_MAINTENANCE = 1, FLAG_STDIN = 2, FLAG_TERMINAL = 4, FLAG_JOIN_ONLY = 8 };
 enum { CONTROL_KILL = 1, CONTROL_SIGNAL = 2, CONTROL_RESIZE = 3, CONTROL_CLOSE_STDIN = 4 };
@@ -50,5 +49,3 @@ bool read_output(struct command *command, int stream);
 bool start_candidate(bool maintenance, struct candidate *candidate);
 void discard_candidate(struct candidate *candidate);
 struct command *start_command(const char *identifier, const struct spawn *spawn, const char *words, size_t bytes);
-
-#endif

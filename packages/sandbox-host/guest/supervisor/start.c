@@ -4,6 +4,7 @@
 #include <spawn.h>
 #include <sys/ioctl.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 
 struct candidate waiting;
 int entrance_count;
@@ -66,10 +67,12 @@ struct command *start_command(const char *identifier, const struct spawn *spawn,
   int protection = PROT_READ | PROT_WRITE, kind = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
   char *log = mmap(NULL, 2 * LOG_BYTES, protection, kind, -1, 0);
   bool ready = command != NULL && log != MAP_FAILED && (master >= 0) == on_terminal;
+  /* The workload may have ended it: it has the same user. */
+  if (waiting.pid != 0 && waitpid(waiting.pid, NULL, WNOHANG) != 0) discard_candidate(&waiting);
   if (ready && !maintenance && waiting.pid != 0) {
     candidate = waiting;
     waiting.pid = 0;
-    if (!suspended) kill(candidate.pid, SIGCONT); /* the workload may have stopped it: it has the same user */
+    if (!suspended) kill(candidate.pid, SIGCONT); /* or have stopped it */
   } else if (ready) {
     ready = start_candidate(maintenance, &candidate);
   }

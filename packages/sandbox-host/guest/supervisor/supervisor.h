@@ -4,8 +4,7 @@
  * keeps their deadlines. Every connection has a thread and one operation at a time: a slow peer slows down itself.
  * What the frames carry is written in frames.ts, the other half of this. Numbers travel as this machine has them.
  */
-#ifndef EXOLOOP_SUPERVISOR_H
-#define EXOLOOP_SUPERVISOR_H
+#pragma once
 
 #include <dirent.h>
 #include <errno.h>
@@ -74,5 +73,3 @@ extern int entrance_count;         /* of the workload's cgroups: descriptors 3 a
 extern const char *launch_program, *process_limit;
 extern int main_wake; /* eventfd */
 void accept_connection(int listener);
-
-#endif

@@ -144,10 +144,12 @@ async function endCommand(
 ): Promise<Attempt> {
   const { held } = turn;
   const { sandbox, owner, generation } = held;
+  const asleep = sandbox.suspend();
   const [settled, suspended, processes] = await Promise.all([
     settleCommand(dependencies, held, intentOf(request), resumeMs),
-    sandbox.suspend(),
-    sandbox.session.listProcesses(),
+    asleep,
+    // Only now: what runs beside an awake workload ends when that is put to sleep.
+    asleep.then(() => sandbox.session.listProcesses()),
   ]);
   if (settled.standing === "replaced")
     return { type: "lost", reason: "the sandbox was replaced while this command ran" };
