@@ -62,15 +62,16 @@ async function measureCreationRows(provider: SandboxProvider, { progress }: Benc
 async function measureFileRows(
   provider: SandboxProvider,
   host: SandboxHost,
-  { progress, directory }: BenchContext,
+  { progress, directory, option }: BenchContext,
   n: number,
 ): Promise<Row[]> {
-  progress(`files: 64 MB ${n} times each way, 2,000 small ones ${n} times`);
+  const rounds = option("file-samples");
+  progress(`files: 64 MB ${n} times each way, 2,000 small ones and snapshots ${rounds} times`);
   const large = await withSandbox(provider, (sandbox) => measureLargeFile(sandbox, n));
   const onHost = join(host.sandboxesDirectory, "..", "bench-files");
   mkdirSync(onHost, { recursive: true });
-  const small = await withSandbox(provider, (sandbox) => measureSmallFiles(sandbox, join(onHost, "small"), n));
-  const times = await measureSnapshots(provider, directory, n, progress);
+  const small = await withSandbox(provider, (sandbox) => measureSmallFiles(sandbox, join(onHost, "small"), rounds));
+  const times = await measureSnapshots(provider, directory, rounds, progress);
   const hostP50 = percentile(small.host, 0.5);
   return [
     toRow(large.write, { id: "write_64mb", unit: "MB/s", goal: 400, higherIsBetter: true }),
@@ -116,6 +117,9 @@ async function run(context: BenchContext): Promise<Row[]> {
 export const bench: Bench = {
   name: "sandbox",
   description: "waking, making, filling, storing and keeping sandboxes",
-  options: [{ name: "samples", description: "how many of each", default: 200 }],
+  options: [
+    { name: "samples", description: "how many of each", default: 200 },
+    { name: "file-samples", description: "how many times many files and snapshots are", default: 200 },
+  ],
   run,
 };
