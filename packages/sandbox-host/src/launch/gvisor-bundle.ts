@@ -69,8 +69,7 @@ export function describeBundle(bundle: GvisorBundle): string {
 
 /**
  * Arguments of runsc. Sockets that the sandbox binds in its mounts exist on the host (`create`), those of the host cannot
- * be connected to from inside. `systrap` is the vendor's choice; `ptrace` runs where it does not, and starts programs faster
- * on nested virtual machines.
+ * be connected to from inside.
  */
 export function runscArguments(
   stateDirectory: string,
