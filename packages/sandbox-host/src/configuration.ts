@@ -44,6 +44,7 @@ export interface HostTools {
   readonly supervisor: string;
   readonly confine: string;
   readonly launch: string;
+  readonly transfer: string;
   /** In `nodeDirectory`, which every sandbox sees. */
   readonly probe: string;
   readonly nodeDirectory: string;
@@ -122,6 +123,9 @@ const etcFiles: Readonly<Record<string, string>> = {
   "ld.so.cache": "",
 };
 
+/** Who may not read a program may not write into a process of it either. */
+const unreadable = ["launch", "transfer"];
+
 /** Under a name that says what is in it: running sandboxes keep theirs when a newer one comes. */
 function installProgram(programs: string, name: string, directory: string): string {
   const source = join(programs, name);
@@ -129,8 +133,7 @@ function installProgram(programs: string, name: string, directory: string): stri
     throw new SandboxUnavailableError(`${source} is missing`, "Build it: node packages/sandbox-host/src/host-build.ts");
   }
   const hash = createHash("sha256").update(readFileSync(source)).digest("hex").slice(0, 16);
-  // Who may not read it may not write into a process of it either.
-  return install(source, join(directory, `${name}-${hash}`), name === "launch" ? 0o711 : 0o755);
+  return install(source, join(directory, `${name}-${hash}`), unreadable.includes(name) ? 0o711 : 0o755);
 }
 
 function prepareTools(programs: string, parent: string, mode: HostMode): HostTools {
@@ -146,6 +149,7 @@ function prepareTools(programs: string, parent: string, mode: HostMode): HostToo
     supervisor: installProgram(programs, "supervisor", directory),
     confine: installProgram(programs, "confine", directory),
     launch: installProgram(programs, "launch", directory),
+    transfer: installProgram(programs, "transfer", directory),
     probe: installProgram(programs, "probe", nodeDirectory),
     filter: installProgram(programs, `${mode}.bpf`, directory),
     gvisorFilter: installProgram(programs, "gvisor.bpf", directory),

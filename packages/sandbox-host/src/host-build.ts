@@ -30,7 +30,7 @@ export function buildHost(buildDirectory: string = defaultBuildDirectory): strin
   const draft = `${directory}.${process.pid}`;
   rmSync(draft, { recursive: true, force: true });
   mkdirSync(draft, { recursive: true });
-  for (const path of [guest.supervisor, guest.confine, guest.launch, guest.probe])
+  for (const path of [guest.supervisor, guest.confine, guest.launch, guest.transfer, guest.probe])
     copyFileSync(path, join(draft, basename(path)));
   for (const [name, filter] of Object.entries(filters)) writeFileSync(join(draft, name), filter);
   try {

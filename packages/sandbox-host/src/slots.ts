@@ -127,9 +127,10 @@ export class SlotKeeper {
 
   /** What runs beside the workload, which can have taken it over while both ran, would go on while the workload sleeps. */
   endHelpers({ state: { cgroups, supervisorPid } }: Slot): void {
-    const { ino } = statSync(this.#configuration.tools.launch);
+    const { launch, transfer } = this.#configuration.tools;
+    const closed = [launch, transfer].map((path) => statSync(path).ino);
     for (const pid of cgroupFiles.processesIn(cgroups, "init").filter((one) => one !== supervisorPid))
-      attempt(() => statSync(`/proc/${pid}/exe`).ino === ino || process.kill(pid, "SIGKILL"));
+      attempt(() => closed.includes(statSync(`/proc/${pid}/exe`).ino) || process.kill(pid, "SIGKILL"));
   }
 
   remove({ directories, link, state }: Slot): Promise<void> {

@@ -1,10 +1,12 @@
 /* Everything below a process, found by walking /proc. Needs neither a cgroup nor a privilege. */
 #include "supervisor.h"
 
+#include <dirent.h>
+
 enum { MAXIMUM_PROCESSES = 16384, ROUNDS = 200 };
 
 static struct process {
-  pid_t pid, parent, session;
+  pid_t pid, parent, group, session;
   bool stopped, ended; /* ended: only its first thread may have, so that it is signalled all the same */
 } processes[MAXIMUM_PROCESSES];
 
@@ -17,7 +19,8 @@ static bool read_process(const char *name, struct process *process, int *ended) 
   if (fd >= 0) close(fd);
   char *after = strrchr(text, ')'); /* the name may contain anything, also parentheses */
   process->pid = atoi(name);
-  bool whole = after != NULL && sscanf(after, ") %c %d %*d %d", &state, &process->parent, &process->session) == 3;
+  const char *numbers = after == NULL ? "" : after;
+  bool whole = sscanf(numbers, ") %c %d %d %d", &state, &process->parent, &process->group, &process->session) == 4;
   process->stopped = state == 'T' || state == 't';
   process->ended = state == 'Z' || state == 'X';
   if (process->pid > 0 && (process->ended || !whole)) *ended += whole ? 1 : MAXIMUM_PROCESSES;
@@ -28,10 +31,11 @@ static int compare_pids(const void *left, const void *right) {
   return ((const struct process *)left)->pid - ((const struct process *)right)->pid;
 }
 
-/* Whether it is `leader`, in its session, or comes from there. /proc is in the order of pids. */
+/* Whether it is `leader`, in its group or session, or comes from there. /proc is in the order of pids. */
 static bool descends(const struct process *process, int count, pid_t leader) {
   for (int step = 0; process != NULL && step < count; step++) {
-    if (process->pid == leader || process->session == leader || process->parent == leader) return true;
+    if (process->pid == leader || process->group == leader || process->session == leader) return true;
+    if (process->parent == leader) return true;
     struct process parent = {.pid = process->parent};
     process = bsearch(&parent, processes, (size_t)count, sizeof parent, compare_pids);
   }
@@ -40,9 +44,9 @@ static bool descends(const struct process *process, int count, pid_t leader) {
 
 /*
  * SIGTERM once; what must hold until none is found that has not obeyed, because a process may fork and go faster than
- * we look. `spared` and what descends from them is left alone.
+ * we look. What is in our own session serves our peers or is maintenance: it is not stopped with the workload.
  */
-void signal_tree(pid_t leader, int number, const pid_t *spared, int spared_count) {
+void signal_tree(pid_t leader, int number) {
   bool left = true;
   int rounds = number == SIGTERM ? 1 : number == SIGCONT ? 2 : ROUNDS;
   for (int round = 0, before = 0, ended = 0; left && round < rounds; round++) {
@@ -56,10 +60,11 @@ void signal_tree(pid_t leader, int number, const pid_t *spared, int spared_count
     if (directory != NULL) closedir(directory);
     left = ended != before || ended >= MAXIMUM_PROCESSES;
     for (int i = 0; i < count; i++) {
-      bool skip = !descends(&processes[i], count, leader);
-      for (int s = 0; s < spared_count && !skip; s++) skip = descends(&processes[i], count, spared[s]);
-      bool obeyed = processes[i].ended || (number != SIGKILL && processes[i].stopped == (number == SIGSTOP));
-      if (!skip && kill(processes[i].pid, number) == 0) left = left || !obeyed;
+      struct process *process = &processes[i];
+      bool spared = (number == SIGSTOP || number == SIGCONT) && process->session == getsid(0);
+      bool obeyed = process->ended || (number != SIGKILL && process->stopped == (number == SIGSTOP));
+      if (spared || !descends(process, count, leader)) continue;
+      if (kill(process->pid, number) == 0) left = left || !obeyed;
     }
   }
 }

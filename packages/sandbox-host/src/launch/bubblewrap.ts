@@ -55,6 +55,7 @@ function bubblewrapArguments({ configuration, directories, make }: LaunchRequest
     ...["--ro-bind", tools.supervisor, confinement.guestPrograms.supervisor],
     ...["--ro-bind", tools.confine, confinement.guestPrograms.confine],
     ...["--ro-bind", tools.launch, confinement.guestPrograms.launch],
+    ...["--ro-bind", tools.transfer, confinement.guestPrograms.transfer],
     ...["--bind", directories.workspace, "/workspace", "--bind", directories.skills, "/skills"],
     ...["--bind", directories.memory, "/memory", "--chdir", "/workspace", "--remount-ro", "/"],
   ];
@@ -106,7 +107,7 @@ export const bubblewrapLauncher: Launcher = {
         ...[
           "--",
           confinement.guestPrograms.supervisor,
-          ...confinement.supervisorArguments(request, confinement.guestPrograms.launch, true),
+          ...confinement.supervisorArguments(request, confinement.guestPrograms, true),
         ],
       ],
       environment: {},

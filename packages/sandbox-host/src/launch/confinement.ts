@@ -9,6 +9,7 @@ export const guestPrograms = {
   supervisor: "/opt/exoloop/supervisor",
   confine: "/opt/exoloop/confine",
   launch: "/opt/exoloop/launch",
+  transfer: "/opt/exoloop/transfer",
 } as const;
 
 export function commandEnvironment(toolPath: string, places: Readonly<Record<string, string>>): Record<string, string> {
@@ -23,29 +24,35 @@ function isLimitPerNamespace(): boolean {
   return major > 5 || (major === 5 && minor >= 14);
 }
 
-/** The kernel's own limit is exact only where nothing else has the user id, or the namespace counts for itself. */
-function processLimit({ make, userId }: LaunchRequest, ownNamespace: boolean): string[] {
+/** The kernel's own limit is exact only where nothing else has the user id, or the namespace counts for itself. 0: none. */
+function processLimit({ make, userId }: LaunchRequest, ownNamespace: boolean): number {
   const counts = userId !== null || (ownNamespace && isLimitPerNamespace());
-  return counts ? ["--processes", String(make.resources.processes)] : [];
+  return counts ? make.resources.processes : 0;
 }
 
 /** Arguments of `confine`, up to the program that it becomes. */
 export function confineArguments(request: LaunchRequest, ownNamespace: boolean): string[] {
   const { descriptors, make } = request;
+  const processes = processLimit(request, ownNamespace);
   return [
     ...descriptors.join.flatMap((descriptor) => ["--join", String(descriptor)]),
     ...["--seccomp", String(descriptors.filter), "--file-bytes", String(make.resources.diskBytes)],
-    ...processLimit(request, ownNamespace),
+    ...(processes > 0 ? ["--processes", String(processes)] : []),
   ];
 }
 
-/** Arguments of the supervisor where it inherits its socket. @param launch path of that program inside */
-export function supervisorArguments(request: LaunchRequest, launch: string, ownNamespace: boolean): string[] {
+/** Of what the supervisor starts, inside. */
+type StartedPrograms = Readonly<Record<"launch" | "transfer", string>>;
+
+/** Arguments of the supervisor where it inherits its socket. */
+export function supervisorArguments(
+  request: LaunchRequest,
+  programs: StartedPrograms,
+  ownNamespace: boolean,
+): string[] {
   const { listen, work } = request.descriptors;
-  return [
-    ...["--listen", String(listen ?? -1), "--launch", launch, "--work", String(work)],
-    ...processLimit(request, ownNamespace),
-  ];
+  const numbers = [listen ?? -1, work, processLimit(request, ownNamespace)].map(String);
+  return [...numbers, programs.launch, programs.transfer];
 }
 
 /** Sizes of the file systems in memory: together less than the workload's memory, which they are counted as. */

@@ -16,6 +16,8 @@ export const gvisorRemedy = "Run: node scripts/setup/gvisor.mjs";
 const mountPoints = ["proc", "sys", "dev", "tmp", "etc", "run/exoloop", "home/agent", "workspace", "skills", "memory"];
 const socketPath = "/run/exoloop/supervisor.sock";
 const innerFilter = 3;
+/** By the supervisor. */
+const started = ["launch", "transfer"] as const;
 /** Of the workload's groups. */
 const firstEntrance = 3;
 /** gVisor's own memory counts as the sandbox's: its kernel, its file server and what they cache. */
@@ -59,7 +61,7 @@ function rootOf(configuration: HostConfiguration): string {
 function makeRoot(configuration: HostConfiguration): void {
   const root = rootOf(configuration);
   for (const name of [...mountPoints, "opt/exoloop/bin"]) mkdirSync(join(root, name), { recursive: true, mode: 0o755 });
-  for (const name of ["supervisor", "confine", "launch"])
+  for (const name of ["supervisor", "confine", ...started])
     writeFileSync(join(root, "opt/exoloop", name), "", { mode: 0o755 });
   for (const { name, link } of systemEntries(configuration)) {
     const path = join(root, name);
@@ -89,7 +91,7 @@ function mountsOf({ configuration, directories }: LaunchRequest, listenDirectory
     mount("/opt/exoloop/bin", tools.nodeDirectory),
     mount(confinement.guestPrograms.supervisor, tools.supervisor),
     mount(confinement.guestPrograms.confine, tools.confine),
-    mount(confinement.guestPrograms.launch, join(placesOf(directories.root).base, "launch")),
+    ...started.map((name) => mount(confinement.guestPrograms[name], join(placesOf(directories.root).base, name))),
     mount("/workspace", directories.workspace, true),
     mount("/skills", directories.skills, true),
     mount("/memory", directories.memory, true),
@@ -108,7 +110,7 @@ function writeBundle(request: LaunchRequest): void {
   const { base, state, listen } = placesOf(directories.root);
   mkdirSync(base, { mode: 0o711 });
   // What is to run in it must be readable for the user that it runs as.
-  install(request.configuration.tools.launch, join(base, "launch"), 0o755);
+  for (const name of started) install(request.configuration.tools[name], join(base, name), 0o755);
   for (const made of [state, listen]) {
     mkdirSync(made, { mode: 0o700 });
     if (userId !== null) chownSync(made, userId, userId);
@@ -117,9 +119,9 @@ function writeBundle(request: LaunchRequest): void {
   const text = describeBundle({
     root: rootOf(request.configuration),
     command: [
-      ...[confinement.guestPrograms.confine, "--seccomp", String(innerFilter), "--"],
-      ...[confinement.guestPrograms.supervisor, "--listen-path", socketPath],
-      ...["--launch", confinement.guestPrograms.launch],
+      ...[confinement.guestPrograms.confine, "--listen-at", socketPath, "--seccomp", String(innerFilter), "--"],
+      ...[confinement.guestPrograms.supervisor, "0", "0", "0"],
+      ...[confinement.guestPrograms.launch, confinement.guestPrograms.transfer],
     ],
     environment: {
       ...confinement.commandEnvironment("/opt/exoloop/bin", confinement.usualPlaces),

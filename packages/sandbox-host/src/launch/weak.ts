@@ -13,11 +13,7 @@ function weakArguments(request: LaunchRequest): string[] {
     ...confinement.confineArguments(request, false),
     ...[...readable, configuration.tools.directory].flatMap((path) => ["--readable", path]),
     ...[...ownedDirectories(directories), ...devices].flatMap((path) => ["--writable", path]),
-    ...[
-      "--",
-      configuration.tools.supervisor,
-      ...confinement.supervisorArguments(request, configuration.tools.launch, false),
-    ],
+    ...["--", configuration.tools.supervisor, ...confinement.supervisorArguments(request, configuration.tools, false)],
   ];
 }
 

@@ -7,6 +7,8 @@ import type { SandboxLocation } from "./host-messages.ts";
 /** Below the supervisor's own limit, so that a second provider finds room. */
 const maximumChannels = 32;
 const maximumIdle = 8;
+/** One that moves files has a process inside: what nobody uses for so long is closed. */
+const idleMs = 10_000;
 const attempts = 4;
 /** How long a supervisor that says nothing, or hangs up because it has too many connections, is asked again. */
 const helloPatienceMs = 60_000;
@@ -25,6 +27,9 @@ export interface ChannelSource {
   verify(): Promise<SandboxLocation>;
 }
 
+/** `commands`: with the supervisor itself; `transfer`: with a process that it starts for each, for files and ports. */
+export type ChannelKind = "commands" | "transfer";
+
 export interface Channels {
   readonly sandboxId: string;
   /** Where the supervisor finds what the session calls `path`. */
@@ -41,24 +46,32 @@ export interface Channels {
   close(): void;
 }
 
-/** Null: it hung up, or speaks another protocol. @throws the socket's error. */
-async function connectOnce(socketPath: string, patienceMs: number): Promise<FrameConnection | null> {
-  const connection = await connectFrames(socketPath);
-  const timer = setTimeout(() => connection.close(), patienceMs);
+async function greet(connection: FrameConnection, kind: ChannelKind): Promise<boolean> {
   const hello = await connection.read();
+  if (hello?.type !== frameTypes.hello || hello.payload.readUInt32LE(0) !== protocolVersion) return false;
+  if (kind === "commands") return true;
+  await connection.write(frameTypes.transfer);
+  return (await connection.read())?.type === frameTypes.started;
+}
+
+/** Null: it hung up, or speaks another protocol. @throws the socket's error. */
+async function connectOnce(socketPath: string, kind: ChannelKind): Promise<FrameConnection | null> {
+  const connection = await connectFrames(socketPath);
+  const timer = setTimeout(() => connection.close(), helloPatienceMs);
+  const greeted = await greet(connection, kind);
   clearTimeout(timer);
-  if (hello?.type === frameTypes.hello && hello.payload.readUInt32LE(0) === protocolVersion) return connection;
+  if (greeted) return connection;
   connection.close();
   return null;
 }
 
 /** @throws SandboxGoneError */
-async function openChannel(source: ChannelSource, known: SandboxLocation): Promise<FrameConnection> {
+async function openChannel(source: ChannelSource, kind: ChannelKind): Promise<FrameConnection> {
   const deadline = performance.now() + helloPatienceMs;
-  let { socketPath } = known;
+  let { socketPath } = source.location;
   for (let pause = 2; ; pause = Math.min(pause * 2, longestPauseMs)) {
     let refused = false;
-    const connection = await connectOnce(socketPath, helloPatienceMs).catch(() => {
+    const connection = await connectOnce(socketPath, kind).catch(() => {
       refused = true;
       return null;
     });
@@ -79,8 +92,9 @@ function createPathMap(mappings: Readonly<Record<string, string>>): (path: strin
   };
 }
 
-export function createChannels(source: ChannelSource): Channels {
+export function createChannels(source: ChannelSource, kind: ChannelKind): Channels {
   const idle: FrameConnection[] = [];
+  let idleTimer: NodeJS.Timeout | null = null;
   const waiting: (() => void)[] = [];
   let inUse = 0;
   const leave = (): void => {
@@ -97,7 +111,7 @@ export function createChannels(source: ChannelSource): Channels {
         if (!channel.closed) return channel;
       }
       try {
-        return await openChannel(source, source.location);
+        return await openChannel(source, kind);
       } catch (error) {
         leave();
         throw error;
@@ -106,6 +120,10 @@ export function createChannels(source: ChannelSource): Channels {
     release(channel) {
       if (channel.closed || idle.length >= maximumIdle) channel.close();
       else idle.push(channel);
+      if (kind === "transfer") {
+        if (idleTimer !== null) clearTimeout(idleTimer);
+        idleTimer = setTimeout(() => channels.close(), idleMs).unref();
+      }
       leave();
     },
     discard(channel) {

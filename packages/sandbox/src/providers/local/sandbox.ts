@@ -29,9 +29,14 @@ async function explainLoss(source: ChannelSource, error: unknown): Promise<unkno
   return new SandboxUnavailableError(error.message, "Try it again.");
 }
 
-function createSession(source: ChannelSource, channels: Channels, description: string): SandboxSession {
-  const lookups = createLookups(channels);
-  const content = createContentOperations(channels);
+function createSession(
+  source: ChannelSource,
+  channels: Channels,
+  transfer: Channels,
+  description: string,
+): SandboxSession {
+  const lookups = createLookups(transfer, channels);
+  const content = createContentOperations(transfer);
   const guard = async <T>(work: Promise<T>): Promise<T> => {
     try {
       return await work;
@@ -62,7 +67,7 @@ function createSession(source: ChannelSource, channels: Channels, description: s
     listCommands: () => guard(listCommands(channels)),
     listProcesses: () => guard(listProcesses(channels)),
     run: (options) => guard(runCommand(channels, options)),
-    connectPort: (options) => guard(connectPort(channels, options.port)),
+    connectPort: (options) => guard(connectPort(transfer, options.port)),
   };
 }
 
@@ -71,8 +76,13 @@ export function openSession(
   source: ChannelSource,
   description: string,
 ): { readonly session: SandboxSession; close(): void } {
-  const channels = createChannels(source);
-  return { session: createSession(source, channels, description), close: () => channels.close() };
+  const channels = createChannels(source, "commands");
+  const transfer = createChannels(source, "transfer");
+  const close = (): void => {
+    channels.close();
+    transfer.close();
+  };
+  return { session: createSession(source, channels, transfer, description), close };
 }
 
 export interface LocalSandboxOptions {
