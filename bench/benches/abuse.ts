@@ -33,7 +33,7 @@ async function timeMany(sandbox: Sandbox, more: () => boolean): Promise<number[]
 
 async function run(context: BenchContext): Promise<Row[]> {
   const whole = context.option("whole") !== 0;
-  const host = await startSandboxHost({ directory: context.directory, mode: "auto" });
+  const host = await startSandboxHost({ directory: context.directory, mode: "auto", endsWithParent: true });
   const provider = await createLocalProvider({ socketPath: host.socketPath });
   const make = async (limits: typeof resources): Promise<Sandbox> => {
     const id = `sbx_${randomBytes(13).toString("hex").toUpperCase()}`;

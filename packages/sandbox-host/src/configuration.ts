@@ -180,6 +180,7 @@ export interface HostOptions {
   readonly suspend: SuspendKind | undefined;
   readonly ownerUserId: number | null;
   readonly baseRoot: string | null;
+  readonly endsWithInput: boolean;
 }
 
 /** @throws SandboxUnavailableError naming what is missing. */

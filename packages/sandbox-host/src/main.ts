@@ -1,6 +1,8 @@
 /**
- * The sandbox host daemon: `node main.ts --directory DIR --programs DIR [--sandbox auto|weak] [--owner-uid N] [--base-root DIR]`.
+ * The sandbox host daemon: `node main.ts --directory DIR --programs DIR [--sandbox auto|weak] [--owner-uid N] [--base-root DIR]
+ * [--ends-with-input]`.
  * The only privileged code of Exoloop. Ending it, however it ends, leaves its sandboxes and their commands running; the next one takes them over.
+ * With `--ends-with-input` it destroys them and ends when its standard input does.
  *
  * Its first line on standard output is JSON: `{"ready":true}`, or `{"ready":false,"message":…,"remedy":…}`.
  * @module
@@ -36,6 +38,7 @@ function readArguments(): HostOptions {
       suspend: { type: "string" },
       "owner-uid": { type: "string" },
       "base-root": { type: "string" },
+      "ends-with-input": { type: "boolean", default: false },
     },
   });
   const { directory, programs, sandbox } = values;
@@ -48,7 +51,8 @@ function readArguments(): HostOptions {
     throw new Error(`--suspend is one of ${suspendKinds.join(", ")}`);
   if (owner !== undefined && !/^\d{1,10}$/.test(owner)) throw new Error("--owner-uid is a number");
   const ownerUserId = owner === undefined ? null : Number(owner);
-  return { directory, programs, mode: sandbox, suspend, ownerUserId, baseRoot: values["base-root"] ?? null };
+  const { "base-root": baseRoot = null, "ends-with-input": endsWithInput } = values;
+  return { directory, programs, mode: sandbox, suspend, ownerUserId, baseRoot, endsWithInput };
 }
 
 /** One daemon per directory: the kernel drops the name when its holder ends, however it ends. */
@@ -67,10 +71,8 @@ type Runtimes = Pick<HostFacts, "runtimes" | "unavailable"> & { readonly launche
 async function findRuntimes(configuration: HostConfiguration): Promise<Runtimes> {
   const known = configuration.mode === "weak" ? [weakLauncher] : [bubblewrapLauncher, gvisorLauncher];
   const launchers = new Map<string, Launcher>();
-  const [runtimes, unavailable]: [Record<string, RuntimeFacts>, Record<string, { reason: string; remedy: string }>] = [
-    {},
-    {},
-  ];
+  const runtimes: Record<string, RuntimeFacts> = {};
+  const unavailable: Record<string, { reason: string; remedy: string }> = {};
   for (const launcher of known) {
     const { runtime, description } = launcher;
     const found = await launcher.availability(configuration);
@@ -104,8 +106,7 @@ async function run(): Promise<void> {
   const socketPath = join(directory, "host.sock");
   const processFile = join(directory, "host.pid");
   const end = (): void => {
-    rmSync(socketPath, { force: true });
-    rmSync(processFile, { force: true });
+    for (const path of [socketPath, processFile]) rmSync(path, { force: true });
     tidy(configuration);
     process.exit(0);
   };
@@ -137,6 +138,7 @@ async function run(): Promise<void> {
   process.on("SIGTERM", endKeeping);
   process.on("SIGINT", endKeeping);
   process.on("SIGHUP", () => {});
+  if (options.endsWithInput) process.stdin.on("close", () => void registry.close(true).finally(end)).resume();
   process.stdout.write(`${JSON.stringify({ ready: true })}\n`);
 }
 

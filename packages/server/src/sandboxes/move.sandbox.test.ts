@@ -18,7 +18,7 @@ beforeAll(async () => {
   if (missing) return;
   directory = await mkdtemp(join(tmpdir(), "exoloop-move-"));
   await chmod(directory, 0o711);
-  host = await startSandboxHost({ directory, mode: "auto" });
+  host = await startSandboxHost({ directory, mode: "auto", endsWithParent: true });
   const { socketPath } = host;
   world = await startSandboxWorld(
     await createLocalProvider({ socketPath }),

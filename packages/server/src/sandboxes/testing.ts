@@ -106,7 +106,7 @@ export type SandboxTest = Awaited<ReturnType<typeof startSandboxTest>>;
 /** With this machine's sandbox host. */
 export async function startSandboxTest() {
   const directory = await mkdtemp(join(tmpdir(), "exoloop-sandboxes-"));
-  const host = await startSandboxHost({ directory, mode: "auto" });
+  const host = await startSandboxHost({ directory, mode: "auto", endsWithParent: true });
   const provider = await createLocalProvider({ socketPath: host.socketPath });
   const world = await startSandboxWorld(provider);
   return {

@@ -2,6 +2,7 @@ import { createId } from "@exoloop/protocol/ids";
 import type { Sandbox } from "@exoloop/sandbox/contract";
 import { createMemoryProvider } from "@exoloop/sandbox/providers/memory/provider";
 import type { SandboxSession } from "@exoloop/sandbox/session";
+import { createRandom } from "@exoloop/sandbox/testing/random";
 import { beforeEach, describe, expect, it } from "vitest";
 import { captureWorkspace } from "./capture.ts";
 import { type Manifest, packsOf, sameWorkspace } from "./manifest.ts";
@@ -15,7 +16,6 @@ import {
   file,
   noise,
   place,
-  seeded,
   testRoot as root,
 } from "./testing.ts";
 
@@ -46,7 +46,7 @@ function changed(session: SandboxSession, verbs: Partial<SandboxSession>): Sandb
 
 describe("a workspace and its snapshot", () => {
   it("are equal for 200 random histories, whatever was in the sandbox before", async () => {
-    const random = seeded(20_261_126);
+    const random = createRandom(20_261_126);
     let previous: Manifest | null = null;
     const older: { readonly manifest: Manifest; readonly tree: unknown }[] = [];
     let reused = await createSandbox(provider);
