@@ -4,6 +4,7 @@ import { createClient } from "@exoloop/client/client";
 import { createMemoryProvider } from "@exoloop/sandbox/providers/memory/provider";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openSandboxRoom, type SandboxRoom } from "../sandboxes/room.ts";
+import { createSessionSandboxes } from "../sandboxes/session-sandboxes.ts";
 import { createMemoryBlobs } from "../sandboxes/snapshots/testing.ts";
 import { eventually } from "../sandboxes/testing.ts";
 import { createLogger } from "../telemetry/logger.ts";
@@ -38,7 +39,7 @@ async function startSession() {
   const owner = { sessionId: id, organizationId: principal.organizationId };
   const start = (commandId: string, command: string) =>
     room.background.start(owner, { commandId, command, seconds: 600, reattach: false });
-  return { client, id, owner, start, apiKey };
+  return { client, id, owner, start, apiKey, principal };
 }
 
 const refusal = (call: Promise<unknown>) =>
@@ -138,6 +139,22 @@ test("a preview has two addresses and an end; a repeated request with a key make
   await client.sessions.archive(id);
   expect((await fetch(preview.url)).status).toBe(410);
   expect(await refusal(client.sandboxes.preview(id, { port: 3_000 }))).toBe("400 session_archived");
+});
+
+test("a preview is at the public address where the server has one", async () => {
+  const { id, principal } = await startSession();
+  const {
+    sessions,
+    test: { database },
+  } = server;
+  const previews = { create: () => Promise.resolve("t0ken") };
+  const publicUrl = new URL("https://agents.example.com");
+  const sandboxes = createSessionSandboxes({ database, sessions, room, previews, publicUrl });
+  const asked = { port: 3_000, seconds: 60, origin: new URL(server.listener.url) };
+  expect(await sandboxes.preview(principal, id, asked)).toMatchObject({
+    url: "https://agents.example.com/preview/t0ken/",
+    host_url: "https://t0ken.agents.example.com/",
+  });
 });
 
 test("what is wrong, not there or another organization's is refused, and changes nothing", async () => {

@@ -20,12 +20,14 @@ interface Parts {
   readonly sessions: Pick<SessionService, "head">;
   readonly room: Pick<SandboxRoom, "providers" | "defaultProvider" | "resources" | "background" | "kill" | "move">;
   readonly previews: Pick<Previews, "create">;
+  /** At which people reach this server; null: as the caller names it. */
+  readonly publicUrl: URL | null;
 }
 
 type OwnerOf = (principal: Principal, sessionId: string, lives?: boolean) => Promise<SandboxOwner>;
 
 export function createSessionSandboxes(parts: Parts): SessionSandboxPort {
-  const { room, previews } = parts;
+  const { room, previews, publicUrl } = parts;
   /** @throws Problem `not_found`; `session_archived` where the session must live on */
   const ownerOf: OwnerOf = async (principal, sessionId, lives = false) => {
     const { archived } = await parts.sessions.head(principal, sessionId);
@@ -59,7 +61,7 @@ export function createSessionSandboxes(parts: Parts): SessionSandboxPort {
           type: "port_preview",
           session_id: sessionId,
           port,
-          ...previewUrls(origin, token),
+          ...previewUrls(publicUrl ?? origin, token),
           expires_at: expires,
         };
       }),
