@@ -6,11 +6,15 @@ const highWaterBytes = 1 << 20;
 /** What a frame takes beside its payload, which may be a single byte. */
 const frameOverheadBytes = 256;
 
+export type OutgoingFrame = readonly [type: number, ...parts: readonly Uint8Array[]];
+
 export interface FrameConnection {
   /** The next frame; null once the peer has closed or broken the protocol. */
   read(): Promise<Frame | null>;
   /** Resolves when the socket takes more; the parts may not change before they are answered. A closed socket swallows what is sent: `read` tells. */
   write(type: number, ...parts: readonly Uint8Array[]): Promise<void>;
+  /** Several frames as one: `[type, ...parts]` of each. */
+  writeFrames(frames: readonly OutgoingFrame[]): Promise<void>;
   readonly closed: boolean;
   close(): void;
   onClose(listener: () => void): void;
@@ -52,12 +56,18 @@ class SocketConnection implements FrameConnection {
     return frame;
   }
 
-  async write(type: number, ...parts: readonly Uint8Array[]): Promise<void> {
+  write(type: number, ...parts: readonly Uint8Array[]): Promise<void> {
+    return this.writeFrames([[type, ...parts]]);
+  }
+
+  async writeFrames(frames: readonly OutgoingFrame[]): Promise<void> {
     const socket = this.#socket;
     if (this.#closed || !socket.writable) return;
     socket.cork();
-    socket.write(encodeHeader(type, parts));
-    for (const part of parts) if (part.length > 0) socket.write(part);
+    for (const [type, ...parts] of frames) {
+      socket.write(encodeHeader(type, parts));
+      for (const part of parts) if (part.length > 0) socket.write(part);
+    }
     socket.uncork();
     if (socket.writableLength > highWaterBytes) await this.#drained();
   }
