@@ -8,7 +8,7 @@ import { fork } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import type { Sandbox, SandboxProvider } from "@exoloop/sandbox/contract";
 import { createLocalProvider } from "@exoloop/sandbox/providers/local/provider";
 import { type Attack, attacks } from "@exoloop/sandbox-host/abuse/attacks";
@@ -47,7 +47,7 @@ interface Neighbour {
 }
 
 async function startNeighbour(socketPath: string, { reference }: Sandbox): Promise<Neighbour> {
-  const program = join(import.meta.dirname, "abuse", "neighbour.ts");
+  const program = fileURLToPath(new URL("abuse/neighbour.ts", import.meta.url));
   const child = fork(program, [socketPath, reference.id], { execArgv: [] });
   const next = <T>(): Promise<T> =>
     new Promise((resolve, reject) => {
