@@ -1,7 +1,7 @@
 /**
  * The sandbox contract. A provider makes disposable machines; a machine executes commands and file operations and
  * nothing else. The session half (session.ts) is what tools use; the lifecycle half is here. Snapshots are no verb of a
- * provider: they are made of `listTree`, `fetchFiles` and `placeEntries`, so that one kind of snapshot moves between
+ * provider: they are made of `scanTree`, `fetchFiles` and `placeEntries`, so that one kind of snapshot moves between
  * all providers.
  *
  * Every call on a sandbox may reject with SandboxGoneError: the caller then takes a new generation.

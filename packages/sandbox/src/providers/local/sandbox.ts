@@ -40,6 +40,13 @@ function createSession(source: ChannelSource, channels: Channels, description: s
       throw await explainLoss(source, error);
     }
   };
+  const guardParts = async function* <Part>(parts: AsyncIterable<Part>): AsyncGenerator<Part> {
+    try {
+      yield* parts;
+    } catch (error) {
+      throw await explainLoss(source, error);
+    }
+  };
   return {
     description,
     readFile: (options) => guard(content.readFile(options)),
@@ -49,13 +56,8 @@ function createSession(source: ChannelSource, channels: Channels, description: s
     stat: (options) => guard(lookups.stat(options)),
     listDirectory: (options) => guard(lookups.listDirectory(options)),
     listTree: (options) => guard(lookups.listTree(options)),
-    async *fetchFiles(options) {
-      try {
-        yield* content.fetchFiles(options);
-      } catch (error) {
-        throw await explainLoss(source, error);
-      }
-    },
+    scanTree: (options) => guardParts(lookups.scanTree(options)),
+    fetchFiles: (options) => guardParts(content.fetchFiles(options)),
     placeEntries: (options) => guard(content.placeEntries(options)),
     deleteFile: (options) => guard(lookups.deleteFile(options)),
     spawn: (options) => guard(spawnCommand(channels, options)),

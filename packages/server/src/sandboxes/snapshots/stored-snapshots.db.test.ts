@@ -219,6 +219,25 @@ describe("the collector", () => {
     expect([await rows(), stored()]).toEqual([[], []]);
   });
 
+  it("keeps every part of a manifest of many entries", async () => {
+    const links = Array.from({ length: 25_000 }, (_, index) => ({
+      kind: "symlink" as const,
+      path: `/workspace/l${index}`,
+      target: `${index}`,
+    }));
+    await place(sandbox.session, ...links);
+    await worker().take(source());
+    await place(sandbox.session, file("new", "x"));
+    await worker().take(source());
+    const [first, second] = await rows();
+    expect(second?.blobs.filter((sha256) => first?.blobs.includes(sha256)).length).toBeGreaterThan(3);
+    await collect();
+    expect(stored()).toEqual(await needed());
+    const other = await createSandbox(provider);
+    await worker().restore(owner, await lastId(), other);
+    expect((await other.session.listTree({ path: "/workspace" })).length).toBe(25_001);
+  });
+
   it("goes on where it was stopped", async () => {
     await takeMany(1);
     for (let index = 0; index < 100; index += 1) await blobs.store.put(owner.organizationId, noise(10));
