@@ -1,11 +1,12 @@
 import { createId } from "@exoloop/protocol/ids";
+import { createRandom } from "@exoloop/sandbox/testing/random";
 import { beforeEach, describe, expect, it } from "vitest";
 import { sha256Of } from "../../blobs/store.ts";
 import { sortedByPath } from "./in-turns.ts";
 import { type Manifest, type ManifestFile, sameWorkspace } from "./manifest.ts";
 import { encodeIndex, encodeManifest } from "./manifest-format.ts";
 import { loadManifest, storeManifest } from "./stored-manifest.ts";
-import { createMemoryBlobs, seeded } from "./testing.ts";
+import { createMemoryBlobs } from "./testing.ts";
 
 const organizationId = createId("organization");
 let blobs: ReturnType<typeof createMemoryBlobs>;
@@ -100,7 +101,7 @@ describe("a manifest of many entries", () => {
 
 describe("sorting in turns", () => {
   it("is sorting", async () => {
-    const random = seeded(3);
+    const random = createRandom(3);
     for (const length of [0, 1, 2, 8_191, 8_192, 8_193, 50_000]) {
       const items = Array.from({ length }, (_, index) => ({ path: `${random.below(1_000_000)}/${index}` }));
       const expected = items.map(({ path }) => path).sort((one, other) => (one < other ? -1 : 1));
