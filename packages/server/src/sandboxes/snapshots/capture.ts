@@ -49,7 +49,7 @@ export interface Captured {
   readonly beyond: { readonly count: number; readonly first: string | null };
 }
 
-/** A workspace with more takes a turn of its own: it is about 25 MB as a manifest. */
+/** A workspace with more takes a turn of its own: its manifest is about 25 MB. */
 export const manyEntries = 50_000;
 /** After the last one, what still changes is taken as it was read. */
 const scansAtMost = 4;

@@ -8,8 +8,8 @@ import { createRowReader, type Entries } from "./manifest-rows.ts";
 /** So many entries are one blob. */
 const entriesInOne = 20_000;
 /** Cut where a path says so: what is added or removed changes the part that it is in, and none behind it. */
-const shortestPart = 2_048;
-const longestPart = 8_192;
+const shortestPart = 1_024;
+const longestPart = 4_096;
 const longestPartCharacters = 4 * 1024 ** 2;
 const partsAtOnce = 4;
 
