@@ -237,8 +237,10 @@ describe("the collector", () => {
     await collect();
     expect(stored()).toEqual(await needed());
     const other = await create();
+    const calls = provider.controls.calls("placeEntries");
     await worker().restore(owner, await lastId(), other);
     expect((await other.session.listTree({ path: "/workspace", maximumEntries: 300_000 })).length).toBe(210_001);
+    expect(provider.controls.calls("placeEntries") - calls).toBe(11);
   });
 
   it("goes on where it was stopped", async () => {
