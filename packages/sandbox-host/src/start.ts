@@ -10,6 +10,7 @@ import type { SuspendKind } from "./cgroup-host.ts";
 import type { HostMode } from "./configuration.ts";
 import { buildHost } from "./host-build.ts";
 import { checkRunsc, findProgram } from "./machine-programs.ts";
+import { spreadOverDisk } from "./spread.ts";
 import { findSlot } from "./state.ts";
 
 const startPatienceMs = 120_000;
@@ -177,6 +178,7 @@ export async function startSandboxHost(options: StartSandboxHostOptions): Promis
       facts = await findRunning(socketPath);
     }
     if (facts === null) throw new SandboxUnavailableError(line.message, line.remedy || "Run `exoloop doctor`.");
+    await spreadOverDisk(facts.sandboxesDirectory);
   }
   if (facts.mode !== options.mode) {
     const text = `a sandbox host in mode ${facts.mode} already runs on ${options.directory}`;
