@@ -1,7 +1,7 @@
 /** Previews of a real server in a real sandbox: it sleeps until somebody looks, and again when nobody does. */
 import { once } from "node:events";
 import { connect } from "node:net";
-import { findRunsc } from "@exoloop/sandbox-host/launch/gvisor";
+import { findRunsc } from "@exoloop/sandbox-host/machine-programs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { silentLog, startTestServer, type TestServer } from "../http/testing.ts";
 import { createPorts } from "../sandboxes/background/ports.ts";
