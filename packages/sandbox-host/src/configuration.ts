@@ -15,7 +15,7 @@ import {
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { SandboxUnavailableError } from "@exoloop/sandbox/errors";
-import { type CgroupHost, type SuspendKind, discoverCgroups } from "./cgroup-host.ts";
+import { type CgroupHost, type SuspendKind, attempt, discoverCgroups } from "./cgroup-host.ts";
 import { type UserIdRange, findUserIds } from "./user-ids.ts";
 
 export type HostMode = "auto" | "weak";
@@ -91,13 +91,8 @@ function install(source: string, target: string): string {
 /** Linked where that is possible: the program is larger than everything else together. */
 function installNode(target: string): void {
   const readable = (statSync(process.execPath).mode & 0o005) === 0o005;
-  if (existsSync(target)) return;
-  try {
-    if (!readable) throw new Error("not readable for others");
-    linkSync(process.execPath, target);
-  } catch {
-    chmodSync(install(process.execPath, target), 0o755);
-  }
+  const linked = existsSync(target) || (readable && attempt(() => linkSync(process.execPath, target)));
+  if (!linked) chmodSync(install(process.execPath, target), 0o755);
 }
 
 /** Under a name that says what is in it: running sandboxes keep theirs when a newer one comes. */

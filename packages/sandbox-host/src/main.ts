@@ -7,15 +7,20 @@
  * Its first line on standard output is JSON: `{"ready":true}`, or `{"ready":false,"message":…,"remedy":…}`.
  * @module
  */
-import { createHash } from "node:crypto";
-import { mkdirSync, readdirSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { SandboxUnavailableError } from "@exoloop/sandbox/errors";
 import type { SandboxRuntime } from "@exoloop/sandbox/providers/local/host-messages";
 import { type SuspendKind, hasCpuLimit, hasResourceLimits, removeHostGroups } from "./cgroup-host.ts";
-import { type HostConfiguration, type HostOptions, bubblewrapRemedy, configureHost } from "./configuration.ts";
+import {
+  type HostConfiguration,
+  type HostOptions,
+  bubblewrapRemedy,
+  configureHost,
+  hashName,
+} from "./configuration.ts";
 import { DiskWatch } from "./disk-watch.ts";
 import { bubblewrapLauncher } from "./launch/bubblewrap.ts";
 import type { Launcher } from "./launch/launcher.ts";
@@ -59,11 +64,10 @@ function readArguments(): HostOptions {
 
 /** One daemon per directory: the kernel drops the name when its holder ends, however it ends. */
 async function lockDirectory(directory: string): Promise<void> {
-  const name = createHash("sha256").update(realpathSync(directory)).digest("hex").slice(0, 32);
   await new Promise<void>((resolve, reject) => {
     const lock = createServer((socket) => socket.destroy());
     lock.once("error", () => reject(new Error("a sandbox host already runs on this directory")));
-    lock.listen(`\0exoloop-host-${name}`, () => resolve(void lock.unref()));
+    lock.listen(`\0exoloop-host-${hashName(directory)}`, () => resolve(void lock.unref()));
   });
 }
 
