@@ -31,7 +31,7 @@ export interface TestSupervisorOptions {
 }
 
 export async function openTestSupervisor(options: TestSupervisorOptions = {}): Promise<TestSupervisor> {
-  const { confine, launch, transfer, supervisor } = { ...buildGuest(), ...options.programs };
+  const { launch, transfer, supervisor } = { ...buildGuest(), ...options.programs };
   const { userId } = options;
   const directory = mkdtempSync(join(tmpdir(), "exoloop-supervisor-"));
   if (userId !== undefined) chownSync(directory, userId, userId);
@@ -44,14 +44,14 @@ export async function openTestSupervisor(options: TestSupervisorOptions = {}): P
     GREETING: "hello",
     ...options.environment,
   };
-  const child = spawn(confine, ["--listen-at", socketPath, "--", supervisor, "0", "0", "0", launch, transfer], {
+  const child = spawn(supervisor, [socketPath, "0", "0", launch, transfer], {
     env: environment,
     stdio: ["ignore", "ignore", "pipe"],
     ...(userId === undefined ? {} : { uid: userId, gid: userId }),
   });
   let complaints = "";
   child.stderr?.on("data", (bytes: Buffer) => (complaints += bytes.toString()));
-  const location = { socketPath, mappings: { "/workspace": workspace } };
+  const location = { socketPath, mappings: { "/workspace": workspace }, servedMs: null };
   const verify = async (): Promise<typeof location> => {
     if (child.exitCode !== null || child.signalCode !== null)
       throw new Error(`the supervisor has ended: ${complaints}`);

@@ -13,10 +13,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 /* Landlock by number: the C library has no wrappers, and older kernel headers know fewer rights. */
@@ -33,8 +30,8 @@ enum {
   SCOPE_ABSTRACT_SOCKETS_AND_SIGNALS = 3,
 };
 enum { MAXIMUM_PATHS = 32, OPEN_FILES = 8192, LOCKED_BYTES = 8 << 20 };
-/* What the supervisor starts of ours, on top of the workload's processes: else a crowd of these would prevent it. */
-enum { OWN_PROCESSES = 160 };
+/* Threads of the supervisor, on top of the workload's processes: else a crowd of these would keep it from serving. */
+enum { SUPERVISOR_THREADS = 160 };
 
 struct ruleset {
   uint64_t file_rights, net_rights, scopes;
@@ -102,6 +99,12 @@ static void apply_landlock(struct paths *readable, struct paths *writable) {
   close(fd);
 }
 
+static int open_file(const char *path) {
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) fail(path);
+  return fd;
+}
+
 /* The program is a file of `struct sock_filter`. */
 static void apply_seccomp(int program_descriptor) {
   static struct sock_filter program[BPF_MAXINSNS];
@@ -125,18 +128,6 @@ static void join_cgroup(int entrance) {
   close(entrance);
 }
 
-/* At a place that exists only inside; the directory says who may connect. It becomes standard input. */
-static void listen_at(const char *path) {
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
-  int listener = socket(AF_UNIX, SOCK_STREAM, 0);
-  snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
-  mode_t mask = umask(0);
-  if (bind(listener, (struct sockaddr *)&address, sizeof address) != 0 || listen(listener, 128) != 0) fail(path);
-  umask(mask);
-  if (dup2(listener, 0) != 0) fail(path);
-  close(listener);
-}
-
 int main(int count, char **arguments) {
   struct paths readable = {.count = 0}, writable = {.count = 0};
   int filter = -1, i = 1;
@@ -149,10 +140,10 @@ int main(int count, char **arguments) {
     char *value = arguments[i + 1];
     if (strcmp(name, "--join") == 0) join_cgroup(atoi(value));
     else if (strcmp(name, "--seccomp") == 0) filter = atoi(value);
+    else if (strcmp(name, "--seccomp-file") == 0) filter = open_file(value);
     /* Counts the user id in its namespace, so it is meant for ids that nothing else has. */
-    else if (strcmp(name, "--processes") == 0) limit(RLIMIT_NPROC, strtoull(value, NULL, 10) + OWN_PROCESSES);
+    else if (strcmp(name, "--processes") == 0) limit(RLIMIT_NPROC, strtoull(value, NULL, 10) + SUPERVISOR_THREADS);
     else if (strcmp(name, "--file-bytes") == 0) limit(RLIMIT_FSIZE, strtoull(value, NULL, 10));
-    else if (strcmp(name, "--listen-at") == 0) listen_at(value);
     else if (strcmp(name, "--readable") == 0) add_path(&readable, value);
     else if (strcmp(name, "--writable") == 0) add_path(&writable, value);
     else break;

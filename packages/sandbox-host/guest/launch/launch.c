@@ -4,11 +4,11 @@
  *
  * `launch ORDER ENTRANCES PROCESSES`: standard input gives one byte when the order is there. ORDER is its descriptor:
  * u8 1 with standard input, then strings: terminal or "", directory, command, NAME=value ... The cgroups' entrances
- * are descriptors 3 and following; -1: it is maintenance, enters none and stays in the supervisor's session. A first
- * byte of standard output tells the supervisor that the shell begins.
+ * are descriptors 3 and following. A first byte of standard output tells the supervisor that the shell begins.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,7 +37,6 @@ static char *read_order(int fd, char **end) {
 
 static void open_streams(const char *terminal, int with_input) {
   int fd = *terminal != '\0' ? open(terminal, O_RDWR) : with_input ? 0 : open("/dev/null", O_RDONLY);
-  if (*terminal != '\0') setsid(); /* maintenance has none yet */
   if (fd < 0 || (*terminal != '\0' && ioctl(fd, TIOCSCTTY, 0) != 0)) refuse("exoloop: no terminal\n");
   for (int target = 0; target < (*terminal != '\0' ? 3 : 1); target++) dup2(fd, target);
   if (fd > 2) close(fd);
@@ -50,7 +49,6 @@ static _Noreturn void follow(char *order, char *end) {
     if (*variable != '\0' && putenv(variable) != 0) refuse("exoloop: out of memory\n");
   }
   open_streams(terminal, order[0]);
-  setpgid(0, 0);
   if (chdir(directory) != 0) refuse("exoloop: the working directory does not exist or may not be entered\n");
   if (write(1, "!", 1) != 1) refuse("exoloop: nobody listens\n");
   execl("/bin/bash", "bash", "--norc", "--noprofile", "-c", text, (char *)NULL);
@@ -66,7 +64,7 @@ int main(int count, char **arguments) {
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
-  if (entrances >= 0) setsid();
+  setsid();
   umask(022);
   for (int fd = 3; fd < 3 + entrances; fd++) {
     if (write(fd, "0", 1) != 1) _exit(125);
@@ -80,8 +78,8 @@ int main(int count, char **arguments) {
   while ((got = read(0, &go, 1)) < 0 && errno == EINTR) continue;
   if (got != 1) return 0;
   char *text = read_order(order, &end);
-  /* Also what the daemon was started with and knows nothing of. */
-  if (syscall(SYS_close_range, 3, ~0U, 0) != 0) {
+  /* Also what the daemon was started with and knows nothing of. To gVisor a larger number is an error. */
+  if (syscall(SYS_close_range, 3, INT_MAX, 0) != 0) {
     for (int fd = 3; fd < 8192; fd++) close(fd);
   }
   follow(text, end);

@@ -51,20 +51,49 @@ static void finish(struct command *command, int status) {
   calm = 0;
 }
 
-static void reap(void) {
-  int status;
-  for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0;) {
-    bool stopped = WIFSTOPPED(status);
-    for (int i = 0; i < MAXIMUM_CONNECTIONS; i++) {
-      if (connections[i].transfer != pid) continue;
-      if (stopped) kill(pid, SIGCONT); /* by the workload: it has our user id */
-      else close_connection(&connections[i]);
-    }
-    if (pid == waiting.pid && !stopped) discard_candidate(&waiting);
-    for (int i = 0; i < command_count; i++) {
-      if (commands[i]->told.pid == pid && commands[i]->told.state == RUNNING && !stopped) finish(commands[i], status);
-    }
+/* Of a process that has changed its state. */
+static void notice(pid_t pid, int status) {
+  bool stopped = WIFSTOPPED(status);
+  for (int i = 0; i < MAXIMUM_CONNECTIONS; i++) {
+    if (connections[i].transfer != pid) continue;
+    if (stopped) kill(pid, SIGCONT); /* by the workload, which has our user id, or with it */
+    else close_connection(&connections[i]);
   }
+  if (pid == waiting.pid && !stopped) discard_candidate(&waiting);
+  for (int i = 0; i < command_count; i++) {
+    if (commands[i]->told.pid == pid && commands[i]->told.state == RUNNING && !stopped) finish(commands[i], status);
+  }
+}
+
+/* While the workload is stopped only what is ours: gVisor would hang up the group of one that has ended. */
+static void reap(void) {
+  int status, flags = WNOHANG | WUNTRACED;
+  for (pid_t pid; !suspended && (pid = waitpid(-1, &status, flags)) > 0;) notice(pid, status);
+  for (int i = 0; suspended && i < command_count; i++) {
+    const struct summary *told = &commands[i]->told;
+    bool ours = told->maintenance && told->state == RUNNING;
+    if (ours && waitpid(told->pid, &status, flags) > 0) notice(told->pid, status);
+  }
+  for (int i = 0; suspended && i < MAXIMUM_CONNECTIONS; i++) {
+    pid_t pid = connections[i].transfer;
+    if (pid > 0 && waitpid(pid, &status, flags) > 0) notice(pid, status);
+  }
+}
+
+/* Stops or continues the workload. What is ours, and what waits for an order, stays; maintenance does not. */
+bool suspend_commands(bool suspend) {
+  bool begins = suspend && !suspended, done = true;
+  suspended = suspend;
+  for (int i = 0; begins && i < command_count; i++) { /* while both ran, the workload can have made it its own */
+    const struct summary *told = &commands[i]->told;
+    if (told->maintenance && told->state == RUNNING) signal_tree(told->pid, SIGKILL);
+  }
+  if (begins || !suspend) done = signal_tree(getpid(), suspend ? SIGSTOP : SIGCONT);
+  for (int i = 0; begins && i < MAXIMUM_CONNECTIONS; i++) {
+    if (connections[i].transfer > 0) kill(connections[i].transfer, SIGCONT);
+  }
+  raise(SIGCHLD); /* what ended meanwhile is looked for */
+  return done;
 }
 
 /* Which command's stream each entry is: twice its number, and one for standard error. */

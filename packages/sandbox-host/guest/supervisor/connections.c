@@ -145,12 +145,10 @@ static bool handle(struct connection *connection, struct peer *peer) {
   if (type == CONTROL) return handle_control(peer);
   if (type == TRANSFER) return hand_over(connection, peer);
   if (type == COMMANDS) return tell_commands(peer);
-  if (type != SUSPEND && type != RESUME && type != SHUTDOWN) return false;
-  suspended = type == SUSPEND;
-  signal_tree(getpid(), suspended ? SIGSTOP : type == RESUME ? SIGCONT : SIGKILL);
+  if (type == SHUTDOWN) signal_tree(getpid(), SIGKILL);
   if (type == SHUTDOWN) exit(0);
-  put_result(peer, 0);
-  return true;
+  if (type == SUSPEND || type == RESUME) put_result(peer, suspend_commands(type == SUSPEND) ? 0 : EBUSY);
+  return type == SUSPEND || type == RESUME;
 }
 
 /* All that can be done without waiting. */

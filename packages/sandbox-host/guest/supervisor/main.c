@@ -1,5 +1,7 @@
 #include "supervisor.h"
 
+#include <sys/un.h>
+
 enum { FIRST_INPUT = 1 + MAXIMUM_CONNECTIONS, FIRST_STREAM = FIRST_INPUT + MAXIMUM_CONNECTIONS };
 
 static _Noreturn void fail(const char *what) {
@@ -43,17 +45,27 @@ static void serve(int listener, const sigset_t *unblocked) {
   if (waiting.pid == 0 && now_ms() >= calm) start_candidate(false, &waiting);
 }
 
+/* At a place that exists only inside; the directory says who may connect. */
+static int listen_at(const char *path) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+  snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+  umask(0);
+  if (bind(listener, (struct sockaddr *)&address, sizeof address) != 0 || listen(listener, 128) != 0) fail(path);
+  return listener;
+}
+
 /* Ends the wait for events. */
 static void on_child(int number) {
   (void)number;
 }
 
-/* LISTENER is a descriptor, behind those of the workload's ENTRANCES (to its cgroups), which are 3 and following. */
+/* LISTENER is a path, or a descriptor behind those of the workload's ENTRANCES (to its cgroups), 3 and following. */
 int main(int count, char **arguments) {
   sigset_t unblocked, child;
   errno = EINVAL;
   if (count != 6) fail("usage: supervisor LISTENER ENTRANCES PROCESSES LAUNCH TRANSFER");
-  int listener = atoi(arguments[1]);
+  int listener = *arguments[1] == '/' ? listen_at(arguments[1]) : atoi(arguments[1]);
   entrance_count = atoi(arguments[2]);
   process_limit = arguments[3]; /* 0: none */
   launch_program = arguments[4];

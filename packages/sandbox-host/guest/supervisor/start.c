@@ -22,7 +22,7 @@ bool start_candidate(bool maintenance, struct candidate *candidate) {
   int theirs[] = {-1, -1, -1, memfd_create("order", MFD_CLOEXEC)}, base = 3 + entrance_count;
   char order[12], entrances[12];
   snprintf(order, sizeof order, "%d", base);
-  snprintf(entrances, sizeof entrances, "%d", maintenance ? -1 : entrance_count);
+  snprintf(entrances, sizeof entrances, "%d", maintenance ? 0 : entrance_count);
   char *arguments[] = {"launch", order, entrances, maintenance ? "0" : (char *)process_limit, NULL};
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
@@ -41,6 +41,7 @@ bool start_candidate(bool maintenance, struct candidate *candidate) {
   ready = ready && posix_spawn(&candidate->pid, launch_program, &actions, NULL, arguments, environ) == 0;
   posix_spawn_file_actions_destroy(&actions);
   for (int i = 0; i < ORDER; i++) close_one(&theirs[i]);
+  if (ready && suspended && !maintenance) kill(candidate->pid, SIGSTOP);
   if (!ready) discard_candidate(candidate);
   return ready;
 }
@@ -56,7 +57,7 @@ bool launch_command(struct command *command) {
   } else if (!start_candidate(maintenance, &candidate)) {
     return false;
   }
-  if (!maintenance) kill(candidate.pid, suspended ? SIGSTOP : SIGCONT);
+  if (!suspended) kill(candidate.pid, SIGCONT);
   command->told.pid = candidate.pid;
   bool sent = write(candidate.ends[ORDER], command->order, command->order_bytes) == (ssize_t)command->order_bytes;
   if (!sent || write(candidate.ends[0], "!", 1) != 1) kill(candidate.pid, SIGKILL); /* an end like any other */

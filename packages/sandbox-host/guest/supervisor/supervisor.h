@@ -89,6 +89,7 @@ int64_t now_ms(void);
 struct command *find_command(const char *identifier);
 int list_streams(struct pollfd *polled, int64_t *next);
 void read_streams(const struct pollfd *polled, int count);
+bool suspend_commands(bool suspend);
 
 /* log.c */
 bool read_output(struct command *command, int stream);
@@ -103,4 +104,4 @@ struct command *start_command(const char *identifier, const struct spawn *spawn,
 void release_command(struct command *command);
 
 /* processes.c */
-void signal_tree(pid_t leader, int number);
+bool signal_tree(pid_t leader, int number);

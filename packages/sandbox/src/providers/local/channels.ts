@@ -1,5 +1,6 @@
 /** Connections to one sandbox's supervisor, kept and used again. One operation at a time on each. @module */
 import { SandboxFileError, type SandboxFileErrorCode, SandboxGoneError } from "../../errors.ts";
+import { type Attendance, createAttended } from "./attendance.ts";
 import { type FrameConnection, connectFrames } from "./connection.ts";
 import { type Frame, frameTypes, protocolVersion } from "./frames.ts";
 import type { SandboxLocation } from "./host-messages.ts";
@@ -25,6 +26,8 @@ export interface ChannelSource {
   readonly location: SandboxLocation;
   /** Asks the daemon, which looks whether it lives. @throws SandboxGoneError */
   verify(): Promise<SandboxLocation>;
+  /** Of a supervisor that sleeps with its workload. */
+  readonly attendance?: Attendance;
 }
 
 /** `commands`: with the supervisor itself; `transfer`: with a process that it starts for each, for files and ports. */
@@ -35,6 +38,8 @@ export interface Channels {
   /** Where the supervisor finds what the session calls `path`. */
   locatePath(path: string): string;
   acquire(): Promise<FrameConnection>;
+  /** What is awaited on it from now on comes when the sandbox is awake. */
+  leaveAlone(channel: FrameConnection): void;
   /** Gives back a channel on which the last operation was answered to its end. */
   release(channel: FrameConnection): void;
   discard(channel: FrameConnection): void;
@@ -92,41 +97,65 @@ function createPathMap(mappings: Readonly<Record<string, string>>): (path: strin
   };
 }
 
-export function createChannels(source: ChannelSource, kind: ChannelKind): Channels {
+interface IdleChannels {
+  take(): FrameConnection | undefined;
+  put(channel: FrameConnection): void;
+  close(): void;
+}
+
+function keepIdle(kind: ChannelKind): IdleChannels {
   const idle: FrameConnection[] = [];
-  let idleTimer: NodeJS.Timeout | null = null;
+  let timer: NodeJS.Timeout | undefined;
+  const close = (): void => {
+    for (const channel of idle.splice(0)) channel.close();
+  };
+  return {
+    take() {
+      for (let channel = idle.pop(); channel !== undefined; channel = idle.pop()) if (!channel.closed) return channel;
+      return undefined;
+    },
+    put(channel) {
+      if (channel.closed || idle.length >= maximumIdle) channel.close();
+      else idle.push(channel);
+      if (kind === "commands") return;
+      clearTimeout(timer);
+      timer = setTimeout(close, idleMs).unref();
+    },
+    close,
+  };
+}
+
+export function createChannels(source: ChannelSource, kind: ChannelKind): Channels {
+  const attended = createAttended<FrameConnection>(source.attendance);
+  const idle = keepIdle(kind);
   const waiting: (() => void)[] = [];
   let inUse = 0;
   const leave = (): void => {
     inUse--;
     waiting.shift()?.();
   };
+  const open = async (): Promise<FrameConnection> => idle.take() ?? openChannel(source, kind);
   const channels: Channels = {
     sandboxId: source.sandboxId,
     locatePath: createPathMap(source.location.mappings),
     async acquire() {
       while (inUse >= maximumChannels) await new Promise<void>((resolve) => waiting.push(resolve));
       inUse++;
-      for (let channel = idle.pop(); channel !== undefined; channel = idle.pop()) {
-        if (!channel.closed) return channel;
-      }
       try {
-        return await openChannel(source, kind);
+        return await attended.open(open);
       } catch (error) {
         leave();
         throw error;
       }
     },
+    leaveAlone: (channel) => attended.leave(channel),
     release(channel) {
-      if (channel.closed || idle.length >= maximumIdle) channel.close();
-      else idle.push(channel);
-      if (kind === "transfer") {
-        if (idleTimer !== null) clearTimeout(idleTimer);
-        idleTimer = setTimeout(() => channels.close(), idleMs).unref();
-      }
+      attended.leave(channel);
+      idle.put(channel);
       leave();
     },
     discard(channel) {
+      attended.leave(channel);
       channel.close();
       leave();
     },
@@ -144,9 +173,7 @@ export function createChannels(source: ChannelSource, kind: ChannelKind): Channe
         }
       }
     },
-    close() {
-      for (const channel of idle.splice(0)) channel.close();
-    },
+    close: () => idle.close(),
   };
   return channels;
 }

@@ -14,6 +14,8 @@ const outputHeadBytes = 9;
 const noOutput = Number.MAX_SAFE_INTEGER;
 
 export interface Follower {
+  /** It goes on while the sandbox sleeps. */
+  readonly maintenance: boolean;
   readonly queue: OutputQueue;
   /** Bytes of output that arrived or are known to be missing. */
   received: number;
@@ -90,6 +92,7 @@ async function followPersistently(
   follower: Follower,
 ): Promise<CommandExit> {
   for (let channel: FrameConnection | null = first; channel !== null;) {
+    if (!follower.maintenance) channels.leaveAlone(channel);
     try {
       const exit = await follow(channel, follower);
       channels.release(channel);
@@ -104,10 +107,10 @@ async function followPersistently(
 }
 
 /** The exit alone, of a command whose output nobody takes. */
-async function awaitExit(channels: Channels, commandId: string): Promise<CommandExit> {
+async function awaitExit(channels: Channels, commandId: string, maintenance: boolean): Promise<CommandExit> {
   const channel = await join(channels, attachPayload(commandId, noOutput));
   if (channel === null) return { type: "unknown", reason: "the sandbox no longer knows the command" };
-  const follower: Follower = { queue: createOutputQueue(), received: noOutput };
+  const follower: Follower = { maintenance, queue: createOutputQueue(), received: noOutput };
   return followPersistently(channels, commandId, channel, follower);
 }
 
@@ -121,9 +124,9 @@ export function startFollowing(
   channels: Channels,
   commandId: string,
   channel: FrameConnection,
-  offset: number,
+  { offset, maintenance }: { readonly offset: number; readonly maintenance: boolean },
 ): Following {
-  const follower: Follower = { queue: createOutputQueue(), received: offset };
+  const follower: Follower = { maintenance, queue: createOutputQueue(), received: offset };
   const exit = followPersistently(channels, commandId, channel, follower).then(
     (end) => {
       follower.queue.end();
@@ -140,6 +143,7 @@ export function startFollowing(
   exit.catch(() => {});
   return {
     queue: follower.queue,
-    wait: () => Promise.race([exit, follower.queue.becomesFull().then(() => awaitExit(channels, commandId))]),
+    wait: () =>
+      Promise.race([exit, follower.queue.becomesFull().then(() => awaitExit(channels, commandId, maintenance))]),
   };
 }
