@@ -167,10 +167,7 @@ export const gvisorLauncher: Launcher = {
       program: configuration.tools.confine,
       // All of it is workload to the host, entered last: its limits hold for gVisor's kernel too. No entrance stays open.
       programArguments: [
-        ...[
-          ...descriptors.join,
-          ...Array.from({ length: descriptors.work }, (_, index) => firstEntrance + index),
-        ].flatMap((entrance) => ["--join", String(entrance)]),
+        ...Array.from({ length: descriptors.work }, (_, index) => ["--join", String(firstEntrance + index)]).flat(),
         ...["--", runscOf(configuration)],
         ...runscArguments(state, base, directories.slot, {
           outside: descriptors.filter,
