@@ -36,7 +36,6 @@ function processLimit({ make, userId }: LaunchRequest, ownNamespace: boolean): s
 export function confineArguments(request: LaunchRequest, ownNamespace: boolean): string[] {
   const { descriptors, make } = request;
   return [
-    ...descriptors.join.flatMap((descriptor) => ["--join", String(descriptor)]),
     ...["--seccomp", String(descriptors.filter), "--file-bytes", String(make.resources.diskBytes)],
     ...processLimit(request, ownNamespace),
   ];
