@@ -102,12 +102,6 @@ static void apply_landlock(struct paths *readable, struct paths *writable) {
   close(fd);
 }
 
-static int open_file(const char *path) {
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) fail(path);
-  return fd;
-}
-
 /* The program is a file of `struct sock_filter`. */
 static void apply_seccomp(int program_descriptor) {
   static struct sock_filter program[BPF_MAXINSNS];
@@ -167,7 +161,9 @@ int main(int count, char **arguments) {
     if (strcmp(name, "--join") == 0) join_cgroup(atoi(value));
     else if (strcmp(name, "--order") == 0) follow_order(atoi(value));
     else if (strcmp(name, "--seccomp") == 0) filter = atoi(value);
-    else if (strcmp(name, "--seccomp-file") == 0) filter = open_file(value);
+    else if (strcmp(name, "--seccomp-file") == 0) {
+      if ((filter = open(value, O_RDONLY | O_CLOEXEC)) < 0) fail(value);
+    }
     /* Counts the user id in its namespace, so it is meant for ids that nothing else has. */
     else if (strcmp(name, "--processes") == 0) limit(RLIMIT_NPROC, strtoull(value, NULL, 10) + SUPERVISOR_THREADS);
     else if (strcmp(name, "--file-bytes") == 0) limit(RLIMIT_FSIZE, strtoull(value, NULL, 10));
