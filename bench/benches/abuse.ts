@@ -7,7 +7,7 @@
 import { fork } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { readFileSync, statfsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Sandbox, SandboxProvider } from "@exoloop/sandbox/contract";
 import { createLocalProvider } from "@exoloop/sandbox/providers/local/provider";
@@ -23,8 +23,12 @@ const resources = { memoryBytes: 256 << 20, processes: 100, cpus: 1, diskBytes: 
 const wholeResources = { ...resources, files: 1_100_000, diskBytes: 8 * 1024 ** 3 };
 const goal = 2;
 const megabyte = 1024 ** 2;
-/** Of quiet before each time that an attack is made. */
+/** Of quiet before each time that an attack is made; before one of full size longer, for it is made once. */
 const quietMs = 1_000;
+const wholeQuietMs = 5_000;
+/** An attack that is over sooner is made in several sandboxes, one after the other. */
+const roundSeconds = 2;
+const mostAttackers = 10;
 const mostRounds = 40;
 
 /** Nothing: what the same command differs by between two halves of a second. */
@@ -46,9 +50,9 @@ interface Neighbour {
   stop(): Promise<void>;
 }
 
-async function startNeighbour(socketPath: string, { reference }: Sandbox): Promise<Neighbour> {
+async function startNeighbour(socketPath: string, { reference }: Sandbox, pauseMs: number): Promise<Neighbour> {
   const program = fileURLToPath(new URL("abuse/neighbour.ts", import.meta.url));
-  const child = fork(program, [socketPath, reference.id], { execArgv: [] });
+  const child = fork(program, [socketPath, reference.id, String(pauseMs)], { execArgv: [] });
   const next = <T>(): Promise<T> =>
     new Promise((resolve, reject) => {
       child.once("message", (message: unknown) => resolve(message as T));
@@ -87,34 +91,57 @@ async function makeSandbox(provider: SandboxProvider, limits: typeof resources):
 interface Round {
   readonly quiet: readonly number[];
   readonly attacked: readonly number[];
-  /** Of the attack. */
+  /** Of one attack. */
   readonly seconds: number;
   readonly grownBytes: number;
+}
+
+function freeBytes(directory: string): number {
+  const { bavail, bsize } = statfsSync(directory);
+  return bavail * bsize;
 }
 
 function residentBytes(pid: number): number {
   return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) * 1024;
 }
 
-/** One attack, in a sandbox of its own. */
-async function attackOnce({ host, provider, neighbour, whole }: World, { id, contained }: Attack): Promise<Round> {
-  const attacker = await makeSandbox(provider, whole ? wholeResources : resources);
-  const driver = await startDriver(host.socketPath, attacker.reference.id);
+/** One attack, in as many sandboxes, each of its own. */
+async function attackOnce(world: World, { id, contained }: Attack, count: number): Promise<Round> {
+  const { context, host, provider, neighbour, whole } = world;
+  const free = freeBytes(context.directory);
+  const attackers: Sandbox[] = [];
+  while (attackers.length < count) attackers.push(await makeSandbox(provider, whole ? wholeResources : resources));
+  const ids = attackers.map(({ reference }) => reference.id);
+  const driver = await startDriver(host.socketPath, ids);
   await pause(quietMs / 2);
   await neighbour.take();
-  await pause(quietMs);
+  await pause(whole ? wholeQuietMs : quietMs);
   const daemonBefore = residentBytes(host.pid);
   const report = await driver.attack({ attack: id, whole });
   const daemon = residentBytes(host.pid) - daemonBefore;
   const samples = await neighbour.take();
-  await attacker.destroy();
-  if (!contained.test(report.seen)) throw new Error(`${id} was not contained: ${report.seen}`);
+  const full = freeBytes(context.directory);
+  const ended = performance.now();
+  for (const attacker of attackers) await attacker.destroy();
+  if (whole) {
+    const [taken, left] = [free - full, free - freeBytes(context.directory)].map((bytes) =>
+      Math.round(bytes / megabyte),
+    );
+    const seconds = ((performance.now() - ended) / 1000).toFixed(1);
+    context.progress(`${id}: ${taken} MB of disk at its end, ${left} MB after it was destroyed in ${seconds} s`);
+  }
+  const escaped = report.seen.find((seen) => !contained.test(seen));
+  if (escaped !== undefined) throw new Error(`${id} was not contained: ${escaped}`);
   return {
     quiet: before(samples, report),
     attacked: during(samples, report),
-    seconds: (report.ended - report.started) / 1000,
+    seconds: (report.ended - report.started) / 1000 / count,
     grownBytes: Math.max(report.grownBytes, daemon),
   };
+}
+
+function attackersFor(seconds: number): number {
+  return Math.min(Math.ceil(roundSeconds / seconds), mostAttackers);
 }
 
 /** Again and again, until there are enough of the neighbour's commands before and during it. */
@@ -124,7 +151,7 @@ async function measureAttack(world: World, attack: Attack): Promise<Row[]> {
   const count = (kind: "quiet" | "attacked"): number => rounds.reduce((sum, round) => sum + round[kind].length, 0);
   const wanted = context.option("samples");
   while (Math.min(count("quiet"), count("attacked")) < wanted && rounds.length < mostRounds)
-    rounds.push(await attackOnce(world, attack));
+    rounds.push(await attackOnce(world, attack, attackersFor(rounds.at(-1)?.seconds ?? roundSeconds)));
   const [quiet, attacked] = (["quiet", "attacked"] as const).map((kind) => rounds.flatMap((round) => round[kind]));
   if (quiet === undefined || attacked === undefined) throw new Error("no samples");
   const unit = percentile(quiet, 0.99);
@@ -153,7 +180,11 @@ async function run(context: BenchContext): Promise<Row[]> {
   const host = await startSandboxHost({ directory: context.directory, mode: "auto", endsWithParent: true });
   const provider = await createLocalProvider({ socketPath: host.socketPath });
   try {
-    const neighbour = await startNeighbour(host.socketPath, await makeSandbox(provider, resources));
+    const neighbour = await startNeighbour(
+      host.socketPath,
+      await makeSandbox(provider, resources),
+      context.option("pause"),
+    );
     const world = { context, host, provider, neighbour, whole };
     const rows: Row[] = [];
     for (const [number, attack] of [control, ...attacks].entries())
@@ -171,7 +202,12 @@ export const bench: Bench = {
   description: "a neighbour's p99 while a sandbox is abused, against before",
   options: [
     { name: "whole", description: "1: ten gigabytes of output and a million files, not a part of it", default: 0 },
-    { name: "samples", description: "of the neighbour, at least, before and during each attack", default: 400 },
+    { name: "samples", description: "of the neighbour, at least, before and during each attack", default: 200 },
+    {
+      name: "pause",
+      description: "milliseconds between the neighbour's commands; 0: one right after the other",
+      default: 30,
+    },
     { name: "only", description: "the attack of that number alone; 0: all", default: 0 },
   ],
   run,

@@ -14,7 +14,8 @@ afterAll(() => test.close());
 
 /**
  * Opens the memory of every process that is not in its group, in the moment in which it appears. What it is, is read
- * after the opening: a process that has ended leaves its group, its memory opens and holds nothing, and it is nothing.
+ * after the opening: a process that has ended leaves its group, its memory opens and holds nothing, and it is nothing. One
+ * that has entered the group since it was looked at was opened there.
  */
 const writer = `
 import os, time
@@ -26,6 +27,7 @@ while time.time() < end:
         try:
             if open("/proc/%s/cgroup" % name).read() == own: continue
             open("/proc/%s/mem" % name, "r+b").close()
+            if open("/proc/%s/cgroup" % name).read() == own: continue
             found.add(os.readlink("/proc/%s/exe" % name))
         except OSError: pass
 print(sorted(found))

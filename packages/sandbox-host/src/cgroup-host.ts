@@ -103,22 +103,10 @@ export function discoverCgroups(name: string, only?: SuspendKind): CgroupHost {
       legacy[controller] = group;
     attempt(() => rmdirSync(probe));
   }
-  const base = { unified, legacy };
-  if (v2 !== null)
-    return {
-      ...base,
-      kind: "cgroup-v2",
-      group: v2,
-      ownProcesses: join(ownGroup(unifiedMount ?? "", ""), "cgroup.procs"),
-    };
-  if (v1 !== null)
-    return {
-      ...base,
-      kind: "cgroup-v1",
-      group: v1,
-      ownProcesses: join(ownGroup(freezerMount ?? "", "freezer"), "cgroup.procs"),
-    };
-  return { ...base, kind: "signal", group: null, ownProcesses: null };
+  const group = v2 ?? v1;
+  const own = v2 === null ? ownGroup(freezerMount ?? "", "freezer") : ownGroup(unifiedMount ?? "", "");
+  const kind = v2 !== null ? "cgroup-v2" : v1 === null ? "signal" : "cgroup-v1";
+  return { kind, group, unified, legacy, ownProcesses: group === null ? null : join(own, "cgroup.procs") };
 }
 
 function limitsOf(host: CgroupHost, controller: Controller): boolean {

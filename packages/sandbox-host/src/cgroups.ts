@@ -4,7 +4,7 @@
  * @module
  */
 import { closeSync, mkdirSync, openSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { type CgroupHost, type SuspendKind, attempt, readOr, v1Files } from "./cgroup-host.ts";
 
 /** One sandbox's groups, as absolute paths, each with `init` and `work` in it; stored in its state file. */
@@ -41,10 +41,12 @@ function groupsOf({ parent, limits }: SandboxCgroups): string[] {
   return parent === null ? [...limits] : [parent, ...limits];
 }
 
-export function createCgroups(cgroups: SandboxCgroups): void {
+export function createCgroups({ group: unified, unified: names }: CgroupHost, cgroups: SandboxCgroups): void {
   for (const group of groupsOf(cgroups)) {
     mkdirSync(join(group, "init"), { recursive: true });
     mkdirSync(join(group, "work"), { recursive: true });
+    if (names.length > 0 && dirname(group) === unified)
+      writeFileSync(join(group, "cgroup.subtree_control"), names.map((name) => `+${name}`).join(" "));
   }
 }
 
@@ -76,7 +78,6 @@ export function limitCgroups(host: CgroupHost, slot: string, limits: Limits): vo
   }
   if (host.group === null || host.unified.length === 0) return;
   const group = join(host.group, slot);
-  set(group, "cgroup.subtree_control", host.unified.map((controller) => `+${controller}`).join(" "));
   if (host.unified.includes("memory")) {
     set(group, "memory.max", all);
     set(join(group, "work"), "memory.max", limits.memoryBytes);

@@ -1,6 +1,6 @@
 /**
- * Slots with a supervisor in them: started, found again after a restart, removed. One that nothing is started in yet
- * is always ready, so that a start does not wait for directories, groups and a user id.
+ * Slots with a supervisor in them: started, found again after a restart, removed. One in which a process only waits for
+ * what it becomes is always ready, so that a start does not wait for directories, groups, a user id and a fork.
  * @module
  */
 import { chmodSync, chownSync, existsSync, readdirSync, renameSync, rmdirSync, statSync } from "node:fs";
@@ -9,7 +9,7 @@ import { SandboxUnavailableError } from "@exoloop/sandbox/errors";
 import { attempt, listGroupNames, prepareEntering } from "./cgroup-host.ts";
 import * as cgroupFiles from "./cgroups.ts";
 import type { HostConfiguration } from "./configuration.ts";
-import { type Launch, launchSupervisor } from "./launch/launch.ts";
+import { type Place, type Starter, prepareStarter } from "./launch/launch.ts";
 import type { Launcher } from "./launch/launcher.ts";
 import { removeSlot } from "./removal.ts";
 import type { Slot } from "./slot.ts";
@@ -21,9 +21,9 @@ import { leaseUserId, listLeases, userOf } from "./user-ids.ts";
 /** Whose it will be. */
 export type SlotOwner = Pick<stateFiles.SandboxState, "id" | "owner" | "createdAt">;
 
-interface Place {
-  readonly directories: stateFiles.SlotDirectories;
-  readonly userId: number | null;
+interface Spare extends Place {
+  readonly launcher: Launcher;
+  readonly starter: Promise<Starter>;
 }
 
 const explanationPatienceMs = 2_000;
@@ -33,7 +33,7 @@ const socketRounds = 6_000;
 const sparePauseMs = 30;
 
 /** The launcher's own words, where it ends, explain more than the broken connection, which is noticed first. */
-async function awaitLink(opening: Promise<SupervisorLink>, launch: Launch): Promise<SupervisorLink> {
+async function awaitLink(opening: Promise<SupervisorLink>, launch: Starter): Promise<SupervisorLink> {
   opening.catch(() => {});
   const failing = launch.failure.then((error) => Promise.reject(error));
   failing.catch(() => {});
@@ -66,7 +66,7 @@ export class SlotKeeper {
   readonly #configuration: HostConfiguration;
   readonly #launchers: ReadonlyMap<string, Launcher>;
   readonly #removing = new Map<string, Promise<void>>();
-  #spare: Place | null = null;
+  #spare: Spare | null = null;
   #spareTimer: NodeJS.Timeout | null = null;
   #closed = false;
 
@@ -83,25 +83,30 @@ export class SlotKeeper {
 
   /** Starts a supervisor, suspended. On failure nothing is left. */
   async start(make: stateFiles.SandboxMake, owner: SlotOwner): Promise<Slot> {
-    const { cgroups: host, ownerUserId } = this.#configuration;
+    const { cgroups: host, ownerUserId, mode } = this.#configuration;
     const launcher = this.launcherOf(make.runtime);
-    const { directories, userId } = this.#takePlace();
+    const entered = prepareEntering(host);
+    const place = await this.#takePlace(launcher);
+    const { directories, userId } = place;
     const { slot } = directories;
     const cgroups = cgroupFiles.cgroupsOf(host, slot);
     const bySignals = stopsBySignals(launcher, cgroups);
-    const entered = prepareEntering(host);
     try {
+      const launch = await place.starter;
+      const { descriptors } = launch;
+      launch.become(launcher.prepare({ configuration: this.#configuration, directories, userId, make, descriptors }));
+      // While it starts. No command comes before this has returned.
       cgroupFiles.limitCgroups(host, slot, launcher.limits(make.resources));
-      // What enters later stands still from its first moment.
       if (!bySignals) await cgroupFiles.freeze(cgroups);
-      const launch = await launchSupervisor(this.#configuration, launcher, { directories, userId, cgroups }, make);
       const link = await awaitLink(this.#openLink(directories, launcher.ownSocket(directories)), launch);
+      // Where it has namespaces, the launcher waits outside of them for its end.
+      const inside = cgroupFiles.processesIn(cgroups, "init").find((pid) => pid !== launch.pid) ?? null;
       const state: stateFiles.SandboxState = {
         ...make,
         ...owner,
         slot,
         userId: userId ?? process.getuid?.() ?? 0,
-        supervisorPid: cgroupFiles.processesIn(cgroups, "init")[0] ?? null,
+        supervisorPid: mode === "weak" ? launch.pid : inside,
         launcherPid: launch.pid,
         cgroups,
         limitExceeded: null,
@@ -115,25 +120,27 @@ export class SlotKeeper {
       started.awake = false;
       return started;
     } catch (error) {
-      await this.#removePlace(directories, cgroups, userId);
+      await this.#removePlace({ directories, userId, cgroups });
       throw error;
     } finally {
       entered();
-      this.#prepareSpare();
+      this.#prepareSpare(launcher);
     }
   }
 
   /** What runs beside the workload, which can have taken it over while both ran, would go on while the workload sleeps. */
-  endHelpers({ state: { cgroups, supervisorPid } }: Slot): void {
+  endHelpers({ state: { cgroups, supervisorPid, launcherPid } }: Slot): void {
     const { launch, transfer } = this.#configuration.tools;
     const closed = [launch, transfer].map((path) => statSync(path).ino);
-    for (const pid of cgroupFiles.processesIn(cgroups, "init").filter((one) => one !== supervisorPid))
+    const kept: readonly (number | null)[] = [supervisorPid, launcherPid];
+    for (const pid of cgroupFiles.processesIn(cgroups, "init").filter((one) => !kept.includes(one)))
       attempt(() => closed.includes(statSync(`/proc/${pid}/exe`).ino) || process.kill(pid, "SIGKILL"));
   }
 
   remove({ directories, link, state }: Slot): Promise<void> {
     link.close();
-    return this.#removePlace(directories, state.cgroups, this.#configuration.userIds === null ? null : state.userId);
+    const userId = this.#configuration.userIds === null ? null : state.userId;
+    return this.#removePlace({ directories, userId, cgroups: state.cgroups });
   }
 
   /** What survived and belongs to somebody; everything else is removed. */
@@ -152,10 +159,8 @@ export class SlotKeeper {
     if (this.#spareTimer !== null) clearTimeout(this.#spareTimer);
     const spare = this.#spare;
     this.#spare = null;
-    if (spare !== null) {
-      const cgroups = cgroupFiles.cgroupsOf(this.#configuration.cgroups, spare.directories.slot);
-      await this.#removePlace(spare.directories, cgroups, spare.userId);
-    }
+    await spare?.starter.catch(() => {});
+    if (spare !== null) await this.#removePlace(spare);
     await Promise.allSettled(this.#removing.values());
   }
 
@@ -185,7 +190,7 @@ export class SlotKeeper {
     );
   }
 
-  #makePlace(): Place {
+  #prepare(launcher: Launcher): Spare {
     const { sandboxesDirectory, userIds, cgroups: host } = this.#configuration;
     const directories = stateFiles.directoriesOf(sandboxesDirectory, stateFiles.newSlotName());
     const cgroups = cgroupFiles.cgroupsOf(host, directories.slot);
@@ -194,26 +199,32 @@ export class SlotKeeper {
       stateFiles.makeDirectories(directories);
       if (userIds !== null) userId = leaseUserId(userIds, directories.root);
       stateFiles.makeOwnedDirectories(directories, userId);
-      cgroupFiles.createCgroups(cgroups);
-      return { directories, userId };
+      cgroupFiles.createCgroups(host, cgroups);
+      const starter = prepareStarter(this.#configuration, launcher, { directories, userId, cgroups });
+      starter.catch(() => {});
+      return { directories, userId, cgroups, launcher, starter };
     } catch (error) {
-      void this.#removePlace(directories, cgroups, userId).catch(() => {});
+      void this.#removePlace({ directories, userId, cgroups }).catch(() => {});
       throw error;
     }
   }
 
-  #takePlace(): Place {
+  async #takePlace(launcher: Launcher): Promise<Spare> {
     const spare = this.#spare;
+    if (spare?.launcher !== launcher) return this.#prepare(launcher);
     this.#spare = null;
-    return spare !== null && existsSync(spare.directories.workspace) ? spare : this.#makePlace();
+    const starter = await spare.starter.catch(() => null);
+    if (starter?.isAlive() === true && existsSync(spare.directories.workspace)) return spare;
+    void this.#removePlace(spare).catch(() => {});
+    return this.#prepare(launcher);
   }
 
-  #prepareSpare(): void {
+  #prepareSpare(launcher: Launcher): void {
     if (this.#closed || this.#spare !== null || this.#spareTimer !== null) return;
     this.#spareTimer = setTimeout(() => {
       this.#spareTimer = null;
       try {
-        if (!this.#closed) this.#spare ??= this.#makePlace();
+        if (!this.#closed) this.#spare ??= this.#prepare(launcher);
       } catch (error) {
         // The next start tries again, and tells whoever waits for it.
         process.stderr.write(`cannot prepare a slot: ${String(error)}\n`);
@@ -221,11 +232,7 @@ export class SlotKeeper {
     }, sparePauseMs);
   }
 
-  #removePlace(
-    directories: stateFiles.SlotDirectories,
-    cgroups: cgroupFiles.SandboxCgroups,
-    userId: number | null,
-  ): Promise<void> {
+  #removePlace({ directories, userId, cgroups }: Place): Promise<void> {
     const { slot } = directories;
     const running = this.#removing.get(slot);
     if (running !== undefined) return running;
@@ -249,9 +256,9 @@ export class SlotKeeper {
       attend(slot);
       return slot;
     }
-    const userId = leased.get(directories.root) ?? state?.userId ?? null;
+    const userId = userIds === null ? null : (leased.get(directories.root) ?? state?.userId ?? null);
     const cgroups = state?.cgroups ?? cgroupFiles.cgroupsOf(host, slot);
-    await this.#removePlace(directories, cgroups, userIds === null ? null : userId);
+    await this.#removePlace({ directories, userId, cgroups });
     return null;
   }
 }

@@ -1,4 +1,4 @@
-/* A connection to a port of the sandbox's own loopback interface: bytes in both directions, each at its reader's pace. */
+/* A connection to a port of the sandbox's own loopback interface: bytes both ways, each at its reader's pace. */
 #include "transfer.h"
 
 #include <netinet/in.h>
@@ -55,8 +55,9 @@ bool handle_connect(struct peer *peer) {
       if (flows[i].left > 0) polled[1 - i].events |= POLLOUT;
       else if (!flows[i].ended) polled[i].events |= POLLIN;
     }
+    if (polled[1].events == 0) polled[1].fd = -1; /* it may have ended, and what it sent be on its way */
     poll(polled, 2, -1);
-    if ((polled[0].revents & (POLLHUP | POLLERR)) != 0 || (polled[1].revents & POLLERR) != 0) break;
+    if ((polled[0].revents & (POLLHUP | POLLERR)) != 0) break;
   }
   return false;
 }

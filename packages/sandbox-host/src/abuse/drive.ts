@@ -9,8 +9,8 @@ export interface Driver {
 }
 
 /** Resolves when it has started: what a start costs is no part of the attack. @throws Error when it dies */
-export async function startDriver(socketPath: string, sandboxId: string): Promise<Driver> {
-  const child = fork(join(import.meta.dirname, "driver.ts"), [socketPath, sandboxId], { execArgv: [] });
+export async function startDriver(socketPath: string, sandboxIds: readonly string[]): Promise<Driver> {
+  const child = fork(join(import.meta.dirname, "driver.ts"), [socketPath, ...sandboxIds], { execArgv: [] });
   const next = <T>(): Promise<T> =>
     new Promise((resolve, reject) => {
       child.once("message", (message: unknown) => resolve(message as T));

@@ -1,6 +1,6 @@
 /**
  * A process that drives one attack, as a server drives a command: what it takes of memory and processor is not that of
- * whoever measures. `node driver.ts SOCKET SANDBOX`, forked: it says `ready`, gets {@link DriverOrder}, answers
+ * whoever measures. `node driver.ts SOCKET SANDBOX …`, forked: it says `ready`, gets {@link DriverOrder}, answers
  * {@link DriverReport}.
  * @module
  */
@@ -14,9 +14,9 @@ export interface DriverOrder {
 }
 
 export interface DriverReport {
-  /** What the attack saw. */
-  readonly seen: string;
-  /** `performance.timeOrigin + performance.now()`, at the attack's start and end. */
+  /** What the attack saw in each sandbox, one after the other. */
+  readonly seen: readonly string[];
+  /** `performance.timeOrigin + performance.now()`, at the first attack's start and the last one's end. */
   readonly started: number;
   readonly ended: number;
   /** The most that this process had resident, beyond what it had after a small command. */
@@ -34,17 +34,18 @@ function resident(): { readonly now: number; readonly most: number } {
 const forgetMost = "5";
 
 async function drive({ attack: id, whole }: DriverOrder): Promise<DriverReport> {
-  const [socketPath = "", sandboxId = ""] = process.argv.slice(2);
+  const [socketPath = "", ...sandboxIds] = process.argv.slice(2);
   const attack = attacks.find((one) => one.id === id);
   if (attack === undefined) throw new Error(`there is no attack ${id}`);
   const provider = await createLocalProvider({ socketPath });
-  const sandbox = await provider.attach({ provider: provider.id, id: sandboxId });
-  await sandbox.session.run({ command: "echo ready" });
+  const sandboxes = await Promise.all(sandboxIds.map((one) => provider.attach({ provider: provider.id, id: one })));
+  for (const sandbox of sandboxes) await sandbox.session.run({ command: "echo ready" });
   writeFileSync("/proc/self/clear_refs", forgetMost);
   const before = resident().now;
   const now = (): number => performance.timeOrigin + performance.now();
   const started = now();
-  const seen = await attack.attempt(sandbox, whole);
+  const seen: string[] = [];
+  for (const sandbox of sandboxes) seen.push(await attack.attempt(sandbox, whole));
   const ended = now();
   const grownBytes = resident().most - before;
   await provider.close();

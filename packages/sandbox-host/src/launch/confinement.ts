@@ -38,7 +38,6 @@ export function confineArguments(request: LaunchRequest, ownNamespace: boolean):
   const { descriptors, make } = request;
   const processes = processLimit(request, ownNamespace);
   return [
-    ...descriptors.join.flatMap((descriptor) => ["--join", String(descriptor)]),
     ...["--seccomp", String(descriptors.filter), "--file-bytes", String(make.resources.diskBytes)],
     ...(processes > 0 ? ["--processes", String(processes)] : []),
   ];

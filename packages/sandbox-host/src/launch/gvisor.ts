@@ -39,7 +39,7 @@ export const gvisorLauncher: Launcher = {
     return {
       program: tools.confine,
       programArguments: [
-        ...[...descriptors.join, ...work].flatMap((entrance) => ["--join", String(entrance)]),
+        ...work.flatMap((entrance) => ["--join", String(entrance)]),
         ...["--", join(tools.nodeDirectory, "node"), "--disable-warning=ExperimentalWarning"],
         ...[join(tools.gvisor, "gvisor-start.ts"), path],
       ],

@@ -14,8 +14,6 @@ export interface InheritedDescriptors {
   readonly listen: number | null;
   /** The system call filter, a file of `struct sock_filter`. */
   readonly filter: number;
-  /** `cgroup.procs` to enter before anything else is done, in this order. */
-  readonly join: readonly number[];
   /** How many `cgroup.procs` there are for the workload: descriptors 3 and up. */
   readonly work: number;
 }
