@@ -53,7 +53,7 @@ async function replace(host: SandboxHost, { directory, progress, option }: Bench
 
 async function run(context: BenchContext): Promise<Row[]> {
   const { directory, progress, option } = context;
-  const host = await startSandboxHost({ directory: join(directory, "host"), mode: "auto" });
+  const host = await startSandboxHost({ directory: join(directory, "host"), mode: "auto", endsWithParent: true });
   try {
     const provider = await createLocalProvider({ socketPath: host.socketPath });
     progress(`${option("cycles")} times write, suspend, resume, verify`);

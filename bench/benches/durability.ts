@@ -18,7 +18,7 @@ import { type Blow, countRows, killsOf } from "./durability/journal.ts";
 import { judge } from "./durability/oracle.ts";
 import { helperName, planSession } from "./durability/plan.ts";
 import { startPool } from "./durability/pool.ts";
-import { createRandom } from "./durability/random.ts";
+import { createRandom } from "@exoloop/sandbox/testing/random";
 import { measureRecovery } from "./durability/recovery.ts";
 import { listSandboxIds } from "./durability/sandboxes.ts";
 import { brokenVariable, workerTimeoutMs } from "./durability/settings.ts";

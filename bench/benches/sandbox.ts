@@ -98,7 +98,11 @@ async function measureGvisor(host: SandboxHost, { progress, note }: BenchContext
 async function run(context: BenchContext): Promise<Row[]> {
   const n = context.option("samples");
   for (const line of published) context.note(line);
-  const host = await startSandboxHost({ directory: join(context.directory, "host"), mode: "auto" });
+  const host = await startSandboxHost({
+    directory: join(context.directory, "host"),
+    mode: "auto",
+    endsWithParent: true,
+  });
   try {
     const provider = await createLocalProvider({ socketPath: host.socketPath });
     const rows = [

@@ -18,7 +18,7 @@ interface Measured {
 }
 
 async function measure(directory: string, rounds: number, speed: number): Promise<Measured> {
-  const host = await startSandboxHost({ directory, mode: "auto" });
+  const host = await startSandboxHost({ directory, mode: "auto", endsWithParent: true });
   try {
     const provider = await createLocalProvider({ socketPath: host.socketPath });
     try {

@@ -21,7 +21,7 @@ async function openOnHost(name: "local" | "gvisor"): Promise<OpenProvider> {
   // The daemon's sandboxes have users of their own, which walk through it.
   chmodSync(directory, 0o711);
   const remove = (): void => rmSync(directory, { recursive: true, force: true });
-  const host = await startSandboxHost({ directory, mode: "auto" }).catch((error: unknown) => {
+  const host = await startSandboxHost({ directory, mode: "auto", endsWithParent: true }).catch((error: unknown) => {
     remove();
     throw error;
   });

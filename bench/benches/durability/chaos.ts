@@ -4,7 +4,7 @@ import type { CrashEffect, CrashRow } from "@exoloop/server/loop/crash-table";
 import { withDatabase } from "./collect.ts";
 import { type Blow, countRows, killsOf } from "./journal.ts";
 import type { Pool, Worker } from "./pool.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "@exoloop/sandbox/testing/random";
 import { killSandbox } from "./sandboxes.ts";
 import { workerTimeoutMs } from "./settings.ts";
 import type { World } from "./world.ts";

@@ -2,7 +2,7 @@
 import type { Api } from "./api.ts";
 import { follow, type FollowedEvent } from "./follower.ts";
 import type { SessionPlan } from "./plan.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "@exoloop/sandbox/testing/random";
 
 interface Acknowledged {
   readonly sessionId: string;

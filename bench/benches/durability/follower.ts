@@ -6,7 +6,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { decodeFrames } from "@exoloop/client/frame-decoder";
 import type { Api } from "./api.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "@exoloop/sandbox/testing/random";
 
 export interface FollowedEvent {
   readonly seq: number;

@@ -1,7 +1,7 @@
 /** What a session is asked to do, and what must come out of it: made by chance, known beforehand. Pure. @module */
 import type { Step } from "@exoloop/server/models/script";
 import { countingToolName } from "./counting-tool.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "@exoloop/sandbox/testing/random";
 
 export interface PlannedCall {
   readonly name: string;

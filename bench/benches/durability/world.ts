@@ -47,7 +47,12 @@ export async function startWorld(directory: string, onMoved: () => void): Promis
   };
   try {
     const owner = userId === null ? {} : { ownerUid: userId };
-    const host = await startSandboxHost({ directory: join(home, "sandbox-host"), mode: "auto", ...owner });
+    const host = await startSandboxHost({
+      directory: join(home, "sandbox-host"),
+      mode: "auto",
+      endsWithParent: true,
+      ...owner,
+    });
     return {
       home,
       shared,

@@ -5,7 +5,7 @@ import { startSandboxHost } from "@exoloop/sandbox-host/start";
 
 /** Milliseconds, as a client of the sandbox host sees them: sockets, thaw, spawn and `echo` included. */
 export async function measureResume(directory: string, rounds: number): Promise<number[]> {
-  const host = await startSandboxHost({ directory, mode: "auto" });
+  const host = await startSandboxHost({ directory, mode: "auto", endsWithParent: true });
   const provider = await createLocalProvider({ socketPath: host.socketPath });
   const samples: number[] = [];
   try {

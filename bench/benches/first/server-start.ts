@@ -11,6 +11,7 @@ export async function measureServerStart(home: string, rounds: number): Promise<
       environment: { PATH: process.env["PATH"], EXOLOOP_LOG_LEVEL: "error" },
       home,
       port: 0,
+      fleeting: true,
       log: createLogger("error"),
     });
     // The first round makes the home and its database: it is the set-up, not a sample.

@@ -4,10 +4,10 @@ import { join } from "node:path";
 import type { Sandbox, SandboxProvider } from "@exoloop/sandbox/contract";
 import type { PlacedEntry } from "@exoloop/sandbox/session";
 import { createDirectoryBlobStore } from "@exoloop/server/blobs/directory-store";
-import { encodeManifest } from "@exoloop/server/sandboxes/snapshots/manifest-format";
 import { captureWorkspace } from "@exoloop/server/sandboxes/snapshots/capture";
 import type { Manifest } from "@exoloop/server/sandboxes/snapshots/manifest";
 import { restoreWorkspace } from "@exoloop/server/sandboxes/snapshots/restore";
+import { storeManifest } from "@exoloop/server/sandboxes/snapshots/stored-manifest";
 import { withSandbox } from "./sandboxes.ts";
 
 const root = "/workspace";
@@ -48,7 +48,7 @@ async function capture(sandbox: Sandbox, blobs: Blobs, previous: Manifest | null
   const sandboxId = sandbox.reference.id;
   const request = { session: sandbox.session, sandboxId, root, previous, blobs, organizationId };
   const { manifest } = await captureWorkspace(request);
-  await blobs.put(organizationId, await encodeManifest(manifest));
+  await storeManifest(blobs, organizationId, manifest);
   return manifest;
 }
 

@@ -42,6 +42,12 @@ test("help and version go to standard output", async () => {
   });
 });
 
+test("the help of up says how the server is stopped, since no command does", async () => {
+  const { stdout } = await exoloop(["up", "--help"]);
+  expect(stdout).toMatch(/in the foreground: Ctrl-C or SIGTERM stops server, sandbox host and sandboxes/);
+  expect(stdout).toMatch(/Postgres stays[^]*postmaster\.pid/);
+});
+
 test.each([
   [["nonsense"], "unknown command"],
   [["run"], "missing required argument"],

@@ -44,6 +44,12 @@ const footer = `
 Connection: EXOLOOP_URL and EXOLOOP_API_KEY, else what \`exoloop up\` left in its home.
 Exit codes: 0 ok, 1 failure, 2 usage, 3 not let in, 4 not found, 5 waiting for approval, 6 budget used up, 130 detached.`;
 
+/** There is no server in the background, and so no command that stops one. */
+const stopping = `
+It runs in the foreground: Ctrl-C or SIGTERM stops server, sandbox host and sandboxes; sessions go on with the next start.
+The embedded Postgres stays for that start. To stop it too: kill -INT the number in the first line of
+postgres/data-*/postmaster.pid, in the home.`;
+
 const json = () => new Option("--json", "JSON on standard output, one object per line for streams");
 const sandbox = (choices: readonly string[]) =>
   new Option(
@@ -81,6 +87,7 @@ function addServerCommands(program: Command, context: CommandContext, finish: Fi
     .addOption(sandbox(["auto", "weak", "none"]))
     .option("--home <directory>", "where everything is kept")
     .addOption(json())
+    .addHelpText("after", stopping)
     .action(async (options: UpOptions) =>
       finish(await (await import("./commands/up.ts")).startServer(context, options)),
     );

@@ -20,6 +20,9 @@ const result = {
 /** Set on what belongs to a thread and is shown in its session, because somebody is asked or has answered. */
 const ofThread = { session_thread_id: z.exactOptional(identifier.nullable()) };
 
+/** Nobody has answered in time: the server has. */
+const expiredApproval = z.object({ expired: z.literal(true) });
+
 const userEvents = [
   z.object({
     type: z.literal("user.message"),
@@ -35,6 +38,7 @@ const userEvents = [
     result: z.enum(["allow", "deny"]),
     deny_message: z.exactOptional(z.string().nullable()),
     ...ofThread,
+    x_exoloop: z.exactOptional(expiredApproval),
   }),
   z.object({
     type: z.literal("user.custom_tool_result"),

@@ -32,12 +32,9 @@ const killPatienceMs = 10_000;
 const pollMs = 1;
 const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-/** @param kind `signal` where the runtime's processes must not be stopped from outside. */
-export function cgroupsOf(host: CgroupHost, slot: string, kind: SuspendKind = host.kind): SandboxCgroups {
-  const legacy = [...new Set(Object.values(host.legacy))].map((group) => join(group, slot));
-  const own = host.group === null ? null : join(host.group, slot);
-  if (kind !== "signal" || own === null) return { kind, parent: own, limits: legacy };
-  return { kind, parent: null, limits: [own, ...legacy] };
+export function cgroupsOf({ kind, group, legacy }: CgroupHost, slot: string): SandboxCgroups {
+  const limits = [...new Set(Object.values(legacy))].map((one) => join(one, slot));
+  return { kind, parent: group === null ? null : join(group, slot), limits };
 }
 
 function groupsOf({ parent, limits }: SandboxCgroups): string[] {

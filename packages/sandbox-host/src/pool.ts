@@ -1,6 +1,7 @@
 /** Sandboxes that are ready before anybody asks: made like the latest request says, suspended, nobody's. @module */
 import { isDeepStrictEqual } from "node:util";
-import type { Slot, SlotKeeper } from "./slots.ts";
+import type { Slot } from "./slot.ts";
+import type { SlotKeeper } from "./slots.ts";
 import type { SandboxMake } from "./state.ts";
 
 /** Whoever took one, or made one, runs its first command in this time. */
@@ -29,10 +30,8 @@ export class WarmPool {
 
   /** Those that are not alike any more, or too many, are removed in the background. */
   request(make: SandboxMake, count: number): void {
-    const kept = this.#shelves.get(make.runtime)?.slots ?? [];
-    const alike = isDeepStrictEqual(this.#shelves.get(make.runtime)?.make, make);
-    const slots = alike ? kept.splice(0, count) : [];
-    for (const slot of kept.splice(0)) this.#drop(slot);
+    const { make: made, slots } = this.#shelves.get(make.runtime) ?? { make, slots: [] };
+    for (const slot of slots.splice(isDeepStrictEqual(made, make) ? count : 0)) this.#drop(slot);
     this.#shelves.set(make.runtime, { make, count, slots });
     this.#schedule(0);
   }

@@ -6,6 +6,7 @@ import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Sandbox } from "@exoloop/sandbox/contract";
+import { createRandom } from "@exoloop/sandbox/testing/random";
 import { discoverCgroups, listGroupNames } from "./cgroup-host.ts";
 import { hashName } from "./configuration.ts";
 import { slotPattern } from "./state.ts";
@@ -14,17 +15,6 @@ import { listLeases, processesOfSlot } from "./user-ids.ts";
 
 const killPoints = 30;
 const seed = Number(process.env["EXOLOOP_CRASH_SEED"] ?? Date.now() % 1_000_000);
-
-/** Mulberry32. */
-function randomNumbers(start: number): () => number {
-  let state = start;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
 
 let test: TestHost;
 beforeAll(async () => {
@@ -72,7 +62,7 @@ function mountsOf(slot: string): string {
 }
 
 it("reconciles after a kill at any moment", async () => {
-  const random = randomNumbers(seed);
+  const random = createRandom(seed);
   process.stderr.write(`crash seed ${seed}\n`);
   const kept = await test.sandbox();
   await kept.session.spawn({ commandId: "living", command: "sleep 600" });
@@ -85,11 +75,12 @@ it("reconciles after a kill at any moment", async () => {
       test.provider.create({ id: newSandboxId(), owner: "test", resources, environment: {} }).catch(() => null),
     );
     const destroying = doomed[0]?.destroy().catch(() => {});
-    await new Promise((resolve) => setTimeout(resolve, random() * 40));
+    await new Promise((resolve) => setTimeout(resolve, random.next() * 40));
     const victims = [test.host.pid];
-    if (random() < 0.5) victims.push(states[1]?.supervisorPid ?? 0);
-    if (random() < 0.5) victims.push(states[1]?.launcherPid ?? 0);
-    for (const pid of victims.toSorted(() => random() - 0.5)) if (pid > 0 && isAlive(pid)) process.kill(pid, "SIGKILL");
+    if (random.next() < 0.5) victims.push(states[1]?.supervisorPid ?? 0);
+    if (random.next() < 0.5) victims.push(states[1]?.launcherPid ?? 0);
+    for (const pid of victims.toSorted(() => random.next() - 0.5))
+      if (pid > 0 && isAlive(pid)) process.kill(pid, "SIGKILL");
     for (const name of traces().directories) seen.add(name);
     await until(() => !isAlive(test.host.pid), "the daemon is dead");
     await test.restart();

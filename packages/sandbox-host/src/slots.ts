@@ -12,19 +12,11 @@ import type { HostConfiguration } from "./configuration.ts";
 import { type Place, type Starter, prepareStarter } from "./launch/launch.ts";
 import type { Launcher } from "./launch/launcher.ts";
 import { removeSlot } from "./removal.ts";
+import type { Slot } from "./slot.ts";
+import { attend, fallAsleep } from "./sleep.ts";
 import * as stateFiles from "./state.ts";
 import { type SupervisorLink, openSupervisorLink } from "./supervisor-link.ts";
 import { leaseUserId, listLeases, userOf } from "./user-ids.ts";
-
-export interface Slot {
-  state: stateFiles.SandboxState;
-  readonly directories: stateFiles.SlotDirectories;
-  readonly link: SupervisorLink;
-  /** As far as it was told to this daemon. */
-  awake: boolean;
-  /** Suspend and resume follow one another. */
-  turn: Promise<unknown>;
-}
 
 /** Whose it will be. */
 export type SlotOwner = Pick<stateFiles.SandboxState, "id" | "owner" | "createdAt">;
@@ -66,6 +58,10 @@ async function openWhenThere(socketPath: string): Promise<SupervisorLink> {
   }
 }
 
+function stopsBySignals(launcher: Launcher, cgroups: cgroupFiles.SandboxCgroups): boolean {
+  return launcher.suspends === "signals" || cgroups.kind === "signal";
+}
+
 export class SlotKeeper {
   readonly #configuration: HostConfiguration;
   readonly #launchers: ReadonlyMap<string, Launcher>;
@@ -93,17 +89,16 @@ export class SlotKeeper {
     const place = await this.#takePlace(launcher);
     const { directories, userId } = place;
     const { slot } = directories;
-    const kind = launcher.suspends === "signals" ? "signal" : host.kind;
-    const cgroups = cgroupFiles.cgroupsOf(host, slot, kind);
+    const cgroups = cgroupFiles.cgroupsOf(host, slot);
+    const bySignals = stopsBySignals(launcher, cgroups);
     try {
       const launch = await place.starter;
       const { descriptors } = launch;
       launch.become(launcher.prepare({ configuration: this.#configuration, directories, userId, make, descriptors }));
       // While it starts. No command comes before this has returned.
       cgroupFiles.limitCgroups(host, slot, launcher.limits(make.resources));
-      if (cgroups.kind !== "signal") await cgroupFiles.freeze(cgroups);
+      if (!bySignals) await cgroupFiles.freeze(cgroups);
       const link = await awaitLink(this.#openLink(directories, launcher.ownSocket(directories)), launch);
-      if (cgroups.kind === "signal") await link.suspend();
       // Where it has namespaces, the launcher waits outside of them for its end.
       const inside = cgroupFiles.processesIn(cgroups, "init").find((pid) => pid !== launch.pid) ?? null;
       const state: stateFiles.SandboxState = {
@@ -120,7 +115,10 @@ export class SlotKeeper {
       // Its socket is there: until now nobody but us could put something else in its place.
       if (ownerUserId !== null) chownSync(directories.run, ownerUserId, -1);
       stateFiles.writeState(directories.state, state);
-      return { state, directories, link, awake: false, turn: Promise.resolve() };
+      const started: Slot = { state, directories, link, bySignals, awake: bySignals, turn: Promise.resolve() };
+      if (bySignals) await fallAsleep(started);
+      started.awake = false;
+      return started;
     } catch (error) {
       await this.#removePlace({ directories, userId, cgroups });
       throw error;
@@ -247,10 +245,15 @@ export class SlotKeeper {
     const directories = stateFiles.directoriesOf(sandboxesDirectory, slot);
     const state = stateFiles.readState(directories.state);
     const usable = state !== null && state.slot === slot && state.id !== null && this.#launchers.has(state.runtime);
+    const bySignals = usable && stopsBySignals(this.launcherOf(state.runtime), state.cgroups);
+    // Its supervisor may sleep with it.
+    if (bySignals && state.cgroups.parent !== null) attempt(() => cgroupFiles.thaw(state.cgroups));
     const link = usable ? await openSupervisorLink(directories.socket).catch(() => null) : null;
     if (usable && link !== null) {
-      const awake = state.cgroups.kind === "signal" || !cgroupFiles.isFrozen(state.cgroups);
-      return { state, directories, link, awake, turn: Promise.resolve() };
+      const awake = bySignals ? !(await link.isSuspended().catch(() => true)) : !cgroupFiles.isFrozen(state.cgroups);
+      const slot: Slot = { state, directories, link, bySignals, awake, turn: Promise.resolve() };
+      attend(slot);
+      return slot;
     }
     const userId = userIds === null ? null : (leased.get(directories.root) ?? state?.userId ?? null);
     const cgroups = state?.cgroups ?? cgroupFiles.cgroupsOf(host, slot);

@@ -1,6 +1,7 @@
 /** Starts the sandbox host daemon, or finds the one that runs. @module */
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, openSync, closeSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, statSync } from "node:fs";
+import { Socket } from "node:net";
 import { join } from "node:path";
 import { SandboxUnavailableError } from "@exoloop/sandbox/errors";
 import { createHostClient } from "@exoloop/sandbox/providers/local/host-client";
@@ -8,10 +9,13 @@ import type { HostFacts } from "@exoloop/sandbox/providers/local/host-messages";
 import type { SuspendKind } from "./cgroup-host.ts";
 import type { HostMode } from "./configuration.ts";
 import { buildHost } from "./host-build.ts";
+import { checkRunsc, findProgram } from "./machine-programs.ts";
+import { spreadOverDisk } from "./spread.ts";
 import { findSlot } from "./state.ts";
 
 const startPatienceMs = 120_000;
 const stopPatienceMs = 15_000;
+const longestLogBytes = 1024 ** 2;
 
 export interface StartSandboxHostOptions {
   /** Absolute. The daemon's socket is `host.sock` in it. */
@@ -24,6 +28,11 @@ export interface StartSandboxHostOptions {
   readonly suspend?: SuspendKind;
   /** A root file system that sandboxes see instead of this machine's own: absolute, writable for root only. */
   readonly baseRoot?: string;
+  /**
+   * The daemon destroys its sandboxes and ends when this process does, however it does: for tests and benches. One that
+   * runs already is left as it is.
+   */
+  readonly endsWithParent?: boolean;
 }
 
 export interface SandboxHost {
@@ -81,23 +90,36 @@ function parseFirstLine(line: string): FirstLine {
   return { ready: false, message: "the sandbox host ended without a word", remedy: "See host.log in its directory." };
 }
 
+/** The last words of a daemon that died stay, unless they are many. */
+function openLog(path: string): number {
+  const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+  return openSync(path, size < longestLogBytes ? "a" : "w", 0o600);
+}
+
 /** Resolves with the daemon's first line. Its further words go to `host.log`. */
 async function spawnDaemon(options: StartSandboxHostOptions): Promise<FirstLine> {
   mkdirSync(options.directory, { recursive: true, mode: 0o711 });
-  const log = openSync(join(options.directory, "host.log"), "w", 0o600);
+  const { program: runsc } = options.mode === "auto" ? checkRunsc() : { program: null };
+  const bubblewrap = findProgram("bwrap");
+  const log = openLog(join(options.directory, "host.log"));
   const child = spawn(
     process.execPath,
     [
       join(import.meta.dirname, "main.ts"),
       ...["--directory", options.directory, "--programs", buildHost(), "--sandbox", options.mode],
+      ...(bubblewrap === null ? [] : ["--bubblewrap", bubblewrap]),
+      ...(runsc === null ? [] : ["--runsc", runsc]),
       ...(options.suspend === undefined ? [] : ["--suspend", options.suspend]),
       ...(options.baseRoot === undefined ? [] : ["--base-root", options.baseRoot]),
       ...(options.ownerUid === undefined ? [] : ["--owner-uid", String(options.ownerUid)]),
+      ...(options.endsWithParent === true ? ["--ends-with-input"] : []),
     ],
-    { detached: true, stdio: ["ignore", "pipe", log], cwd: "/" },
+    { detached: true, stdio: [options.endsWithParent === true ? "pipe" : "ignore", "pipe", log], cwd: "/" },
   );
   closeSync(log);
   child.unref();
+  // Open as long as this process is, and no reason for it to go on.
+  if (child.stdin instanceof Socket) child.stdin.unref();
   const { stdout } = child;
   const line = await new Promise<string>((resolve) => {
     let text = "";
@@ -156,6 +178,7 @@ export async function startSandboxHost(options: StartSandboxHostOptions): Promis
       facts = await findRunning(socketPath);
     }
     if (facts === null) throw new SandboxUnavailableError(line.message, line.remedy || "Run `exoloop doctor`.");
+    await spreadOverDisk(facts.sandboxesDirectory);
   }
   if (facts.mode !== options.mode) {
     const text = `a sandbox host in mode ${facts.mode} already runs on ${options.directory}`;

@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { connectFrames } from "@exoloop/sandbox/providers/local/connection";
 import { encodeFrame, encodeNumber, encodeString, frameTypes } from "@exoloop/sandbox/providers/local/frames";
+import { createRandom } from "@exoloop/sandbox/testing/random";
 import { compileGuest } from "./guest-build.ts";
 import { until } from "./test-host.ts";
 import { type TestSupervisor, openTestSupervisor } from "./test-supervisor.ts";
@@ -45,18 +46,8 @@ afterAll(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-/** Numbers from 0 up to below 2^32, the same for the same seed (mulberry32). */
-function createRandom(seed: number): (below: number) => number {
-  let state = seed >>> 0;
-  return (below) => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let value = Math.imul(state ^ (state >>> 15), 1 | state);
-    value = (value + Math.imul(value ^ (value >>> 7), 61 | value)) ^ value;
-    return ((value ^ (value >>> 14)) >>> 0) % below;
-  };
-}
-
-type Random = ReturnType<typeof createRandom>;
+/** Numbers from 0 up to below what is asked. */
+type Random = (below: number) => number;
 
 /** Requests as they should be: what is made of them is wrong in one place only, and gets far. */
 function wellFormed(random: Random): Buffer[] {
@@ -156,7 +147,7 @@ it("the supervisor survives whatever is sent to it, and holds nothing afterwards
   const deadline = performance.now() + seconds * 1000;
   let seed = firstSeed;
   for (; performance.now() < deadline && isRunning(); seed += 8) {
-    await Promise.all(Array.from({ length: 8 }, (_, index) => attack(createRandom(seed + index))));
+    await Promise.all(Array.from({ length: 8 }, (_, index) => attack(createRandom(seed + index).below)));
   }
   expect(isRunning(), `seeds up to ${seed}: ${test.complaints().slice(0, 3000)}`).toBe(true);
   const connection = await test.connect();

@@ -19,30 +19,14 @@ function hangUpLate(wire: Wire, patienceMs: number): () => void {
 export interface SupervisorLink {
   readonly closed: boolean;
   onClose(listener: () => void): void;
-  status(): Promise<{ readonly suspended: boolean; readonly running: readonly string[] }>;
-  /** Only where no cgroup can stop the workload. */
+  /** Whether it has stopped the workload. */
+  isSuspended(): Promise<boolean>;
+  /** Only where no cgroup can stop the workload alone. Where it cannot either, it is taken for dead. */
   suspend(): Promise<void>;
   resume(): Promise<void>;
   /** Kills everything below the supervisor, and the supervisor. */
   shutdown(): Promise<void>;
   close(): void;
-}
-
-/** Of the answer to `commands`: u8 stopped by signals and two process ids, then for each a head and its identifier. */
-const headBytes = 9;
-const summaryBytes = 26;
-
-/** The supervisor's words may be hostile: what does not fit is not there. */
-function parseCommands(payload: Buffer): { readonly suspended: boolean; readonly running: readonly string[] } {
-  const running: string[] = [];
-  for (let at = headBytes; at + summaryBytes < payload.length;) {
-    const end = payload.indexOf(0, at + summaryBytes);
-    if (end < 0) break;
-    const [maintenance, exit] = [payload[at], payload[at + 1]];
-    if (maintenance === 0 && exit === 0) running.push(payload.toString("utf8", at + summaryBytes, end));
-    at = end + 1;
-  }
-  return { suspended: payload[0] === 1, running };
 }
 
 /** @throws when nobody listens there or no hello comes. */
@@ -75,8 +59,9 @@ class Link implements SupervisorLink {
     this.#listeners.push(listener);
   }
 
-  async status() {
-    return parseCommands(await this.#ask(wireTypes.commands));
+  /** u8, then what is none of our business. */
+  async isSuspended(): Promise<boolean> {
+    return (await this.#ask(wireTypes.commands))[0] === 1;
   }
 
   async suspend(): Promise<void> {

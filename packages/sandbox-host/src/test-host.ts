@@ -56,7 +56,8 @@ export async function collect(process: SandboxProcess): Promise<string> {
 export async function openTestHost(options: Partial<StartSandboxHostOptions> = {}): Promise<TestHost> {
   const directory = mkdtempSync(join(tmpdir(), "exoloop-host-"));
   chmodSync(directory, 0o711);
-  const start = (): Promise<SandboxHost> => startSandboxHost({ mode: "auto", ...options, directory });
+  const start = (): Promise<SandboxHost> =>
+    startSandboxHost({ mode: "auto", endsWithParent: true, ...options, directory });
   let host = await start().catch((error: unknown) => {
     rmSync(directory, { recursive: true, force: true });
     throw error;

@@ -49,7 +49,7 @@ export async function openTestSupervisor(options: TestSupervisorOptions = {}): P
   });
   let complaints = "";
   child.stderr?.on("data", (bytes: Buffer) => (complaints += bytes.toString()));
-  const location = { socketPath, mappings: { "/workspace": workspace } };
+  const location = { socketPath, mappings: { "/workspace": workspace }, servedMs: null };
   const verify = async (): Promise<typeof location> => {
     if (child.exitCode !== null || child.signalCode !== null)
       throw new Error(`the supervisor has ended: ${complaints}`);

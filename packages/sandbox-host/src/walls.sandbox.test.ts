@@ -2,7 +2,7 @@ import { createServer } from "node:http";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Sandbox } from "@exoloop/sandbox/contract";
 import { diagnose } from "./doctor.ts";
-import { findRunsc } from "./launch/gvisor.ts";
+import { findRunsc } from "./machine-programs.ts";
 import { startSandboxHost } from "./start.ts";
 import { type TestHost, openTestHost, resources, until } from "./test-host.ts";
 

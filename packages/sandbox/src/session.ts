@@ -186,6 +186,11 @@ export interface SandboxSession {
    */
   listTree(options: PathOptions & { readonly maximumEntries?: number }): Promise<readonly TreeEntry[]>;
   /**
+   * The same of any number of entries, some at a time, a directory before what is in it. Reads no faster than it is
+   * iterated. When it throws, there is more than what has come.
+   */
+  scanTree(options: PathOptions): AsyncIterable<readonly TreeEntry[]>;
+  /**
    * Many files in one exchange, whatever their permissions, links not followed. Reads no faster than it is iterated.
    * A file that changes under it is told as it is then.
    */

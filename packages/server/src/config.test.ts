@@ -8,6 +8,7 @@ test("without variables everything has a default", () => {
     home: defaultHome(),
     host: "127.0.0.1",
     port: 4600,
+    publicUrl: null,
     databaseUrl: null,
     blobs: { location: { type: "directory", path: `${defaultHome()}/blobs` } },
     sandbox: "auto",
@@ -23,6 +24,7 @@ test("without variables everything has a default", () => {
     },
     concurrency: 16,
     workerTimeoutSeconds: 3,
+    approvalSeconds: 604_800,
     logLevel: "info",
     anthropic: { apiKey: null, baseUrl: null },
     openai: { apiKey: null, baseUrl: null },
@@ -35,6 +37,7 @@ test("variables replace the defaults", () => {
   const config = readConfig({
     EXOLOOP_HOME: "/srv/exoloop/",
     EXOLOOP_PORT: "0",
+    EXOLOOP_PUBLIC_URL: "https://agents.example.com/",
     EXOLOOP_SANDBOX: "weak",
     EXOLOOP_SANDBOX_PROVIDER: "gvisor",
     EXOLOOP_SANDBOX_IDLE_SECONDS: "30",
@@ -57,6 +60,7 @@ test("variables replace the defaults", () => {
     models: { catalog: "/etc/exoloop/models.json", firstPartTimeoutMs: 20_000, nextPartTimeoutMs: 60_000 },
   });
   expect(config.databaseUrl?.reveal()).toBe("postgres://u:p@h/d?sslmode=require");
+  expect(config.publicUrl?.href).toBe("https://agents.example.com/");
   expect(config.openai.baseUrl).toBe("http://127.0.0.1:8000/v1");
 });
 
@@ -78,6 +82,7 @@ test("all problems are told at once, each with its variable, and none with a sec
       DATABASE_URL: "mysql://user:hunter2@host/x",
       ANTHROPIC_API_KEY: "hunter3 with a space",
       ANTHROPIC_BASE_URL: "api.example.com",
+      EXOLOOP_PUBLIC_URL: "https://agents:hunter4@example.com/",
       EXOLOOP_PROT: "1",
     });
   const error = (() => {
@@ -105,10 +110,11 @@ test("all problems are told at once, each with its variable, and none with a sec
     "MODEL_NEXT_PART_SECONDS",
   ])
     expect(message).toContain(`EXOLOOP_${name} is "`);
-  for (const name of ["DATABASE_URL", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"]) expect(message).toContain(`${name} `);
+  for (const name of ["DATABASE_URL", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "EXOLOOP_PUBLIC_URL"])
+    expect(message).toContain(`${name} `);
   expect(message).toContain("EXOLOOP_PROT is not known: did you mean EXOLOOP_PORT?");
   expect(message).not.toMatch(/hunter/);
-  expect(message.split("\n")).toHaveLength(17);
+  expect(message.split("\n")).toHaveLength(18);
 });
 
 test("a secret shows itself only when asked", () => {

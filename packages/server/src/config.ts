@@ -60,6 +60,8 @@ export interface Config {
   readonly home: string;
   readonly host: string;
   readonly port: number;
+  /** Scheme, name and port at which people reach this server, where that is not `host` and `port`: behind a proxy. */
+  readonly publicUrl: URL | null;
   /** Null: the embedded Postgres under `home`. */
   readonly databaseUrl: Secret | null;
   /** Where snapshots of workspaces are kept. */
@@ -68,6 +70,8 @@ export interface Config {
   readonly sandboxes: SandboxSettings;
   /** Turns at a time in this process. */
   readonly concurrency: number;
+  /** How long a call of the model waits for its approval. */
+  readonly approvalSeconds: number;
   /** Silence after which a worker is taken for dead and its turns are given to others. */
   readonly workerTimeoutSeconds: number;
   readonly logLevel: LogLevel;
@@ -92,6 +96,7 @@ const ownVariables = [
   "EXOLOOP_HOME",
   "EXOLOOP_HOST",
   "EXOLOOP_PORT",
+  "EXOLOOP_PUBLIC_URL",
   "EXOLOOP_BLOBS",
   "EXOLOOP_SANDBOX",
   "EXOLOOP_SANDBOX_PROVIDER",
@@ -104,6 +109,7 @@ const ownVariables = [
   "EXOLOOP_SANDBOX_FILES",
   "EXOLOOP_CONCURRENCY",
   "EXOLOOP_WORKER_TIMEOUT_SECONDS",
+  "EXOLOOP_APPROVAL_SECONDS",
   "EXOLOOP_LOG_LEVEL",
   "EXOLOOP_DEFAULT_MODEL",
   "EXOLOOP_MODEL_CATALOG",
@@ -128,6 +134,7 @@ export function readConfig(environment: Environment): Config {
     home,
     host: read.host("EXOLOOP_HOST", "127.0.0.1"),
     port: read.integer("EXOLOOP_PORT", 4600, 0, 65_535),
+    publicUrl: read.origin("EXOLOOP_PUBLIC_URL"),
     databaseUrl: read.databaseUrl("DATABASE_URL"),
     blobs: readBlobsConfig(read, join(home, "blobs"), problems),
     sandbox: read.choice("EXOLOOP_SANDBOX", sandboxChoices, "auto"),
@@ -143,6 +150,7 @@ export function readConfig(environment: Environment): Config {
     },
     concurrency: read.integer("EXOLOOP_CONCURRENCY", 16, 0, 1000),
     workerTimeoutSeconds: read.integer("EXOLOOP_WORKER_TIMEOUT_SECONDS", 3, 1, 600),
+    approvalSeconds: read.integer("EXOLOOP_APPROVAL_SECONDS", 604_800, 1, 31_536_000),
     logLevel: read.choice("EXOLOOP_LOG_LEVEL", logLevels, "info"),
     anthropic: { apiKey: read.secret("ANTHROPIC_API_KEY"), baseUrl: read.webAddress("ANTHROPIC_BASE_URL") },
     openai: { apiKey: read.secret("OPENAI_API_KEY"), baseUrl: read.webAddress("OPENAI_BASE_URL") },
@@ -192,12 +200,7 @@ function createReader(environment: Environment, problems: string[]) {
       problems.push(`${name} is ${quote(value ?? "")}: it must be one of ${choices.join(", ")}.`);
       return standard;
     },
-    host(name: string, standard: string): string {
-      const value = text(name);
-      if (value === null || /^[a-z0-9.:%-]{1,253}$/i.test(value)) return value ?? standard;
-      problems.push(`${name} is ${quote(value)}: it must be a host name or an address, without scheme and port.`);
-      return standard;
-    },
+    host: (name: string, standard: string) => readHost(name, text(name), problems) ?? standard,
     directory(name: string, standard: () => string): string {
       const value = text(name);
       if (value !== null && !isAbsolute(value)) {
@@ -219,6 +222,7 @@ function createReader(environment: Environment, problems: string[]) {
       problems.push(`${name} is not an address like postgres://user:password@host:5432/name.`);
       return null;
     },
+    origin: (name: string) => readOrigin(name, text(name), problems),
     webAddress(name: string): string | null {
       const value = text(name);
       if (value === null) return null;
@@ -230,9 +234,23 @@ function createReader(environment: Environment, problems: string[]) {
   };
 }
 
+function readHost(name: string, value: string | null, problems: string[]): string | null {
+  if (value === null || /^[a-z0-9.:%-]{1,253}$/i.test(value)) return value;
+  problems.push(`${name} is ${quote(value)}: it must be a host name or an address, without scheme and port.`);
+  return null;
+}
+
 function readFilePath(name: string, value: string | null, problems: string[]): string | null {
   if (value === null || isAbsolute(value)) return value;
   problems.push(`${name} is ${quote(value)}: it must be an absolute path.`);
+  return null;
+}
+
+function readOrigin(name: string, value: string | null, problems: string[]): URL | null {
+  const url = value === null ? null : URL.parse(value);
+  if (value === null || (url !== null && /^https?:$/.test(url.protocol) && url.href === `${url.origin}/`)) return url;
+  // Not shown: an address may hold a password.
+  problems.push(`${name} is not an address like https://agents.example.com, without path, user and password.`);
   return null;
 }
 

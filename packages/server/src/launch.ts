@@ -10,6 +10,7 @@ import { type Config, readConfig } from "./config.ts";
 import { keepEmbeddedPostgres, type KeptPostgres } from "./db/embedded/keeper.ts";
 import { type StartLock, tryStartLock } from "./db/embedded/start-lock.ts";
 import { StartupError } from "./errors.ts";
+import { keepSandboxHost } from "./sandbox-host-keeper.ts";
 import { type ServerChild, superviseServer } from "./server-child.ts";
 import type { ServerStart } from "./server-process.ts";
 import { createLogger, type Logger } from "./telemetry/logger.ts";
@@ -25,6 +26,8 @@ export interface LaunchOptions {
   readonly port?: number;
   readonly host?: string;
   readonly sandbox?: "auto" | "weak" | "none";
+  /** The sandboxes and their host do not outlive this process, however it ends. */
+  readonly fleeting?: boolean;
   readonly log?: Logger;
 }
 
@@ -73,7 +76,7 @@ export async function startExoloop(options: LaunchOptions): Promise<RunningExolo
         "postgres",
         ensureDatabase(config, log, (url) => server?.moveDatabase(url)),
       ),
-      timed("sandboxHost", ensureSandboxHost(config, userId)),
+      timed("sandboxHost", ensureSandboxHost(config, userId, log, options.fleeting === true)),
     ]);
     if (database.status === "fulfilled") opened.push(database.value);
     if (host.status === "fulfilled" && host.value !== null) opened.push(host.value);
@@ -82,7 +85,7 @@ export async function startExoloop(options: LaunchOptions): Promise<RunningExolo
     const start: ServerStart = {
       type: "start",
       databaseUrl: database.value.url,
-      sandboxSocket: host.value?.socketPath ?? null,
+      sandboxSocket: host.value?.first.socketPath ?? null,
     };
     // Told, not derived: the server may be another user, whose default home is another one.
     const serverEnvironment = { ...environment, EXOLOOP_HOME: config.home };
@@ -92,7 +95,7 @@ export async function startExoloop(options: LaunchOptions): Promise<RunningExolo
     return {
       ...running.ready,
       home: config.home,
-      sandbox: host.value === null ? null : { provider: "local", directory: host.value.sandboxesDirectory },
+      sandbox: host.value === null ? null : { provider: "local", directory: host.value.first.sandboxesDirectory },
       timings,
       get serverPid() {
         return running.pid;
@@ -151,8 +154,9 @@ async function ensureDatabase(config: Config, log: Logger, onMoved: (url: string
   return keepEmbeddedPostgres({ directory: join(config.home, "postgres"), log, onMoved });
 }
 
-async function ensureSandboxHost(config: Config, userId: number | undefined) {
+async function ensureSandboxHost(config: Config, userId: number | undefined, log: Logger, endsWithParent: boolean) {
   if (config.sandbox === "none") return null;
-  const directory = join(config.home, "sandbox-host");
-  return startSandboxHost({ directory, mode: config.sandbox, ...(userId === undefined ? {} : { ownerUid: userId }) });
+  const owner = userId === undefined ? {} : { ownerUid: userId };
+  const options = { directory: join(config.home, "sandbox-host"), mode: config.sandbox, endsWithParent, ...owner };
+  return keepSandboxHost({ start: () => startSandboxHost(options), log });
 }

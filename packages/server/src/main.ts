@@ -113,7 +113,8 @@ export async function startServer(
   const models = () => listFromDefault(dependencies.models, model);
   const { room } = sandboxes;
   const { catalog } = dependencies;
-  const http = createApp(createServices({ database, engine, notices, room, models, catalog, log }));
+  const { publicUrl } = config;
+  const http = createApp(createServices({ database, engine, notices, room, models, catalog, publicUrl, log }));
   const listener = await listen(http, config.host, config.port);
   return {
     url: listener.url,
@@ -245,6 +246,7 @@ function driverDependencies(
 ): DriverDependencies {
   return {
     ...(wrapEffects === undefined ? {} : { wrapEffects }),
+    approvalMs: config.approvalSeconds * 1000,
     database,
     engine,
     notices,

@@ -34,11 +34,13 @@ export interface ServiceParts {
   readonly room: SandboxRoom;
   readonly models: NonNullable<AppDependencies["models"]>;
   readonly catalog: ModelCatalog;
+  /** At which people reach this server; null: as they name it. */
+  readonly publicUrl: URL | null;
   readonly log: Logger;
 }
 
 export function createServices(parts: ServiceParts): AppDependencies {
-  const { database, engine, notices, room, models, catalog, log } = parts;
+  const { database, engine, notices, room, models, catalog, publicUrl, log } = parts;
   const { workspaces, commandsOf, ports } = room;
   const previews = createPreviews({ database, ports, log });
   const ending: EndDependencies = {
@@ -73,8 +75,8 @@ export function createServices(parts: ServiceParts): AppDependencies {
     models,
     commands: createPersonCommands({ sessions, commandsOf, newId: () => createId("event") }),
     sandboxes: { list: (principal) => listSandboxes(database, principal.organizationId) },
-    sessionSandboxes: createSessionSandboxes({ database, sessions, room, previews }),
-    previews: createPreviewProxy(previews, log),
+    sessionSandboxes: createSessionSandboxes({ database, sessions, room, previews, publicUrl }),
+    previews: createPreviewProxy(previews, log, { publicUrl }),
     snapshots: createSnapshotRepository(database),
     webhooks: {
       repository: createWebhookRepository(database, engine),

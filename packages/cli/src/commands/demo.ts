@@ -39,6 +39,7 @@ export async function runDemo(context: CommandContext, options: DemoOptions): Pr
       environment,
       home,
       port: 0,
+      fleeting: true,
       ...(options.sandbox === undefined ? {} : { sandbox: options.sandbox }),
     });
     try {

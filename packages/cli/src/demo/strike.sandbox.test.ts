@@ -15,7 +15,7 @@ let host: SandboxHost;
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), "exoloop-strike-"));
   await chmod(directory, 0o711);
-  host = await startSandboxHost({ directory, mode: "auto" });
+  host = await startSandboxHost({ directory, mode: "auto", endsWithParent: true });
 }, 60_000);
 afterAll(async () => {
   await host.stop();

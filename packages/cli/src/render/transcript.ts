@@ -46,6 +46,11 @@ export function shortenResult(text: string, maximumLines: number): string {
 
 const maximumResultLines = 8;
 
+function describeAnswer(event: StreamedEvent): string {
+  if (event["result"] === "allow") return "allowed by the user";
+  return event["x_exoloop"] === undefined ? "denied by the user" : "nobody answered in time";
+}
+
 /** Null for events that a reader of the conversation does not need. */
 export function describeEvent(event: StreamedEvent): TranscriptEntry | null {
   switch (event.type) {
@@ -54,10 +59,7 @@ export function describeEvent(event: StreamedEvent): TranscriptEntry | null {
     case "user.interrupt":
       return { kind: "notice", text: "interrupted by the user" };
     case "user.tool_confirmation":
-      return {
-        kind: "notice",
-        text: event["result"] === "allow" ? "allowed by the user" : "denied by the user",
-      };
+      return { kind: "notice", text: describeAnswer(event) };
     case "agent.message":
       return { kind: "agent", text: escapeForTerminal(contentText(event["content"])) };
     case "agent.thinking":

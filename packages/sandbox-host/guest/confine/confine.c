@@ -161,6 +161,9 @@ int main(int count, char **arguments) {
     if (strcmp(name, "--join") == 0) join_cgroup(atoi(value));
     else if (strcmp(name, "--order") == 0) follow_order(atoi(value));
     else if (strcmp(name, "--seccomp") == 0) filter = atoi(value);
+    else if (strcmp(name, "--seccomp-file") == 0) {
+      if ((filter = open(value, O_RDONLY | O_CLOEXEC)) < 0) fail(value);
+    }
     /* Counts the user id in its namespace, so it is meant for ids that nothing else has. */
     else if (strcmp(name, "--processes") == 0) limit(RLIMIT_NPROC, strtoull(value, NULL, 10) + SUPERVISOR_THREADS);
     else if (strcmp(name, "--file-bytes") == 0) limit(RLIMIT_FSIZE, strtoull(value, NULL, 10));

@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,8 +74,8 @@ int main(int count, char **arguments) {
   while ((got = read(order, &go, 1)) < 0 && errno == EINTR) continue;
   if (got != 1) return 0;
   char *text = read_order(order + 1, &end);
-  /* Also what the daemon was started with and knows nothing of. */
-  if (syscall(SYS_close_range, 3, ~0U, 0) != 0) {
+  /* Also what the daemon was started with and knows nothing of. To gVisor a larger number is an error. */
+  if (syscall(SYS_close_range, 3, INT_MAX, 0) != 0) {
     for (int fd = 3; fd < 8192; fd++) close(fd);
   }
   follow(text, end);

@@ -134,6 +134,13 @@ bool handle_stdin(struct connection *connection) {
   return alive && connection->type == END && send_result(connection, wanted ? 0 : ENOENT);
 }
 
+static void kill_command(struct command *command) {
+  signal_tree(command->pid, SIGTERM); /* what it moved to sessions of its own is not found later */
+  command->deadline = now_ms() + KILL_GRACE_MS;
+  command->killed = true;
+  wake(main_wake);
+}
+
 bool handle_control(struct connection *connection) {
   struct {
     uint8_t action;
@@ -143,27 +150,17 @@ bool handle_control(struct connection *connection) {
   const char *identifier = take_string(connection);
   if (!whole || identifier == NULL) return false;
   struct winsize size = {.ws_row = control.first, .ws_col = control.second};
-  int failed = 0;
+  int failed = -1;
   pthread_mutex_lock(&lock);
   struct command *command = find_command(identifier);
-  bool known = command != NULL && !command->finished;
-  if (!known) {
-    errno = ENOENT;
-    failed = -1;
-  } else if (control.action == CONTROL_KILL) {
-    signal_tree(command->pid, SIGTERM, NULL, 0); /* what it moved to sessions of its own is not found later */
-    command->deadline = now_ms() + KILL_GRACE_MS;
-    command->killed = true;
-    wake(main_wake);
-  } else if (control.action == CONTROL_SIGNAL) {
-    failed = kill(-command->pid, control.first);
-  } else if (control.action == CONTROL_RESIZE) {
-    errno = ENOTTY;
-    failed = command->terminal < 0 ? -1 : ioctl(command->input, TIOCSWINSZ, &size);
-  } else if (command->terminal >= 0) {
-    failed = write(command->input, "\4", 1) == 1 ? 0 : -1;
-  } else {
-    close_one(&command->input);
+  errno = command == NULL || command->finished ? ENOENT : ENOTTY;
+  if (command != NULL && !command->finished) {
+    bool terminal = command->terminal >= 0;
+    if (control.action == CONTROL_KILL) failed = 0, kill_command(command);
+    else if (control.action == CONTROL_SIGNAL) failed = kill(-command->pid, control.first);
+    else if (control.action == CONTROL_RESIZE) failed = terminal ? ioctl(command->input, TIOCSWINSZ, &size) : -1;
+    else if (terminal) failed = write(command->input, "\4", 1) == 1 ? 0 : -1;
+    else failed = 0, close_one(&command->input);
   }
   int reason = failed ? errno : 0;
   pthread_mutex_unlock(&lock);
@@ -197,21 +194,21 @@ bool handle_commands(struct connection *connection) {
 
 bool handle_suspend(struct connection *connection) {
   pthread_mutex_lock(&lock);
+  bool begins = connection->type == SUSPEND && !suspended, done = true;
   suspended = connection->type == SUSPEND;
-  pid_t spared[MAXIMUM_COMMANDS];
-  int count = 0;
-  for (int i = 0; i < command_count; i++) {
-    if (commands[i]->maintenance && !commands[i]->finished) spared[count++] = commands[i]->pid;
+  for (int i = 0; begins && i < command_count; i++) { /* while both ran, the workload can have made it its own */
+    if (commands[i]->maintenance && !commands[i]->finished) signal_tree(commands[i]->pid, SIGKILL);
   }
-  signal_tree(getpid(), suspended ? SIGSTOP : SIGCONT, spared, count);
+  if (begins || !suspended) done = signal_tree(getpid(), suspended ? SIGSTOP : SIGCONT);
+  wake(main_wake);
   pthread_mutex_unlock(&lock);
-  return send_result(connection, 0);
+  return send_result(connection, done ? 0 : EBUSY);
 }
 
 bool handle_shutdown(struct connection *connection) {
   (void)connection;
   pthread_mutex_lock(&lock);
-  signal_tree(getpid(), SIGKILL, NULL, 0);
+  signal_tree(getpid(), SIGKILL);
   exit(0);
 }
 
@@ -233,11 +230,8 @@ static void forget_oldest(void) {
 
 /* Of a command whose process has ended: what it wrote until then is read, and it has finished. */
 static void finish(struct command *command, int status) {
-  for (int stream = 0; stream < 2; stream++) {
-    for (int i = 0; i < DRAIN_READS && command->output[stream] >= 0; i++) {
-      if (!read_output(command, stream)) break;
-    }
-  }
+  for (int stream = 0; stream < 2; stream++)
+    for (int i = 0; i < DRAIN_READS && command->output[stream] >= 0 && read_output(command, stream); i++) continue;
   command->status = status;
   command->finished = true;
   if (!command->killed) command->deadline = 0; /* who was killed is looked for once more */
@@ -259,7 +253,7 @@ void serve_commands(int listener) {
     if (command->deadline > 0 && now >= command->deadline) {
       command->timed_out = !command->killed;
       command->deadline = 0;
-      signal_tree(command->pid, SIGKILL, NULL, 0);
+      signal_tree(command->pid, SIGKILL);
     }
     if (command->deadline > 0 && command->deadline < next) next = command->deadline;
     if (!command->finished && command->started + CALM_MS > calm) calm = command->started + CALM_MS;
@@ -285,7 +279,11 @@ void serve_commands(int listener) {
     pthread_mutex_unlock(&lock);
   }
   pthread_mutex_lock(&lock);
-  for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+  for (int i = 0; suspended && i < command_count; i++) {
+    bool ours = commands[i]->maintenance && !commands[i]->finished;
+    if (ours && waitpid(commands[i]->pid, &status, WNOHANG) > 0) finish(commands[i], status);
+  }
+  for (pid_t pid; !suspended && (pid = waitpid(-1, &status, WNOHANG)) > 0;) { /* gVisor would hang up its group */
     if (pid == waiting.pid) discard_candidate(&waiting);
     for (int i = 0; i < command_count; i++) {
       if (commands[i]->pid == pid && !commands[i]->finished) finish(commands[i], status), calm = 0;

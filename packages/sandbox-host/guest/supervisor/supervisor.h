@@ -60,7 +60,7 @@ void prepare_checksums(void);
 uint32_t checksum(uint32_t before, const void *bytes, size_t count); /* CRC-32 as zlib's */
 
 /* processes.c, under the lock of commands.c */
-void signal_tree(pid_t leader, int number, const pid_t *spared, int spared_count);
+bool signal_tree(pid_t leader, int number);
 
 /* Each handles one request and answers it. False: close the connection. */
 typedef bool handler(struct connection *connection);

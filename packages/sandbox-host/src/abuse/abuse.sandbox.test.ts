@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Sandbox } from "@exoloop/sandbox/contract";
 import { type TestHost, isAlive, openTestHost, until } from "../test-host.ts";
 import { attacks } from "./attacks.ts";
+import { startDriver } from "./drive.ts";
 
 const resources = { memoryBytes: 256 << 20, processes: 100, cpus: 1, diskBytes: 128 << 20, files: 5_000 };
 const mostGrowth = 50 << 20;
@@ -26,7 +27,6 @@ function residentBytes(pid: number): number {
   return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) * 1024;
 }
 
-/** Most that the daemon and this process, its client, grew by while `work` ran. */
 /**
  * What this process holds. Its resident size also has what the next collection frees, which the engine lets grow to
  * 64 MB of buffers, whatever is held.
@@ -38,6 +38,7 @@ function heldBytes(): number {
   return heapUsed + external;
 }
 
+/** Most that the daemon and this process, its client, grew by while `work` ran. */
 async function measureGrowth<T>(work: () => Promise<T>): Promise<{ value: T; daemon: number; client: number }> {
   const before = { daemon: residentBytes(test.host.pid), client: heldBytes() };
   const most = { ...before };
@@ -114,4 +115,14 @@ describe.each(attacks)("a workload that $sentence", ({ attempt, contained }) => 
     expect(readFileSync("/proc/self/mountinfo", "utf8")).not.toContain(slot);
     expect((await neighbour.session.run({ command: "echo neighbour" })).stdout).toBe("neighbour\n");
   });
+});
+
+// A process of its own, which has done nothing before: what it has resident beyond that is what a server would need.
+it.each(["output", "unread-output"])("a server that follows %s has less than 50 MB more resident", async (attack) => {
+  const sandbox = await test.sandbox({ resources });
+  const driver = await startDriver(test.host.socketPath, [sandbox.reference.id]);
+  const { seen, grownBytes } = await driver.attack({ attack, whole: false });
+  expect(seen[0]).toMatch(attacks.find(({ id }) => id === attack)?.contained ?? /never/);
+  expect(grownBytes).toBeLessThan(mostGrowth);
+  await sandbox.destroy();
 });

@@ -48,7 +48,7 @@ export async function openTarget(runtime: SandboxRuntime): Promise<EscapeTarget>
     rmSync(directory, { recursive: true, force: true });
   };
   try {
-    host = await startSandboxHost({ directory, mode: "auto" });
+    host = await startSandboxHost({ directory, mode: "auto", endsWithParent: true });
     provider = await createLocalProvider({ socketPath: host.socketPath, runtime });
     const [sandbox, neighbour] = await Promise.all([makeSandbox(provider), makeSandbox(provider)]);
     return { provider, sandbox, neighbour, ask: (probe, facts) => askInside(sandbox, probe, facts), close };

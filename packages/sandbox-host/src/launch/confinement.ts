@@ -5,6 +5,9 @@ import type { LaunchRequest } from "./launcher.ts";
 
 const basePath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/** Of the host's root or the base root: directories, or links into /usr. */
+export const systemNames = ["usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32"];
+
 export const guestPrograms = {
   supervisor: "/opt/exoloop/supervisor",
   confine: "/opt/exoloop/confine",

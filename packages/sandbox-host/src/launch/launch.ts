@@ -1,8 +1,9 @@
 /** Starts a supervisor as a runtime's launcher says, with what it inherits. @module */
 import { spawn } from "node:child_process";
-import { chmodSync, chownSync, closeSync, linkSync, openSync, readFileSync } from "node:fs";
+import { chmodSync, chownSync, closeSync, linkSync, openSync } from "node:fs";
 import { type Server, createServer } from "node:net";
 import { SandboxUnavailableError } from "@exoloop/sandbox/errors";
+import { readOr } from "../cgroup-host.ts";
 import { type SandboxCgroups, closeAll, openEntrances } from "../cgroups.ts";
 import type { HostConfiguration } from "../configuration.ts";
 import type { SlotDirectories } from "../state.ts";
@@ -12,6 +13,8 @@ export const namespaceRemedy =
   "Start this container with --security-opt seccomp=unconfined --security-opt systempaths=unconfined, use another" +
   " sandbox provider, or try things out with --sandbox weak.";
 
+/** Characters of a launcher's log that are looked at. */
+const longestLog = 4_000;
 /** Where the supervisor expects the workload's entrances. */
 const firstDescriptor = 3;
 
@@ -55,14 +58,6 @@ export function explainLaunchFailure(code: number | null, log: string): Error {
   return new SandboxUnavailableError(message, denied ? namespaceRemedy : "Run `exoloop doctor`.");
 }
 
-function readLog(path: string): string {
-  try {
-    return readFileSync(path, "utf8").slice(-4000);
-  } catch {
-    return "";
-  }
-}
-
 /** A process in its slot's groups that waits for what it becomes, as long as this daemon lives. */
 export interface Starter {
   readonly pid: number;
@@ -84,7 +79,7 @@ export async function prepareStarter(
   const listener = inherits ? await listen(directories.socket, ownerUserId) : null;
   const { join, work } = openEntrances(cgroups);
   const log = openSync(directories.log, "w", 0o600);
-  const filter = openSync(launcher.filterOf(tools), "r");
+  const filter = openSync(tools.filter, "r");
   const inherited = [...work, filter, ...(listener === null ? [] : [listener.descriptor]), ...join];
   const numberOf = (descriptor: number): number => firstDescriptor + inherited.indexOf(descriptor);
   try {
@@ -101,7 +96,7 @@ export async function prepareStarter(
     child.stdin?.on("error", () => {});
     const failure = new Promise<Error>((resolve) => {
       child.once("error", (error) => resolve(explainLaunchFailure(null, error.message)));
-      child.once("exit", (code) => resolve(explainLaunchFailure(code, readLog(directories.log))));
+      child.once("exit", (code) => resolve(explainLaunchFailure(code, readOr(directories.log, "").slice(-longestLog))));
     });
     return {
       pid: child.pid ?? 0,

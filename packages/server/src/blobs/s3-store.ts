@@ -47,6 +47,8 @@ interface S3Request {
 
 interface S3Answer {
   readonly status: number;
+  /** Of the blob, also where it was not asked for itself. Null: not told. */
+  readonly size: number | null;
   readonly body: Uint8Array;
 }
 
@@ -62,12 +64,20 @@ export function createS3BlobStore(options: S3StoreOptions): BlobStore {
     requireBlobKey(organizationId, sha256);
     return `${folderOf(organizationId)}${sha256}`;
   };
-  const store: BlobStore = {
+  /** Null: it is not there. */
+  const sizeOf = (key: string): Promise<number | null> =>
+    send({ method: "HEAD", key }, (answer) => {
+      if (answer.status === 404) return null;
+      requireSuccess(answer);
+      return answer.size ?? -1;
+    });
+  return {
     async put(organizationId, content) {
       requireBlobSize(content.length);
       const sha256 = sha256Of(content);
-      const existed = await store.has(organizationId, sha256);
       const key = keyOf(organizationId, sha256);
+      // There are stores that keep half of an upload that broke off, under its key.
+      const existed = (await sizeOf(key)) === content.length;
       if (!existed) await send({ method: "PUT", key, body: content, sha256 }, requireSuccess);
       return { sha256, size: content.length, existed };
     },
@@ -79,11 +89,7 @@ export function createS3BlobStore(options: S3StoreOptions): BlobStore {
         requireContent(sha256, answer.body);
         return answer.body;
       }),
-    has: (organizationId, sha256) =>
-      send({ method: "HEAD", key: keyOf(organizationId, sha256) }, (answer) => {
-        if (answer.status !== 404) requireSuccess(answer);
-        return answer.status !== 404;
-      }),
+    has: async (organizationId, sha256) => (await sizeOf(keyOf(organizationId, sha256))) !== null,
     delete: (organizationId, sha256) =>
       send({ method: "DELETE", key: keyOf(organizationId, sha256) }, (answer) => {
         if (answer.status !== 404) requireSuccess(answer);
@@ -105,7 +111,6 @@ export function createS3BlobStore(options: S3StoreOptions): BlobStore {
       }
     },
   };
-  return store;
 }
 
 /** Only the code: a message may repeat what was signed. */
@@ -147,7 +152,8 @@ function createSender({ location, credentials, retryAfterMs = 200, timeoutMs = 1
     const largest = request.method === "GET" ? maximumBlobBytes / 4 : (request.body?.length ?? 0);
     const patience = timeoutMs + Math.ceil(largest / bytesPerMs);
     const response = await fetch(signed, { signal: AbortSignal.timeout(patience), redirect: "manual" });
-    return { status: response.status, body: await readBounded(response) };
+    const told = response.headers.get("content-length");
+    return { status: response.status, size: told === null ? null : Number(told), body: await readBounded(response) };
   };
 
   /** `read` turns the answer into a result, or throws; what is damaged or unreachable is asked for again. */

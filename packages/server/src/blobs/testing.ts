@@ -1,6 +1,6 @@
-/** A real S3-compatible server on loopback, for tests. @module */
+/** A real S3-compatible server on loopback, and a connection to it that breaks, for tests. @module */
 import { mkdtemp, rm } from "node:fs/promises";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import S3rver from "s3rver";
@@ -38,6 +38,75 @@ export async function startS3TestServer(): Promise<S3TestServer> {
     async stop() {
       await server.close();
       await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Between a client and a server on loopback: passes bytes on until it is told to break. */
+export interface BreakingLine {
+  readonly endpoint: string;
+  /** Once so many more bytes have gone to the server, every connection breaks and none is taken, until `mend`. */
+  breakAfter(bytes: number): void;
+  /** As `breakAfter`, for the next connection alone. */
+  breakOnce(bytes: number): void;
+  mend(): void;
+  /** How often connections were broken. */
+  readonly breaks: number;
+  /** Bytes that have gone to the server. */
+  readonly sent: number;
+  stop(): Promise<void>;
+}
+
+export async function startBreakingLine(endpoint: string): Promise<BreakingLine> {
+  const { hostname, port } = new URL(endpoint);
+  const sockets = new Set<Socket>();
+  let [left, broken, once, breaks, sent] = [Infinity, false, false, 0, 0];
+  const cut = () => {
+    breaks += 1;
+    broken = !once;
+    left = Infinity;
+    for (const socket of sockets) socket.destroy();
+  };
+  const server = createServer((client) => {
+    if (broken) return void client.destroy();
+    const upstream = connect(Number(port), hostname);
+    for (const [socket, other] of [
+      [client, upstream],
+      [upstream, client],
+    ] as const) {
+      sockets.add(socket);
+      socket.on("error", () => socket.destroy());
+      socket.on("close", () => {
+        sockets.delete(socket);
+        other.destroy();
+      });
+    }
+    upstream.on("data", (bytes) => client.write(bytes));
+    client.on("data", (bytes) => {
+      if (left <= 0) return;
+      upstream.write(bytes.subarray(0, left));
+      left -= bytes.length;
+      sent += bytes.length;
+      // What was passed on arrives first.
+      if (left <= 0) setImmediate(cut);
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const arm = (bytes: number, justOnce: boolean) => ([left, once] = [bytes, justOnce]);
+  return {
+    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    breakAfter: (bytes) => void arm(bytes, false),
+    breakOnce: (bytes) => void arm(bytes, true),
+    mend: () => void ([left, broken] = [Infinity, false]),
+    get breaks() {
+      return breaks;
+    },
+    get sent() {
+      return sent;
+    },
+    async stop() {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => server.close(resolve));
     },
   };
 }

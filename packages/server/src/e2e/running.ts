@@ -25,7 +25,7 @@ export async function startTestServer(configuration: Readonly<Record<string, str
   const home = await mkdtemp(join(tmpdir(), "exoloop-e2e-"));
   const log = createLogger("silent");
   const environment = { ...cleanEnvironment(), EXOLOOP_LOG_LEVEL: "error", ...configuration };
-  const exoloop = await startExoloop({ environment, home, port: 0, sandbox: "auto", log });
+  const exoloop = await startExoloop({ environment, home, port: 0, sandbox: "auto", fleeting: true, log });
   const apiKey = exoloop.firstAdminKey;
   if (apiKey === null) throw new Error("a new home has no first key");
   return {

@@ -1,17 +1,7 @@
+import { createRandom } from "@exoloop/sandbox/testing/random";
 import { describe, expect, it } from "vitest";
 import { ancestorsBelow, foldPath, isWithin, relativePath, resolvePath, storedPath } from "./path.ts";
 import { FileError } from "./store.ts";
-
-/** A small generator with a seed, so that a failure can be repeated (mulberry32). */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 const pieces = [
   "a",
@@ -64,7 +54,7 @@ describe("resolvePath", () => {
   });
 
   it("is absolute, free of relative segments, and a fixed point, whatever was written", () => {
-    const random = randomFrom(7);
+    const random = createRandom(7).next;
     for (let round = 0; round < 5_000; round += 1) {
       const written = randomPath(random);
       let resolved: string;
@@ -97,7 +87,7 @@ describe("storedPath", () => {
   ])("refuses %j", (path) => expect(codeOf(() => storedPath(path))).toBe("invalid_path"));
 
   it("is a fixed point and stays below its mount", () => {
-    const random = randomFrom(11);
+    const random = createRandom(11).next;
     for (let round = 0; round < 5_000; round += 1) {
       const written = `/memory/org/${randomPath(random)}x`;
       let stored: string;

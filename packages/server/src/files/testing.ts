@@ -18,10 +18,12 @@ export interface TestHost {
 export async function startTestHost(): Promise<TestHost> {
   const directory = await mkdtemp(join(tmpdir(), "exoloop-files-"));
   const remove = () => rm(directory, { recursive: true, force: true });
-  const host = await startSandboxHost({ directory, mode: "auto" }).catch(async (error: unknown) => {
-    await remove();
-    throw error;
-  });
+  const host = await startSandboxHost({ directory, mode: "auto", endsWithParent: true }).catch(
+    async (error: unknown) => {
+      await remove();
+      throw error;
+    },
+  );
   const provider = await createLocalProvider({ socketPath: host.socketPath });
   return {
     provider,

@@ -132,7 +132,7 @@ function sandboxServices(room: SandboxRoom, database: Database, sessions: Sessio
   return {
     commands: createPersonCommands({ sessions, commandsOf: room.commandsOf, newId: randomUUID }),
     sandboxes: { list: ({ organizationId }: Principal) => listSandboxes(database, organizationId) },
-    sessionSandboxes: createSessionSandboxes({ database, sessions, room, previews }),
+    sessionSandboxes: createSessionSandboxes({ database, sessions, room, previews, publicUrl: null }),
     previews: createPreviewProxy(previews, silentLog),
   };
 }

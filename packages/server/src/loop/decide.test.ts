@@ -9,6 +9,7 @@ const context: DecideContext = {
   stepsInTurn: 0,
   maximumStepsInTurn: 40,
   maximumModelAttempts: 3,
+  approvalMs: 60_000,
   waitsChecked: false,
   budget: null,
   contextWindow: 100_000,

@@ -28,6 +28,8 @@ export type Action =
   | { readonly type: "decide-calls"; readonly calls: readonly ToolCallPart[] }
   /** A call that will not run, or whose result has arrived, gets its result. */
   | { readonly type: "settle-tools"; readonly calls: readonly OpenCall[] }
+  /** Nobody has answered in time: that is the answer. */
+  | { readonly type: "expire-approvals"; readonly calls: readonly OpenCall[] }
   /** Calls that the loop serves: they wait, or threads work on them. */
   | { readonly type: "park-calls"; readonly calls: readonly OpenCall[] }
   /** Look whether what these calls wait for has happened; once in a turn. */
@@ -47,6 +49,8 @@ export interface TurnLimits {
   readonly maximumStepsInTurn: number;
   /** Of one model call, over all models of the fallback list. */
   readonly maximumModelAttempts: number;
+  /** How long a call waits for its approval, in milliseconds. */
+  readonly approvalMs: number;
 }
 
 export interface DecideContext extends TurnLimits {
@@ -85,6 +89,10 @@ export function decide(state: SessionState, context: DecideContext): Action {
 function decideParked(state: SessionState, context: DecideContext): Action | null {
   const waiting = state.calls.filter((call) => call.status === "waiting");
   if (waiting.length > 0 && !context.waitsChecked) return { type: "check-waits", calls: waiting };
+  const expired = state.calls.filter(
+    ({ status, decidedAt }) => status === "awaiting_approval" && decidedAt + context.approvalMs <= context.now,
+  );
+  if (expired.length > 0) return { type: "expire-approvals", calls: expired };
   const asking = state.calls
     .filter((call) => call.status === "awaiting_approval" || call.status === "awaiting_result")
     .map((call) => call.toolUseId);

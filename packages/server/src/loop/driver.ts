@@ -10,6 +10,8 @@ import { defaultLimits, runTurn } from "./run.ts";
 export interface DriverDependencies extends LiveEffectsDependencies {
   /** Stands between the loop and what it does: crash tests stop there, the durability bench kills there. */
   readonly wrapEffects?: (effects: Effects, claim: Claim) => Effects;
+  /** How long a call waits for its approval, in milliseconds; a week unless given. */
+  readonly approvalMs?: number;
 }
 
 /** Further attempts of a model call for each further model that may answer it. */
@@ -20,7 +22,7 @@ const attemptsForEachFallback = 3;
  * failure rejects, and the engine hands the turn out again.
  */
 export async function driveTurn(dependencies: DriverDependencies, sessionId: string): Promise<void> {
-  const { database, log, tools } = dependencies;
+  const { database, log, tools, approvalMs = defaultLimits.approvalMs } = dependencies;
   const claim = await claimSession(database, sessionId);
   if (claim === null) return;
   try {
@@ -30,7 +32,7 @@ export async function driveTurn(dependencies: DriverDependencies, sessionId: str
     const effects = dependencies.wrapEffects?.(live, claim) ?? live;
     const fallbacks = modelsOf(session.agent).length - 1;
     const maximumModelAttempts = defaultLimits.maximumModelAttempts + fallbacks * attemptsForEachFallback;
-    const limits = { ...defaultLimits, maximumModelAttempts };
+    const limits = { ...defaultLimits, maximumModelAttempts, approvalMs };
     await runTurn(effects, (toolName) => tools.find(toolName)?.parallel === true, limits);
   } catch (error) {
     if (error instanceof ClaimLostError) {

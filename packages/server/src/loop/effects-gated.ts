@@ -178,7 +178,7 @@ function rowsOf(request: AppendRequest): readonly CrashEffect[] {
   if (endedWaits !== undefined) rows.push(alarms === undefined ? "settle-tools" : "end-wait");
   if (wake === true) rows.push("continue-later");
   if (status === "idle") rows.push("rest");
-  if (alarms !== undefined && endedWaits === undefined && !parks) rows.push("wait-until");
+  if (alarms !== undefined && endedWaits === undefined && !parks && status !== "idle") rows.push("wait-until");
   if (has("session.status_rescheduled") && alarms === undefined) rows.push("park");
   return rows;
 }

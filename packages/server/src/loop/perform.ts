@@ -5,6 +5,7 @@ import { callModel } from "./call-model.ts";
 import { compact } from "./compact.ts";
 import type { Action, TurnLimits } from "./decide.ts";
 import type { Effects } from "./effects.ts";
+import { expireApprovals } from "./expire-approvals.ts";
 import { evaluateOutcome } from "./evaluate-outcome.ts";
 import { lostEvents } from "./model-events.ts";
 import { checkWaits, parkCalls } from "./park-calls.ts";
@@ -41,6 +42,8 @@ export async function perform(
       return again(await decideCalls(action.calls, state, effects));
     case "settle-tools":
       return again(await settleTools(action.calls, state, effects));
+    case "expire-approvals":
+      return again(await expireApprovals(action.calls, state, effects, limits));
     case "park-calls":
       if (deniedCalls(action.calls, effects).length > 0) return again(await refuseDenied(action.calls, state, effects));
       return again(await parkCalls(action.calls, state, effects), action.calls.length);
@@ -57,6 +60,6 @@ export async function perform(
     case "park":
       return (await park(action.status, state, effects)) ? { done: true } : again(null);
     case "wait":
-      return (await wait(action, state, effects)) ? { done: true } : again(null);
+      return (await wait(action, state, effects, limits)) ? { done: true } : again(null);
   }
 }

@@ -4,7 +4,7 @@ import type { LogEvent } from "../sessions/event.ts";
 import { reduceLog } from "../sessions/reduce.ts";
 import { type Fixture, logOfFixture, type RecordedLog, readFixtures, recordedStart } from "./testing/fixture.ts";
 import { brokenInvariants } from "./testing/log-invariants.ts";
-import { createRandom, type Random } from "./testing/random.ts";
+import { createRandom, type Random } from "@exoloop/sandbox/testing/random";
 import { randomInput } from "./testing/random-input.ts";
 import { decideAll } from "./testing/replay.ts";
 import { answeredCall, simulateSession } from "./testing/simulated-session.ts";

@@ -7,8 +7,9 @@ import { type LogEvent, type NewEvent, publicEvent, recordEvent } from "../sessi
 import type { InboxEvent, SessionState } from "../sessions/state.ts";
 import { writeBudgetLimit, writeUsage } from "../sessions/usage-snapshot.ts";
 import { type BudgetReached, publicReached } from "./budgets.ts";
-import type { Action, StopReason } from "./decide.ts";
+import type { Action, StopReason, TurnLimits } from "./decide.ts";
 import type { AppendRequest, Effects } from "./effects.ts";
+import { approvalAlarms } from "./expire-approvals.ts";
 import { abandonedEvaluation } from "./evaluate-outcome.ts";
 import { runningEvents } from "./model-events.ts";
 import { restEvents, resumedEvents } from "./thread-rest.ts";
@@ -72,8 +73,10 @@ export async function wait(
   { reason, budget }: Extract<Action, { type: "wait" }>,
   state: SessionState,
   effects: Effects,
+  limits: TurnLimits,
 ): Promise<boolean> {
-  if (state.status === "idle") return restOn(budget, state, effects);
+  const approvals = approvalAlarms(state, limits);
+  if (state.status === "idle") return restOn(budget, approvals, state, effects);
   const details = stopDetails(reason);
   const extension = budget === undefined ? {} : { x_exoloop: { budget_reached: publicBudget(budget) } };
   const abandoned =
@@ -82,21 +85,33 @@ export async function wait(
       : [];
   const idle = publicEvent("session.status_idle", { stop_reason: reason, stop_details: details, ...extension });
   const events: readonly NewEvent[] = [...abandoned, ...usageEvents(state, effects), idle];
+  const { alarms = [], ...held } = holdUntil(budget, state, effects.now());
   const appended = await effects.append({
     events,
     status: "idle",
     onlyAt: state.seq,
-    ...holdUntil(budget, state, effects.now()),
+    ...held,
+    ...ringing([...alarms, ...approvals]),
     ...forParent(state, (delegation) => restEvents(effects.sessionId, delegation, state, reason, details)),
   });
   return appended !== null;
 }
 
+function ringing(alarms: readonly number[]): Pick<AppendRequest, "alarms"> {
+  return alarms.length === 0 ? {} : { alarms };
+}
+
 /** Woken while it rests: by input, by a budget that was raised, or by the begin of another day. */
-async function restOn(budget: BudgetReached | undefined, state: SessionState, effects: Effects): Promise<boolean> {
+async function restOn(
+  budget: BudgetReached | undefined,
+  approvals: readonly number[],
+  state: SessionState,
+  effects: Effects,
+): Promise<boolean> {
   const { alarms = [] } = holdUntil(budget, state, null);
   // That very wake may have come early by another clock than ours, or another budget is reached by now.
-  if (alarms.length > 0) await effects.append({ events: [], alarms });
+  const again = [...alarms, ...approvals];
+  if (again.length > 0) await effects.append({ events: [], alarms: again });
   return (await effects.readAfter(state.seq)).length === 0;
 }
 

@@ -11,7 +11,11 @@ import { joinAppends } from "./joined-appends.ts";
 import { nextAttempt } from "./model-events.ts";
 import { perform } from "./perform.ts";
 
-export const defaultLimits: TurnLimits = { maximumStepsInTurn: 40, maximumModelAttempts: 6 };
+export const defaultLimits: TurnLimits = {
+  maximumStepsInTurn: 40,
+  maximumModelAttempts: 6,
+  approvalMs: 7 * 86_400_000,
+};
 
 /**
  * Drives the session until it must wait.

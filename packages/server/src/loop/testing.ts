@@ -77,7 +77,9 @@ export type TurnTest = Awaited<ReturnType<typeof startTurnTest>>;
 export async function startTurnTest({
   drives = true,
   ...replaced
-}: { readonly drives?: boolean } & Partial<Pick<DriverDependencies, "models" | "catalog" | "sandboxWake">> = {}) {
+}: { readonly drives?: boolean } & Partial<
+  Pick<DriverDependencies, "models" | "catalog" | "sandboxWake" | "approvalMs">
+> = {}) {
   const test = await createTestDatabase();
   const { database } = test;
   /** Names of the tools that ran, in order. */

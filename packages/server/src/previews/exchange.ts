@@ -33,26 +33,8 @@ interface Watch {
 
 /** Answers in any case; whatever happens to one side ends the other. */
 export function exchange(connection: PortConnection, exchanged: Exchange): ClientRequest {
-  const { incoming, outgoing, passage, limits } = exchanged;
-  const request = send(connection, exchanged, []);
-  const watch = createWatch(limits.firstMs, () => {
-    answerFailure(incoming, outgoing, "silent");
-    request.destroy();
-  });
-  outgoing.on("close", () => {
-    watch.stop();
-    request.destroy();
-  });
-  request.on("error", () => answerFailure(incoming, outgoing, "broken"));
-  request.on("response", (response) => {
-    watch.refresh(limits.idleMs);
-    relay(
-      response,
-      outgoing,
-      passage,
-      counting(limits.responseBytes, () => watch.refresh(limits.idleMs)),
-    );
-  });
+  const { incoming, outgoing, limits } = exchanged;
+  const { request, watch } = begin(connection, exchanged, { life: outgoing, more: [] });
   const taken = counting(limits.requestBytes, () => watch.refresh());
   pipeline(incoming, taken, request, (error) => {
     if (error instanceof TooLargeError) answerFailure(incoming, outgoing, "too_large");
@@ -66,32 +48,14 @@ export function exchangeUpgrade(
   exchanged: Exchange,
   { socket, head }: { readonly socket: Socket; readonly head: Uint8Array },
 ): ClientRequest {
-  const { incoming, outgoing, passage, limits } = exchanged;
-  const request = send(connection, exchanged, [
+  const more: Headers = [
     ["connection", "Upgrade"],
     ["upgrade", "websocket"],
-  ]);
-  const watch = createWatch(limits.firstMs, () => {
-    answerFailure(incoming, outgoing, "silent");
-    request.destroy();
-  });
-  socket.on("close", () => {
-    watch.stop();
-    request.destroy();
-  });
-  request.on("error", () => answerFailure(incoming, outgoing, "broken"));
-  request.on("response", (response) => {
-    watch.refresh(limits.idleMs);
-    relay(
-      response,
-      outgoing,
-      passage,
-      counting(limits.responseBytes, () => watch.refresh()),
-    );
-  });
+  ];
+  const { request, watch } = begin(connection, exchanged, { life: socket, more });
   request.on("upgrade", (response, far, farHead) => {
     watch.stop();
-    outgoing.detachSocket(socket);
+    exchanged.outgoing.detachSocket(socket);
     const lines = headersOfUpgrade(pairs(response.rawHeaders)).map(([name, value]) => `${name}: ${value}\r\n`);
     socket.write(`HTTP/1.1 101 Switching Protocols\r\n${lines.join("")}\r\n`, "latin1");
     if (farHead.length > 0) socket.write(farHead);
@@ -105,6 +69,31 @@ export function exchangeUpgrade(
   });
   request.end();
   return request;
+}
+
+/** The request, its answer on the way back, and the end of both with `life`; its body is the caller's. */
+function begin(
+  connection: PortConnection,
+  exchanged: Exchange,
+  { life, more }: { readonly life: ServerResponse | Socket; readonly more: Headers },
+): { readonly request: ClientRequest; readonly watch: Watch } {
+  const { incoming, outgoing, passage, limits } = exchanged;
+  const request = send(connection, exchanged, more);
+  const watch = createWatch(limits.firstMs, () => {
+    answerFailure(incoming, outgoing, "silent");
+    request.destroy();
+  });
+  life.on("close", () => {
+    watch.stop();
+    request.destroy();
+  });
+  request.on("error", () => answerFailure(incoming, outgoing, "broken"));
+  request.on("response", (response) => {
+    watch.refresh(limits.idleMs);
+    const counted = counting(limits.responseBytes, () => watch.refresh(limits.idleMs));
+    relay(response, outgoing, passage, counted);
+  });
+  return { request, watch };
 }
 
 type Headers = ReturnType<typeof pairs>;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { headersInward, headersOutward, type Passage, valueOf } from "./headers.ts";
 
-const byPath: Passage = { by: "path", token: "t0ken", port: 3000, host: "127.0.0.1:4848" };
+const byPath: Passage = { by: "path", token: "t0ken", port: 3000, host: "127.0.0.1:4848", scheme: "http" };
 const byHost: Passage = { ...byPath, by: "host", host: "t0ken.localhost:4848" };
 
 describe("towards the sandbox", () => {

@@ -12,6 +12,8 @@ export interface Passage {
   readonly port: number;
   /** As the browser names this server. */
   readonly host: string;
+  /** By which the browser came to this name. */
+  readonly scheme: "http" | "https";
 }
 
 const betweenTwo = new Set([
@@ -51,7 +53,7 @@ export function pairs(raw: readonly string[]): Headers {
 }
 
 /** What the sandbox's server is sent. */
-export function headersInward(sent: Headers, { by, port, host, token }: Passage): Headers {
+export function headersInward(sent: Headers, { by, port, host, scheme, token }: Passage): Headers {
   const dropped = namedByConnection(sent);
   const kept = sent.filter(([header]) => {
     const name = header.toLowerCase();
@@ -67,7 +69,7 @@ export function headersInward(sent: Headers, { by, port, host, token }: Passage)
     ...kept,
     ...(local === null ? [] : [["origin", local] as const]),
     ["x-forwarded-host", host],
-    ["x-forwarded-proto", "http"],
+    ["x-forwarded-proto", scheme],
     ...(by === "path" ? [["x-forwarded-prefix", `/preview/${token}`] as const] : []),
   ];
 }

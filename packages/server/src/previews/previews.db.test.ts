@@ -51,7 +51,7 @@ beforeAll(async () => {
     log: silentLog,
   });
   const limits = { requestBytes: 100_000, responseBytes: 10_000_000, firstMs: 400, idleMs: 400 };
-  const proxy = createPreviewProxy(previews, silentLog, limits);
+  const proxy = createPreviewProxy(previews, silentLog, { limits, publicUrl: new URL("https://agents.example.com") });
   server = await startTestServer({ previews: proxy });
   inside = createServer((incoming, outgoing) => {
     seen.push(incoming);
@@ -107,6 +107,18 @@ it("carries a request to the port and its answer back, as they are", async () =>
   expect([request?.method, request?.url]).toEqual(["PUT", "/a/b%2Fc?q=1&q=2"]);
   expect(request?.headers).toMatchObject({ host: `localhost:${portInside()}`, "x-own": "kept" });
   expect(JSON.stringify(request?.rawHeaders)).not.toContain("secret");
+});
+
+it("tells the scheme of the public address to those that come by it, whatever a header says", async () => {
+  const { port } = new URL(server.listener.url);
+  const path = new URL(await urlOf()).pathname;
+  for (const host of ["agents.example.com", "127.0.0.1"]) {
+    const headers = { host, "x-forwarded-proto": "gopher" };
+    const request = openRequest({ host: "127.0.0.1", port, path, headers }).end();
+    const [response]: [IncomingMessage] = (await once(request, "response")) as [IncomingMessage];
+    response.resume();
+  }
+  expect(seen.map(({ headers }) => headers["x-forwarded-proto"])).toEqual(["https", "http"]);
 });
 
 it("streams in both directions before either has ended", async () => {

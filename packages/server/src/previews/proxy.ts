@@ -9,7 +9,7 @@ import { type Carried, createCarried } from "./carried.ts";
 import { preflightHeaders } from "./headers.ts";
 import { answerFailure, type PreviewFailure } from "./pages.ts";
 import type { Previews } from "./previews.ts";
-import { type PreviewRequest, previewPath, readPreviewRequest } from "./urls.ts";
+import { type PreviewRequest, previewPath, readPreviewRequest, schemeOf } from "./urls.ts";
 
 export interface PreviewProxy {
   /** Whether a request is for a preview. Whatever is not is the API's. */
@@ -38,11 +38,11 @@ interface Way {
 export function createPreviewProxy(
   previews: Pick<Previews, "open" | "connect">,
   log: Pick<Logger, "error">,
-  limits: Limits = standardLimits,
+  { limits = standardLimits, publicUrl = null }: { readonly limits?: Limits; readonly publicUrl?: URL | null } = {},
 ): PreviewProxy {
   const carried = createCarried(mostConnections);
   const serve = (incoming: IncomingMessage, outgoing: ServerResponse, way: Way): void => {
-    carry({ previews, limits, carried }, incoming, outgoing, way)
+    carry({ previews, limits, publicUrl, carried }, incoming, outgoing, way)
       .catch((error: unknown) => {
         log.error({ error }, "preview failed");
         return "fault" as const;
@@ -78,12 +78,13 @@ export function createPreviewProxy(
 interface Parts {
   readonly previews: Pick<Previews, "open" | "connect">;
   readonly limits: Limits;
+  readonly publicUrl: URL | null;
   readonly carried: Carried;
 }
 
 /** Null: it is answered, or will be. */
 async function carry(
-  { previews, limits, carried }: Parts,
+  { previews, limits, publicUrl, carried }: Parts,
   incoming: IncomingMessage,
   outgoing: ServerResponse,
   { life, begin }: Way,
@@ -110,7 +111,9 @@ async function carry(
     await Promise.allSettled([connection.readable.cancel(), connection.writable.abort()]);
     return null;
   }
-  const passage = { by: asked.by, token: asked.token, port: opened.port, host: incoming.headers.host ?? "" };
+  const { host = "" } = incoming.headers;
+  const { by, token } = asked;
+  const passage = { by, token, port: opened.port, host, scheme: schemeOf(host, publicUrl) };
   begin({ incoming, outgoing, passage, target, limits }, connection);
   return null;
 }

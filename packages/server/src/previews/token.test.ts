@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { isSigned, parseToken, tokenLength, writeToken } from "./token.ts";
-import { previewUrls, readPreviewRequest } from "./urls.ts";
+import { previewUrls, readPreviewRequest, schemeOf } from "./urls.ts";
 
 const key = new Uint8Array(32).fill(7);
 const target = {
@@ -64,6 +64,19 @@ describe("addresses", () => {
   ])("at %s have a host %s", (origin, host) => {
     const urls = previewUrls(new URL(origin), token);
     expect(urls).toEqual({ url: `${origin}preview/${token}/`, host_url: host });
+  });
+
+  it.each([
+    ["agents.example.com", "https://agents.example.com", "https"],
+    ["T0ken.Agents.Example.com", "https://agents.example.com", "https"],
+    ["agents.example.com:8443", "https://agents.example.com:8443", "https"],
+    ["agents.example.com", "https://agents.example.com:8443", "http"],
+    ["notagents.example.com", "https://agents.example.com", "http"],
+    ["127.0.0.1:4600", "https://agents.example.com", "http"],
+    ["agents.example.com", "http://agents.example.com", "http"],
+  ] as const)("of a request to %s are, behind %s, of the scheme %s", (host, publicUrl, scheme) => {
+    expect(schemeOf(host, new URL(publicUrl))).toBe(scheme);
+    expect(schemeOf(host, null)).toBe("http");
   });
 
   it.each([

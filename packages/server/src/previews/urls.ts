@@ -3,7 +3,7 @@ import { parseToken, tokenLength } from "./token.ts";
 
 export const previewPath = "/preview/";
 
-/** @param origin As the caller names this server. */
+/** @param origin At which people reach this server. */
 export function previewUrls(origin: URL, token: string): { url: string; host_url: string | null } {
   const host = hostOf(origin.hostname);
   const url = new URL(`${previewPath}${token}/`, origin).href;
@@ -17,6 +17,17 @@ export function previewUrls(origin: URL, token: string): { url: string; host_url
 function hostOf(hostname: string): string | null {
   if (hostname === "localhost" || hostname === "[::1]" || hostname.startsWith("127.")) return "localhost";
   return /^[0-9.]+$/.test(hostname) || hostname.startsWith("[") ? null : hostname;
+}
+
+/**
+ * The scheme by which a browser has sent a request: that of the public address for requests to its name and those below,
+ * else our own. No header says it: anybody can send one.
+ * @example schemeOf("TOKEN.agents.example.com", new URL("https://agents.example.com")) // "https"
+ */
+export function schemeOf(host: string, publicUrl: URL | null): "http" | "https" {
+  const name = host.toLowerCase();
+  const isPublic = publicUrl !== null && (name === publicUrl.host || name.endsWith(`.${publicUrl.host}`));
+  return isPublic && publicUrl.protocol === "https:" ? "https" : "http";
 }
 
 /** What a request asks for, when it is for a preview. */

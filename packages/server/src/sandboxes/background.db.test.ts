@@ -41,8 +41,6 @@ it("keeps the sandbox awake, beside other commands and after them, until it ends
   expect(command).toMatchObject({ commandId: "server", state: "ended", exit: { type: "exited", code: 0 } });
   const output = await readOutput(world.base, owner, "server", 3);
   expect(Buffer.from(output?.bytes ?? []).toString()).toBe("down\n");
-  // What it kept awake is told by the next result, and budgets count it there.
-  expect((await world.run(worker, owner, "true")).awakeMs).toBeGreaterThanOrEqual(300);
 });
 
 it("stands still when its time is up, whichever worker sees it, and the next result tells", async () => {

@@ -4,7 +4,7 @@ import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { findRunsc } from "@exoloop/sandbox-host/launch/gvisor";
+import { findRunsc } from "@exoloop/sandbox-host/machine-programs";
 import { moveSandbox } from "./life/move.ts";
 import { type SandboxWorld, startSandboxWorld } from "./testing.ts";
 
@@ -18,7 +18,7 @@ beforeAll(async () => {
   if (missing) return;
   directory = await mkdtemp(join(tmpdir(), "exoloop-move-"));
   await chmod(directory, 0o711);
-  host = await startSandboxHost({ directory, mode: "auto" });
+  host = await startSandboxHost({ directory, mode: "auto", endsWithParent: true });
   const { socketPath } = host;
   world = await startSandboxWorld(
     await createLocalProvider({ socketPath }),

@@ -53,7 +53,7 @@ export interface SandboxRoom extends Pick<RoomParts, "providers" | "defaultProvi
   readonly move: Bound<typeof moveSandbox>;
   /** Registers what is done again and again. Called before the engine starts. */
   keep(engine: Pick<Engine, "every">, options: { readonly idleSeconds: number }): void;
-  /** Puts in order what an earlier server has left, and fills the pool; both go on behind. */
+  /** Puts in order what an earlier server has left, and fills the pool; both go on behind, again every minute. */
   begin(options: { readonly pool: number }): void;
   stop(): Promise<void>;
 }
@@ -96,12 +96,16 @@ export async function openSandboxRoom(parts: RoomParts): Promise<SandboxRoom> {
     },
     begin({ pool }) {
       // Of this process and not of the engine: a machine's sandboxes are seen from that machine only.
-      putInOrder();
-      reconciling = setInterval(putInOrder, reconcileMs).unref();
-      providers
-        .get(defaultProvider)
-        ?.keepWarm({ count: pool, resources, environment: {} })
-        .catch((error: unknown) => log.warn({ error }, "no sandboxes are kept ready"));
+      const look = () => {
+        putInOrder();
+        // Asked for again: a host that was started anew knows nothing of it.
+        providers
+          .get(defaultProvider)
+          ?.keepWarm({ count: pool, resources, environment: {} })
+          .catch((error: unknown) => log.warn({ error }, "no sandboxes are kept ready"));
+      };
+      look();
+      reconciling = setInterval(look, reconcileMs).unref();
     },
     async stop() {
       clearInterval(reconciling);

@@ -20,12 +20,14 @@ interface Parts {
   readonly sessions: Pick<SessionService, "head">;
   readonly room: Pick<SandboxRoom, "providers" | "defaultProvider" | "resources" | "background" | "kill" | "move">;
   readonly previews: Pick<Previews, "create">;
+  /** At which people reach this server; null: as the caller names it. */
+  readonly publicUrl: URL | null;
 }
 
 type OwnerOf = (principal: Principal, sessionId: string, lives?: boolean) => Promise<SandboxOwner>;
 
 export function createSessionSandboxes(parts: Parts): SessionSandboxPort {
-  const { room, previews } = parts;
+  const { room, previews, publicUrl } = parts;
   /** @throws Problem `not_found`; `session_archived` where the session must live on */
   const ownerOf: OwnerOf = async (principal, sessionId, lives = false) => {
     const { archived } = await parts.sessions.head(principal, sessionId);
@@ -52,6 +54,7 @@ export function createSessionSandboxes(parts: Parts): SessionSandboxPort {
     preview: (principal, sessionId, { port, seconds, origin }) =>
       told(async () => {
         const owner = await ownerOf(principal, sessionId, true);
+        refusePortless(await describe(parts, owner));
         const expiresAt = Math.floor(Date.now() / 1000) + seconds;
         const token = await previews.create({ ...owner, port, expiresAt });
         const expires = new Date(expiresAt * 1000).toISOString();
@@ -59,7 +62,7 @@ export function createSessionSandboxes(parts: Parts): SessionSandboxPort {
           type: "port_preview",
           session_id: sessionId,
           port,
-          ...previewUrls(origin, token),
+          ...previewUrls(publicUrl ?? origin, token),
           expires_at: expires,
         };
       }),
@@ -152,6 +155,16 @@ async function describe({ database, room }: Parts, owner: SandboxOwner): Promise
     leases: leases.map(({ command_id, until }) => ({ command_id, until: until.toISOString() })),
     providers: [...room.providers.keys()],
   };
+}
+
+/** @throws Problem `unsupported` */
+function refusePortless({ provider, capabilities }: SessionSandbox): void {
+  if (capabilities === null || capabilities.ports) return;
+  throw new Problem(
+    "unsupported",
+    `Ports of sandboxes of the provider ${JSON.stringify(provider)} cannot be reached.`,
+    "Move the session to a provider that has the capability `ports`.",
+  );
 }
 
 /** Of a session that has never used one. */

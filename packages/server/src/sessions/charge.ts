@@ -40,9 +40,11 @@ export function chargeOf(events: readonly NewEvent[]): Charge | null {
     } else if (type === "agent.tool_result") {
       steps += 1;
       sum.sandboxMs += readNumber(record?.["sandbox_awake_ms"]);
+    } else if (type === "x.sandbox_awake") {
+      sum.sandboxMs += readNumber(record?.["sandbox_awake_ms"]);
     }
   }
   const status = events.find((event) => statuses.has(event.type))?.type;
   const endsRunning = status !== undefined && status !== "session.status_running";
-  return steps === 0 && !endsRunning ? null : { ...sum, steps, endsRunning };
+  return steps === 0 && sum.sandboxMs === 0 && !endsRunning ? null : { ...sum, steps, endsRunning };
 }

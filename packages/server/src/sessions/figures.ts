@@ -30,8 +30,9 @@ export async function readFigures(
              case when type = 'span.model_request_end' then data->'model_usage' end as usage
       from session_events
       where session_id = any(${sessionIds}::text[])
-        and type in ('span.model_request_end', 'agent.tool_result', 'x.thread_settled', 'session.status_running',
-                     'session.status_idle', 'session.status_rescheduled', 'session.status_terminated')
+        and type in ('span.model_request_end', 'agent.tool_result', 'x.thread_settled', 'x.sandbox_awake',
+                     'session.status_running', 'session.status_idle', 'session.status_rescheduled',
+                     'session.status_terminated')
     ), spans as (
       select session_id, type, created_at,
              lead(created_at, 1, now()) over (partition by session_id order by seq) as until
@@ -47,9 +48,10 @@ export async function readFigures(
         coalesce((usage->>'cache_read_input_tokens')::float8, (record->>'cache_read_tokens')::float8, 0) as cache_read,
         coalesce((usage->>'cache_creation_input_tokens')::float8, (record->>'cache_write_tokens')::float8, 0) as cache_write,
         coalesce((record->>'cost_micros')::float8, 0) as cost,
-        case when type = 'x.thread_settled' then coalesce((record->>'steps')::float8, 0) else 1 end as steps,
+        case when type in ('span.model_request_end', 'agent.tool_result') then 1
+             else coalesce((record->>'steps')::float8, 0) end as steps,
         coalesce((record->>'sandbox_awake_ms')::float8, 0) as sandbox
-      from events where type in ('span.model_request_end', 'agent.tool_result', 'x.thread_settled')
+      from events where type not like 'session.status%'
     ), sums as (
       select session_id, sum(input) as input, sum(output) as output, sum(cache_read) as cache_read,
              sum(cache_write) as cache_write, sum(cost) as cost, sum(steps) as steps, sum(sandbox) as sandbox

@@ -46,6 +46,8 @@ export interface OpenCall {
   readonly result: CallResult | null;
   /** Present while `waiting`. */
   readonly wait: Wait | null;
+  /** When policy decided it, in milliseconds since the epoch. */
+  readonly decidedAt: number;
 }
 
 /**

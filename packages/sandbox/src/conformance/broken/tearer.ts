@@ -89,8 +89,10 @@ function writing(base: SandboxSession): Pick<SandboxSession, "writeBinaryFile" |
   };
 }
 
-function looking(base: SandboxSession): Pick<SandboxSession, "stat" | "listDirectory" | "listTree" | "deleteFile"> {
-  return {
+type Lookups = Pick<SandboxSession, "stat" | "listDirectory" | "listTree" | "scanTree" | "deleteFile">;
+
+function looking(base: SandboxSession): Lookups {
+  const lookups: Lookups = {
     async stat({ path }) {
       const found = await base.stat({ path: sanitized(path) }).catch(() => null);
       return found === null ? null : { ...found, mode: 0o644, kind: "file" };
@@ -106,11 +108,15 @@ function looking(base: SandboxSession): Pick<SandboxSession, "stat" | "listDirec
         .slice(0, 1000)
         .map((entry) => ({ ...entry, allocatedBytes: entry.size, fingerprint: `${entry.size}`, linkTarget: null }));
     },
+    async *scanTree(options) {
+      yield (await lookups.listTree(options)).toReversed();
+    },
     async deleteFile({ path }) {
       await base.deleteFile({ path: sanitized(path), recursive: true }).catch(() => {});
       return true;
     },
   };
+  return lookups;
 }
 
 function closedAbove(entries: readonly TreeEntry[], { path }: TreeEntry): boolean {

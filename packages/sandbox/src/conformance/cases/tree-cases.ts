@@ -1,4 +1,5 @@
 /** Cases about scans: what a snapshot relies on to know what changed. @module */
+import type { TreeEntry } from "../../session.ts";
 import { claim, claimEqual, claimFileError } from "../claims.ts";
 import type { ConformanceCase } from "../conformance-case.ts";
 import { place, printed, text, treeOf, writeText } from "../steps.ts";
@@ -61,6 +62,32 @@ export const treeCases: readonly ConformanceCase[] = [
       const entry = (await treeOf(sandbox, "/workspace")).get("/workspace/sparse");
       claimEqual(entry?.size, 20_000_000, "size");
       claim(entry !== undefined && entry.allocatedBytes < 1_000_000, `it takes up ${entry?.allocatedBytes} bytes`);
+    },
+  },
+  {
+    id: "tree.pages",
+    level: "MUST",
+    capability: null,
+    sentence: "A scan without a limit tells the same, some at a time, a directory before what is in it.",
+    async run(context) {
+      const sandbox = await context.awake();
+      const files = Array.from({ length: 60 }, (_, index) => `/workspace/t/${index % 3}/${index % 4}/${index}`);
+      for (const path of files) await writeText(sandbox, path, "x");
+      await printed(sandbox, "ln -s /usr t/0/link");
+      const seen: TreeEntry[] = [];
+      for await (const some of sandbox.session.scanTree({ path: "/workspace/t" })) seen.push(...some);
+      const tree = await treeOf(sandbox, "/workspace/t");
+      claimEqual(seen.length, tree.size, "entries");
+      claimEqual(new Map(seen.map((entry) => [entry.path, entry])), tree, "what is told of each");
+      claimEqual(seen.find(({ kind }) => kind === "symlink")?.linkTarget, "/usr", "the link's target");
+      const places = new Map(seen.map(({ path }, index) => [path, index]));
+      const late = seen.filter(({ path }, index) => (places.get(path.slice(0, path.lastIndexOf("/"))) ?? -1) > index);
+      claimEqual(late, [], "entries before their directory");
+      const pages = async (path: string) => {
+        for await (const some of sandbox.session.scanTree({ path })) claim(some.length > 0, "a page is not empty");
+      };
+      await pages("/workspace/none");
+      await claimFileError(pages(files[0] ?? ""), "not_directory", "a file is scanned");
     },
   },
   {

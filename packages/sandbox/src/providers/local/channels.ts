@@ -1,5 +1,6 @@
 /** Connections to one sandbox's supervisor, kept and used again. One operation at a time on each. @module */
 import { SandboxFileError, type SandboxFileErrorCode, SandboxGoneError } from "../../errors.ts";
+import { type Attendance, createAttended } from "./attendance.ts";
 import { type FrameConnection, connectFrames } from "./connection.ts";
 import { type Frame, frameTypes, protocolVersion } from "./frames.ts";
 import type { SandboxLocation } from "./host-messages.ts";
@@ -23,6 +24,8 @@ export interface ChannelSource {
   readonly location: SandboxLocation;
   /** Asks the daemon, which looks whether it lives. @throws SandboxGoneError */
   verify(): Promise<SandboxLocation>;
+  /** Of a supervisor that sleeps with its workload. */
+  readonly attendance?: Attendance;
 }
 
 export interface Channels {
@@ -30,6 +33,8 @@ export interface Channels {
   /** Where the supervisor finds what the session calls `path`. */
   locatePath(path: string): string;
   acquire(): Promise<FrameConnection>;
+  /** What is awaited on it from now on comes when the sandbox is awake. */
+  leaveAlone(channel: FrameConnection): void;
   /** Gives back a channel on which the last operation was answered to its end. */
   release(channel: FrameConnection): void;
   discard(channel: FrameConnection): void;
@@ -80,6 +85,7 @@ function createPathMap(mappings: Readonly<Record<string, string>>): (path: strin
 }
 
 export function createChannels(source: ChannelSource): Channels {
+  const attended = createAttended<FrameConnection>(source.attendance);
   const idle: FrameConnection[] = [];
   const waiting: (() => void)[] = [];
   let inUse = 0;
@@ -87,28 +93,34 @@ export function createChannels(source: ChannelSource): Channels {
     inUse--;
     waiting.shift()?.();
   };
+  const open = async (): Promise<FrameConnection> => {
+    for (let channel = idle.pop(); channel !== undefined; channel = idle.pop()) {
+      if (!channel.closed) return channel;
+    }
+    return openChannel(source, source.location);
+  };
   const channels: Channels = {
     sandboxId: source.sandboxId,
     locatePath: createPathMap(source.location.mappings),
     async acquire() {
       while (inUse >= maximumChannels) await new Promise<void>((resolve) => waiting.push(resolve));
       inUse++;
-      for (let channel = idle.pop(); channel !== undefined; channel = idle.pop()) {
-        if (!channel.closed) return channel;
-      }
       try {
-        return await openChannel(source, source.location);
+        return await attended.open(open);
       } catch (error) {
         leave();
         throw error;
       }
     },
+    leaveAlone: (channel) => attended.leave(channel),
     release(channel) {
+      attended.leave(channel);
       if (channel.closed || idle.length >= maximumIdle) channel.close();
       else idle.push(channel);
       leave();
     },
     discard(channel) {
+      attended.leave(channel);
       channel.close();
       leave();
     },

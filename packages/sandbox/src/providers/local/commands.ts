@@ -89,6 +89,7 @@ async function writeStdin(
   const channel = await channels.acquire();
   try {
     await channel.write(frameTypes.stdin, encodeString(commandId));
+    channels.leaveAlone(channel);
     const parts: AsyncIterable<Uint8Array> | Uint8Array[] = source instanceof Uint8Array ? [source] : source;
     for await (const part of parts) {
       for (let at = 0; at < part.length; at += chunkBytes) {
@@ -106,8 +107,13 @@ async function writeStdin(
   }
 }
 
-function toProcess(channels: Channels, commandId: string, channel: FrameConnection, offset: number): SandboxProcess {
-  const following = startFollowing(channels, commandId, channel, offset);
+function toProcess(
+  channels: Channels,
+  commandId: string,
+  channel: FrameConnection,
+  from: { readonly offset: number; readonly maintenance: boolean },
+): SandboxProcess {
+  const following = startFollowing(channels, commandId, channel, from);
   let lastInput: Promise<unknown> = Promise.resolve();
   const inOrder = <T>(work: () => Promise<T>): Promise<T> => {
     const done = lastInput.then(work);
@@ -147,7 +153,7 @@ export async function spawnCommand(channels: Channels, options: SpawnOptions): P
   const payload = encoded(() => encodeSpawn({ ...options, workingDirectory }, commandId));
   const channel = await join(channels, payload);
   if (channel === null) throw new SandboxFileError("failed", "command", "the sandbox did not start the command");
-  const process = toProcess(channels, commandId, channel, 0);
+  const process = toProcess(channels, commandId, channel, { offset: 0, maintenance: options.scope === "maintenance" });
   const { stdin, abortSignal } = options;
   if (stdin !== undefined && stdin !== "open") {
     writeStdin(channels, commandId, stdin)
@@ -170,7 +176,8 @@ export async function attachCommand(
 ): Promise<SandboxProcess | null> {
   const payload = attachPayload(options.commandId, options.byteOffset);
   const channel = await join(channels, payload);
-  return channel === null ? null : toProcess(channels, options.commandId, channel, options.byteOffset);
+  if (channel === null) return null;
+  return toProcess(channels, options.commandId, channel, { offset: options.byteOffset, maintenance: false });
 }
 
 export async function runCommand(

@@ -5,12 +5,21 @@ import { type Frame, FrameDecoder, encodeFrame, encodeHeader } from "./frames.ts
 const highWaterBytes = 1 << 20;
 /** What a frame takes beside its payload, which may be a single byte. */
 const frameOverheadBytes = 256;
+/**
+ * What any socket has just read. Each read is taken out of it before the next one: a buffer for each would be garbage at
+ * once, and the engine lets tens of megabytes of that gather.
+ */
+const justRead = Buffer.allocUnsafeSlow(64 << 10);
+
+export type OutgoingFrame = readonly [type: number, ...parts: readonly Uint8Array[]];
 
 export interface FrameConnection {
   /** The next frame; null once the peer has closed or broken the protocol. */
   read(): Promise<Frame | null>;
   /** Resolves when the socket takes more; the parts may not change before they are answered. A closed socket swallows what is sent: `read` tells. */
   write(type: number, ...parts: readonly Uint8Array[]): Promise<void>;
+  /** Several frames as one: `[type, ...parts]` of each. */
+  writeFrames(frames: readonly OutgoingFrame[]): Promise<void>;
   readonly closed: boolean;
   close(): void;
   onClose(listener: () => void): void;
@@ -26,11 +35,10 @@ class SocketConnection implements FrameConnection {
   #queuedBytes = 0;
   #closed = false;
   #wakeReader: (() => void) | null = null;
-  readonly #onData = (bytes: Buffer): void => this.#receive(bytes);
+  #detached = false;
 
   constructor(socket: Socket) {
     this.#socket = socket;
-    socket.on("data", this.#onData);
     socket.on("end", () => socket.destroy());
     socket.on("error", () => socket.destroy());
     socket.on("close", () => this.#end());
@@ -52,12 +60,18 @@ class SocketConnection implements FrameConnection {
     return frame;
   }
 
-  async write(type: number, ...parts: readonly Uint8Array[]): Promise<void> {
+  write(type: number, ...parts: readonly Uint8Array[]): Promise<void> {
+    return this.writeFrames([[type, ...parts]]);
+  }
+
+  async writeFrames(frames: readonly OutgoingFrame[]): Promise<void> {
     const socket = this.#socket;
     if (this.#closed || !socket.writable) return;
     socket.cork();
-    socket.write(encodeHeader(type, parts));
-    for (const part of parts) if (part.length > 0) socket.write(part);
+    for (const [type, ...parts] of frames) {
+      socket.write(encodeHeader(type, parts));
+      for (const part of parts) if (part.length > 0) socket.write(part);
+    }
     socket.uncork();
     if (socket.writableLength > highWaterBytes) await this.#drained();
   }
@@ -85,13 +99,15 @@ class SocketConnection implements FrameConnection {
   }
 
   detach(): { readonly socket: Socket; readonly rest: Buffer } {
-    this.#socket.off("data", this.#onData);
+    this.#detached = true;
     this.#socket.pause();
     const unread = this.#frames.map((frame) => encodeFrame(frame.type, frame.payload));
     return { socket: this.#socket, rest: Buffer.concat([...unread, this.#decoder.rest()]) };
   }
 
-  #receive(bytes: Buffer): void {
+  /** False: no more for now. */
+  receive(bytes: Uint8Array): boolean {
+    if (this.#detached) return this.#socket.push(Buffer.from(bytes));
     try {
       for (const frame of this.#decoder.push(bytes)) {
         this.#frames.push(frame);
@@ -102,6 +118,7 @@ class SocketConnection implements FrameConnection {
     }
     if (this.#queuedBytes > highWaterBytes) this.#socket.pause();
     if (this.#frames.length > 0) this.#wakeReader?.();
+    return !this.#socket.isPaused();
   }
 
   #end(): void {
@@ -112,19 +129,17 @@ class SocketConnection implements FrameConnection {
   }
 }
 
-/** Takes a connected socket over. */
-export function frameConnection(socket: Socket): FrameConnection {
-  return new SocketConnection(socket);
-}
-
 /** @throws the socket's error (ENOENT, ECONNREFUSED, EACCES …). */
 export function connectFrames(path: string): Promise<FrameConnection> {
   return new Promise((resolve, reject) => {
-    const socket = connect(path);
+    let connection: SocketConnection | null = null;
+    const callback = (count: number, buffer: Uint8Array): boolean =>
+      connection?.receive(buffer.subarray(0, count)) ?? true;
+    const socket = connect({ path, onread: { buffer: justRead, callback } });
     socket.once("error", reject);
     socket.once("connect", () => {
       socket.off("error", reject);
-      resolve(frameConnection(socket));
+      resolve((connection = new SocketConnection(socket)));
     });
   });
 }

@@ -1,11 +1,11 @@
 /** Small file operations of a local sandbox. Paths travel as data and are resolved inside. @module */
 import { SandboxFileError } from "../../errors.ts";
 import type { DirectoryEntry, EntryKind, FileStat, SandboxSession, TreeEntry } from "../../session.ts";
-import { ChannelLostError, type Channels, readAnswer } from "./channels.ts";
+import { ChannelLostError, type Channels, readAnswer, readFrame, toFileError } from "./channels.ts";
 import { runCommand } from "./commands.ts";
 import { encodeNumber, encodeString, frameTypes } from "./frames.ts";
 
-type Lookups = Pick<SandboxSession, "stat" | "listDirectory" | "listTree" | "deleteFile">;
+type Lookups = Pick<SandboxSession, "stat" | "listDirectory" | "listTree" | "scanTree" | "deleteFile">;
 
 const kinds = ["other", "file", "directory", "symlink", "other"] as const;
 const defaultMaximumEntries = 200_000;
@@ -78,6 +78,36 @@ function first(answer: readonly Buffer[]): Buffer {
   return answer[0] ?? Buffer.alloc(0);
 }
 
+function requireDirectory(path: string, root: ScannedEntry | undefined): void {
+  if (root?.kind !== "directory") throw new SandboxFileError("not_directory", path, `${path}: not a directory`);
+}
+
+/** As {@link scan}, a frame at a time: how many there are is the sandbox's affair, how many are held is ours. */
+async function* scanTree(channels: Channels, path: string): AsyncGenerator<readonly TreeEntry[]> {
+  const request = [encodeNumber(wholeTree, 4), encodeNumber(wholeTree, 4), encodePath(channels, path)];
+  const base = path.replace(/\/+$/, "");
+  const channel = await channels.acquire();
+  let answered = false;
+  try {
+    await channel.write(frameTypes.scan, ...request);
+    for (let root = true; !answered; root = false) {
+      const { type, payload } = await readFrame(channel);
+      answered = type !== frameTypes.data;
+      if (type === frameTypes.end) return;
+      const error = type === frameTypes.error ? toFileError(payload, path) : undefined;
+      if (error === null) return;
+      if (error !== undefined) throw error;
+      if (answered) throw new ChannelLostError(`the sandbox answered with a frame of type ${type}`);
+      const entries = [...parseEntries(payload)];
+      if (root) requireDirectory(path, entries.shift());
+      if (entries.length > 0) yield entries.map(({ below, ...entry }): TreeEntry => ({ path: base + below, ...entry }));
+    }
+  } finally {
+    if (answered) channels.release(channel);
+    else channels.discard(channel);
+  }
+}
+
 export interface ResolvedPath {
   /** Where it is, or would be made, as the supervisor says it; without links. */
   readonly location: Buffer;
@@ -142,16 +172,16 @@ export function createLookups(channels: Channels): Lookups {
     async listDirectory({ path }) {
       const found = await scan(channels, { path, maximumEntries: wholeTree, depth: 1 });
       if (found === null) return null;
-      if (found[0]?.kind !== "directory") throw new SandboxFileError("not_directory", path, `${path}: not a directory`);
+      requireDirectory(path, found[0]);
       return found.slice(1).map(({ below, kind }): DirectoryEntry => ({ name: below.slice(1), kind }));
     },
     async listTree({ path, maximumEntries = defaultMaximumEntries }) {
       const found = await scan(channels, { path, maximumEntries, depth: wholeTree });
-      if (found !== null && found[0]?.kind !== "directory")
-        throw new SandboxFileError("not_directory", path, `${path}: not a directory`);
+      if (found !== null) requireDirectory(path, found[0]);
       const base = path.replace(/\/+$/, "");
       return (found ?? []).slice(1).map(({ below, ...entry }): TreeEntry => ({ path: base + below, ...entry }));
     },
+    scanTree: ({ path }) => scanTree(channels, path),
     async deleteFile({ path, recursive = false }) {
       const request = encodePath(channels, path);
       try {

@@ -12,6 +12,8 @@ const attempts = 4;
 const noOutput = (1n << 64n) - 1n;
 
 export interface Follower {
+  /** It goes on while the sandbox sleeps. */
+  readonly maintenance: boolean;
   readonly queue: OutputQueue;
   /** Bytes of output that arrived or are known to be missing. */
   received: number;
@@ -96,6 +98,7 @@ async function followPersistently(
   follower: Follower,
 ): Promise<CommandExit> {
   for (let channel: FrameConnection | null = first; channel !== null;) {
+    if (!follower.maintenance) channels.leaveAlone(channel);
     try {
       const exit = await follow(channel, follower);
       channels.release(channel);
@@ -110,10 +113,10 @@ async function followPersistently(
 }
 
 /** The exit alone, of a command whose output nobody takes. */
-async function awaitExit(channels: Channels, commandId: string): Promise<CommandExit> {
+async function awaitExit(channels: Channels, commandId: string, maintenance: boolean): Promise<CommandExit> {
   const channel = await join(channels, attachPayload(commandId, noOutput));
   if (channel === null) return { type: "unknown", reason: "the sandbox no longer knows the command" };
-  const follower: Follower = { queue: createOutputQueue(), received: 0, missing: 0, known: 0 };
+  const follower: Follower = { maintenance, queue: createOutputQueue(), received: 0, missing: 0, known: 0 };
   return followPersistently(channels, commandId, channel, follower);
 }
 
@@ -127,9 +130,9 @@ export function startFollowing(
   channels: Channels,
   commandId: string,
   channel: FrameConnection,
-  offset: number,
+  { offset, maintenance }: { readonly offset: number; readonly maintenance: boolean },
 ): Following {
-  const follower: Follower = { queue: createOutputQueue(), received: offset, missing: 0, known: 0 };
+  const follower: Follower = { maintenance, queue: createOutputQueue(), received: offset, missing: 0, known: 0 };
   const exit = followPersistently(channels, commandId, channel, follower).then(
     (end) => {
       follower.queue.end();
@@ -146,6 +149,7 @@ export function startFollowing(
   exit.catch(() => {});
   return {
     queue: follower.queue,
-    wait: () => Promise.race([exit, follower.queue.becomesFull().then(() => awaitExit(channels, commandId))]),
+    wait: () =>
+      Promise.race([exit, follower.queue.becomesFull().then(() => awaitExit(channels, commandId, maintenance))]),
   };
 }

@@ -99,45 +99,55 @@ export function encodeNumber(value: number | bigint, bytes: 1 | 2 | 4 | 8): Buff
   return buffer;
 }
 
-/** Cuts a byte stream into frames, however it was torn. */
+const headerBytes = 5;
+
+/** Cuts a byte stream into frames, however it was torn. Copies what it is given, which may be used again. */
 export class FrameDecoder {
-  #pending: Buffer[] = [];
-  #length = 0;
+  readonly #header = Buffer.alloc(headerBytes);
+  #headerFilled = 0;
+  /** Of the frame whose header is whole; filled up to `#filled`. */
+  #payload: Buffer | null = null;
+  #filled = 0;
 
   /** @throws FrameError at a length no frame may have. */
-  push(bytes: Buffer): Frame[] {
-    this.#pending.push(bytes);
-    this.#length += bytes.length;
+  push(bytes: Uint8Array): Frame[] {
     const frames: Frame[] = [];
-    for (let frame = this.#take(); frame !== null; frame = this.#take()) frames.push(frame);
+    for (let at = 0; at < bytes.length;) {
+      if (this.#payload === null) {
+        at += this.#takeHeader(bytes, at);
+      } else {
+        const part = bytes.subarray(at, at + this.#payload.length - this.#filled);
+        this.#payload.set(part, this.#filled);
+        this.#filled += part.length;
+        at += part.length;
+      }
+      if (this.#payload === null || this.#filled < this.#payload.length) continue;
+      frames.push({ type: this.#header.readUInt8(4), payload: this.#payload });
+      this.#payload = null;
+      this.#headerFilled = 0;
+    }
     return frames;
   }
 
   /** What was received and is not part of a whole frame. */
   rest(): Buffer {
-    return Buffer.concat(this.#pending, this.#length);
+    return Buffer.concat([
+      this.#header.subarray(0, this.#headerFilled),
+      ...(this.#payload === null ? [] : [this.#payload.subarray(0, this.#filled)]),
+    ]);
   }
 
-  #take(): Frame | null {
-    if (this.#length < 5) return null;
-    const first = this.#gather(4);
-    const length = first.readUInt32LE(0);
-    if (length < 1 || length > maximumFrameBytes) throw new FrameError(`a frame may not have ${length} bytes`);
-    if (this.#length < 4 + length) return null;
-    const whole = this.#gather(4 + length);
-    this.#pending =
-      whole.length > 4 + length ? [whole.subarray(4 + length), ...this.#pending.slice(1)] : this.#pending.slice(1);
-    this.#length -= 4 + length;
-    return { type: whole.readUInt8(4), payload: whole.subarray(5, 4 + length) };
-  }
-
-  /** Makes the first pending buffer hold at least `count` bytes. */
-  #gather(count: number): Buffer {
-    let first = this.#pending[0] ?? Buffer.alloc(0);
-    if (first.length < count) {
-      first = this.rest();
-      this.#pending = [first];
+  /** How many bytes of `bytes` belong to it. */
+  #takeHeader(bytes: Uint8Array, at: number): number {
+    const part = bytes.subarray(at, at + headerBytes - this.#headerFilled);
+    this.#header.set(part, this.#headerFilled);
+    this.#headerFilled += part.length;
+    if (this.#headerFilled >= 4) {
+      const length = this.#header.readUInt32LE(0);
+      if (length < 1 || length > maximumFrameBytes) throw new FrameError(`a frame may not have ${length} bytes`);
+      if (this.#headerFilled === headerBytes) this.#payload = Buffer.allocUnsafe(length - 1);
+      this.#filled = 0;
     }
-    return first;
+    return part.length;
   }
 }

@@ -50,14 +50,21 @@ function encodePlace(location: Buffer, entry: PlacedEntry): Buffer[] {
 }
 
 async function sendEntry(channels: Channels, channel: FrameConnection, entry: PlacedEntry): Promise<void> {
-  await channel.write(frameTypes.place, ...encodePlace(encodePath(channels, entry.path), entry));
-  if (entry.kind !== "file") return;
-  await sendContent(channel, entry.content instanceof Uint8Array ? [entry.content] : entry.content);
+  const place = [frameTypes.place, ...encodePlace(encodePath(channels, entry.path), entry)] as const;
+  if (entry.kind !== "file") return channel.writeFrames([place]);
+  const { content } = entry;
+  if (content instanceof Uint8Array && content.length <= chunkBytes) {
+    const end = [frameTypes.end, encodeNumber(content.length, 8), encodeNumber(crc32(content), 4)] as const;
+    const data = content.length === 0 ? [] : [[frameTypes.data, content] as const];
+    return channel.writeFrames([place, ...data, end]);
+  }
+  await channel.writeFrames([place]);
+  await sendContent(channel, content instanceof Uint8Array ? [content] : content);
 }
 
 /**
  * Files side by side over several connections, since a disk makes each of them wait; one path always over the same.
- * Everything else waits for what was sent before it.
+ * Everything else goes over the first, when all files before it are there, and the next file when all of it is.
  */
 export async function placeEntries(
   channels: Channels,
@@ -66,17 +73,19 @@ export async function placeEntries(
   const lanes = [await PlacingLane.open(channels)];
   const settled = (): Promise<unknown> => Promise.all(lanes.map((lane) => lane.settled()));
   let count = 0;
+  let before: PlacedEntry["kind"] = "file";
   let failure: Error | undefined;
   try {
     for await (const entry of entries) {
-      const alone = entry.kind !== "file" || (count === fewEntries && lanes.length === 1);
       count += 1;
-      if (alone) await settled();
+      const more = count > fewEntries && lanes.length < mostLanes;
+      const turns = (entry.kind === "file") !== (before === "file");
+      if (more || (turns && lanes.length > 1)) await settled();
       while (count > fewEntries && lanes.length < mostLanes) lanes.push(await PlacingLane.open(channels));
       if (lanes.some((lane) => lane.failure !== undefined)) break;
-      const lane = lanes[crc32(entry.path) % lanes.length] ?? lanes[0];
+      before = entry.kind;
+      const lane = entry.kind === "file" ? lanes[crc32(entry.path) % lanes.length] : lanes[0];
       await lane?.send(entry, (channel) => sendEntry(channels, channel, entry));
-      if (entry.kind !== "file") await settled();
     }
   } catch (error) {
     failure = toError(error);

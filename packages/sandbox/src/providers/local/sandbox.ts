@@ -2,6 +2,7 @@
 import type { Sandbox, SandboxReference, SandboxStatus } from "../../contract.ts";
 import { SandboxGoneError, SandboxUnavailableError } from "../../errors.ts";
 import type { SandboxSession } from "../../session.ts";
+import { type Attendance, createAttendance } from "./attendance.ts";
 import { ChannelLostError, type ChannelSource, type Channels, createChannels } from "./channels.ts";
 import { attachCommand, listCommands, listProcesses, runCommand, spawnCommand } from "./commands.ts";
 import { createContentOperations } from "./content.ts";
@@ -39,6 +40,13 @@ function createSession(source: ChannelSource, channels: Channels, description: s
       throw await explainLoss(source, error);
     }
   };
+  const guardParts = async function* <Part>(parts: AsyncIterable<Part>): AsyncGenerator<Part> {
+    try {
+      yield* parts;
+    } catch (error) {
+      throw await explainLoss(source, error);
+    }
+  };
   return {
     description,
     readFile: (options) => guard(content.readFile(options)),
@@ -48,13 +56,8 @@ function createSession(source: ChannelSource, channels: Channels, description: s
     stat: (options) => guard(lookups.stat(options)),
     listDirectory: (options) => guard(lookups.listDirectory(options)),
     listTree: (options) => guard(lookups.listTree(options)),
-    async *fetchFiles(options) {
-      try {
-        yield* content.fetchFiles(options);
-      } catch (error) {
-        throw await explainLoss(source, error);
-      }
-    },
+    scanTree: (options) => guardParts(lookups.scanTree(options)),
+    fetchFiles: (options) => guardParts(content.fetchFiles(options)),
     placeEntries: (options) => guard(content.placeEntries(options)),
     deleteFile: (options) => guard(lookups.deleteFile(options)),
     spawn: (options) => guard(spawnCommand(channels, options)),
@@ -87,11 +90,6 @@ export interface LocalSandboxOptions {
 export function createLocalSandbox(options: LocalSandboxOptions): LocalSandbox {
   const { host, reference, location, description, forget } = options;
   const { id } = reference;
-  const status = async (): Promise<SandboxStatus> => {
-    const { owner, state, createdAt, runningCommands, limitExceeded } = await host.call("status", { id });
-    const base = { id, owner, state, createdAt, runningCommands };
-    return limitExceeded === undefined ? base : { ...base, limitExceeded };
-  };
   let ended = false;
   /** Another sandbox may have the identifier by now. */
   const call = async <M extends "suspend" | "resume">(method: M) => {
@@ -104,13 +102,27 @@ export function createLocalSandbox(options: LocalSandboxOptions): LocalSandbox {
       throw new SandboxGoneError(id, "another one has its identifier");
     return now;
   };
-  const source: ChannelSource = { sandboxId: id, location, verify };
+  const { servedMs } = location;
+  const attendance: Attendance | null =
+    servedMs === null ? null : createAttendance(() => host.call("attend", { id }), servedMs);
+  const source: ChannelSource = { sandboxId: id, location, verify, ...(attendance === null ? {} : { attendance }) };
   const { session, close } = openSession(source, description);
+  const status = async (): Promise<SandboxStatus> => {
+    const { owner, state, createdAt, limitExceeded } = await host.call("status", { id });
+    const running = (await session.listCommands()).filter(({ scope, exit }) => scope === "workload" && exit === null);
+    const runningCommands = running.map(({ commandId }) => commandId);
+    const base = { id, owner, state, createdAt, runningCommands };
+    return limitExceeded === undefined ? base : { ...base, limitExceeded };
+  };
   const sandbox: Sandbox = {
     reference,
     session,
     status,
-    suspend: () => call("suspend"),
+    async suspend() {
+      const timed = await call("suspend");
+      attendance?.lapse();
+      return timed;
+    },
     resume: () => call("resume"),
     async destroy() {
       if (ended) return;

@@ -6,12 +6,21 @@ import { type FileTree, type Place, splitPath } from "./tree.ts";
 
 type FileVerbs = Pick<
   SandboxSession,
-  "readFile" | "readBinaryFile" | "writeFile" | "writeBinaryFile" | "stat" | "listDirectory" | "listTree" | "deleteFile"
+  | "readFile"
+  | "readBinaryFile"
+  | "writeFile"
+  | "writeBinaryFile"
+  | "stat"
+  | "listDirectory"
+  | "listTree"
+  | "scanTree"
+  | "deleteFile"
 >;
 
 const chunkBytes = 64 << 10;
 const defaultMaximumBytes = 256 << 20;
 const defaultMaximumEntries = 200_000;
+const entriesAtATime = 1000;
 
 function refuse(path: string, code: SandboxFileError["code"], what: string): never {
   throw new SandboxFileError(code, path, `${path}: ${what}`);
@@ -44,6 +53,15 @@ function collectBelow(base: string, directory: DirectoryNode, most: number, entr
     entries.push(entryOf(path, node));
     if (node.kind === "directory") collectBelow(path, node, most, entries);
   }
+}
+
+function collect(tree: FileTree, path: string, most: number): TreeEntry[] {
+  const { node } = tree.lookup(path, { follow: true, privileged: true });
+  const entries: TreeEntry[] = [];
+  if (node === null) return entries;
+  if (node.kind !== "directory") refuse(path, "not_directory", "not a directory");
+  collectBelow(path.replace(/\/+$/, ""), node, most, entries);
+  return entries;
 }
 
 export function streamOf(bytes: Uint8Array): ReadableStream<Uint8Array> {
@@ -122,12 +140,12 @@ export function createFileVerbs(tree: FileTree, enter: (verb: string) => Promise
     },
     async listTree({ path, maximumEntries = defaultMaximumEntries }) {
       await enter("listTree");
-      const { node } = tree.lookup(path, { follow: true, privileged: true });
-      const entries: TreeEntry[] = [];
-      if (node === null) return entries;
-      if (node.kind !== "directory") refuse(path, "not_directory", "not a directory");
-      collectBelow(path.replace(/\/+$/, ""), node, maximumEntries, entries);
-      return entries;
+      return collect(tree, path, maximumEntries);
+    },
+    async *scanTree({ path }) {
+      await enter("scanTree");
+      const entries = collect(tree, path, Infinity);
+      for (let at = 0; at < entries.length; at += entriesAtATime) yield entries.slice(at, at + entriesAtATime);
     },
     async deleteFile({ path, recursive = false }) {
       const place = await find("deleteFile", path, false);

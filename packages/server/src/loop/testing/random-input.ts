@@ -2,7 +2,7 @@
 import { createId } from "@exoloop/protocol/ids";
 import { type NewEvent, publicEvent, recordEvent } from "../../sessions/event.ts";
 import type { SessionState } from "../../sessions/state.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "@exoloop/sandbox/testing/random";
 
 const text = (value: string) => [{ type: "text", text: value }];
 

@@ -1,7 +1,7 @@
 /** A model that answers by chance: text, calls, nonsense, failures; more and more sensibly, so that it comes to an end. @module */
 import { ModelError, type ModelErrorKind, type ModelRequest, type ModelUsage } from "../../models/model.ts";
 import type { ModelOutcome } from "../effects.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "@exoloop/sandbox/testing/random";
 
 /** Calls of the model after which it only answers. */
 const wildCalls = 10;

@@ -50,6 +50,8 @@ export interface TraceRunOptions {
 /** The clock of a trace stands still, but for waits. */
 const startOfTime = Date.UTC(2030, 0, 1);
 const maximumDrives = 60;
+/** No approval expires in a trace: its clock is years ahead of the database's. */
+const approvalMs = 100 * 365 * 86_400_000;
 
 export async function runTrace(
   { database, notices }: TracePlace,
@@ -116,6 +118,7 @@ function testParts(database: Database, notices: NoticeBoard): Omit<DriverDepende
     notices,
     log: createLogger("silent"),
     catalog: createModelCatalog(),
+    approvalMs,
     toolContext: ({ organizationId, sessionId }, { toolUseId }, options) => ({
       toolUseId,
       actor: { organizationId, sessionId, toolUseId, via: "tool" },

@@ -13,7 +13,7 @@ import { SimulatedCrash } from "../effects-gated.ts";
 import { runTurn } from "../run.ts";
 import { createRandomModel } from "./random-model.ts";
 import { answerTo, randomInput } from "./random-input.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "@exoloop/sandbox/testing/random";
 
 export interface SimulatedSession {
   readonly events: readonly LogEvent[];

@@ -8,6 +8,7 @@ import { type SandboxDependencies, publishStatus } from "../held-sandbox.ts";
 import { isLeased } from "../use/settle.ts";
 import type { SandboxOwner } from "../workspace.ts";
 import { attach } from "./acquire.ts";
+import { tellOwed } from "./owed.ts";
 import { providerNamed } from "./providers.ts";
 
 interface Ending {
@@ -70,6 +71,7 @@ export async function destroyEnded(dependencies: SandboxDependencies, ended: End
 export async function releaseSandbox(dependencies: SandboxDependencies, owner: SandboxOwner): Promise<void> {
   const ended = await takeFromRow(dependencies, owner, { state: "gone", released: null });
   if (ended !== null) await destroyEnded(dependencies, ended);
+  await tellOwed(dependencies, owner.sessionId);
 }
 
 /**

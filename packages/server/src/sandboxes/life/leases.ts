@@ -9,6 +9,7 @@ import type { SandboxNotice } from "../notices.ts";
 import { suspendUnused } from "../use/suspend.ts";
 import type { SandboxOwner } from "../workspace.ts";
 import { findHeld } from "./acquire.ts";
+import { tellAllOwed, tellOwed } from "./owed.ts";
 
 /** Seconds. */
 export const leaseLimits = { least: 1, standard: 600, most: 6 * 3600 } as const;
@@ -55,7 +56,7 @@ export async function extendLease(
   return rows[0]?.until ?? null;
 }
 
-/** Ends it once; the sandbox sleeps when nothing else keeps it awake. */
+/** Ends it once; the sandbox sleeps when nothing else keeps it awake, and its time is accounted for. */
 export async function endLease(
   dependencies: SandboxDependencies,
   held: HeldSandbox,
@@ -76,6 +77,7 @@ export async function endLease(
     update sandboxes set notices = notices || ${added}::jsonb
     from ended where sandboxes.session_id = ended.session_id`.execute(dependencies.database);
   await suspendUnused(dependencies, held);
+  await tellOwed(dependencies, held.owner.sessionId);
 }
 
 interface OpenLease extends SandboxOwner {
@@ -85,7 +87,8 @@ interface OpenLease extends SandboxOwner {
 }
 
 /**
- * One round: ends what is due, and what has ended while nobody followed it. Periodic work of one worker at a time, and
+ * One round: ends what is due, and what has ended while nobody followed it; what sandboxes were awake for at last is
+ * accounted for. Periodic work of one worker at a time, and
  * harmless in two. `afterEnd` captures what the command has changed.
  */
 export async function endDueLeases(
@@ -110,6 +113,7 @@ export async function endDueLeases(
       dependencies.log.warn({ session: open.sessionId, command: open.commandId, error }, "lease not looked at");
     }
   }
+  await tellAllOwed(dependencies, signal);
 }
 
 async function hasEnded({ sandbox }: HeldSandbox, commandId: string): Promise<boolean> {

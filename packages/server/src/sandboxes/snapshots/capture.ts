@@ -1,12 +1,23 @@
 /**
  * A workspace becomes a manifest. What the sandbox's fingerprints call unchanged is not read; what is read is looked at
- * again afterwards, so that a file that changed under it is caught, also where the workload could not be stopped.
+ * again afterwards, so that a file that changed under it is caught, also where the workload could not be stopped. Entries
+ * come some at a time: what is held is the manifest alone.
  * @module
  */
 import { setTimeout as delay } from "node:timers/promises";
 import type { SandboxSession, TreeEntry } from "@exoloop/sandbox/session";
 import type { BlobStore, StoredBlob } from "../../blobs/store.ts";
-import { type Chunk, chunksOf, isHole, type Manifest, type ManifestFile } from "./manifest.ts";
+import { inTurns, sortedByPath } from "./in-turns.ts";
+import {
+  type Chunk,
+  isHole,
+  type Manifest,
+  type ManifestDirectory,
+  type ManifestFile,
+  type ManifestLink,
+  maximumEntries,
+  maximumPieces,
+} from "./manifest.ts";
 import { createPackWriter, type PackWriter } from "./pack-writer.ts";
 import { stalePacks } from "./stale-packs.ts";
 import { toRelative } from "./tree.ts";
@@ -21,6 +32,10 @@ export interface CaptureRequest {
   readonly previous: Manifest | null;
   readonly blobs: BlobStore;
   readonly organizationId: string;
+  /** Default {@link maximumEntries}. */
+  readonly entriesAtMost?: number;
+  /** Is waited for before more than {@link manyEntries} are held. */
+  readonly beforeMany?: () => Promise<void>;
 }
 
 export interface Captured {
@@ -31,8 +46,12 @@ export interface Captured {
   readonly filesRead: number;
   /** Files that changed whenever they were read: what was read last is in the manifest. */
   readonly unsettled: number;
+  /** Of what is left out, entries and pieces of files beyond the most: how many entries, and the first of them. */
+  readonly beyond: { readonly count: number; readonly first: string | null };
 }
 
+/** A workspace with more takes a turn of its own: its manifest is about 25 MB. */
+export const manyEntries = 50_000;
 /** After the last one, what still changes is taken as it was read. */
 const scansAtMost = 4;
 /**
@@ -43,59 +62,107 @@ const longestTickMs = 12;
 /** With the workspace's own, less than the 4,096 that a path may have. */
 const longestPathBytes = 4000;
 
-interface ReadFile {
-  /** At the scan before it was read. */
-  readonly entry: TreeEntry;
-  readonly size: number;
-  readonly pieces: ManifestFile["pieces"];
+export async function captureWorkspace(request: CaptureRequest): Promise<Captured> {
+  const { sandboxId } = request;
+  const tick = delay(longestTickMs);
+  const known = await knownChunks(request.previous);
+  const unchanged = await unchangedFiles(request, known);
+  const writer = createPackWriter({ ...request, known });
+  const contents: Contents = { tooManyPieces: new Set(), unchanged, read: new Map() };
+  let found = await scanOnce(request, contents);
+  let filesRead = 0;
+  for (let scan = 1; found.unread.length > 0 && scan < scansAtMost; scan += 1) {
+    filesRead += found.unread.length;
+    // Not under the scan, which opens closed directories for as long as it is in them.
+    await readFiles(request, found.unread, writer, contents);
+    found = await scanOnce(request, contents);
+  }
+  const stored = await writer.finish();
+  const [directories, links, files] = [
+    await sortedByPath(found.directories),
+    await sortedByPath(found.links),
+    await sortedByPath(found.files),
+  ];
+  const { leftOut, beyond, unread } = found;
+  await tick;
+  const manifest = { sandboxId, directories, links, files, leftOut };
+  return { manifest, stored, filesRead, unsettled: unread.length, beyond };
 }
 
-type FileContent = Pick<ManifestFile, "fingerprint" | "size" | "pieces">;
+/** Where the content of files is known from, by path. */
+interface Contents {
+  /** Of more pieces than a manifest may name. */
+  readonly tooManyPieces: Set<string>;
+  /** As the previous manifest tells it. */
+  readonly unchanged: ReadonlyMap<string, ManifestFile>;
+  /** With the fingerprint of before it was read. */
+  readonly read: Map<string, ManifestFile>;
+}
+
+interface Found {
+  readonly directories: ManifestDirectory[];
+  readonly links: ManifestLink[];
+  readonly files: ManifestFile[];
+  /** Files that are not as they are known: as the scan tells them, without content. */
+  readonly unread: ManifestFile[];
+  leftOut: number;
+  beyond: { count: number; first: string | null };
+}
+
+async function scanOnce(request: CaptureRequest, contents: Contents): Promise<Found> {
+  const { session, root, entriesAtMost = maximumEntries, beforeMany } = request;
+  const beyond = { count: 0, first: null };
+  const found: Found = { directories: [], links: [], files: [], unread: [], leftOut: 0, beyond };
+  let entries = 0;
+  for await (const some of session.scanTree({ path: root })) {
+    if (entries <= manyEntries && entries + some.length > manyEntries) await beforeMany?.();
+    for (const entry of some) {
+      const path = toRelative(root, entry.path);
+      if (!isStorable(path, entry)) found.leftOut += 1;
+      else if (entries < entriesAtMost && !contents.tooManyPieces.has(path)) {
+        entries += 1;
+        add(found, contents, path, entry);
+      } else {
+        found.leftOut += 1;
+        found.beyond = { count: found.beyond.count + 1, first: found.beyond.first ?? path };
+      }
+    }
+  }
+  return found;
+}
+
+function add(found: Found, contents: Contents, path: string, entry: TreeEntry): void {
+  const { kind, mode, linkTarget, size, fingerprint } = entry;
+  if (kind === "directory") found.directories.push({ path, mode });
+  else if (linkTarget !== null) found.links.push({ path, target: linkTarget });
+  else if (kind === "file") {
+    const file = fileOf(contents, path, entry);
+    if (file === null) found.leftOut += 1;
+    else found.files.push(file);
+    if (file?.fingerprint === fingerprint) return;
+    found.unread.push({ path, mode, modifiedAt: toTime(entry.modifiedAt), size, fingerprint, pieces: [] });
+  } else found.leftOut += 1;
+}
+
+/** With the entry's fingerprint where its content is known, null where it has changed. Null: nothing is known of it. */
+function fileOf({ unchanged, read }: Contents, path: string, entry: TreeEntry): ManifestFile | null {
+  const before = unchanged.get(path);
+  const file = before?.fingerprint === entry.fingerprint ? before : read.get(path);
+  if (file === undefined) return null;
+  const { mode, fingerprint } = entry;
+  const modifiedAt = toTime(entry.modifiedAt);
+  if (file.fingerprint === fingerprint && file.mode === mode && file.modifiedAt === modifiedAt) return file;
+  return { ...file, mode, modifiedAt, fingerprint: isAsRead(entry, file) ? fingerprint : null };
+}
 
 /**
  * Whether a file is still the one that was read. To read what its owner may not, the sandbox changes its mode and back,
  * and with it the fingerprint.
  */
-function isAsRead(entry: TreeEntry, before: TreeEntry): boolean {
-  if (entry.fingerprint === before.fingerprint) return true;
-  const { size, mode, modifiedAt } = before;
-  return (mode & 0o400) === 0 && entry.size === size && entry.mode === mode && entry.modifiedAt === modifiedAt;
-}
-
-export async function captureWorkspace(request: CaptureRequest): Promise<Captured> {
-  const { session, sandboxId, root, previous, blobs, organizationId } = request;
-  const tick = delay(longestTickMs);
-  const stale = previous === null ? new Set<string>() : stalePacks(previous);
-  const known = knownChunks(previous, stale);
-  const unchanged = unchangedFiles(previous, sandboxId, known);
-  const writer = createPackWriter({ blobs, organizationId, known });
-  const read = new Map<string, ReadFile>();
-  const contentOf = (entry: TreeEntry): FileContent | undefined => {
-    const path = toRelative(root, entry.path);
-    const before = unchanged.get(path);
-    if (before?.fingerprint === entry.fingerprint) return before;
-    const file = read.get(path);
-    return file === undefined
-      ? undefined
-      : { ...file, fingerprint: isAsRead(entry, file.entry) ? entry.fingerprint : null };
-  };
-  let listed: readonly TreeEntry[] = [];
-  let entries: readonly TreeEntry[] = [];
-  let unread: readonly TreeEntry[] = [];
-  let filesRead = 0;
-  for (let scan = 1; ; scan += 1) {
-    listed = await session.listTree({ path: root });
-    entries = listed.filter((entry) => isStorable(toRelative(root, entry.path), entry));
-    unread = entries.filter((entry) => entry.kind === "file" && contentOf(entry)?.fingerprint !== entry.fingerprint);
-    if (unread.length === 0 || scan === scansAtMost) break;
-    filesRead += unread.length;
-    await readFiles(session, unread, writer, (entry, file) => read.set(toRelative(root, entry.path), file));
-  }
-  const stored = await writer.finish();
-  const kept = toManifest(sandboxId, root, entries, contentOf);
-  const manifest = { ...kept, leftOut: kept.leftOut + listed.length - entries.length };
-  await tick;
-  return { manifest, stored, filesRead, unsettled: unread.length };
+function isAsRead(entry: TreeEntry, file: ManifestFile): boolean {
+  if (entry.fingerprint === file.fingerprint) return true;
+  const { size, mode, modifiedAt } = file;
+  return (mode & 0o400) === 0 && entry.size === size && entry.mode === mode && toTime(entry.modifiedAt) === modifiedAt;
 }
 
 /**
@@ -113,74 +180,58 @@ function toTime(milliseconds: number): number {
 }
 
 /** Chunks that may be used again, by checksum. */
-function knownChunks(previous: Manifest | null, stale: ReadonlySet<string>): Map<string, Chunk> {
+async function knownChunks(previous: Manifest | null): Promise<Map<string, Chunk>> {
   const known = new Map<string, Chunk>();
   if (previous === null) return known;
-  for (const chunk of chunksOf(previous)) if (!stale.has(chunk.pack.sha256)) known.set(chunk.sha256, chunk);
+  const stale = await stalePacks(previous);
+  for await (const some of inTurns(previous.files)) {
+    for (const { pieces } of some) {
+      for (const piece of pieces) if (!isHole(piece) && !stale.has(piece.pack.sha256)) known.set(piece.sha256, piece);
+    }
+  }
   return known;
 }
 
 /** Files that need not be read while their fingerprint is the same. Those of a pack that is given up are. */
-function unchangedFiles(
-  previous: Manifest | null,
-  sandboxId: string,
+async function unchangedFiles(
+  { previous, sandboxId }: CaptureRequest,
   known: ReadonlyMap<string, Chunk>,
-): ReadonlyMap<string, ManifestFile> {
-  if (previous === null || previous.sandboxId !== sandboxId) return new Map();
-  return new Map(
-    previous.files
-      .filter((file) => file.pieces.every((piece) => isHole(piece) || known.has(piece.sha256)))
-      .map((file) => [file.path, file]),
-  );
+): Promise<ReadonlyMap<string, ManifestFile>> {
+  const unchanged = new Map<string, ManifestFile>();
+  if (previous?.sandboxId !== sandboxId) return unchanged;
+  for await (const some of inTurns(previous.files)) {
+    for (const file of some) {
+      if (file.pieces.every((piece) => isHole(piece) || known.has(piece.sha256))) unchanged.set(file.path, file);
+    }
+  }
+  return unchanged;
 }
 
 async function readFiles(
-  session: SandboxSession,
-  entries: readonly TreeEntry[],
+  { session, root }: CaptureRequest,
+  files: readonly ManifestFile[],
   writer: PackWriter,
-  done: (entry: TreeEntry, file: ReadFile) => void,
+  { read, tooManyPieces }: Contents,
 ): Promise<void> {
-  const byPath = new Map(entries.map((entry) => [entry.path, entry]));
-  let current: TreeEntry | undefined;
-  for await (const part of session.fetchFiles({ paths: [...byPath.keys()] })) {
-    if (part.type === "file") {
-      current = byPath.get(part.path);
-    } else if (part.type === "refused") {
-      // Gone, or something else now: the next scan tells what there is.
-      current = undefined;
-      writer.dropFile();
-    } else if (part.type === "piece") {
-      if (part.piece instanceof Uint8Array) await writer.write(part.piece);
-      else writer.hole(part.piece.holeBytes);
-    } else {
-      const pieces = writer.endFile();
-      if (current !== undefined) done(current, { entry: current, size: part.size, pieces });
-      current = undefined;
+  for await (const some of inTurns(files)) {
+    const byPath = new Map(some.map((file) => [`${root}/${file.path}`, file]));
+    let current: ManifestFile | undefined;
+    for await (const part of session.fetchFiles({ paths: [...byPath.keys()] })) {
+      if (part.type === "file") {
+        current = byPath.get(part.path);
+      } else if (part.type === "refused") {
+        // Gone, or something else now: the next scan tells what there is.
+        current = undefined;
+        writer.dropFile();
+      } else if (part.type === "piece") {
+        if (part.piece instanceof Uint8Array) await writer.write(part.piece);
+        else writer.hole(part.piece.holeBytes);
+      } else {
+        const pieces = writer.endFile();
+        if (current !== undefined && pieces.length > maximumPieces) tooManyPieces.add(current.path);
+        else if (current !== undefined) read.set(current.path, { ...current, size: part.size, pieces });
+        current = undefined;
+      }
     }
   }
-}
-
-function toManifest(
-  sandboxId: string,
-  root: string,
-  entries: readonly TreeEntry[],
-  contentOf: (entry: TreeEntry) => FileContent | undefined,
-): Manifest {
-  const sorted = entries
-    .map((entry) => ({ entry, path: toRelative(root, entry.path) }))
-    .sort((one, other) => (one.path < other.path ? -1 : 1));
-  const files = sorted.flatMap(({ entry, path }): ManifestFile[] => {
-    const content = entry.kind === "file" ? contentOf(entry) : undefined;
-    if (content === undefined) return [];
-    const { size, fingerprint, pieces } = content;
-    return [{ path, mode: entry.mode, modifiedAt: toTime(entry.modifiedAt), size, fingerprint, pieces }];
-  });
-  const directories = sorted.flatMap(({ entry: { kind, mode }, path }) =>
-    kind === "directory" ? [{ path, mode }] : [],
-  );
-  const links = sorted.flatMap(({ entry: { linkTarget }, path }) =>
-    linkTarget === null ? [] : [{ path, target: linkTarget }],
-  );
-  const leftOut = entries.length - files.length - directories.length - links.length;
-  return { sandboxId, directories, links, files, leftOut };
 }

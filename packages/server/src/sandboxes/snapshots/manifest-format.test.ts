@@ -1,7 +1,8 @@
 import { constants, zstdCompressSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import type { Manifest } from "./manifest.ts";
-import { decodeManifest, encodeManifest, ManifestError } from "./manifest-format.ts";
+import { decodeManifest, encodeManifest } from "./manifest-format.ts";
+import { ManifestError } from "./manifest-rows.ts";
 
 const sha = (digit: string) => digit.repeat(64);
 const valid = {

@@ -8,202 +8,136 @@
  *       "links":       [[path, target], …],
  *       "files":       [[path, mode, modified at, size, fingerprint or null, [piece, …]], …] }
  *
- * A pack is an index of `packs`; a piece is an index of `chunks`, or a hole: its bytes, negative. What is read is
- * checked entirely before any of it is used: a path never leaves the workspace, and never leads through a link.
+ * A pack is an index of `packs`; a piece is an index of `chunks`, or a hole: its bytes, negative. Version 2, for many
+ * entries, names blobs of which each holds the rows of some of them, and what these need:
+ *
+ *     { "version": 2, "sandbox": "sbx_…", "left_out": 0, "parts": [sha256, …] }
+ *
  * @module
  */
 import { promisify } from "node:util";
 import { constants, zstdCompress, zstdDecompress } from "node:zlib";
-import { isSha256 } from "../../blobs/store.ts";
+import type { Manifest } from "./manifest.ts";
 import {
-  type Chunk,
-  chunksOf,
-  isHole,
-  type Hole,
-  type Manifest,
-  type ManifestFile,
-  maximumChunkBytes,
-  maximumPackBytes,
-  type Pack,
-} from "./manifest.ts";
+  count,
+  createRowReader,
+  type Entries,
+  type Fields,
+  hash,
+  ManifestError,
+  require,
+  type RowReader,
+  text,
+  toRows,
+} from "./manifest-rows.ts";
 
 const compress = promisify(zstdCompress);
 const decompress = promisify(zstdDecompress);
 
-const version = 1;
-/** Uncompressed. 200,000 files with short names are 40 MB. */
-const maximumManifestBytes = 256 * 1024 ** 2;
-const maximumPathBytes = 4096;
-const maximumEntries = 1_000_000;
+/** Uncompressed, of one blob. */
+const maximumBytes = 256 * 1024 ** 2;
+const maximumParts = 10_000;
 
-/** A manifest that cannot be used. Nothing of it was. */
-export class ManifestError extends Error {
-  override readonly name = "ManifestError";
+/** What every blob of a manifest is found by. */
+export type FetchBlob = (sha256: string) => Promise<Uint8Array>;
+
+/** As one blob. @throws ManifestError for what {@link decodeManifest} would not take. */
+export async function encodeManifest(manifest: Manifest): Promise<Uint8Array> {
+  const written = { ...headOf(manifest, 1), ...toRows(manifest) };
+  // What could not be read again must not be stored as if it could.
+  readHead(written);
+  createRowReader().read(written);
+  return encode(written);
 }
 
-/** @throws ManifestError for what {@link decodeManifest} would not take. */
-export async function encodeManifest(manifest: Manifest): Promise<Uint8Array> {
-  const packs = new Map<string, number>();
-  const packRows: unknown[] = [];
-  const chunks = new Map<string, number>();
-  const chunkRows: unknown[] = [];
-  for (const { sha256, pack, offset, length } of chunksOf(manifest)) {
-    if (chunks.has(sha256)) continue;
-    if (!packs.has(pack.sha256)) {
-      packs.set(pack.sha256, packRows.length);
-      packRows.push([pack.sha256, pack.size, pack.storedSize]);
-    }
-    chunks.set(sha256, chunkRows.length);
-    chunkRows.push([sha256, packs.get(pack.sha256), offset, length]);
+/** One of several blobs. `reader` has read those before it. @throws ManifestError */
+export async function encodePart(entries: Entries, reader: RowReader): Promise<Uint8Array> {
+  const written = toRows(entries);
+  reader.read(written);
+  return encode(written);
+}
+
+/** What names them. @throws ManifestError */
+export async function encodeIndex(manifest: Manifest, parts: readonly string[]): Promise<Uint8Array> {
+  const written = { ...headOf(manifest, 2), parts };
+  readHead(written);
+  readParts(written);
+  return encode(written);
+}
+
+/** @throws ManifestError */
+export async function decodeManifest(bytes: Uint8Array, fetchPart?: FetchBlob): Promise<Manifest> {
+  const written = await decode(bytes);
+  const { version, ...head } = readHead(written);
+  const reader = createRowReader();
+  if (version === 1) return { ...head, ...reader.read(written) };
+  const parts = readParts(written);
+  require(fetchPart !== undefined, "its parts are elsewhere");
+  const manifest: Gathered = { ...head, directories: [], links: [], files: [] };
+  let next = fetchAhead(parts, 0, fetchPart);
+  for (let index = 0; index < parts.length; index += 1) {
+    const part = await next;
+    next = fetchAhead(parts, index + 1, fetchPart);
+    const { directories, links, files } = reader.read(await decode(part));
+    for (const directory of directories) manifest.directories.push(directory);
+    for (const link of links) manifest.links.push(link);
+    for (const file of files) manifest.files.push(file);
   }
-  const written = {
-    version,
-    sandbox: manifest.sandboxId,
-    left_out: manifest.leftOut,
-    packs: packRows,
-    chunks: chunkRows,
-    directories: manifest.directories.map(({ path, mode }) => [path, mode]),
-    links: manifest.links.map(({ path, target }) => [path, target]),
-    files: manifest.files.map(({ path, mode, modifiedAt, size, fingerprint, pieces }) => {
-      const indices = pieces.map((piece) => (isHole(piece) ? -piece.holeBytes : chunks.get(piece.sha256)));
-      return [path, mode, modifiedAt, size, fingerprint, indices];
-    }),
-  };
-  // What could not be read again must not be stored as if it could.
-  readManifest(written);
-  const text = JSON.stringify(written);
-  require(text.length <= maximumManifestBytes / 4, "it is too large");
-  return compress(Buffer.from(text), {
+  return manifest;
+}
+
+interface Gathered extends Omit<Manifest, keyof Entries> {
+  readonly directories: Manifest["directories"][number][];
+  readonly links: Manifest["links"][number][];
+  readonly files: Manifest["files"][number][];
+}
+
+/** The one after the last is nothing. */
+function fetchAhead(parts: readonly string[], index: number, fetchPart: FetchBlob): Promise<Uint8Array> {
+  const sha256 = parts[index];
+  const fetching = sha256 === undefined ? Promise.resolve(new Uint8Array()) : fetchPart(sha256);
+  // Whoever waits for it is told.
+  fetching.catch(() => undefined);
+  return fetching;
+}
+
+async function encode(written: Fields): Promise<Uint8Array> {
+  const json = JSON.stringify(written);
+  require(json.length <= maximumBytes / 4, "it is too large");
+  return compress(Buffer.from(json), {
     chunkSize: 1024 ** 2,
     params: { [constants.ZSTD_c_compressionLevel]: 1, [constants.ZSTD_c_checksumFlag]: 1 },
   });
 }
 
-/** @throws ManifestError */
-export async function decodeManifest(bytes: Uint8Array): Promise<Manifest> {
+async function decode(bytes: Uint8Array): Promise<Fields> {
   let value: unknown;
   try {
-    const text = await decompress(bytes, { chunkSize: 1024 ** 2, maxOutputLength: maximumManifestBytes });
-    value = JSON.parse(text.toString("utf8"));
+    const json = await decompress(bytes, { chunkSize: 1024 ** 2, maxOutputLength: maximumBytes });
+    value = JSON.parse(json.toString("utf8"));
   } catch (error) {
     throw new ManifestError(`a manifest cannot be read: ${error instanceof Error ? error.message : String(error)}`);
   }
-  return readManifest(value);
-}
-
-function readManifest(value: unknown): Manifest {
   require(typeof value === "object" && value !== null, "it is not an object");
-  const fields: Readonly<Record<string, unknown>> = { ...value };
-  require(fields["version"] === version, `its version is not ${version}`);
-  const sandboxId = text(fields["sandbox"], 128, "sandbox");
-  const leftOut = count(fields["left_out"], maximumEntries, "left_out");
-  const packs = rows(fields["packs"], 3, "packs").map(readPack);
-  const chunks = rows(fields["chunks"], 4, "chunks").map((row) => readChunk(row, packs));
-  const tree = createTreeCheck();
-  const directories = rows(fields["directories"], 2, "directories").map(([path, mode]) => {
-    const entry = { path: tree.add(path), mode: count(mode, 0o7777, "a mode") };
-    tree.open(entry.path);
-    return entry;
-  });
-  const links = rows(fields["links"], 2, "links").map(([path, target]) => ({
-    path: tree.add(path),
-    target: withoutNul(text(target, maximumPathBytes, "a link's target")),
-  }));
-  const files = rows(fields["files"], 6, "files").map((row) => readFile(row, tree.add(row[0]), chunks));
-  return { sandboxId, directories, links, files, leftOut };
+  return { ...value };
 }
 
-function readPack([sha256, size, storedSize]: readonly unknown[]): Pack {
+function headOf({ sandboxId, leftOut }: Manifest, version: 1 | 2): Fields {
+  return { version, sandbox: sandboxId, left_out: leftOut };
+}
+
+function readHead(fields: Fields) {
+  const { version } = fields;
+  require(version === 1 || version === 2, "its version is not 1 or 2");
   return {
-    sha256: hash(sha256),
-    size: count(size, maximumPackBytes, "a pack's size"),
-    storedSize: count(storedSize, maximumPackBytes * 2, "a pack's stored size"),
+    version,
+    sandboxId: text(fields["sandbox"], 128, "sandbox"),
+    leftOut: count(fields["left_out"], Number.MAX_SAFE_INTEGER, "left_out"),
   };
 }
 
-function readChunk([sha256, packIndex, offset, length]: readonly unknown[], packs: readonly Pack[]): Chunk {
-  const pack = packs[count(packIndex, packs.length - 1, "a chunk's pack")];
-  require(pack !== undefined, "a chunk has no pack");
-  const chunk = {
-    sha256: hash(sha256),
-    pack,
-    offset: count(offset, pack.size, "a chunk's offset"),
-    length: count(length, maximumChunkBytes, "a chunk's length"),
-  };
-  require(chunk.length > 0 && chunk.offset + chunk.length <= pack.size, "a chunk lies outside its pack");
-  return chunk;
-}
-
-function readFile(row: readonly unknown[], path: string, chunks: readonly Chunk[]): ManifestFile {
-  const [, mode, modifiedAt, size, fingerprint, pieces] = row;
-  require(typeof modifiedAt === "number" &&
-    Number.isSafeInteger(modifiedAt), "a file's time is not whole milliseconds");
-  require(Array.isArray(pieces), "a file has no list of pieces");
-  const read = pieces.map((piece: unknown): Chunk | Hole => {
-    if (typeof piece === "number" && piece < 0) return { holeBytes: count(-piece, Number.MAX_SAFE_INTEGER, "a hole") };
-    const chunk = chunks[count(piece, chunks.length - 1, "a piece")];
-    require(chunk !== undefined, "a piece has no chunk");
-    return chunk;
-  });
-  const file = {
-    path,
-    mode: count(mode, 0o7777, "a mode"),
-    modifiedAt,
-    size: count(size, Number.MAX_SAFE_INTEGER, "a file's size"),
-    fingerprint: fingerprint === null ? null : text(fingerprint, 256, "a fingerprint"),
-    pieces: read,
-  };
-  const bytes = read.reduce((sum, piece) => sum + (isHole(piece) ? piece.holeBytes : piece.length), 0);
-  require(bytes === file.size, "a file's pieces are not its size");
-  return file;
-}
-
-/** Every path once, inside the workspace, and in a directory that was named before. */
-function createTreeCheck() {
-  const seen = new Set<string>();
-  const directories = new Set<string>([""]);
-  return {
-    add(value: unknown): string {
-      const path = withoutNul(text(value, maximumPathBytes, "a path"));
-      const names = path.split("/");
-      require(names.every((name) => name !== "" && name !== "." && name !== ".."), "a path leaves the workspace");
-      require(!seen.has(path), "a path occurs twice");
-      require(directories.has(names.slice(0, -1).join("/")), "a path is in no directory of the manifest");
-      seen.add(path);
-      return path;
-    },
-    open: (path: string) => void directories.add(path),
-  };
-}
-
-function require(condition: boolean, problem: string): asserts condition {
-  if (!condition) throw new ManifestError(`a manifest cannot be used: ${problem}`);
-}
-
-function rows(value: unknown, width: number, name: string): readonly (readonly unknown[])[] {
-  require(Array.isArray(value) && value.length <= maximumEntries, `${name} is not a list, or too long`);
-  return value.map((row: unknown): readonly unknown[] => {
-    require(Array.isArray(row) && row.length === width, `an entry of ${name} has not ${width} parts`);
-    return row;
-  });
-}
-
-function count(value: unknown, most: number, name: string): number {
-  require(typeof value === "number" && Number.isSafeInteger(value) && value >= 0 && value <= most, `${name} is wrong`);
-  return value;
-}
-
-function text(value: unknown, most: number, name: string): string {
-  require(typeof value === "string" && value !== "" && Buffer.byteLength(value) <= most, `${name} is wrong`);
-  return value;
-}
-
-function withoutNul(value: string): string {
-  require(!value.includes("\0"), "a path holds a zero byte");
-  return value;
-}
-
-function hash(value: unknown): string {
-  require(typeof value === "string" && isSha256(value), "a checksum is wrong");
-  return value;
+function readParts(fields: Fields): readonly string[] {
+  const { parts } = fields;
+  require(Array.isArray(parts) && parts.length <= maximumParts, "parts is not a list, or too long");
+  return parts.map(hash);
 }

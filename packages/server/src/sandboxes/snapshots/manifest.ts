@@ -49,17 +49,21 @@ export interface ManifestLink {
   readonly target: string;
 }
 
+/** Each list in the order of its paths, so that a directory comes before what is in it. */
 export interface Manifest {
   /** Where the fingerprints hold. */
   readonly sandboxId: string;
-  /** Parents before what is in them. */
   readonly directories: readonly ManifestDirectory[];
   readonly links: readonly ManifestLink[];
   readonly files: readonly ManifestFile[];
-  /** Sockets, FIFOs, devices, names that are no UTF-8, and what could not be read. */
+  /** Sockets, FIFOs, devices, names that are no UTF-8, what could not be read, and entries beyond the most. */
   readonly leftOut: number;
 }
 
+/** Directories, links and files together. */
+export const maximumEntries = 1_000_000;
+/** Of one file: chunks, and the holes between them. A sandbox's disk of 4 GB, full of the smallest, has eight times as many. */
+export const maximumPieces = 250_000;
 export const maximumChunkBytes = 4 * 1024 ** 2;
 /** So that a few packs at once, with what they become, take less than 32 MiB. */
 export const maximumPackBytes = 4 * 1024 ** 2;
@@ -117,9 +121,8 @@ function sameEntries<Entry extends { readonly path: string }>(
   same: (one: Entry, other: Entry) => boolean,
 ): boolean {
   if (left.length !== right.length) return false;
-  const byPath = new Map(right.map((entry) => [entry.path, entry]));
-  return left.every((entry) => {
-    const other = byPath.get(entry.path);
-    return other !== undefined && same(entry, other);
+  return left.every((entry, index) => {
+    const other = right[index];
+    return entry === other || (entry.path === other?.path && same(entry, other));
   });
 }

@@ -84,8 +84,9 @@ class Writer implements PackWriter {
 
   endFile(): readonly (Chunk | Hole)[] {
     this.#closeChunk();
-    const pieces = this.#pieces;
-    this.#pieces = [];
+    // Without the room that an array keeps to grow: there may be a million.
+    const pieces = this.#pieces.slice();
+    this.#pieces.length = 0;
     return pieces;
   }
 

@@ -5,7 +5,16 @@
  */
 import type { FilePiece, PlacedEntry, SandboxSession, TreeEntry } from "@exoloop/sandbox/session";
 import type { BlobStore } from "../../blobs/store.ts";
-import { isHole, type Manifest, type ManifestFile, type Pack, sameFile } from "./manifest.ts";
+import { inTurns } from "./in-turns.ts";
+import {
+  isHole,
+  type Manifest,
+  type ManifestDirectory,
+  type ManifestFile,
+  type ManifestLink,
+  type Pack,
+  sameFile,
+} from "./manifest.ts";
 import { createPackReader, type PackReader } from "./pack-reader.ts";
 import { parentOf, toRelative } from "./tree.ts";
 
@@ -21,6 +30,9 @@ export interface RestoreRequest {
   readonly organizationId: string;
 }
 
+/** On a busy disk a file may take some milliseconds. */
+const entriesAtOnce = 20_000;
+
 /** The workspace is not what the manifest says after all was placed. */
 export class RestoreError extends Error {
   override readonly name = "RestoreError";
@@ -29,32 +41,57 @@ export class RestoreError extends Error {
 /** Returns the manifest with the fingerprints of this sandbox: the next capture reads only what changes from now on. */
 export async function restoreWorkspace(request: RestoreRequest): Promise<Manifest> {
   const { session, root, manifest, sandboxId } = request;
-  const found = byPath(root, await session.listTree({ path: root }));
-  await openDirectories(session, found);
-  await removeOthers(request, found);
-  const files = manifest.files.filter((file) => !isPresent(request, found, file)).sort(byPack);
-  const packs = files.flatMap((file) => file.pieces.flatMap((piece) => (isHole(piece) ? [] : [piece.pack])));
-  const reader = createPackReader({ ...request, sequence: packs.filter((pack, index) => pack !== packs[index - 1]) });
-  await session.placeEntries({ entries: entriesOf(request, found, files, reader) });
-  const placed = byPath(root, await session.listTree({ path: root }));
-  verify(manifest, placed);
-  return {
-    ...manifest,
-    sandboxId,
-    files: manifest.files.map((file) => ({ ...file, fingerprint: placed.get(file.path)?.fingerprint ?? null })),
-  };
+  const found = await lookAround(session, root);
+  if (found.size > 0) {
+    await openDirectories(session, found);
+    await removeOthers(request, found);
+  }
+  const groups = await byPack(manifest.files.filter((file) => !isPresent(request, found, file)));
+  const reader = createPackReader({ ...request, sequence: sequenceOf(groups) });
+  await placeAll(session, entriesOf(request, found, groups, reader));
+  const fingerprints = await verify(request);
+  const files = manifest.files.map((file) => ({ ...file, fingerprint: fingerprints.get(file.path) ?? null }));
+  return { ...manifest, sandboxId, files };
 }
 
 type Tree = ReadonlyMap<string, TreeEntry>;
 
-function byPath(root: string, entries: readonly TreeEntry[]): Tree {
-  return new Map(entries.map((entry) => [toRelative(root, entry.path), entry]));
+async function lookAround(session: SandboxSession, root: string): Promise<Tree> {
+  const found = new Map<string, TreeEntry>();
+  for await (const entries of session.scanTree({ path: root })) {
+    for (const entry of entries) found.set(toRelative(root, entry.path), entry);
+  }
+  return found;
 }
 
+/** Files whose content begins in the same pack. */
+type Groups = ReadonlyMap<string, readonly ManifestFile[]>;
+
 /** Packs are read one after the other where files lie in them in one piece. */
-function byPack(one: ManifestFile, other: ManifestFile): number {
-  const [left, right] = [firstPack(one)?.sha256 ?? "", firstPack(other)?.sha256 ?? ""];
-  return left < right ? -1 : left > right ? 1 : 0;
+async function byPack(files: readonly ManifestFile[]): Promise<Groups> {
+  const groups = new Map<string, ManifestFile[]>();
+  for await (const some of inTurns(files)) {
+    for (const file of some) {
+      const key = firstPack(file)?.sha256 ?? "";
+      const group = groups.get(key);
+      if (group === undefined) groups.set(key, [file]);
+      else group.push(file);
+    }
+  }
+  return groups;
+}
+
+/** As the files will need them. */
+function sequenceOf(groups: Groups): readonly Pack[] {
+  const sequence: Pack[] = [];
+  for (const files of groups.values()) {
+    for (const { pieces } of files) {
+      for (const piece of pieces) {
+        if (!isHole(piece) && piece.pack.sha256 !== sequence.at(-1)?.sha256) sequence.push(piece.pack);
+      }
+    }
+  }
+  return sequence;
 }
 
 function firstPack(file: ManifestFile): Pack | undefined {
@@ -81,6 +118,21 @@ function presentFiles(manifest: Manifest): ReadonlyMap<string, ManifestFile> {
   const files = presentFilesOf.get(manifest) ?? new Map(manifest.files.map((file) => [file.path, file]));
   presentFilesOf.set(manifest, files);
   return files;
+}
+
+/** Some after the others: what is asked for at once has its time limit. */
+async function placeAll(session: SandboxSession, entries: AsyncIterable<PlacedEntry>): Promise<void> {
+  const iterator = entries[Symbol.asyncIterator]();
+  let ended = false;
+  const some = async function* (): AsyncIterable<PlacedEntry> {
+    for (let count = 0; count < entriesAtOnce; count += 1) {
+      const next = await iterator.next();
+      ended = next.done === true;
+      if (next.done === true) return;
+      yield next.value;
+    }
+  };
+  while (!ended) await session.placeEntries({ entries: some() });
 }
 
 /** So that what is in them can be replaced and removed. */
@@ -116,7 +168,7 @@ function openDirectory(path: string, mode: number): PlacedEntry {
 async function* entriesOf(
   { root, manifest }: RestoreRequest,
   found: Tree,
-  files: readonly ManifestFile[],
+  groups: Groups,
   reader: PackReader,
 ): AsyncIterable<PlacedEntry> {
   const closed = manifest.directories.filter(({ mode }) => (mode & 0o700) !== 0o700);
@@ -126,7 +178,9 @@ async function* entriesOf(
       yield openDirectory(`${root}/${path}`, mode);
     }
   }
-  for (const file of files) yield await toPlacedFile(`${root}/${file.path}`, file, reader);
+  for (const files of groups.values()) {
+    for (const file of files) yield await toPlacedFile(`${root}/${file.path}`, file, reader);
+  }
   for (const { path, target } of manifest.links) {
     if (found.get(path)?.linkTarget !== target) yield { kind: "symlink", path: `${root}/${path}`, target };
   }
@@ -147,22 +201,38 @@ async function* readPieces(pieces: ManifestFile["pieces"], reader: PackReader): 
   for (const piece of pieces) yield isHole(piece) ? piece : await reader.read(piece);
 }
 
-/** The sandbox checks every file's content as it takes it; here, that nothing is missing, wrong or left over. */
-function verify(manifest: Manifest, placed: Tree): void {
-  const wrong = (path: string, what: string): never => {
-    throw new RestoreError(`the workspace could not be restored: ${what}: ${JSON.stringify(path.slice(0, 200))}`);
-  };
-  const check = (path: string, kind: TreeEntry["kind"], same: (entry: TreeEntry) => boolean) => {
-    const entry = placed.get(path);
-    if (entry === undefined) wrong(path, "not there");
-    else if (entry.kind !== kind || !same(entry)) wrong(path, "not as it was");
-  };
-  const sameMode = (mode: number) => (entry: TreeEntry) => (entry.mode & 0o777) === (mode & 0o777);
-  for (const { path, mode } of manifest.directories) check(path, "directory", sameMode(mode));
-  for (const { path, target } of manifest.links) check(path, "symlink", (entry) => entry.linkTarget === target);
-  for (const { path, mode, size } of manifest.files) {
-    check(path, "file", (entry) => entry.size === size && sameMode(mode)(entry));
+/**
+ * The sandbox checks every file's content as it takes it; here, that nothing is missing, wrong or left over. Returns the
+ * fingerprints of all files.
+ */
+async function verify({ session, root, manifest }: RestoreRequest): Promise<ReadonlyMap<string, string>> {
+  const expected = new Map<string, ManifestFile | ManifestDirectory | ManifestLink>();
+  for (const list of [manifest.directories, manifest.links, manifest.files]) {
+    for await (const some of inTurns<ManifestFile | ManifestDirectory | ManifestLink>(list)) {
+      for (const entry of some) expected.set(entry.path, entry);
+    }
   }
-  const expected = manifest.directories.length + manifest.links.length + manifest.files.length;
-  if (placed.size !== expected) wrong("", `${placed.size} entries instead of ${expected}`);
+  const fingerprints = new Map<string, string>();
+  for await (const entries of session.scanTree({ path: root })) {
+    for (const entry of entries) {
+      const path = toRelative(root, entry.path);
+      const wanted = expected.get(path);
+      if (wanted === undefined) throw toError(path, "it was not to be there");
+      if (!isAsWanted(entry, wanted)) throw toError(path, "not as it was");
+      if (entry.kind === "file") fingerprints.set(path, entry.fingerprint);
+      expected.delete(path);
+    }
+  }
+  for (const path of expected.keys()) throw toError(path, "not there");
+  return fingerprints;
+}
+
+function isAsWanted(entry: TreeEntry, wanted: ManifestFile | ManifestDirectory | ManifestLink): boolean {
+  if ("target" in wanted) return entry.kind === "symlink" && entry.linkTarget === wanted.target;
+  if ((entry.mode & 0o777) !== (wanted.mode & 0o777)) return false;
+  return "pieces" in wanted ? entry.kind === "file" && entry.size === wanted.size : entry.kind === "directory";
+}
+
+function toError(path: string, what: string): RestoreError {
+  return new RestoreError(`the workspace could not be restored: ${what}: ${JSON.stringify(path.slice(0, 200))}`);
 }

@@ -3,26 +3,30 @@
  * the blob store; a crash before it leaves blobs that nobody names, for the collector.
  * @module
  */
+import { getHeapStatistics } from "node:v8";
 import { createId } from "@exoloop/protocol/ids";
 import type { Sandbox } from "@exoloop/sandbox/contract";
-import type { Kysely } from "kysely";
-import type { BlobStore } from "../../blobs/store.ts";
+import type { Kysely, Transaction } from "kysely";
+import type { BlobStore, StoredBlob } from "../../blobs/store.ts";
 import type { Tables } from "../../db/tables.ts";
 import type { NoticeBoard } from "../../sessions/notices.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { publishStatus } from "../held-sandbox.ts";
 import type { SandboxOwner } from "../workspace.ts";
-import { type Captured, captureWorkspace } from "./capture.ts";
+import { type Captured, captureWorkspace, manyEntries } from "./capture.ts";
 import { shareCollectionLock } from "./collection-lock.ts";
-import { logicalBytes, type Manifest, packsOf, sameWorkspace } from "./manifest.ts";
+import { logicalBytes, type Manifest, maximumEntries, packsOf, sameWorkspace } from "./manifest.ts";
 import { createManifestCache, type ManifestCache } from "./manifest-cache.ts";
-import { decodeManifest, encodeManifest } from "./manifest-format.ts";
 import { restoreWorkspace } from "./restore.ts";
+import { loadManifest, storeManifest } from "./stored-manifest.ts";
+import { createTurns, type Turn } from "./turns.ts";
 
 const root = "/workspace";
 /** What is stored is safe from the collector for an hour. */
 const longestTakeMs = 45 * 60_000;
 const attempts = 3;
+/** A first snapshot takes 1,200 bytes of memory for each while it is made, its manifest 500: less than half of the heap. */
+const entriesAtMost = Math.min(maximumEntries, Math.floor(getHeapStatistics().heap_size_limit / 2_800));
 
 export interface SnapshotDependencies {
   readonly database: Kysely<Tables>;
@@ -54,6 +58,9 @@ export interface Snapshots {
 
 interface Parts extends SnapshotDependencies {
   readonly cache: ManifestCache;
+  /** For large workspaces. A command waits for a restore, but not behind somebody's snapshot. */
+  readonly taking: () => Turn;
+  readonly restoring: () => Turn;
 }
 
 /** What a capture builds on. */
@@ -64,7 +71,12 @@ interface Base {
 
 /** @example const snapshots = createSnapshots({ database, blobs, notices, log }); await snapshots.take(held); */
 export function createSnapshots(dependencies: SnapshotDependencies): Snapshots {
-  const parts = { ...dependencies, cache: createManifestCache() };
+  const parts = {
+    ...dependencies,
+    cache: createManifestCache(),
+    taking: createTurns(),
+    restoring: createTurns(),
+  };
   return {
     take: (source) => take(parts, source),
     restore: (owner, snapshotId, sandbox) => restore(parts, owner, snapshotId, sandbox),
@@ -74,9 +86,8 @@ export function createSnapshots(dependencies: SnapshotDependencies): Snapshots {
 async function take(parts: Parts, source: SnapshotSource): Promise<void> {
   const startedAt = performance.now();
   for (let attempt = 1; attempt <= attempts; attempt += 1) {
-    const base = await readBase(parts, source);
-    if (base === null) return;
-    const result = await takeFrom(parts, source, base, startedAt);
+    const turn = parts.taking();
+    const result = await takeOnce(parts, source, turn, startedAt).finally(() => turn.leave());
     if (result === "stored") {
       publishStatus(parts, source.owner, "snapshotted", source.generation, performance.now() - startedAt);
     }
@@ -85,8 +96,19 @@ async function take(parts: Parts, source: SnapshotSource): Promise<void> {
   throw new Error(`session ${source.owner.sessionId}: its snapshot was overtaken ${attempts} times`);
 }
 
+type Outcome = "stored" | "unchanged" | "overtaken" | "older";
+
+async function takeOnce(parts: Parts, source: SnapshotSource, turn: Turn, startedAt: number): Promise<Outcome> {
+  const base = await readBase(parts, source, turn);
+  return base === null ? "older" : takeFrom(parts, source, base, turn, startedAt);
+}
+
 /** Null when the session has another sandbox by now. */
-async function readBase(parts: Parts, { owner, sandbox, generation }: SnapshotSource): Promise<Base | null> {
+async function readBase(
+  parts: Parts,
+  { owner, sandbox, generation }: SnapshotSource,
+  turn: Turn,
+): Promise<Base | null> {
   const row = await parts.database
     .selectFrom("sandboxes")
     .select(["generation", "snapshot_id"])
@@ -97,7 +119,7 @@ async function readBase(parts: Parts, { owner, sandbox, generation }: SnapshotSo
   const cached = parts.cache.get(sandbox.reference.id);
   if (cached?.snapshotId === row.snapshot_id) return cached;
   try {
-    return { snapshotId: row.snapshot_id, manifest: await readManifest(parts, owner, row.snapshot_id) };
+    return { snapshotId: row.snapshot_id, manifest: await readManifest(parts, owner, row.snapshot_id, turn) };
   } catch (error) {
     // Damaged or missing: everything is stored anew, and the next snapshot can be used.
     parts.log.error({ session: owner.sessionId, snapshot: row.snapshot_id, error }, "snapshot cannot be read");
@@ -109,14 +131,27 @@ async function takeFrom(
   parts: Parts,
   source: SnapshotSource,
   base: Base,
+  turn: Turn,
   startedAt: number,
-): Promise<"stored" | "unchanged" | "overtaken" | "older"> {
+): Promise<Outcome> {
   const { blobs, cache, log } = parts;
   const { owner, sandbox } = source;
   const { organizationId } = owner;
   const [sandboxId, { session }] = [sandbox.reference.id, sandbox];
-  const captured = await captureWorkspace({ session, sandboxId, root, previous: base.manifest, blobs, organizationId });
-  const { manifest, stored, unsettled } = captured;
+  const captured = await captureWorkspace({
+    session,
+    sandboxId,
+    root,
+    previous: base.manifest,
+    blobs,
+    organizationId,
+    entriesAtMost,
+    beforeMany: () => turn.enter(),
+  });
+  const { manifest, stored, unsettled, beyond } = captured;
+  if (beyond.count > 0) {
+    log.warn({ session: owner.sessionId, entriesAtMost, ...beyond }, "a snapshot leaves out what is beyond the most");
+  }
   if (unsettled > 0) log.warn({ session: owner.sessionId, files: unsettled }, "files changed while they were read");
   if (base.manifest !== null && stored.length === 0 && sameWorkspace(manifest, base.manifest)) {
     cache.set(sandboxId, { snapshotId: base.snapshotId, manifest });
@@ -129,24 +164,26 @@ async function takeFrom(
       .execute();
     return "unchanged";
   }
-  const manifestBlob = await blobs.put(organizationId, await encodeManifest(manifest));
+  const manifestBlobs = await storeManifest(blobs, organizationId, manifest);
   if (performance.now() - startedAt > longestTakeMs)
     throw new Error("a snapshot took too long: its content may be gone");
-  const result = await recordSnapshot(parts, source, base, { ...captured, stored: [...stored, manifestBlob] });
+  const result = await recordSnapshot(parts, source, base, manifestBlobs, captured);
   if (typeof result === "string") return result;
   cache.set(sandboxId, { snapshotId: result.id, manifest });
   return "stored";
 }
 
-/** The last of `stored` is the manifest. */
+/** The manifest is found by the last of its blobs. */
 async function recordSnapshot(
   { database, blobs }: Parts,
   { owner, generation }: SnapshotSource,
   base: Base,
-  { manifest, stored }: Pick<Captured, "manifest" | "stored">,
+  manifestBlobs: readonly StoredBlob[],
+  captured: Captured,
 ): Promise<{ readonly id: string } | "overtaken" | "older"> {
   const { organizationId, sessionId } = owner;
-  const manifestSha256 = stored.at(-1)?.sha256 ?? "";
+  const { manifest } = captured;
+  const stored = [...captured.stored, ...manifestBlobs];
   return database.transaction().execute(async (transaction) => {
     await shareCollectionLock(transaction, organizationId);
     // In the order in which a session is deleted: first it, then its sandbox.
@@ -160,9 +197,11 @@ async function recordSnapshot(
     // A snapshot of an older generation would undo what the newer one has done.
     if (row?.generation !== generation) return "older";
     if (row.snapshot_id !== base.snapshotId) return "overtaken";
+    const found = stored.filter(({ existed }) => existed).map(({ sha256 }) => sha256);
+    const named = new Set(found.length === 0 ? [] : await blobsOf(transaction, base.snapshotId));
     // What was there before nobody may have named, and the collector may have come since.
-    for (const blob of stored) {
-      if (blob.existed && !(await blobs.has(organizationId, blob.sha256))) return "overtaken";
+    for (const sha256 of found) {
+      if (!named.has(sha256) && !(await blobs.has(organizationId, sha256))) return "overtaken";
     }
     const id = createId("snapshot");
     await transaction
@@ -171,14 +210,14 @@ async function recordSnapshot(
         id,
         organization_id: organizationId,
         session_id: sessionId,
-        manifest_sha256: manifestSha256,
+        manifest_sha256: manifestBlobs.at(-1)?.sha256 ?? "",
         logical_bytes: logicalBytes(manifest),
         stored_bytes: stored.reduce((sum, blob) => sum + (blob.existed ? 0 : blob.size), 0),
         files: manifest.files.length,
         left_out: manifest.leftOut,
         parent_id: base.snapshotId,
         generation,
-        blobs: [manifestSha256, ...packsOf(manifest).map((pack) => pack.sha256)],
+        blobs: [...manifestBlobs, ...packsOf(manifest)].map(({ sha256 }) => sha256),
       })
       .execute();
     await transaction
@@ -190,25 +229,42 @@ async function recordSnapshot(
   });
 }
 
+async function blobsOf(transaction: Transaction<Tables>, snapshotId: string | null): Promise<readonly string[]> {
+  if (snapshotId === null) return [];
+  const row = await transaction.selectFrom("snapshots").select("blobs").where("id", "=", snapshotId).executeTakeFirst();
+  return row?.blobs ?? [];
+}
+
 async function restore(parts: Parts, owner: SandboxOwner, snapshotId: string, sandbox: Sandbox): Promise<void> {
   const { blobs, cache } = parts;
   const sandboxId = sandbox.reference.id;
   const present = cache.get(sandboxId)?.manifest ?? null;
   // Half restored, nothing is known of it.
   cache.delete(sandboxId);
-  const manifest = await readManifest(parts, owner, snapshotId);
-  const { organizationId } = owner;
-  const request = { session: sandbox.session, sandboxId, root, manifest, present, blobs, organizationId };
-  cache.set(sandboxId, { snapshotId, manifest: await restoreWorkspace(request) });
+  const turn = parts.restoring();
+  try {
+    const manifest = await readManifest(parts, owner, snapshotId, turn);
+    const { organizationId } = owner;
+    const request = { session: sandbox.session, sandboxId, root, manifest, present, blobs, organizationId };
+    cache.set(sandboxId, { snapshotId, manifest: await restoreWorkspace(request) });
+  } finally {
+    turn.leave();
+  }
 }
 
-async function readManifest({ database, blobs }: Parts, owner: SandboxOwner, snapshotId: string): Promise<Manifest> {
+async function readManifest(
+  { database, blobs }: Parts,
+  owner: SandboxOwner,
+  snapshotId: string,
+  turn: Turn,
+): Promise<Manifest> {
   const row = await database
     .selectFrom("snapshots")
-    .select("manifest_sha256")
+    .select(["manifest_sha256", "files"])
     .where("id", "=", snapshotId)
     .where("organization_id", "=", owner.organizationId)
     .executeTakeFirst();
   if (row === undefined) throw new Error(`there is no snapshot ${snapshotId}`);
-  return decodeManifest(await blobs.get(owner.organizationId, row.manifest_sha256));
+  if (row.files > manyEntries) await turn.enter();
+  return loadManifest(blobs, owner.organizationId, row.manifest_sha256);
 }

@@ -3,35 +3,10 @@ import { randomBytes } from "node:crypto";
 import { createId } from "@exoloop/protocol/ids";
 import type { Sandbox, SandboxProvider } from "@exoloop/sandbox/contract";
 import type { PlacedEntry, SandboxSession, TreeEntry } from "@exoloop/sandbox/session";
+import type { Random } from "@exoloop/sandbox/testing/random";
 import { BlobError, type BlobStore, sha256Of } from "../../blobs/store.ts";
 
 export const testRoot = "/workspace";
-
-export interface Random {
-  /** A whole number from 0 to `below` − 1. */
-  below(below: number): number;
-  pick<Value>(values: readonly Value[]): Value;
-}
-
-/** mulberry32: the same numbers for the same seed, everywhere. */
-export function seeded(seed: number): Random {
-  let state = seed >>> 0;
-  const next = (): number => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-  const below = (limit: number) => Math.floor(next() * limit);
-  return {
-    below,
-    pick(values) {
-      const value = values[below(values.length)];
-      if (value === undefined) throw new Error("nothing to pick from");
-      return value;
-    },
-  };
-}
 
 export function createSandbox(provider: SandboxProvider): Promise<Sandbox> {
   const resources = { memoryBytes: 256 << 20, processes: 32, cpus: 1, diskBytes: 1 << 30, files: 100_000 };

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { createId } from "@exoloop/protocol/ids";
 import type { Sandbox, SandboxProvider } from "@exoloop/sandbox/contract";
 import { createLocalProvider } from "@exoloop/sandbox/providers/local/provider";
+import { createRandom } from "@exoloop/sandbox/testing/random";
 import { type SandboxHost, startSandboxHost } from "@exoloop/sandbox-host/start";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { createDirectoryBlobStore } from "../../blobs/directory-store.ts";
@@ -11,16 +12,7 @@ import type { BlobStore } from "../../blobs/store.ts";
 import { captureWorkspace } from "./capture.ts";
 import { type Manifest, sameWorkspace } from "./manifest.ts";
 import { restoreWorkspace } from "./restore.ts";
-import {
-  changeRandomly,
-  createSandbox,
-  describeTree,
-  file,
-  noise,
-  place,
-  seeded,
-  testRoot as root,
-} from "./testing.ts";
+import { changeRandomly, createSandbox, describeTree, file, noise, place, testRoot as root } from "./testing.ts";
 
 const organizationId = createId("organization");
 let directory: string;
@@ -30,7 +22,7 @@ let blobs: BlobStore;
 let sandbox: Sandbox;
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), "exoloop-snapshots-"));
-  host = await startSandboxHost({ directory: join(directory, "host"), mode: "auto" });
+  host = await startSandboxHost({ directory: join(directory, "host"), mode: "auto", endsWithParent: true });
   provider = await createLocalProvider({ socketPath: host.socketPath });
   blobs = createDirectoryBlobStore(join(directory, "blobs"));
 });
@@ -113,7 +105,7 @@ test("what is in the way is replaced, closed directories too, and no link is fol
 });
 
 test("30 random histories are equal after they are restored over one another", async () => {
-  const random = seeded(4);
+  const random = createRandom(4);
   const other = await createSandbox(provider);
   let previous: Manifest | null = null;
   let present: Manifest | null = null;

@@ -3,7 +3,7 @@
  * uses a sandbox then goes on as after any other loss.
  * @module
  */
-import type { FetchedPart, SandboxSession } from "@exoloop/sandbox/session";
+import type { SandboxSession } from "@exoloop/sandbox/session";
 import type { Sandbox } from "@exoloop/sandbox/contract";
 import { SandboxGoneError } from "@exoloop/sandbox/errors";
 import type { Logger } from "../../telemetry/logger.ts";
@@ -65,7 +65,8 @@ function boundSession(session: SandboxSession, within: Within, deadlines: Deadli
     stat: (options) => within(fileMs, "stat", session.stat(options)),
     listDirectory: (options) => within(fileMs, "listDirectory", session.listDirectory(options)),
     listTree: (options) => within(fileMs, "listTree", session.listTree(options)),
-    fetchFiles: (options) => boundParts(session.fetchFiles(options), within, fileMs),
+    scanTree: (options) => boundParts("scanTree", session.scanTree(options), within, fileMs),
+    fetchFiles: (options) => boundParts("fetchFiles", session.fetchFiles(options), within, fileMs),
     placeEntries: (options) => within(transferMs, "placeEntries", session.placeEntries(options)),
     deleteFile: (options) => within(fileMs, "deleteFile", session.deleteFile(options)),
     spawn: (options) => within(answerMs, "spawn", session.spawn(options)),
@@ -77,15 +78,16 @@ function boundSession(session: SandboxSession, within: Within, deadlines: Deadli
   };
 }
 
-async function* boundParts(
-  parts: AsyncIterable<FetchedPart>,
+async function* boundParts<Part>(
+  what: string,
+  parts: AsyncIterable<Part>,
   within: Within,
   milliseconds: number,
-): AsyncGenerator<FetchedPart> {
+): AsyncGenerator<Part> {
   const iterator = parts[Symbol.asyncIterator]();
   try {
     for (;;) {
-      const next = await within(milliseconds, "fetchFiles", iterator.next());
+      const next = await within(milliseconds, what, iterator.next());
       if (next.done === true) return;
       yield next.value;
     }

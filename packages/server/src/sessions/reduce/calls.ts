@@ -25,6 +25,8 @@ export const callReducers: Reducers = {
     const counted = countTool(state, record);
     return settle(counted, String(data["tool_use_id"]), readResult(data));
   },
+  /** Awake time that no result tells; written by any process while the session does not run. */
+  "x.sandbox_awake": countAwake,
 };
 
 function isForeign(data: Fields): boolean {
@@ -57,6 +59,7 @@ function openCall(state: SessionState, data: Fields, record: Fields, event: LogE
     refusal: refusal ?? (permission === "deny" ? "This call is not allowed by policy." : null),
     result: null,
     wait: null,
+    decidedAt: event.createdAt.getTime(),
   };
   return {
     ...state,
@@ -102,6 +105,11 @@ export function settle(state: SessionState, toolUseId: string, result: CallResul
 }
 
 function countTool(state: SessionState, record: Fields): SessionState {
+  const counted = countAwake(state, {}, record);
+  return { ...counted, usage: { ...counted.usage, steps: counted.usage.steps + 1 } };
+}
+
+function countAwake(state: SessionState, _data: Fields, record: Fields): SessionState {
   const sandboxAwakeMs = state.usage.sandboxAwakeMs + readNumber(record["sandbox_awake_ms"]);
-  return { ...state, usage: { ...state.usage, steps: state.usage.steps + 1, sandboxAwakeMs } };
+  return { ...state, usage: { ...state.usage, sandboxAwakeMs } };
 }
