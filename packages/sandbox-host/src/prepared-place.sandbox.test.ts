@@ -23,10 +23,12 @@ describe.each(["auto", "weak"] as const)("in mode %s, a place", (mode) => {
 
   it("has a process in its own groups and under its own user, which becomes the next sandbox", async () => {
     const pid = await onlyWaiting();
-    expect(read(pid, "cgroup").match(/slot-[0-9a-f]{16}\/init\n/g)?.length).toBeGreaterThan(1);
-    expect(read(pid, "status")).toMatch(/^Uid:\s+1879\d{6}\s/m);
+    const entered = read(pid, "cgroup").match(/slot-[0-9a-f]{16}\/init\n/g) ?? [];
+    const [, user] = /^Uid:\s+(\d+)/m.exec(read(pid, "status")) ?? [];
     const sandbox = await test.sandbox();
-    const { launcherPid, supervisorPid } = test.state(sandbox);
+    const { launcherPid, supervisorPid, userId, cgroups } = test.state(sandbox);
+    expect(entered).toHaveLength(cgroups.limits.length + (cgroups.parent === null ? 0 : 1));
+    expect(Number(user)).toBe(userId);
     expect(launcherPid).toBe(pid);
     expect(read(supervisorPid ?? 0, "cmdline")).toContain("--listen");
     await sandbox.suspend();
