@@ -89,10 +89,7 @@ bool suspend_commands(bool suspend) {
     if (told->maintenance && told->state == RUNNING) signal_tree(told->pid, SIGKILL);
   }
   if (begins || !suspend) done = signal_tree(getpid(), suspend ? SIGSTOP : SIGCONT);
-  for (int i = 0; begins && i < MAXIMUM_CONNECTIONS; i++) {
-    if (connections[i].transfer > 0) kill(connections[i].transfer, SIGCONT);
-  }
-  raise(SIGCHLD); /* what ended meanwhile is looked for */
+  raise(SIGCHLD); /* what ended is looked for, and what was stopped although it is ours */
   return done;
 }
 
@@ -126,7 +123,8 @@ int list_streams(struct pollfd *polled, int64_t *next) {
 
 void read_streams(const struct pollfd *polled, int count) {
   for (int i = 0; i < count; i++) {
-    if (polled[i].revents != 0) read_output(commands[owners[i] / 2], owners[i] % 2);
+    bool more = polled[i].revents != 0;
+    for (int round = 0; more && round < READS; round++) more = read_output(commands[owners[i] / 2], owners[i] % 2);
   }
   reap();
 }
