@@ -29,7 +29,7 @@ interface Spare extends Place {
 const explanationPatienceMs = 2_000;
 const socketPollMs = 5;
 const socketRounds = 6_000;
-/** After a start, before the next place is prepared: the sandbox's first command goes first. */
+/** After a start for somebody, before the next place is prepared: the sandbox's first command goes first. */
 const sparePauseMs = 30;
 
 /** The launcher's own words, where it ends, explain more than the broken connection, which is noticed first. */
@@ -124,7 +124,8 @@ export class SlotKeeper {
       throw error;
     } finally {
       entered();
-      this.#prepareSpare(launcher);
+      // Nobody waits for one of the pool's, and whoever takes it should not meet this.
+      this.#prepareSpare(launcher, owner.id === null ? 0 : sparePauseMs);
     }
   }
 
@@ -219,7 +220,7 @@ export class SlotKeeper {
     return this.#prepare(launcher);
   }
 
-  #prepareSpare(launcher: Launcher): void {
+  #prepareSpare(launcher: Launcher, pauseMs: number): void {
     if (this.#closed || this.#spare !== null || this.#spareTimer !== null) return;
     this.#spareTimer = setTimeout(() => {
       this.#spareTimer = null;
@@ -229,7 +230,7 @@ export class SlotKeeper {
         // The next start tries again, and tells whoever waits for it.
         process.stderr.write(`cannot prepare a slot: ${String(error)}\n`);
       }
-    }, sparePauseMs);
+    }, pauseMs);
   }
 
   #removePlace({ directories, userId, cgroups }: Place): Promise<void> {

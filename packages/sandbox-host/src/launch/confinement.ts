@@ -15,8 +15,9 @@ export const guestPrograms = {
   transfer: "/opt/exoloop/transfer",
 } as const;
 
+/** Of C.UTF-8 only its characters differ from C: so a shell reads one file as it starts, and not twelve. */
 export function commandEnvironment(toolPath: string, places: Readonly<Record<string, string>>): Record<string, string> {
-  return { PATH: `${basePath}:${toolPath}`, USER: "agent", LANG: "C.UTF-8", ...places };
+  return { PATH: `${basePath}:${toolPath}`, USER: "agent", LANG: "C", LC_CTYPE: "C.UTF-8", ...places };
 }
 
 export const usualPlaces = { HOME: "/home/agent", WORKSPACE: "/workspace", SKILLS: "/skills", MEMORY: "/memory" };
