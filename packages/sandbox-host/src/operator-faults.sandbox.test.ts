@@ -47,14 +47,15 @@ describe("a full disk", () => {
     symlinkSync("/dev/full", join(test.directory, "host.log"));
     await test.restart();
     const tools = join(test.directory, "tools");
-    const [supervisor = ""] = readdirSync(tools).filter((name) => name.startsWith("supervisor-"));
-    renameSync(join(tools, supervisor), join(tools, "away"));
+    const [version = ""] = readdirSync(tools).filter((name) => /^[0-9a-f]{16}$/.test(name));
+    const supervisor = join(tools, version, "supervisor");
+    renameSync(supervisor, join(tools, "away"));
     const make = { resources, environment: {} };
     // What fails in the background is written to the log.
     await test.provider.keepWarm({ count: 1, ...make });
     await expect(test.provider.create({ id: newSandboxId(), owner: "test", ...make })).rejects.toThrow();
     await new Promise((resolve) => setTimeout(resolve, 300));
-    renameSync(join(tools, "away"), join(tools, supervisor));
+    renameSync(join(tools, "away"), supervisor);
     await test.provider.keepWarm({ count: 0, ...make });
     expect(isAlive(test.host.pid)).toBe(true);
   });

@@ -61,6 +61,8 @@ function parseBinds(fact: string): Bind[] {
 /** Programs, certificates, and what belongs to the sandbox. Everything else of the host is not shown. */
 const shownSystem =
   /^\/(usr|bin|sbin|lib|lib32|lib64|libx32|proc\/sys|etc\/ssl\/certs|etc\/alternatives|etc\/ld\.so\.cache)$/;
+/** The daemon's copies of our own, below the version that they belong to. */
+const ownPrograms = /\/tools\/(node-v[\d.]+|[0-9a-f]{16}\/(supervisor|confine|launch|transfer|etc))$/;
 const ownTargets = ["/workspace", "/skills", "/memory"];
 
 /** Also among what is directly in it: a runtime's socket is shown by its directory just as well. */
@@ -84,7 +86,7 @@ const mountSources: Gate = {
       binds.every(({ source, target, writable }) => {
         if (holdsSocket(source)) return false;
         if (writable) return ownTargets.includes(target) && /\/sandboxes\/[^/]+\/[a-z]+$/.test(source);
-        return shownSystem.test(source) || /\/tools\/[^/]+$/.test(source);
+        return shownSystem.test(source) || ownPrograms.test(source);
       })
     );
   },
@@ -93,6 +95,7 @@ const mountSources: Gate = {
       "--bind\n/etc\n/workspace",
       "--ro-bind\n/\n/host",
       "--ro-bind\n/run\n/run",
+      "--ro-bind\n/var/lib/tools/secrets\n/opt/secrets",
       "--bind\n/usr\n/usr",
       "--dev-bind\n/dev\n/dev",
     ].map((words) => `${words}\n${fact}`),
