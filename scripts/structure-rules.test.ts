@@ -55,6 +55,8 @@ describe("the structure check", () => {
     ];
     expect(inspectPrograms(sources(600))).toEqual([]);
     expect(inspectPrograms(sources(601))).toMatchObject([{ rule: "program-length", path, lines: 601 }]);
+    const both = { path: "packages/sandbox-host/guest/frames/frames.c", text: "//\n".repeat(10) };
+    expect(inspectPrograms([...sources(591), both])).toMatchObject([{ rule: "program-length", path, lines: 601 }]);
   });
 
   it.for(["utils.ts", "helpers.ts", "types.ts", "index.ts", "util.test.ts"])("refuses the name %s", (name) => {

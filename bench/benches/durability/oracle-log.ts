@@ -59,7 +59,8 @@ function judgeStream({ sessionId, log, received, stuck }: SessionEvidence): read
 function judgeEnd({ sessionId, log, received, stuck }: SessionEvidence): readonly Finding[] {
   // Of a thread's session it is told.
   if (stuck !== null) return received === null ? [] : [{ kind: "stuck", sessionId, text: stuck }];
-  const last = log.at(-1)?.type;
+  // What a sandbox was awake for is told when it sleeps, which may be later.
+  const last = log.findLast(({ type }) => type !== "x.sandbox_awake")?.type;
   if (last === "session.status_terminated" || (received === null && last === "session.status_idle")) return [];
-  return [{ kind: "stuck", sessionId, text: `its log ends with ${log.at(-1)?.type ?? "nothing"}` }];
+  return [{ kind: "stuck", sessionId, text: `its log ends with ${last ?? "nothing"}` }];
 }

@@ -115,6 +115,11 @@ describe("the oracle", () => {
     expect([judgement.unknown, judgement.exposed, judgement.calls]).toEqual([0, 0, 2]);
   });
 
+  it("takes what a sandbox was awake for for no further event", () => {
+    const awake: Part = { type: "x.sandbox_awake", record: { sandbox_awake_ms: 5 } };
+    expect(judge(evidenceOf({ parts: [...parts, awake] })).findings).toEqual([]);
+  });
+
   it.each<[string, FindingKind, Changes]>([
     ["an acknowledged event that is not in the log", "lost", { acknowledged: ["said", "gone"] }],
     ["a number that nobody has", "lost", { log: logOf(parts).filter((event) => event.seq !== 8) }],

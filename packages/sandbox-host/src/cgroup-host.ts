@@ -89,9 +89,10 @@ export function discoverCgroups(name: string, only?: SuspendKind): CgroupHost {
   const wants = (kind: SuspendKind): boolean => only === undefined || only === kind;
   const unifiedMount = findMount("cgroup2", null);
   const freezerMount = findMount("cgroup", "freezer");
-  const made = wants("cgroup-v2") ? makeGroup(unifiedMount, "", name) : null;
+  // First v1's: v2's shares a lock with all that enter a group, and a thaw then waits for a grace period of the kernel.
+  const v1 = wants("cgroup-v1") ? makeGroup(freezerMount, "freezer", name) : null;
+  const made = v1 === null && wants("cgroup-v2") ? makeGroup(unifiedMount, "", name) : null;
   const v2 = made !== null && canFreezeV2(made) ? made : null;
-  const v1 = v2 === null && wants("cgroup-v1") ? makeGroup(freezerMount, "freezer", name) : null;
   const unified = v2 === null ? [] : controllers.filter((controller) => enableController(v2, controller));
   const legacy: Partial<Record<Controller, string>> = {};
   for (const controller of controllers) {
@@ -103,22 +104,10 @@ export function discoverCgroups(name: string, only?: SuspendKind): CgroupHost {
       legacy[controller] = group;
     attempt(() => rmdirSync(probe));
   }
-  const base = { unified, legacy };
-  if (v2 !== null)
-    return {
-      ...base,
-      kind: "cgroup-v2",
-      group: v2,
-      ownProcesses: join(ownGroup(unifiedMount ?? "", ""), "cgroup.procs"),
-    };
-  if (v1 !== null)
-    return {
-      ...base,
-      kind: "cgroup-v1",
-      group: v1,
-      ownProcesses: join(ownGroup(freezerMount ?? "", "freezer"), "cgroup.procs"),
-    };
-  return { ...base, kind: "signal", group: null, ownProcesses: null };
+  const group = v2 ?? v1;
+  const own = v2 === null ? ownGroup(freezerMount ?? "", "freezer") : ownGroup(unifiedMount ?? "", "");
+  const kind = v2 !== null ? "cgroup-v2" : v1 === null ? "signal" : "cgroup-v1";
+  return { kind, group, unified, legacy, ownProcesses: group === null ? null : join(own, "cgroup.procs") };
 }
 
 function limitsOf(host: CgroupHost, controller: Controller): boolean {

@@ -4,7 +4,7 @@
  * @module
  */
 import { closeSync, mkdirSync, openSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { type CgroupHost, type SuspendKind, attempt, readOr, v1Files } from "./cgroup-host.ts";
 
 /** One sandbox's groups, as absolute paths, each with `init` and `work` in it; stored in its state file. */
@@ -32,22 +32,21 @@ const killPatienceMs = 10_000;
 const pollMs = 1;
 const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-/** @param kind `signal` where the runtime's processes must not be stopped from outside. */
-export function cgroupsOf(host: CgroupHost, slot: string, kind: SuspendKind = host.kind): SandboxCgroups {
-  const legacy = [...new Set(Object.values(host.legacy))].map((group) => join(group, slot));
-  const own = host.group === null ? null : join(host.group, slot);
-  if (kind !== "signal" || own === null) return { kind, parent: own, limits: legacy };
-  return { kind, parent: null, limits: [own, ...legacy] };
+export function cgroupsOf({ kind, group, legacy }: CgroupHost, slot: string): SandboxCgroups {
+  const limits = [...new Set(Object.values(legacy))].map((one) => join(one, slot));
+  return { kind, parent: group === null ? null : join(group, slot), limits };
 }
 
 function groupsOf({ parent, limits }: SandboxCgroups): string[] {
   return parent === null ? [...limits] : [parent, ...limits];
 }
 
-export function createCgroups(cgroups: SandboxCgroups): void {
+export function createCgroups({ group: unified, unified: names }: CgroupHost, cgroups: SandboxCgroups): void {
   for (const group of groupsOf(cgroups)) {
     mkdirSync(join(group, "init"), { recursive: true });
     mkdirSync(join(group, "work"), { recursive: true });
+    if (names.length > 0 && dirname(group) === unified)
+      writeFileSync(join(group, "cgroup.subtree_control"), names.map((name) => `+${name}`).join(" "));
   }
 }
 
@@ -79,7 +78,6 @@ export function limitCgroups(host: CgroupHost, slot: string, limits: Limits): vo
   }
   if (host.group === null || host.unified.length === 0) return;
   const group = join(host.group, slot);
-  set(group, "cgroup.subtree_control", host.unified.map((controller) => `+${controller}`).join(" "));
   if (host.unified.includes("memory")) {
     set(group, "memory.max", all);
     set(join(group, "work"), "memory.max", limits.memoryBytes);

@@ -39,6 +39,13 @@ describe("commands", () => {
     expect((await run("true", { workingDirectory: "/nowhere" })).exit).toEqual({ type: "exited", code: 126 });
   });
 
+  it("count characters, and sort by their numbers", async () => {
+    const { stdout } = await run(
+      "text=äß; echo ${#text}; printf 'b\\nä\\nB\\n' | sort | tr -d '\\n'; python3 -c 'print(len(\"ä\"))'",
+    );
+    expect(stdout).toBe("2\nBbä1\n");
+  });
+
   it("find the daemon's Node at the end of PATH", async () => {
     const { stdout } = await run("/opt/exoloop/bin/node -p process.version");
     expect(stdout.trim()).toBe(process.version);

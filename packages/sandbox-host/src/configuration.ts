@@ -1,10 +1,9 @@
 /** Where a host daemon keeps things, and what it gives every sandbox. @module */
 import { createHash } from "node:crypto";
 import {
-  accessSync,
   chmodSync,
   constants,
-  copyFileSync,
+  cpSync,
   existsSync,
   linkSync,
   mkdirSync,
@@ -13,11 +12,10 @@ import {
   renameSync,
   rmSync,
   statSync,
-  writeFileSync,
 } from "node:fs";
-import { delimiter, dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { SandboxUnavailableError } from "@exoloop/sandbox/errors";
-import { type CgroupHost, type SuspendKind, discoverCgroups } from "./cgroup-host.ts";
+import { type CgroupHost, type SuspendKind, attempt, discoverCgroups } from "./cgroup-host.ts";
 import { type UserIdRange, findUserIds } from "./user-ids.ts";
 
 export type HostMode = "auto" | "weak";
@@ -36,39 +34,29 @@ export interface HostConfiguration {
   readonly baseRoot: string | null;
   readonly cgroups: CgroupHost;
   readonly tools: HostTools;
-  /** Path of bubblewrap; null where it is not installed, and in weak mode. */
-  readonly bubblewrap: string | null;
+  /** Path of bubblewrap; empty where it is not installed. */
+  readonly bubblewrap: string;
 }
 
 export interface HostTools {
   readonly supervisor: string;
   readonly confine: string;
   readonly launch: string;
+  readonly transfer: string;
   /** In `nodeDirectory`, which every sandbox sees. */
   readonly probe: string;
   readonly nodeDirectory: string;
   readonly etc: string;
   readonly filter: string;
-  readonly gvisorFilter: string;
+  /** What starts it, and what it shows inside beside the others. */
+  readonly gvisor: string;
+  /** Empty where there is none. */
+  readonly runsc: string;
   /** Parent of all of these. */
   readonly directory: string;
 }
 
 export const bubblewrapRemedy = "apt-get install bubblewrap";
-
-/** The first executable of that name on a PATH-like list. */
-export function findProgram(name: string, searchPath: string = process.env["PATH"] ?? ""): string | null {
-  for (const directory of searchPath.split(delimiter).filter(Boolean)) {
-    const path = join(directory, name);
-    try {
-      accessSync(path, constants.X_OK);
-      return path;
-    } catch {
-      continue;
-    }
-  }
-  return null;
-}
 
 function canOthersEnter(path: string): boolean {
   for (let at = path; ; at = dirname(at)) {
@@ -91,12 +79,12 @@ function placeSandboxes(directory: string, ownUserIds: boolean): string {
   return canOthersEnter(realpathSync(directory)) ? directory : join("/var/lib/exoloop/hosts", hashName(directory));
 }
 
-export function install(source: string, target: string, mode: number): string {
+/** A file, or a directory with all that is in it. */
+function install(source: string, target: string): string {
   if (existsSync(target)) return target;
   const temporary = `${target}.${process.pid}`;
-  rmSync(temporary, { force: true });
-  copyFileSync(source, temporary, constants.COPYFILE_FICLONE);
-  chmodSync(temporary, mode);
+  rmSync(temporary, { recursive: true, force: true });
+  cpSync(source, temporary, { recursive: true, mode: constants.COPYFILE_FICLONE });
   renameSync(temporary, target);
   return target;
 }
@@ -104,53 +92,36 @@ export function install(source: string, target: string, mode: number): string {
 /** Linked where that is possible: the program is larger than everything else together. */
 function installNode(target: string): void {
   const readable = (statSync(process.execPath).mode & 0o005) === 0o005;
-  if (existsSync(target)) return;
-  try {
-    if (!readable) throw new Error("not readable for others");
-    linkSync(process.execPath, target);
-  } catch {
-    install(process.execPath, target, 0o755);
-  }
+  const linked = existsSync(target) || (readable && attempt(() => linkSync(process.execPath, target)));
+  if (!linked) chmodSync(install(process.execPath, target), 0o755);
 }
-
-const etcFiles: Readonly<Record<string, string>> = {
-  passwd: "root:x:0:0:root:/:/usr/sbin/nologin\nagent:x:1000:1000:agent:/home/agent:/bin/bash\n",
-  group: "root:x:0:\nagent:x:1000:\n",
-  hosts: "127.0.0.1 localhost sandbox\n::1 localhost\n",
-  "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
-  "resolv.conf": "",
-  "ld.so.cache": "",
-};
 
 /** Under a name that says what is in it: running sandboxes keep theirs when a newer one comes. */
-function installProgram(programs: string, name: string, directory: string): string {
-  const source = join(programs, name);
-  if (!existsSync(source)) {
-    throw new SandboxUnavailableError(`${source} is missing`, "Build it: node packages/sandbox-host/src/host-build.ts");
-  }
-  const hash = createHash("sha256").update(readFileSync(source)).digest("hex").slice(0, 16);
-  // Who may not read it may not write into a process of it either.
-  return install(source, join(directory, `${name}-${hash}`), name === "launch" ? 0o711 : 0o755);
-}
-
-function prepareTools(programs: string, parent: string, mode: HostMode): HostTools {
+function prepareTools({ programs, mode, runsc }: HostOptions, parent: string): HostTools {
   const directory = join(parent, "tools");
   const nodeDirectory = join(directory, `node-${process.version}`);
-  const etc = join(directory, "etc");
-  for (const made of [nodeDirectory, join(etc, "ssl", "certs"), join(etc, "alternatives")]) {
-    mkdirSync(made, { recursive: true, mode: 0o755 });
+  mkdirSync(nodeDirectory, { recursive: true, mode: 0o755 });
+  if (!existsSync(programs)) {
+    const remedy = "Build it: node packages/sandbox-host/src/host-build.ts";
+    throw new SandboxUnavailableError(`${programs} is missing`, remedy);
   }
-  for (const [name, content] of Object.entries(etcFiles)) writeFileSync(join(etc, name), content, { mode: 0o644 });
+  const version = basename(programs);
+  const installed = install(programs, join(directory, version));
+  const [launch, transfer] = [join(installed, "launch"), join(installed, "transfer")];
+  // Who may not read it may not write into a process of it either.
+  for (const closed of [launch, transfer]) chmodSync(closed, 0o711);
   installNode(join(nodeDirectory, "node"));
   return {
-    supervisor: installProgram(programs, "supervisor", directory),
-    confine: installProgram(programs, "confine", directory),
-    launch: installProgram(programs, "launch", directory),
-    probe: installProgram(programs, "probe", nodeDirectory),
-    filter: installProgram(programs, `${mode}.bpf`, directory),
-    gvisorFilter: installProgram(programs, "gvisor.bpf", directory),
+    supervisor: join(installed, "supervisor"),
+    confine: join(installed, "confine"),
+    launch,
+    transfer,
+    probe: install(join(programs, "probe"), join(nodeDirectory, `probe-${version}`)),
+    filter: join(installed, `${mode}.bpf`),
+    etc: join(installed, "etc"),
+    gvisor: join(installed, "gvisor"),
+    runsc: runsc === "" ? runsc : install(runsc, join(directory, "runsc")),
     nodeDirectory,
-    etc,
     directory,
   };
 }
@@ -181,6 +152,9 @@ export interface HostOptions {
   readonly ownerUserId: number | null;
   readonly baseRoot: string | null;
   readonly endsWithInput: boolean;
+  /** Paths of the machine's own programs; empty where there is none. */
+  readonly bubblewrap: string;
+  readonly runsc: string;
 }
 
 /** @throws SandboxUnavailableError naming what is missing. */
@@ -203,7 +177,7 @@ export function configureHost(options: HostOptions): HostConfiguration {
     baseRoot: options.baseRoot === null ? null : checkBaseRoot(options.baseRoot),
     relocated: root !== directory,
     cgroups: discoverCgroups(`exoloop-${hashName(directory)}`, options.suspend),
-    tools: prepareTools(options.programs, root, mode),
-    bubblewrap: mode === "auto" ? findProgram("bwrap") : null,
+    tools: prepareTools(options, root),
+    bubblewrap: options.bubblewrap,
   };
 }

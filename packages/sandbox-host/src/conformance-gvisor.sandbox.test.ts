@@ -3,7 +3,7 @@ import { allCases } from "@exoloop/sandbox/conformance/all-cases";
 import { runConformance } from "@exoloop/sandbox/conformance/runner";
 import type { SandboxProvider } from "@exoloop/sandbox/contract";
 import { createLocalProvider } from "@exoloop/sandbox/providers/local/provider";
-import { findRunsc } from "./launch/gvisor.ts";
+import { findRunsc } from "./machine-programs.ts";
 import { type TestHost, openTestHost } from "./test-host.ts";
 
 const missing = findRunsc() === null;

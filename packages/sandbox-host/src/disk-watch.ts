@@ -10,7 +10,7 @@ import { statfs } from "node:fs/promises";
 import { text } from "node:stream/consumers";
 import * as cgroupFiles from "./cgroups.ts";
 import type { SandboxRegistry } from "./registry.ts";
-import type { Slot } from "./slots.ts";
+import type { Slot } from "./slot.ts";
 import { ownedDirectories } from "./state.ts";
 
 const lookEveryMs = 250;

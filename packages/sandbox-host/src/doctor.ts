@@ -6,9 +6,9 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { discoverCgroups, hasCpuLimit, hasResourceLimits, removeHostGroups } from "./cgroup-host.ts";
 import { SandboxUnavailableError } from "@exoloop/sandbox/errors";
-import { bubblewrapRemedy, findProgram } from "./configuration.ts";
+import { bubblewrapRemedy } from "./configuration.ts";
 import { buildGuest, findPrebuilt, hashGuestSources } from "./guest-build.ts";
-import { findRunsc, gvisorRemedy, oldestUsable } from "./launch/gvisor.ts";
+import { checkRunsc, findProgram } from "./machine-programs.ts";
 import { namespaceRemedy } from "./launch/launch.ts";
 import { type UserIdRange, findUserIds } from "./user-ids.ts";
 
@@ -165,13 +165,9 @@ function checkSupervisor(): { readonly finding: Finding; readonly path: string |
 /** Without it one provider less. */
 function checkGvisor(): Finding {
   const base = { id: "gvisor", title: "gVisor (the provider gvisor)" };
-  const program = findRunsc();
-  if (program === null) return { ...base, state: "degraded", detail: "runsc is not installed", remedy: gvisorRemedy };
-  const { stdout, status } = spawnSync(program, ["--version"], { encoding: "utf8", timeout: launchPatienceMs });
-  const date = Number(/(20\d{6})/.exec(stdout ?? "")?.[1] ?? 0);
-  if (status === 0 && date >= oldestUsable) return { ...base, state: "ok", detail: `runsc of ${date} at ${program}` };
-  const detail = status === 0 ? `runsc of ${date} is too old` : `${program} does not run`;
-  return { ...base, state: "degraded", detail, remedy: gvisorRemedy };
+  const { program, detail } = checkRunsc();
+  if (program !== null) return { ...base, state: "ok", detail };
+  return { ...base, state: "degraded", detail, remedy: "Run: node scripts/setup/gvisor.mjs" };
 }
 
 /**

@@ -14,9 +14,9 @@ const compilerPatienceMs = 60_000;
 
 /**
  * `supervisor` serves inside the sandbox; `confine` gives up what it must not have, then becomes it; `launch` is what it
- * starts commands with; `probe` asks for what no sandbox may have.
+ * starts commands with, `transfer` what it has files and ports served by; `probe` asks for what no sandbox may have.
  */
-export const guestPrograms = ["supervisor", "confine", "launch", "probe"] as const;
+export const guestPrograms = ["supervisor", "confine", "launch", "transfer", "probe"] as const;
 export type GuestProgram = (typeof guestPrograms)[number];
 
 export interface GuestBuild extends Readonly<Record<GuestProgram, string>> {
@@ -24,17 +24,24 @@ export interface GuestBuild extends Readonly<Record<GuestProgram, string>> {
   readonly origin: "compiled" | "prebuilt";
 }
 
+/** Folders of which it is made. */
+function foldersOf(program: GuestProgram): string[] {
+  return program === "supervisor" || program === "transfer" ? [program, "frames"] : [program];
+}
+
 function sources(program: GuestProgram): string[] {
-  return readdirSync(join(guestDirectory, program))
-    .filter((name) => name.endsWith(".c") || name.endsWith(".h"))
-    .sort()
-    .map((name) => `${program}/${name}`);
+  return foldersOf(program).flatMap((folder) =>
+    readdirSync(join(guestDirectory, folder))
+      .filter((name) => name.endsWith(".c") || name.endsWith(".h"))
+      .sort()
+      .map((name) => `${folder}/${name}`),
+  );
 }
 
 /** SHA-256 over names and contents of the guest's sources. */
 export function hashGuestSources(): string {
   const hash = createHash("sha256");
-  for (const name of guestPrograms.flatMap(sources))
+  for (const name of new Set(guestPrograms.flatMap(sources)))
     hash
       .update(`${name}\0`)
       .update(readFileSync(join(guestDirectory, name)))
@@ -84,6 +91,7 @@ function describeBuild(directory: string, sourceHash: string, origin: GuestBuild
     supervisor: path("supervisor"),
     confine: path("confine"),
     launch: path("launch"),
+    transfer: path("transfer"),
     probe: path("probe"),
   };
   return { ...programs, sourceHash, origin };

@@ -4,11 +4,31 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { basename, join } from "node:path";
 import { buildGuest } from "./guest-build.ts";
 import { assembleFilter } from "./seccomp.ts";
 
+const gvisorModules = ["gvisor-start.ts", "confinement.ts"].map((name) => join(import.meta.dirname, "launch", name));
+/** Of every sandbox. */
+const etcFiles: Readonly<Record<string, string>> = {
+  passwd: "root:x:0:0:root:/:/usr/sbin/nologin\nagent:x:1000:1000:agent:/home/agent:/bin/bash\n",
+  group: "root:x:0:\nagent:x:1000:\n",
+  hosts: "127.0.0.1 localhost sandbox\n::1 localhost\n",
+  "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
+  "resolv.conf": "",
+  "ld.so.cache": "",
+};
+const etcDirectories = ["ssl", "ssl/certs", "alternatives"];
 const defaultBuildDirectory = join(import.meta.dirname, "../../../build/host");
 
 /**
@@ -20,19 +40,35 @@ export function buildHost(buildDirectory: string = defaultBuildDirectory): strin
   const filters = {
     "auto.bpf": assembleFilter(process.arch, { internet: true, extendedAttributes: true }),
     "weak.bpf": assembleFilter(process.arch, { internet: false, extendedAttributes: true }),
-    // gVisor answers for links what `ls` takes for a failure.
-    "gvisor.bpf": assembleFilter(process.arch, { internet: true, extendedAttributes: false }),
   };
-  const hash = createHash("sha256").update(guest.sourceHash);
-  for (const filter of Object.values(filters)) hash.update(filter);
+  // gVisor answers for links what `ls` takes for a failure.
+  const gvisorFilter = assembleFilter(process.arch, { internet: true, extendedAttributes: false });
+  const hash = createHash("sha256")
+    .update(guest.sourceHash)
+    .update(JSON.stringify([etcFiles, etcDirectories]));
+  for (const part of [...Object.values(filters), gvisorFilter, ...gvisorModules.map((path) => readFileSync(path))])
+    hash.update(part);
   const directory = join(buildDirectory, hash.digest("hex").slice(0, 16));
   if (existsSync(directory)) return directory;
   const draft = `${directory}.${process.pid}`;
   rmSync(draft, { recursive: true, force: true });
   mkdirSync(draft, { recursive: true });
-  for (const path of [guest.supervisor, guest.confine, guest.launch, guest.probe])
-    copyFileSync(path, join(draft, basename(path)));
-  for (const [name, filter] of Object.entries(filters)) writeFileSync(join(draft, name), filter);
+  for (const made of ["etc", ...etcDirectories.map((name) => `etc/${name}`), "gvisor"]) mkdirSync(join(draft, made));
+  const copy = (path: string, name: string): void => {
+    copyFileSync(path, join(draft, name));
+    chmodSync(join(draft, name), 0o755);
+  };
+  for (const path of [guest.supervisor, guest.confine, guest.launch, guest.transfer, guest.probe])
+    copy(path, basename(path));
+  // What serves files to gVisor as the sandbox's user must be able to read it.
+  for (const path of [...gvisorModules, guest.launch, guest.transfer]) copy(path, join("gvisor", basename(path)));
+  const texts = {
+    ...filters,
+    "gvisor/filter": gvisorFilter,
+    "gvisor/package.json": JSON.stringify({ type: "module" }),
+    ...Object.fromEntries(Object.entries(etcFiles).map(([name, text]) => [`etc/${name}`, text])),
+  };
+  for (const [name, text] of Object.entries(texts)) writeFileSync(join(draft, name), text, { mode: 0o644 });
   try {
     renameSync(draft, directory);
   } catch (error) {

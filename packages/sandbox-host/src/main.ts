@@ -1,21 +1,26 @@
 /**
  * The sandbox host daemon: `node main.ts --directory DIR --programs DIR [--sandbox auto|weak] [--owner-uid N] [--base-root DIR]
- * [--ends-with-input]`.
+ * [--bubblewrap PATH] [--runsc PATH] [--ends-with-input]`.
  * The only privileged code of Exoloop. Ending it, however it ends, leaves its sandboxes and their commands running; the next one takes them over.
  * With `--ends-with-input` it destroys them and ends when its standard input does.
  *
  * Its first line on standard output is JSON: `{"ready":true}`, or `{"ready":false,"message":…,"remedy":…}`.
  * @module
  */
-import { createHash } from "node:crypto";
-import { mkdirSync, readdirSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { SandboxUnavailableError } from "@exoloop/sandbox/errors";
-import type { HostFacts, RuntimeFacts } from "@exoloop/sandbox/providers/local/host-messages";
-import { type SuspendKind, removeHostGroups } from "./cgroup-host.ts";
-import { type HostConfiguration, type HostOptions, configureHost } from "./configuration.ts";
+import type { SandboxRuntime } from "@exoloop/sandbox/providers/local/host-messages";
+import { type SuspendKind, hasCpuLimit, hasResourceLimits, removeHostGroups } from "./cgroup-host.ts";
+import {
+  type HostConfiguration,
+  type HostOptions,
+  bubblewrapRemedy,
+  configureHost,
+  hashName,
+} from "./configuration.ts";
 import { DiskWatch } from "./disk-watch.ts";
 import { bubblewrapLauncher } from "./launch/bubblewrap.ts";
 import type { Launcher } from "./launch/launcher.ts";
@@ -39,9 +44,11 @@ function readArguments(): HostOptions {
       "owner-uid": { type: "string" },
       "base-root": { type: "string" },
       "ends-with-input": { type: "boolean", default: false },
+      bubblewrap: { type: "string", default: "" },
+      runsc: { type: "string", default: "" },
     },
   });
-  const { directory, programs, sandbox } = values;
+  const { directory, programs, sandbox, bubblewrap, runsc } = values;
   const suspend = suspendKinds.find((kind) => kind === values.suspend);
   const owner = values["owner-uid"];
   if (directory === undefined || !directory.startsWith("/")) throw new Error("--directory needs an absolute path");
@@ -52,37 +59,25 @@ function readArguments(): HostOptions {
   if (owner !== undefined && !/^\d{1,10}$/.test(owner)) throw new Error("--owner-uid is a number");
   const ownerUserId = owner === undefined ? null : Number(owner);
   const { "base-root": baseRoot = null, "ends-with-input": endsWithInput } = values;
-  return { directory, programs, mode: sandbox, suspend, ownerUserId, baseRoot, endsWithInput };
+  return { directory, programs, mode: sandbox, suspend, ownerUserId, baseRoot, endsWithInput, bubblewrap, runsc };
 }
 
 /** One daemon per directory: the kernel drops the name when its holder ends, however it ends. */
 async function lockDirectory(directory: string): Promise<void> {
-  const name = createHash("sha256").update(realpathSync(directory)).digest("hex").slice(0, 32);
   await new Promise<void>((resolve, reject) => {
     const lock = createServer((socket) => socket.destroy());
     lock.once("error", () => reject(new Error("a sandbox host already runs on this directory")));
-    lock.listen(`\0exoloop-host-${name}`, () => resolve(void lock.unref()));
+    lock.listen(`\0exoloop-host-${hashName(directory)}`, () => resolve(void lock.unref()));
   });
 }
 
-type Runtimes = Pick<HostFacts, "runtimes" | "unavailable"> & { readonly launchers: ReadonlyMap<string, Launcher> };
-
 /** @throws SandboxUnavailableError when not even the usual runtime is there. */
-async function findRuntimes(configuration: HostConfiguration): Promise<Runtimes> {
-  const known = configuration.mode === "weak" ? [weakLauncher] : [bubblewrapLauncher, gvisorLauncher];
-  const launchers = new Map<string, Launcher>();
-  const runtimes: Record<string, RuntimeFacts> = {};
-  const unavailable: Record<string, { reason: string; remedy: string }> = {};
-  for (const launcher of known) {
-    const { runtime, description } = launcher;
-    const found = await launcher.availability(configuration);
-    if (found.available) {
-      launchers.set(runtime, launcher);
-      runtimes[runtime] = { description, capabilities: launcher.capabilities(configuration) };
-    } else if (launcher === known[0]) throw new SandboxUnavailableError(found.reason, found.remedy);
-    else unavailable[runtime] = { reason: found.reason, remedy: found.remedy };
-  }
-  return { launchers, runtimes, unavailable };
+function findLaunchers({ mode, bubblewrap, tools }: HostConfiguration): ReadonlyMap<SandboxRuntime, Launcher> {
+  if (mode === "weak") return new Map([["bubblewrap", weakLauncher]]);
+  if (bubblewrap === "")
+    throw new SandboxUnavailableError("bubblewrap is not installed", `Install it: ${bubblewrapRemedy}`);
+  const both = [bubblewrapLauncher, gvisorLauncher].slice(0, tools.runsc === "" ? 1 : 2);
+  return new Map(both.map((launcher) => [launcher.runtime, launcher]));
 }
 
 /** What is of no use once no sandbox is left. */
@@ -95,14 +90,15 @@ function tidy(configuration: HostConfiguration): void {
 async function run(): Promise<void> {
   // A log on a full disk, or nobody who reads.
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
+  process.umask(0o022);
   const options = readArguments();
   const { directory, mode, ownerUserId } = options;
   mkdirSync(directory, { recursive: true, mode: 0o711 });
   await lockDirectory(directory);
   const configuration = configureHost(options);
-  const { launchers, runtimes, unavailable } = await findRuntimes(configuration);
+  const { cgroups, sandboxesDirectory, userIds } = configuration;
+  const launchers = findLaunchers(configuration);
   const registry = new SandboxRegistry(new SlotKeeper(configuration, launchers));
-  const { sandboxesDirectory } = configuration;
   const socketPath = join(directory, "host.sock");
   const processFile = join(directory, "host.pid");
   const end = (): void => {
@@ -112,7 +108,16 @@ async function run(): Promise<void> {
   };
   const server = {
     registry,
-    facts: { pid: process.pid, mode, runtimes, unavailable, sandboxesDirectory },
+    facts: {
+      pid: process.pid,
+      mode,
+      runtimes: [...launchers.keys()],
+      sandboxesDirectory,
+      suspend: cgroups.kind,
+      ownUserId: userIds !== null,
+      resourceLimits: hasResourceLimits(cgroups),
+      cpuLimit: hasCpuLimit(cgroups),
+    },
     ownerUserId,
     onShutdown: () => setTimeout(end, 20),
   };
@@ -129,7 +134,7 @@ async function run(): Promise<void> {
     tidy(configuration);
     throw error;
   }
-  const watch = new DiskWatch(sandboxesDirectory, configuration.userIds !== null, registry);
+  const watch = new DiskWatch(sandboxesDirectory, userIds !== null, registry);
   registry.onAwake = () => watch.start();
   watch.start();
   await listenForRequests({ ...server, socketPath });

@@ -1,6 +1,7 @@
 /** Sandboxes that are ready before anybody asks: made like the latest request says, suspended, nobody's. @module */
 import { isDeepStrictEqual } from "node:util";
-import type { Slot, SlotKeeper } from "./slots.ts";
+import type { Slot } from "./slot.ts";
+import type { SlotKeeper } from "./slots.ts";
 import type { SandboxMake } from "./state.ts";
 
 /** Whoever took one, or made one, runs its first command in this time. */

@@ -1,12 +1,14 @@
 /** Which sandbox has which slot, and what is done with one: created once, found again, given up when it is gone. @module */
 import { existsSync } from "node:fs";
-import type { CreateSandboxRequest, SandboxStatus, Timed } from "@exoloop/sandbox/contract";
+import type { CreateSandboxRequest, SandboxSummary, Timed } from "@exoloop/sandbox/contract";
 import { SandboxGoneError } from "@exoloop/sandbox/errors";
 import type { HostMethods, SandboxLocation } from "@exoloop/sandbox/providers/local/host-messages";
 import { attempt } from "./cgroup-host.ts";
 import * as cgroupFiles from "./cgroups.ts";
 import { WarmPool } from "./pool.ts";
-import type { Slot, SlotKeeper } from "./slots.ts";
+import { attend, fallAsleep, isAsleep, servedMs, sleepsWhole, wakeUp } from "./sleep.ts";
+import type { Slot } from "./slot.ts";
+import type { SlotKeeper } from "./slots.ts";
 import { type SandboxMake, type SandboxState, writeState } from "./state.ts";
 
 type CreateRequest = CreateSandboxRequest & Pick<SandboxMake, "runtime">;
@@ -49,7 +51,7 @@ export class SandboxRegistry {
     this.#pool.request(make, count);
   }
 
-  async list(runtime: string): Promise<SandboxStatus[]> {
+  async list(runtime: string): Promise<SandboxSummary[]> {
     const ids = [...this.#slots].flatMap(([id, slot]) => (slot.state.runtime === runtime ? [id] : []));
     const answers = await Promise.allSettled(ids.map((id) => this.#statusOf(id)));
     return answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : []));
@@ -71,6 +73,11 @@ export class SandboxRegistry {
 
   resume(id: string): Promise<Timed> {
     return this.#setSuspended(id, false);
+  }
+
+  async attend(id: string): Promise<void> {
+    const slot = this.#findUntouched(id);
+    await this.#inTurn(slot, async () => attend(slot));
   }
 
   async destroy(id: string): Promise<void> {
@@ -106,27 +113,29 @@ export class SandboxRegistry {
     if (!(await cgroupFiles.killWorkload(slot.state.cgroups))) await this.#remove(id, slot);
   }
 
-  async #statusOf(id: string): Promise<SandboxStatus> {
+  async #statusOf(id: string): Promise<SandboxSummary> {
     const slot = this.#find(id);
-    const answer = await slot.link.status().catch(() => null);
-    if (answer === null) {
+    // Of one that sleeps whole only the end is seen, by its connection.
+    const stopped = isAsleep(slot) || (await slot.link.isSuspended().catch(() => null));
+    if (stopped === null) {
       void this.#remove(id, slot);
       throw new SandboxGoneError(id, "its supervisor ended");
     }
     const { cgroups, owner, createdAt, limitExceeded } = slot.state;
-    const suspended = cgroups.kind === "signal" ? answer.suspended : cgroupFiles.isFrozen(cgroups);
+    const suspended = slot.bySignals ? stopped : cgroupFiles.isFrozen(cgroups);
     return {
       id,
       owner,
       state: suspended ? "suspended" : "awake",
       createdAt,
-      runningCommands: answer.running,
       ...(limitExceeded === null ? {} : { limitExceeded }),
     };
   }
 
-  #location({ state, directories }: Slot): SandboxLocation {
-    return { socketPath: directories.socket, mappings: this.#keeper.launcherOf(state.runtime).mappings(directories) };
+  #location(slot: Slot): SandboxLocation {
+    const { state, directories } = slot;
+    const mappings = this.#keeper.launcherOf(state.runtime).mappings(directories);
+    return { socketPath: directories.socket, mappings, servedMs: sleepsWhole(slot) ? servedMs : null };
   }
 
   #note(slot: Slot, changes: Partial<SandboxState>): void {
@@ -195,7 +204,6 @@ export class SandboxRegistry {
 
   async #setSuspended(id: string, suspended: boolean): Promise<Timed> {
     const slot = this.#findUntouched(id);
-    const { cgroups } = slot.state;
     const change = async (): Promise<Timed> => {
       const start = performance.now();
       if (!suspended) {
@@ -203,21 +211,23 @@ export class SandboxRegistry {
         if (slot.state.limitExceeded !== null) attempt(() => this.#note(slot, { limitExceeded: null }));
         this.onAwake();
       }
-      if (cgroups.kind === "signal") await (suspended ? slot.link.suspend() : slot.link.resume());
-      else if (suspended) await cgroupFiles.freeze(cgroups);
-      else cgroupFiles.thaw(cgroups);
+      await (suspended ? fallAsleep(slot) : wakeUp(slot));
       // Later ones are not in the workload's reach.
       if (suspended && slot.awake && slot.state.supervisorPid !== null) this.#keeper.endHelpers(slot);
       if (suspended) slot.awake = false;
       return { milliseconds: performance.now() - start };
     };
-    const turn = slot.turn.then(change);
-    slot.turn = turn.catch(() => {});
     try {
-      return await turn;
+      return await this.#inTurn(slot, change);
     } catch (error) {
       this.#find(id);
       throw error;
     }
+  }
+
+  #inTurn<T>(slot: Slot, work: () => Promise<T>): Promise<T> {
+    const turn = slot.turn.then(work);
+    slot.turn = turn.catch(() => {});
+    return turn;
   }
 }

@@ -1,5 +1,6 @@
 /** Ends whatever is left of a slot, in any state, and removes every trace. @module */
 import { spawn } from "node:child_process";
+import { attempt } from "./cgroup-host.ts";
 import { type SandboxCgroups, removeCgroups } from "./cgroups.ts";
 import type { SlotDirectories } from "./state.ts";
 import { openSupervisorLink } from "./supervisor-link.ts";
@@ -8,19 +9,11 @@ import { processesOf, processesOfSlot, returnUserId } from "./user-ids.ts";
 const rounds = 200;
 const shutdownPatienceMs = 1_000;
 
-function kill(pid: number): void {
-  try {
-    process.kill(pid, "SIGKILL");
-  } catch {
-    return;
-  }
-}
-
 async function killUntilNone(find: () => number[]): Promise<void> {
   for (let round = 0; round < rounds; round++) {
     const alive = find();
     if (alive.length === 0) return;
-    for (const pid of alive) kill(pid);
+    for (const pid of alive) attempt(() => process.kill(pid, "SIGKILL"));
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
 }

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Sandbox } from "@exoloop/sandbox/contract";
-import { findProgram } from "./configuration.ts";
+import { findProgram } from "./machine-programs.ts";
 import { assembleFilter } from "./seccomp.ts";
 import { type TestHost, openTestHost } from "./test-host.ts";
 

@@ -45,6 +45,8 @@ async function answer({ registry, facts }: HostServerOptions, request: AnyHostRe
       return registry.status(request.parameters.id);
     case "locate":
       return registry.locate(request.parameters.id);
+    case "attend":
+      return (await registry.attend(request.parameters.id)) ?? null;
     case "suspend":
       return registry.suspend(request.parameters.id);
     case "resume":

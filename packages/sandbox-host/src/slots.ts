@@ -1,6 +1,6 @@
 /**
- * Slots with a supervisor in them: started, found again after a restart, removed. One that nothing is started in yet
- * is always ready, so that a start does not wait for directories, groups and a user id.
+ * Slots with a supervisor in them: started, found again after a restart, removed. One in which a process only waits for
+ * what it becomes is always ready, so that a start does not wait for directories, groups, a user id and a fork.
  * @module
  */
 import { chmodSync, chownSync, existsSync, readdirSync, renameSync, rmdirSync, statSync } from "node:fs";
@@ -9,39 +9,31 @@ import { SandboxUnavailableError } from "@exoloop/sandbox/errors";
 import { attempt, listGroupNames, prepareEntering } from "./cgroup-host.ts";
 import * as cgroupFiles from "./cgroups.ts";
 import type { HostConfiguration } from "./configuration.ts";
-import { type Launch, launchSupervisor } from "./launch/launch.ts";
+import { type Place, type Starter, prepareStarter } from "./launch/launch.ts";
 import type { Launcher } from "./launch/launcher.ts";
 import { removeSlot } from "./removal.ts";
+import type { Slot } from "./slot.ts";
+import { attend, fallAsleep } from "./sleep.ts";
 import * as stateFiles from "./state.ts";
 import { type SupervisorLink, openSupervisorLink } from "./supervisor-link.ts";
 import { leaseUserId, listLeases, userOf } from "./user-ids.ts";
 
-export interface Slot {
-  state: stateFiles.SandboxState;
-  readonly directories: stateFiles.SlotDirectories;
-  readonly link: SupervisorLink;
-  /** As far as it was told to this daemon. */
-  awake: boolean;
-  /** Suspend and resume follow one another. */
-  turn: Promise<unknown>;
-}
-
 /** Whose it will be. */
 export type SlotOwner = Pick<stateFiles.SandboxState, "id" | "owner" | "createdAt">;
 
-interface Place {
-  readonly directories: stateFiles.SlotDirectories;
-  readonly userId: number | null;
+interface Spare extends Place {
+  readonly launcher: Launcher;
+  readonly starter: Promise<Starter>;
 }
 
 const explanationPatienceMs = 2_000;
 const socketPollMs = 5;
 const socketRounds = 6_000;
-/** After a start, before the next place is prepared: the sandbox's first command goes first. */
+/** After a start for somebody, before the next place is prepared: the sandbox's first command goes first. */
 const sparePauseMs = 30;
 
 /** The launcher's own words, where it ends, explain more than the broken connection, which is noticed first. */
-async function awaitLink(opening: Promise<SupervisorLink>, launch: Launch): Promise<SupervisorLink> {
+async function awaitLink(opening: Promise<SupervisorLink>, launch: Starter): Promise<SupervisorLink> {
   opening.catch(() => {});
   const failing = launch.failure.then((error) => Promise.reject(error));
   failing.catch(() => {});
@@ -66,11 +58,15 @@ async function openWhenThere(socketPath: string): Promise<SupervisorLink> {
   }
 }
 
+function stopsBySignals(launcher: Launcher, cgroups: cgroupFiles.SandboxCgroups): boolean {
+  return launcher.suspends === "signals" || cgroups.kind === "signal";
+}
+
 export class SlotKeeper {
   readonly #configuration: HostConfiguration;
   readonly #launchers: ReadonlyMap<string, Launcher>;
   readonly #removing = new Map<string, Promise<void>>();
-  #spare: Place | null = null;
+  #spare: Spare | null = null;
   #spareTimer: NodeJS.Timeout | null = null;
   #closed = false;
 
@@ -87,26 +83,30 @@ export class SlotKeeper {
 
   /** Starts a supervisor, suspended. On failure nothing is left. */
   async start(make: stateFiles.SandboxMake, owner: SlotOwner): Promise<Slot> {
-    const { cgroups: host, ownerUserId } = this.#configuration;
+    const { cgroups: host, ownerUserId, mode } = this.#configuration;
     const launcher = this.launcherOf(make.runtime);
-    const { directories, userId } = this.#takePlace();
-    const { slot } = directories;
-    const kind = launcher.suspends === "signals" ? "signal" : host.kind;
-    const cgroups = cgroupFiles.cgroupsOf(host, slot, kind);
     const entered = prepareEntering(host);
+    const place = await this.#takePlace(launcher);
+    const { directories, userId } = place;
+    const { slot } = directories;
+    const cgroups = cgroupFiles.cgroupsOf(host, slot);
+    const bySignals = stopsBySignals(launcher, cgroups);
     try {
+      const launch = await place.starter;
+      const { descriptors } = launch;
+      launch.become(launcher.prepare({ configuration: this.#configuration, directories, userId, make, descriptors }));
+      // While it starts. No command comes before this has returned.
       cgroupFiles.limitCgroups(host, slot, launcher.limits(make.resources));
-      // What enters later stands still from its first moment.
-      if (cgroups.kind !== "signal") await cgroupFiles.freeze(cgroups);
-      const launch = await launchSupervisor(this.#configuration, launcher, { directories, userId, cgroups }, make);
+      if (!bySignals) await cgroupFiles.freeze(cgroups);
       const link = await awaitLink(this.#openLink(directories, launcher.ownSocket(directories)), launch);
-      if (cgroups.kind === "signal") await link.suspend();
+      // Where it has namespaces, the launcher waits outside of them for its end.
+      const inside = cgroupFiles.processesIn(cgroups, "init").find((pid) => pid !== launch.pid) ?? null;
       const state: stateFiles.SandboxState = {
         ...make,
         ...owner,
         slot,
         userId: userId ?? process.getuid?.() ?? 0,
-        supervisorPid: cgroupFiles.processesIn(cgroups, "init")[0] ?? null,
+        supervisorPid: mode === "weak" ? launch.pid : inside,
         launcherPid: launch.pid,
         cgroups,
         limitExceeded: null,
@@ -115,26 +115,33 @@ export class SlotKeeper {
       // Its socket is there: until now nobody but us could put something else in its place.
       if (ownerUserId !== null) chownSync(directories.run, ownerUserId, -1);
       stateFiles.writeState(directories.state, state);
-      return { state, directories, link, awake: false, turn: Promise.resolve() };
+      const started: Slot = { state, directories, link, bySignals, awake: bySignals, turn: Promise.resolve() };
+      if (bySignals) await fallAsleep(started);
+      started.awake = false;
+      return started;
     } catch (error) {
-      await this.#removePlace(directories, cgroups, userId);
+      await this.#removePlace({ directories, userId, cgroups });
       throw error;
     } finally {
       entered();
-      this.#prepareSpare();
+      // Nobody waits for one of the pool's, and whoever takes it should not meet this.
+      this.#prepareSpare(launcher, owner.id === null ? 0 : sparePauseMs);
     }
   }
 
   /** What runs beside the workload, which can have taken it over while both ran, would go on while the workload sleeps. */
-  endHelpers({ state: { cgroups, supervisorPid } }: Slot): void {
-    const { ino } = statSync(this.#configuration.tools.launch);
-    for (const pid of cgroupFiles.processesIn(cgroups, "init").filter((one) => one !== supervisorPid))
-      attempt(() => statSync(`/proc/${pid}/exe`).ino === ino || process.kill(pid, "SIGKILL"));
+  endHelpers({ state: { cgroups, supervisorPid, launcherPid } }: Slot): void {
+    const { launch, transfer } = this.#configuration.tools;
+    const closed = [launch, transfer].map((path) => statSync(path).ino);
+    const kept: readonly (number | null)[] = [supervisorPid, launcherPid];
+    for (const pid of cgroupFiles.processesIn(cgroups, "init").filter((one) => !kept.includes(one)))
+      attempt(() => closed.includes(statSync(`/proc/${pid}/exe`).ino) || process.kill(pid, "SIGKILL"));
   }
 
   remove({ directories, link, state }: Slot): Promise<void> {
     link.close();
-    return this.#removePlace(directories, state.cgroups, this.#configuration.userIds === null ? null : state.userId);
+    const userId = this.#configuration.userIds === null ? null : state.userId;
+    return this.#removePlace({ directories, userId, cgroups: state.cgroups });
   }
 
   /** What survived and belongs to somebody; everything else is removed. */
@@ -153,10 +160,8 @@ export class SlotKeeper {
     if (this.#spareTimer !== null) clearTimeout(this.#spareTimer);
     const spare = this.#spare;
     this.#spare = null;
-    if (spare !== null) {
-      const cgroups = cgroupFiles.cgroupsOf(this.#configuration.cgroups, spare.directories.slot);
-      await this.#removePlace(spare.directories, cgroups, spare.userId);
-    }
+    await spare?.starter.catch(() => {});
+    if (spare !== null) await this.#removePlace(spare);
     await Promise.allSettled(this.#removing.values());
   }
 
@@ -186,7 +191,7 @@ export class SlotKeeper {
     );
   }
 
-  #makePlace(): Place {
+  #prepare(launcher: Launcher): Spare {
     const { sandboxesDirectory, userIds, cgroups: host } = this.#configuration;
     const directories = stateFiles.directoriesOf(sandboxesDirectory, stateFiles.newSlotName());
     const cgroups = cgroupFiles.cgroupsOf(host, directories.slot);
@@ -195,38 +200,40 @@ export class SlotKeeper {
       stateFiles.makeDirectories(directories);
       if (userIds !== null) userId = leaseUserId(userIds, directories.root);
       stateFiles.makeOwnedDirectories(directories, userId);
-      cgroupFiles.createCgroups(cgroups);
-      return { directories, userId };
+      cgroupFiles.createCgroups(host, cgroups);
+      const starter = prepareStarter(this.#configuration, launcher, { directories, userId, cgroups });
+      starter.catch(() => {});
+      return { directories, userId, cgroups, launcher, starter };
     } catch (error) {
-      void this.#removePlace(directories, cgroups, userId).catch(() => {});
+      void this.#removePlace({ directories, userId, cgroups }).catch(() => {});
       throw error;
     }
   }
 
-  #takePlace(): Place {
+  async #takePlace(launcher: Launcher): Promise<Spare> {
     const spare = this.#spare;
+    if (spare?.launcher !== launcher) return this.#prepare(launcher);
     this.#spare = null;
-    return spare !== null && existsSync(spare.directories.workspace) ? spare : this.#makePlace();
+    const starter = await spare.starter.catch(() => null);
+    if (starter?.isAlive() === true && existsSync(spare.directories.workspace)) return spare;
+    void this.#removePlace(spare).catch(() => {});
+    return this.#prepare(launcher);
   }
 
-  #prepareSpare(): void {
+  #prepareSpare(launcher: Launcher, pauseMs: number): void {
     if (this.#closed || this.#spare !== null || this.#spareTimer !== null) return;
     this.#spareTimer = setTimeout(() => {
       this.#spareTimer = null;
       try {
-        if (!this.#closed) this.#spare ??= this.#makePlace();
+        if (!this.#closed) this.#spare ??= this.#prepare(launcher);
       } catch (error) {
         // The next start tries again, and tells whoever waits for it.
         process.stderr.write(`cannot prepare a slot: ${String(error)}\n`);
       }
-    }, sparePauseMs);
+    }, pauseMs);
   }
 
-  #removePlace(
-    directories: stateFiles.SlotDirectories,
-    cgroups: cgroupFiles.SandboxCgroups,
-    userId: number | null,
-  ): Promise<void> {
+  #removePlace({ directories, userId, cgroups }: Place): Promise<void> {
     const { slot } = directories;
     const running = this.#removing.get(slot);
     if (running !== undefined) return running;
@@ -240,14 +247,19 @@ export class SlotKeeper {
     const directories = stateFiles.directoriesOf(sandboxesDirectory, slot);
     const state = stateFiles.readState(directories.state);
     const usable = state !== null && state.slot === slot && state.id !== null && this.#launchers.has(state.runtime);
+    const bySignals = usable && stopsBySignals(this.launcherOf(state.runtime), state.cgroups);
+    // Its supervisor may sleep with it.
+    if (bySignals && state.cgroups.parent !== null) attempt(() => cgroupFiles.thaw(state.cgroups));
     const link = usable ? await openSupervisorLink(directories.socket).catch(() => null) : null;
     if (usable && link !== null) {
-      const awake = state.cgroups.kind === "signal" || !cgroupFiles.isFrozen(state.cgroups);
-      return { state, directories, link, awake, turn: Promise.resolve() };
+      const awake = bySignals ? !(await link.isSuspended().catch(() => true)) : !cgroupFiles.isFrozen(state.cgroups);
+      const slot: Slot = { state, directories, link, bySignals, awake, turn: Promise.resolve() };
+      attend(slot);
+      return slot;
     }
-    const userId = leased.get(directories.root) ?? state?.userId ?? null;
+    const userId = userIds === null ? null : (leased.get(directories.root) ?? state?.userId ?? null);
     const cgroups = state?.cgroups ?? cgroupFiles.cgroupsOf(host, slot);
-    await this.#removePlace(directories, cgroups, userIds === null ? null : userId);
+    await this.#removePlace({ directories, userId, cgroups });
     return null;
   }
 }

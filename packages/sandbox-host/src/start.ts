@@ -9,6 +9,8 @@ import type { HostFacts } from "@exoloop/sandbox/providers/local/host-messages";
 import type { SuspendKind } from "./cgroup-host.ts";
 import type { HostMode } from "./configuration.ts";
 import { buildHost } from "./host-build.ts";
+import { checkRunsc, findProgram } from "./machine-programs.ts";
+import { spreadOverDisk } from "./spread.ts";
 import { findSlot } from "./state.ts";
 
 const startPatienceMs = 120_000;
@@ -97,12 +99,16 @@ function openLog(path: string): number {
 /** Resolves with the daemon's first line. Its further words go to `host.log`. */
 async function spawnDaemon(options: StartSandboxHostOptions): Promise<FirstLine> {
   mkdirSync(options.directory, { recursive: true, mode: 0o711 });
+  const { program: runsc } = options.mode === "auto" ? checkRunsc() : { program: null };
+  const bubblewrap = findProgram("bwrap");
   const log = openLog(join(options.directory, "host.log"));
   const child = spawn(
     process.execPath,
     [
       join(import.meta.dirname, "main.ts"),
       ...["--directory", options.directory, "--programs", buildHost(), "--sandbox", options.mode],
+      ...(bubblewrap === null ? [] : ["--bubblewrap", bubblewrap]),
+      ...(runsc === null ? [] : ["--runsc", runsc]),
       ...(options.suspend === undefined ? [] : ["--suspend", options.suspend]),
       ...(options.baseRoot === undefined ? [] : ["--base-root", options.baseRoot]),
       ...(options.ownerUid === undefined ? [] : ["--owner-uid", String(options.ownerUid)]),
@@ -172,6 +178,7 @@ export async function startSandboxHost(options: StartSandboxHostOptions): Promis
       facts = await findRunning(socketPath);
     }
     if (facts === null) throw new SandboxUnavailableError(line.message, line.remedy || "Run `exoloop doctor`.");
+    await spreadOverDisk(facts.sandboxesDirectory);
   }
   if (facts.mode !== options.mode) {
     const text = `a sandbox host in mode ${facts.mode} already runs on ${options.directory}`;

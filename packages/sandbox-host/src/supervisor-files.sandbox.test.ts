@@ -34,7 +34,7 @@ describe("files", () => {
       [4, 0x3610a686],
       [5, 0x3610a687],
     ] as const) {
-      const connection = await test.connect();
+      const connection = await test.connect("transfer");
       const head = [encodeNumber(1, 1), encodeNumber(0o644, 4), encodeNumber(0, 8)];
       await connection.write(frameTypes.place, ...head, encodeString(inside("whole")), encodeString(""));
       await connection.write(frameTypes.data, Buffer.from("hello"));

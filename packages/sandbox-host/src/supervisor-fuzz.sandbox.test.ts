@@ -16,13 +16,19 @@ const firstSeed = Number(process.env["FUZZ_SEED"] ?? 1);
 const nobody = 65_534;
 
 let directory: string;
-let program: string;
+let supervisor: string;
+let transfer: string;
 let test: TestSupervisor;
+
+function compile(flags?: readonly string[]): void {
+  compileGuest("cc", "supervisor", supervisor, flags);
+  compileGuest("cc", "transfer", transfer, flags);
+}
 
 function hasSanitizers(): boolean {
   try {
-    compileGuest("cc", "supervisor", program, ["-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]);
-    execFileSync(program, ["--launch"], { stdio: "pipe" });
+    compile(["-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]);
+    execFileSync(supervisor, [], { stdio: "pipe" });
   } catch (error) {
     return error instanceof Error && error.message.includes("usage");
   }
@@ -32,10 +38,11 @@ function hasSanitizers(): boolean {
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), "exoloop-fuzz-"));
   chmodSync(directory, 0o755);
-  program = join(directory, "supervisor");
-  if (!hasSanitizers()) compileGuest("cc", "supervisor", program);
+  supervisor = join(directory, "supervisor");
+  transfer = join(directory, "transfer");
+  if (!hasSanitizers()) compile();
   test = await openTestSupervisor({
-    program,
+    programs: { supervisor, transfer },
     // What it is made to do must not hurt this machine.
     ...(process.getuid?.() === 0 ? { userId: nobody } : {}),
     environment: { ASAN_OPTIONS: "detect_leaks=0" },
@@ -71,11 +78,7 @@ function wellFormed(random: Random): Buffer[] {
   ];
   const all: Buffer[][] = [
     [encodeFrame(frameTypes.spawn, ...spawn)],
-    [
-      encodeFrame(frameTypes.stdin, id),
-      encodeFrame(frameTypes.data, Buffer.alloc(random(90_000))),
-      encodeFrame(frameTypes.end),
-    ],
+    [encodeFrame(frameTypes.stdin, id, Buffer.alloc(random(90_000))), encodeFrame(frameTypes.stdin, id)],
     [
       encodeFrame(
         frameTypes.control,
@@ -103,6 +106,7 @@ function wellFormed(random: Random): Buffer[] {
     [encodeFrame(frameTypes.delete, path)],
     [encodeFrame(frameTypes.connect, encodeNumber(1 + random(3), 2))],
     [encodeFrame(frameTypes.commands)],
+    [encodeFrame(frameTypes.transfer)],
     [encodeFrame(random(2) === 0 ? frameTypes.suspend : frameTypes.resume)],
   ];
   return all[random(all.length)] ?? [];
@@ -122,7 +126,8 @@ function isShutdown(bytes: Buffer): boolean {
 }
 
 async function attack(random: Random): Promise<void> {
-  const connection = await connectFrames(test.socketPath).catch(() => null);
+  const connecting = random(2) === 0 ? test.connect("transfer") : connectFrames(test.socketPath);
+  const connection = await connecting.catch(() => null);
   if (connection === null) return new Promise((resolve) => setTimeout(resolve, 20)); // as many as it takes are waiting
   const { socket } = connection.detach();
   socket.on("error", () => {});
@@ -142,7 +147,7 @@ async function attack(random: Random): Promise<void> {
 const openDescriptors = (): number => readdirSync(`/proc/${test.child.pid}/fd`).length;
 const isRunning = (): boolean => test.child.exitCode === null && test.child.signalCode === null;
 
-it("the supervisor survives whatever is sent to it, and holds nothing afterwards", async () => {
+it("the supervisor and what it hands connections to survive whatever is sent, and hold nothing afterwards", async () => {
   await test.session.run({ command: "true" });
   const deadline = performance.now() + seconds * 1000;
   let seed = firstSeed;

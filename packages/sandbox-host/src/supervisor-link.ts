@@ -5,8 +5,6 @@ import { type Wire, connectWire, wireTypes } from "./wire.ts";
 const answerPatienceMs = 60_000;
 /** What arrived while this process itself stood still is read before it is judged. */
 const graceMs = 1_000;
-/** Of one answer. */
-const mostParts = 16;
 
 /** Hangs up when no answer comes in time. The function ends the wait. */
 function hangUpLate(wire: Wire, patienceMs: number): () => void {
@@ -19,30 +17,14 @@ function hangUpLate(wire: Wire, patienceMs: number): () => void {
 export interface SupervisorLink {
   readonly closed: boolean;
   onClose(listener: () => void): void;
-  status(): Promise<{ readonly suspended: boolean; readonly running: readonly string[] }>;
-  /** Only where no cgroup can stop the workload. */
+  /** Whether it has stopped the workload. */
+  isSuspended(): Promise<boolean>;
+  /** Only where no cgroup can stop the workload alone. Where it cannot either, it is taken for dead. */
   suspend(): Promise<void>;
   resume(): Promise<void>;
   /** Kills everything below the supervisor, and the supervisor. */
   shutdown(): Promise<void>;
   close(): void;
-}
-
-/** Of the answer to `commands`: u8 stopped by signals and two process ids, then for each a head and its identifier. */
-const headBytes = 9;
-const summaryBytes = 26;
-
-/** The supervisor's words may be hostile: what does not fit is not there. */
-function parseCommands(payload: Buffer): { readonly suspended: boolean; readonly running: readonly string[] } {
-  const running: string[] = [];
-  for (let at = headBytes; at + summaryBytes < payload.length;) {
-    const end = payload.indexOf(0, at + summaryBytes);
-    if (end < 0) break;
-    const [maintenance, exit] = [payload[at], payload[at + 1]];
-    if (maintenance === 0 && exit === 0) running.push(payload.toString("utf8", at + summaryBytes, end));
-    at = end + 1;
-  }
-  return { suspended: payload[0] === 1, running };
 }
 
 /** @throws when nobody listens there or no hello comes. */
@@ -75,8 +57,9 @@ class Link implements SupervisorLink {
     this.#listeners.push(listener);
   }
 
-  async status() {
-    return parseCommands(await this.#ask(wireTypes.commands));
+  /** u8, then what is none of our business. */
+  async isSuspended(): Promise<boolean> {
+    return (await this.#ask(wireTypes.commands))[0] === 1;
   }
 
   async suspend(): Promise<void> {
@@ -95,18 +78,13 @@ class Link implements SupervisorLink {
     this.#wire.close();
   }
 
-  /** An answer is `data`, as often as it likes, and `end`. Whatever is said without being asked ends the connection. */
+  /** An answer is `end`. Whatever is said without being asked ends the connection. */
   async #listen(): Promise<void> {
-    let parts: Buffer[] = [];
     for (let frame = await this.#wire.read(); frame !== null; frame = await this.#wire.read()) {
-      if (this.#waiting === null || parts.length > mostParts) this.#wire.close();
-      else if (frame.type === wireTypes.data) parts.push(frame.payload);
-      else if (frame.type !== wireTypes.end) this.#wire.close();
-      else {
-        this.#waiting(Buffer.concat(parts));
-        this.#waiting = null;
-        parts = [];
-      }
+      const answer = frame.type === wireTypes.end ? this.#waiting : null;
+      if (answer === null) this.#wire.close();
+      else this.#waiting = null;
+      answer?.(frame.payload);
     }
     this.#waiting?.(null);
     for (const listener of this.#listeners) listener();

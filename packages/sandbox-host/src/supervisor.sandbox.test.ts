@@ -1,10 +1,12 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { frameTypes } from "@exoloop/sandbox/providers/local/frames";
 import type { SandboxProcess } from "@exoloop/sandbox/session";
+import { buildGuest } from "./guest-build.ts";
 import { collect, until } from "./test-host.ts";
 import { type TestSupervisor, openTestSupervisor } from "./test-supervisor.ts";
 
@@ -191,17 +193,52 @@ describe("what the workload does to us", () => {
     await until(async () => (await left()).length === 0, "all of them are gone");
   });
 
-  it("does not matter: the waiting launcher stopped or killed, its pipes full", async () => {
-    const stop = "for p in $(pgrep -x launch); do kill -STOP $p; done";
-    await test.session.run({ command: stop });
-    expect((await test.session.run({ command: "echo one" })).stdout).toBe("one\n");
-    await test.session.run({ command: stop.replace("STOP", "KILL") });
-    await until(
-      async () => (await test.session.run({ command: "echo two" })).stdout === "two\n",
-      "a command runs again",
-    );
+  it("does not matter: the waiting launcher stopped or killed, what moves files stopped or killed", async () => {
+    const stop = "for p in $(pgrep -x 'launch|transfer'); do kill -STOP $p; done";
+    for (const signal of ["STOP", "KILL", "KILL", "KILL"]) {
+      await test.session.run({ command: stop.replace("STOP", signal) });
+      expect((await test.session.run({ command: "echo one" })).stdout).toBe("one\n");
+      await test.session.writeBinaryFile({ path: "/workspace/one", content: Buffer.from(signal) });
+      expect(Buffer.from((await test.session.readBinaryFile({ path: "/workspace/one" })) ?? []).toString()).toBe(
+        signal,
+      );
+    }
     expect(() => execFileSync("cat", [`/proc/${test.child.pid}/environ`], { uid: nobody, stdio: "pipe" })).toThrow(
       "denied",
     );
+  });
+});
+
+describe("a launcher that is killed with its order in hand", () => {
+  /** So many die before one becomes the command. */
+  async function openFatal(deaths: number): Promise<TestSupervisor & { launched(): number }> {
+    const directory = mkdtempSync(join(tmpdir(), "exoloop-launch-"));
+    const [launch, count] = [join(directory, "launch"), join(directory, "count")];
+    const die = `if test $(wc -l < ${count}) -le ${deaths}; then read -r -N 1 go; kill -9 $$; fi`;
+    writeFileSync(launch, `#!/bin/bash\necho >> ${count}\n${die}\nexec ${buildGuest().launch} "$@"\n`);
+    writeFileSync(count, "");
+    for (const path of [directory, launch, count]) chmodSync(path, 0o777);
+    const opened = await openTestSupervisor({ ...(isRoot ? { userId: nobody } : {}), programs: { launch } });
+    return { ...opened, launched: () => readFileSync(count).length };
+  }
+
+  it("has never begun: another one does, with the same input", async () => {
+    const own = await openFatal(3);
+    const { exit, stdout } = await own.session.run({ command: "echo begun; cat", stdin: Buffer.from("input") });
+    expect([exit, stdout]).toEqual([{ type: "exited", code: 0 }, "begun\ninput"]);
+    await own.close();
+  });
+
+  it("has successors, but not without end, and none when somebody ended the command", async () => {
+    const own = await openFatal(1000);
+    expect((await own.session.run({ command: "echo never" })).exit).toEqual({ type: "signalled", signal: 9 });
+    expect(own.launched()).toBeGreaterThan(2);
+    expect(own.launched()).toBeLessThan(20);
+    await own.close();
+    const slow = await openFatal(0);
+    await slow.session.run({ command: "true" });
+    const running = await slow.session.spawn({ command: "sleep 30", timeoutMs: 30 });
+    expect(await running.wait()).toEqual({ type: "timed_out" });
+    await slow.close();
   });
 });

@@ -4,9 +4,10 @@ import { chownSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type FrameConnection, connectFrames } from "@exoloop/sandbox/providers/local/connection";
+import { frameTypes } from "@exoloop/sandbox/providers/local/frames";
 import { openSession } from "@exoloop/sandbox/providers/local/sandbox";
 import type { SandboxSession } from "@exoloop/sandbox/session";
-import { buildGuest } from "./guest-build.ts";
+import { type GuestBuild, buildGuest } from "./guest-build.ts";
 
 export interface TestSupervisor {
   readonly child: ChildProcess;
@@ -16,21 +17,22 @@ export interface TestSupervisor {
   readonly session: SandboxSession;
   /** What it said on standard error. */
   complaints(): string;
-  /** A connection of its own, its hello read. */
-  connect(): Promise<FrameConnection>;
+  /** A connection of its own, its hello read. `transfer`: for files. */
+  connect(kind?: "transfer"): Promise<FrameConnection>;
   close(): Promise<void>;
 }
 
 export interface TestSupervisorOptions {
-  /** Instead of the one that is built for this machine. */
-  readonly program?: string;
+  /** Instead of those that are built for this machine. */
+  readonly programs?: Partial<Pick<GuestBuild, "supervisor" | "launch" | "transfer">>;
   /** As whom it runs; as ourselves when absent. */
   readonly userId?: number;
   readonly environment?: Readonly<Record<string, string>>;
 }
 
 export async function openTestSupervisor(options: TestSupervisorOptions = {}): Promise<TestSupervisor> {
-  const { program = buildGuest().supervisor, userId } = options;
+  const { launch, transfer, supervisor } = { ...buildGuest(), ...options.programs };
+  const { userId } = options;
   const directory = mkdtempSync(join(tmpdir(), "exoloop-supervisor-"));
   if (userId !== undefined) chownSync(directory, userId, userId);
   const socketPath = join(directory, "supervisor.sock");
@@ -42,14 +44,14 @@ export async function openTestSupervisor(options: TestSupervisorOptions = {}): P
     GREETING: "hello",
     ...options.environment,
   };
-  const child = spawn(program, ["--listen-path", socketPath, "--launch", buildGuest().launch], {
+  const child = spawn(supervisor, [socketPath, "0", "0", launch, transfer], {
     env: environment,
     stdio: ["ignore", "ignore", "pipe"],
     ...(userId === undefined ? {} : { uid: userId, gid: userId }),
   });
   let complaints = "";
   child.stderr?.on("data", (bytes: Buffer) => (complaints += bytes.toString()));
-  const location = { socketPath, mappings: { "/workspace": workspace } };
+  const location = { socketPath, mappings: { "/workspace": workspace }, servedMs: null };
   const verify = async (): Promise<typeof location> => {
     if (child.exitCode !== null || child.signalCode !== null)
       throw new Error(`the supervisor has ended: ${complaints}`);
@@ -63,8 +65,11 @@ export async function openTestSupervisor(options: TestSupervisorOptions = {}): P
     socketPath,
     session,
     complaints: () => complaints,
-    async connect() {
+    async connect(kind) {
       const connection = await connectFrames(socketPath);
+      await connection.read();
+      if (kind === undefined) return connection;
+      await connection.write(frameTypes.transfer);
       await connection.read();
       return connection;
     },

@@ -1,12 +1,13 @@
 /** The daemon under an ordinary user: what root gives is missing, and said to be. */
 import { spawn } from "node:child_process";
-import { chmodSync, chownSync, copyFileSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { chmodSync, chownSync, cpSync, existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { SandboxProvider } from "@exoloop/sandbox/contract";
 import { createLocalProvider } from "@exoloop/sandbox/providers/local/provider";
 import { buildHost } from "./host-build.ts";
+import { findProgram } from "./machine-programs.ts";
 import { isAlive, newSandboxId, resources, until } from "./test-host.ts";
 import { processesOfSlot } from "./user-ids.ts";
 
@@ -21,10 +22,11 @@ let provider: SandboxProvider;
 /** Its user may not be able to read where this repository is: root opens the files and the programs are copied. */
 async function startDaemon(): Promise<string> {
   programs = mkdtempSync(join(tmpdir(), "exoloop-programs-"));
-  for (const name of readdirSync(buildHost())) copyFileSync(join(buildHost(), name), join(programs, name));
+  cpSync(buildHost(), programs, { recursive: true, dereference: true });
   chmodSync(programs, 0o755);
   const main = join(import.meta.dirname, "main.ts");
-  daemon = spawn(process.execPath, [main, "--directory", directory, "--programs", programs], {
+  const own = ["--directory", directory, "--programs", programs, "--bubblewrap", findProgram("bwrap") ?? ""];
+  daemon = spawn(process.execPath, [main, ...own], {
     stdio: ["ignore", "pipe", "inherit"],
     cwd: "/",
     ...(isRoot ? { uid: userId, gid: userId } : {}),
@@ -55,9 +57,11 @@ it("runs sandboxes, says what they lack, and leaves nothing", async () => {
   await sandbox.resume();
   expect((await sandbox.session.run({ command: "id -u; echo x > /workspace/x; cat x" })).stdout).toBe("1000\nx\n");
   await sandbox.session.spawn({ command: "setsid sleep 700 & sleep 701" });
-  const slots = readdirSync(join(directory, "sandboxes")).map((path) => basename(path));
-  const inUse = slots.filter((slot) => processesOfSlot(slot).length > 0);
+  const sandboxes = join(directory, "sandboxes");
+  // The prepared place has a process too, and nobody's state.
+  const inUse = readdirSync(sandboxes).filter((slot) => existsSync(join(sandboxes, slot, "state.json")));
   expect(inUse).toHaveLength(1);
+  expect(processesOfSlot(inUse[0] ?? "").length).toBeGreaterThan(2);
   await sandbox.suspend();
   await sandbox.destroy();
   expect(processesOfSlot(inUse[0] ?? "")).toEqual([]);

@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { SandboxUnavailableError } from "@exoloop/sandbox/errors";
+import { readOr } from "./cgroup-host.ts";
 
 const preferredFirst = 1_879_100_000;
 const preferredCount = 65_536;
@@ -87,14 +88,14 @@ export function processesOf(userId: number): number[] {
   return readdirSync("/proc").flatMap((name) => {
     if (!/^\d+$/.test(name)) return [];
     // Empty when it ended while the list was read.
-    const status = readOr(`/proc/${name}/status`);
+    const status = readOr(`/proc/${name}/status`, "");
     return /^Uid:\s+(\d+)/m.exec(status)?.[1] === String(userId) && !/^State:\s+Z/m.test(status) ? [Number(name)] : [];
   });
 }
 
 /** Real user id. Null: there is no such process. */
 export function userOf(pid: number): number | null {
-  const user = /^Uid:\s+(\d+)/m.exec(readOr(`/proc/${pid}/status`))?.[1];
+  const user = /^Uid:\s+(\d+)/m.exec(readOr(`/proc/${pid}/status`, ""))?.[1];
   return user === undefined ? null : Number(user);
 }
 
@@ -120,18 +121,10 @@ export function listLeases(parent: string): ReadonlyMap<string, number> {
   const found = new Map<string, number>();
   for (const name of existsSync(leases) ? readdirSync(leases) : []) {
     if (!/^\d+$/.test(name)) continue;
-    const directory = readOr(join(leases, name));
+    const directory = readOr(join(leases, name), "");
     if (dirname(directory) === parent) found.set(directory, Number(name));
   }
   return found;
-}
-
-function readOr(path: string): string {
-  try {
-    return readFileSync(path, "latin1");
-  } catch {
-    return "";
-  }
 }
 
 /**
@@ -141,7 +134,9 @@ function readOr(path: string): string {
 export function processesOfSlot(slot: string): number[] {
   return readdirSync("/proc").flatMap((name) => {
     if (!/^\d+$/.test(name) || Number(name) === process.pid) return [];
-    const known = ["cmdline", "environ", "mountinfo"].some((file) => readOr(`/proc/${name}/${file}`).includes(slot));
-    return known && !/^State:\s+Z/m.test(readOr(`/proc/${name}/status`)) ? [Number(name)] : [];
+    const known = ["cmdline", "environ", "mountinfo"].some((file) =>
+      readOr(`/proc/${name}/${file}`, "").includes(slot),
+    );
+    return known && !/^State:\s+Z/m.test(readOr(`/proc/${name}/status`, "")) ? [Number(name)] : [];
   });
 }

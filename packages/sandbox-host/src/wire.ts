@@ -14,7 +14,6 @@ export const wireTypes = {
   suspend: 12,
   resume: 13,
   shutdown: 14,
-  data: 15,
   end: 16,
   hello: 32,
   request: 64,

@@ -70,16 +70,20 @@ export interface CreateSandboxRequest {
   readonly environment: Readonly<Record<string, string>>;
 }
 
-export interface SandboxStatus {
+/** What is known of a sandbox without asking what is inside. */
+export interface SandboxSummary {
   readonly id: string;
   readonly owner: string;
   readonly state: "awake" | "suspended";
   /** Milliseconds since the epoch. */
   readonly createdAt: number;
-  /** Commands of the workload that have started and not exited. */
-  readonly runningCommands: readonly string[];
   /** Since it was last resumed, its workload was killed because the workspace has more bytes or files than it may. */
   readonly limitExceeded?: "disk" | "files";
+}
+
+export interface SandboxStatus extends SandboxSummary {
+  /** Commands of the workload that have started and not exited. */
+  readonly runningCommands: readonly string[];
 }
 
 /** What the pool keeps ready: sandboxes like these. */
@@ -98,7 +102,7 @@ export interface SandboxProvider {
   /** @throws SandboxGoneError when no such sandbox exists any more. */
   attach(reference: SandboxReference): Promise<Sandbox>;
   /** The sandboxes of all owners; those in the pool belong to nobody and are not told. */
-  list(): Promise<readonly SandboxStatus[]>;
+  list(): Promise<readonly SandboxSummary[]>;
   /** Resolves when the pool is being filled. Does nothing without the capability `warmPool`. */
   keepWarm(request: WarmPoolRequest): Promise<void>;
   close(): Promise<void>;

@@ -27,7 +27,9 @@ let start: (commandId: string, command: string) => Promise<unknown>;
 let apiKey: string;
 
 beforeAll(async () => {
-  const providers = new Map(["memory", "other"].map((id) => [id, createMemoryProvider({ id })]));
+  const [memory, other] = [createMemoryProvider({ id: "memory" }), createMemoryProvider({ id: "other" })];
+  const withPorts = { ...other, capabilities: { ...other.capabilities, ports: true } };
+  const providers = new Map([memory, withPorts].map((provider) => [provider.id, provider]));
   server = await startTestServer({
     openRoom: async (parts) =>
       (room = await openSandboxRoom({

@@ -32,6 +32,13 @@ test("what a model, a tool or a server says is escaped in every kind of entry", 
   }
 });
 
+test("an answer says who gave it", () => {
+  const answer = (fields: object) => describeEvent({ type: "user.tool_confirmation", ...fields })?.text;
+  expect(answer({ result: "allow" })).toBe("allowed by the user");
+  expect(answer({ result: "deny" })).toBe("denied by the user");
+  expect(answer({ result: "deny", x_exoloop: { expired: true } })).toBe("nobody answered in time");
+});
+
 test("a call is one line with its telling argument", () => {
   expect(describeCall("bash", { command: "npm test\n&& ls" })).toBe("bash  npm test && ls");
   expect(describeCall("grep", { pattern: "x+", path: "/workspace" })).toBe("grep  /workspace x+");

@@ -2,6 +2,8 @@
  * What a sandbox gives up before anything of it runs; all that it starts inherits it. Enters the cgroups whose
  * descriptors it was given, limits resources, shuts the file system (Landlock, where there is no root of its own) and
  * filters system calls, then becomes the program after `--`. Ends with a message when the kernel refuses anything.
+ *
+ * Instead of the program `--order FD` can be the last one: what it becomes is then told later, and nothing when FD ends.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,6 +31,7 @@ enum {
   NET_BIND_CONNECT = 3,
   SCOPE_ABSTRACT_SOCKETS_AND_SIGNALS = 3,
 };
+enum { ORDER_BYTES = 256 << 10, ORDER_WORDS = 2048 };
 enum { MAXIMUM_PATHS = 32, OPEN_FILES = 8192, LOCKED_BYTES = 8 << 20 };
 /* Threads of the supervisor, on top of the workload's processes: else a crowd of these would keep it from serving. */
 enum { SUPERVISOR_THREADS = 160 };
@@ -116,10 +119,33 @@ static void add_path(struct paths *paths, char *path) {
   paths->list[paths->count++] = path;
 }
 
-/* Into the cgroup while nothing of the workload exists; the descriptor does not outlive this. */
+/* Into the cgroup while nothing of the workload exists. */
 static void join_cgroup(int entrance) {
   if (write(entrance, "0", 1) != 1) fail("cannot enter a cgroup");
   close(entrance);
+}
+
+/* Strings: how many bytes follow, how many of them are arguments, those, NAME=value ... One that was cut off is none. */
+static _Noreturn void follow_order(int from) {
+  static char order[ORDER_BYTES + 1], *words[ORDER_WORDS + 2];
+  size_t size = 0, count = 0;
+  for (ssize_t got; (got = read(from, order + size, ORDER_BYTES - size)) != 0; size += (size_t)got) {
+    if (got < 0) fail("order");
+  }
+  if (size == 0) exit(0);
+  char *next = order + strlen(order) + 1, *end = order + size;
+  errno = EINVAL;
+  if (next >= end || end[-1] != '\0' || strtoul(order, NULL, 10) != (size_t)(end - next)) fail("order");
+  size_t argument_count = strtoul(next, NULL, 10);
+  while ((next += strlen(next) + 1) < end && count < ORDER_WORDS) {
+    if (count == argument_count) words[count++] = NULL;
+    words[count++] = next;
+  }
+  if (next < end || argument_count == 0 || count < argument_count) fail("order");
+  close(from);
+  if (open("/dev/null", O_RDONLY) != from) fail("/dev/null");
+  execve(words[0], words, words + argument_count + 1);
+  fail(words[0]);
 }
 
 int main(int count, char **arguments) {
@@ -133,7 +159,11 @@ int main(int count, char **arguments) {
     const char *name = arguments[i];
     char *value = arguments[i + 1];
     if (strcmp(name, "--join") == 0) join_cgroup(atoi(value));
+    else if (strcmp(name, "--order") == 0) follow_order(atoi(value));
     else if (strcmp(name, "--seccomp") == 0) filter = atoi(value);
+    else if (strcmp(name, "--seccomp-file") == 0) {
+      if ((filter = open(value, O_RDONLY | O_CLOEXEC)) < 0) fail(value);
+    }
     /* Counts the user id in its namespace, so it is meant for ids that nothing else has. */
     else if (strcmp(name, "--processes") == 0) limit(RLIMIT_NPROC, strtoull(value, NULL, 10) + SUPERVISOR_THREADS);
     else if (strcmp(name, "--file-bytes") == 0) limit(RLIMIT_FSIZE, strtoull(value, NULL, 10));

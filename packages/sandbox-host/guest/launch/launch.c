@@ -2,12 +2,13 @@
  * How a command begins. Entering a cgroup can take the kernel tens of milliseconds, so the supervisor always has one of
  * these that has done it: it waits, stopped with the rest of the workload, for an order, and becomes the shell.
  *
- * `launch ORDER ENTRANCES PROCESSES`: descriptor ORDER gives one byte when the order is there, ORDER + 1 is the order:
+ * `launch ORDER ENTRANCES PROCESSES`: standard input gives one byte when the order is there. ORDER is its descriptor:
  * u8 1 with standard input, then strings: terminal or "", directory, command, NAME=value ... The cgroups' entrances
- * are descriptors 3 and following.
+ * are descriptors 3 and following. A first byte of standard output tells the supervisor that the shell begins.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,6 +50,7 @@ static _Noreturn void follow(char *order, char *end) {
   }
   open_streams(terminal, order[0]);
   if (chdir(directory) != 0) refuse("exoloop: the working directory does not exist or may not be entered\n");
+  if (write(1, "!", 1) != 1) refuse("exoloop: nobody listens\n");
   execl("/bin/bash", "bash", "--norc", "--noprofile", "-c", text, (char *)NULL);
   if (errno == ENOENT) execl("/bin/sh", "sh", "-c", text, (char *)NULL);
   refuse(errno == E2BIG ? "exoloop: the command or its environment is too long\n" : "exoloop: no shell\n");
@@ -59,6 +61,9 @@ int main(int count, char **arguments) {
   int order = atoi(arguments[1]), entrances = atoi(arguments[2]);
   rlim_t processes = strtoul(arguments[3], NULL, 10);
   struct rlimit most = {processes, processes};
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
   setsid();
   umask(022);
   for (int fd = 3; fd < 3 + entrances; fd++) {
@@ -70,11 +75,11 @@ int main(int count, char **arguments) {
   signal(SIGXFSZ, SIG_DFL);
   char go, *end;
   ssize_t got;
-  while ((got = read(order, &go, 1)) < 0 && errno == EINTR) continue;
+  while ((got = read(0, &go, 1)) < 0 && errno == EINTR) continue;
   if (got != 1) return 0;
-  char *text = read_order(order + 1, &end);
-  /* Also what the daemon was started with and knows nothing of. */
-  if (syscall(SYS_close_range, 3, ~0U, 0) != 0) {
+  char *text = read_order(order, &end);
+  /* Also what the daemon was started with and knows nothing of. To gVisor a larger number is an error. */
+  if (syscall(SYS_close_range, 3, INT_MAX, 0) != 0) {
     for (int fd = 3; fd < 8192; fd++) close(fd);
   }
   follow(text, end);

@@ -1,31 +1,23 @@
 /* What commands wrote: of each the latest, as the frames that carry it. */
-#include "commands.h"
+#include "supervisor.h"
 
-size_t log_total;
+enum { FRAME_BYTES = sizeof(struct output) + PIPE_BYTES };
 
-void wake(int event) {
-  if (write(event, &(uint64_t){1}, sizeof(uint64_t)) < 0) return; /* full: it is awake anyway */
-}
-
-void wake_followers(struct command *command) {
-  for (int i = 0; i < MAXIMUM_CONNECTIONS; i++) {
-    if (connections[i].followed == command) wake(connections[i].wake);
-  }
-}
-
-size_t frame_size(const struct command *command, size_t at) {
-  uint32_t length;
-  memcpy(&length, command->log + at, sizeof length);
-  return 4 + length;
-}
+static size_t log_total;
 
 static void drop_first(struct command *command) {
-  size_t size = frame_size(command, command->head), from = command->head & ~4095UL;
-  command->head += size;
-  command->head_offset += size - 6;
-  log_total -= size;
+  uint32_t length;
+  size_t from = command->head & ~4095UL;
+  memcpy(&length, command->log + command->head, sizeof length);
+  command->head += 4 + length;
+  log_total -= 4 + length;
   size_t pages = (command->head & ~4095UL) - from;
   if (pages > 0) madvise(command->log + from, pages, MADV_DONTNEED);
+}
+
+void drop_log(struct command *command) {
+  log_total -= command->tail - command->head;
+  munmap(command->log, 2 * LOG_BYTES);
 }
 
 /* Room for one more frame, at the cost of the oldest output: its own, or of who has most when all have too much. */
@@ -49,19 +41,27 @@ static char *make_room(struct command *command) {
   return command->log + command->tail;
 }
 
-/* What a finished command left behind is read on, so that SIGPIPE does not kill it, and thrown away. */
+/*
+ * The first byte of standard output is the launcher's, which has become the command then. What a finished command left
+ * behind is read on, so that SIGPIPE does not kill it, and thrown away.
+ */
 bool read_output(struct command *command, int stream) {
-  char *frame = make_room(command);
-  ssize_t got = read(command->output[stream], frame + 6, PIPE_BYTES);
+  char *frame = make_room(command), *bytes = frame + sizeof(struct output);
+  ssize_t got = read(command->output[stream], bytes, PIPE_BYTES);
   if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) close_one(&command->output[stream]);
-  if (got <= 0 || command->finished) return got > 0;
-  uint32_t length = 2 + (uint32_t)got;
-  memcpy(frame, &length, sizeof length);
-  frame[4] = OUTPUT;
-  frame[5] = (char)(stream + 1);
-  command->tail += 6 + (size_t)got;
-  command->tail_offset += (uint64_t)got;
-  log_total += 6 + (size_t)got;
-  wake_followers(command);
+  bool more = got > 0;
+  if (more && stream == 0 && !command->begun) {
+    memmove(bytes, bytes + 1, (size_t)--got);
+    command->begun = true;
+    free(command->order);
+    command->order = NULL;
+  }
+  if (got <= 0 || command->told.state != RUNNING) return more;
+  uint32_t length = (uint32_t)(sizeof(struct output) - 4 + (size_t)got);
+  struct output output = {length, OUTPUT, command->told.output_bytes, (uint8_t)(stream + 1)};
+  memcpy(frame, &output, sizeof output);
+  command->tail += 4 + length;
+  command->told.output_bytes += (uint64_t)got;
+  log_total += 4 + length;
   return true;
 }

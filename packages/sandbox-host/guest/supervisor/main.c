@@ -1,101 +1,85 @@
 #include "supervisor.h"
 
-#include <sys/prctl.h>
 #include <sys/un.h>
 
-struct connection connections[MAXIMUM_CONNECTIONS];
-
-static handler *const handlers[] = {
-    [SPAWN] = handle_spawn,     [STDIN] = handle_stdin, [CONTROL] = handle_control, [READ] = handle_read,
-    [PLACE] = handle_place,     [SCAN] = handle_scan,   [DELETE] = handle_delete,   [CONNECT] = handle_connect,
-    [COMMANDS] = handle_commands, [SUSPEND] = handle_suspend, [RESUME] = handle_suspend, [SHUTDOWN] = handle_shutdown,
-};
+enum { FIRST_INPUT = 1 + MAXIMUM_CONNECTIONS, FIRST_STREAM = FIRST_INPUT + MAXIMUM_CONNECTIONS };
 
 static _Noreturn void fail(const char *what) {
   fprintf(stderr, "supervisor: %s: %s\n", what, strerror(errno));
   exit(1);
 }
 
-static void *serve_connection(void *argument) {
-  struct connection *connection = argument;
+static void accept_connection(int listener) {
   uint32_t version = PROTOCOL_VERSION;
-  bool alive = send_value(connection, HELLO, &version, sizeof version);
-  while (alive && receive_frame(connection)) {
-    uint8_t type = connection->type;
-    alive = type < sizeof handlers / sizeof *handlers && handlers[type] != NULL && handlers[type](connection);
-  }
-  close(connection->wake);
-  close(connection->socket);
-  madvise(connection->input, (size_t)((char *)(connection + 1) - connection->input), MADV_DONTNEED);
-  connection->start = connection->filled = 0;
-  connection->socket = 0; /* last: the place is free again */
-  return NULL;
+  struct connection *connection = connections, *end = connections + MAXIMUM_CONNECTIONS;
+  int socket = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  while (connection < end && connection->peer.socket != 0) connection++;
+  if (socket < 0) usleep(10000); /* out of descriptors or memory */
+  if (socket > 0 && connection == end) close(socket);
+  if (socket <= 0 || connection == end) return;
+  connection->peer.socket = socket;
+  put(&connection->peer, HELLO, &version, sizeof version);
+  serve_connection(connection, 0);
 }
 
-void accept_connection(int listener) {
-  pthread_t thread;
-  pthread_attr_t attributes;
-  int socket = accept4(listener, NULL, NULL, SOCK_CLOEXEC), event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  struct connection *free_one = NULL;
+/* One round: waits until something has happened, then does all that can be done without waiting. */
+static void serve(int listener, const sigset_t *unblocked) {
+  static struct pollfd polled[FIRST_STREAM + MAXIMUM_STREAMS];
+  int64_t now = now_ms(), next = now + INT_MAX;
+  int streams = list_streams(polled + FIRST_STREAM, &next);
+  polled[0] = (struct pollfd){listener, POLLIN, 0};
   for (int i = 0; i < MAXIMUM_CONNECTIONS; i++) {
-    if (connections[i].socket == 0) free_one = &connections[i];
+    const struct connection *connection = &connections[i];
+    bool feeds = connection->command != NULL && connection->feeds;
+    short events = connection->peer.unsent > 0 ? POLLOUT : feeds ? 0 : POLLIN | POLLRDHUP;
+    polled[1 + i] = (struct pollfd){connection->peer.socket > 0 ? connection->peer.socket : -1, events, 0};
+    int input = feeds && connection->command->begun ? connection->command->input : -1;
+    polled[FIRST_INPUT + i] = (struct pollfd){input, POLLOUT, 0};
   }
-  pthread_attr_init(&attributes);
-  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-  pthread_attr_setstacksize(&attributes, 1 << 20);
-  if (socket >= 0 && event >= 0 && free_one != NULL) {
-    free_one->wake = event;
-    free_one->socket = socket;
-    if (pthread_create(&thread, &attributes, serve_connection, free_one) == 0) return;
-    free_one->socket = 0;
-  }
-  if (event >= 0) close(event);
-  if (socket >= 0) close(socket);
-  usleep(10000); /* out of descriptors, memory or places */
+  struct timespec left = {(next - now) / 1000, (next - now) % 1000 * 1000000};
+  ppoll(polled, (nfds_t)(FIRST_STREAM + streams), &left, unblocked);
+  read_streams(polled + FIRST_STREAM, streams);
+  for (int i = 0; i < MAXIMUM_CONNECTIONS; i++) serve_connection(&connections[i], polled[1 + i].revents);
+  if (polled[0].revents != 0) accept_connection(listener);
+  /* Entering its cgroups takes time, from whoever runs. */
+  if (waiting.pid == 0 && now_ms() >= calm) start_candidate(false, &waiting);
 }
 
-/* The directory says who may connect. */
+/* At a place that exists only inside; the directory says who may connect. */
 static int listen_at(const char *path) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   int listener = socket(AF_UNIX, SOCK_STREAM, 0);
   snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
-  unlink(path);
   umask(0);
   if (bind(listener, (struct sockaddr *)&address, sizeof address) != 0 || listen(listener, 128) != 0) fail(path);
   return listener;
 }
 
-static void on_child(int ignored) {
-  int reason = errno;
-  if (write(main_wake, &(uint64_t){1}, sizeof(uint64_t)) < 0) ignored = 0; /* full: it is awake anyway */
-  errno = reason;
-  (void)ignored;
+/* Ends the wait for events. */
+static void on_child(int number) {
+  (void)number;
 }
 
-/* `--work COUNT`: descriptors 3 and following are entrances of the workload's cgroups; `--listen FD` comes behind. */
+/* LISTENER is a path, or a descriptor behind those of the workload's ENTRANCES (to its cgroups), 3 and following. */
 int main(int count, char **arguments) {
-  int listener = -1;
-  for (int i = 1; i + 1 < count; i += 2) {
-    char *name = arguments[i], *value = arguments[i + 1];
-    if (strcmp(name, "--listen") == 0) listener = atoi(value);
-    else if (strcmp(name, "--listen-path") == 0) listener = listen_at(value);
-    else if (strcmp(name, "--work") == 0) entrance_count = atoi(value);
-    else if (strcmp(name, "--processes") == 0) process_limit = value;
-    else if (strcmp(name, "--launch") == 0) launch_program = value;
-    else count = -1;
-  }
+  sigset_t unblocked, child;
   errno = EINVAL;
-  if (count < 0 || launch_program == NULL) fail("usage: (--listen FD | --listen-path PATH) --launch PROGRAM");
+  if (count != 6) fail("usage: supervisor LISTENER ENTRANCES PROCESSES LAUNCH TRANSFER");
+  int listener = *arguments[1] == '/' ? listen_at(arguments[1]) : atoi(arguments[1]);
+  entrance_count = atoi(arguments[2]);
+  process_limit = arguments[3]; /* 0: none */
+  launch_program = arguments[4];
+  transfer_program = arguments[5];
   /* The workload shares our user id: it must not trace us or open our descriptors. */
   if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) fail("dumpable");
   for (int fd = 3; fd < 3 + entrance_count; fd++) fcntl(fd, F_SETFD, FD_CLOEXEC);
-  if (fcntl(listener, F_SETFD, FD_CLOEXEC) != 0 || fcntl(listener, F_SETFL, O_NONBLOCK) != 0) fail("--listen");
-  umask(0); /* modes are said for each file */
-  main_wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (fcntl(listener, F_SETFD, FD_CLOEXEC) != 0 || fcntl(listener, F_SETFL, O_NONBLOCK) != 0) fail("listener");
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   signal(SIGPIPE, SIG_IGN);
   signal(SIGXFSZ, SIG_IGN);
   signal(SIGCHLD, on_child);
-  prepare_checksums();
-  for (;;) serve_commands(listener);
+  sigemptyset(&child);
+  sigaddset(&child, SIGCHLD);
+  if (sigprocmask(SIG_BLOCK, &child, &unblocked) != 0) fail("signals");
+  for (;;) serve(listener, &unblocked);
 }

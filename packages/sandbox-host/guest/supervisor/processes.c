@@ -1,27 +1,25 @@
 /* Everything below a process, found by walking /proc. Needs neither a cgroup nor a privilege. */
 #include "supervisor.h"
 
-enum { MAXIMUM_PROCESSES = 16384, ROUNDS = 200 };
+#include <dirent.h>
+
+enum { MAXIMUM_PROCESSES = 16384, ROUNDS = 200, PATIENT_ROUNDS = 1200, PAUSE_US = 5000 };
 
 static struct process {
   pid_t pid, parent, session;
-  bool stopped, ended; /* ended: only its first thread may have, so that it is signalled all the same */
+  char state; /* of its first thread: one that has ended is signalled all the same */
 } processes[MAXIMUM_PROCESSES];
 
-/* `ended`: how many have; each may have left a child. */
-static bool read_process(const char *name, struct process *process, int *ended) {
-  char path[300], text[512] = "", state = 'Z';
-  snprintf(path, sizeof path, "/proc/%s/stat", name);
-  int fd = atoi(name) > 0 ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+/* False: it vanished while we looked. */
+static bool read_process(pid_t pid, struct process *process) {
+  char path[300], text[512] = "";
+  snprintf(path, sizeof path, "/proc/%d/stat", pid);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0 || read(fd, text, sizeof text - 1) < 0) text[0] = '\0';
   if (fd >= 0) close(fd);
   char *after = strrchr(text, ')'); /* the name may contain anything, also parentheses */
-  process->pid = atoi(name);
-  bool whole = after != NULL && sscanf(after, ") %c %d %*d %d", &state, &process->parent, &process->session) == 3;
-  process->stopped = state == 'T' || state == 't';
-  process->ended = state == 'Z' || state == 'X';
-  if (process->pid > 0 && (process->ended || !whole)) *ended += whole ? 1 : MAXIMUM_PROCESSES;
-  return whole && process->pid != getpid();
+  process->pid = pid;
+  return after && sscanf(after, ") %c %d %*d %d", &process->state, &process->parent, &process->session) == 3;
 }
 
 static int compare_pids(const void *left, const void *right) {
@@ -39,27 +37,33 @@ static bool descends(const struct process *process, int count, pid_t leader) {
 }
 
 /*
- * SIGTERM once; what must hold until none is found that has not obeyed, because a process may fork and go faster than
- * we look. `spared` and what descends from them is left alone.
+ * What must hold, until two looks in a row find nothing that has not obeyed and nothing that has ended in between: a
+ * process may fork and go faster than we look. False: that never was.
  */
-void signal_tree(pid_t leader, int number, const pid_t *spared, int spared_count) {
-  bool left = true;
-  int rounds = number == SIGTERM ? 1 : number == SIGCONT ? 2 : ROUNDS;
-  for (int round = 0, before = 0, ended = 0; left && round < rounds; round++) {
-    int count = 0;
-    before = ended;
-    ended = 0;
+bool signal_tree(pid_t leader, int number) {
+  bool own = leader == getpid(), all = own && leader == 1; /* all: of a PID namespace, which is ours, in one step */
+  int rounds = number == SIGTERM ? 1 : number == SIGCONT ? 2 : own ? PATIENT_ROUNDS : ROUNDS, count;
+  int64_t ended, before = -1;
+  for (int round = 0; round < rounds; round++) {
+    if (round > ROUNDS) usleep(PAUSE_US);
+    if (all && ((kill(-1, number) != 0 && errno == ESRCH) || number == SIGCONT)) return true;
     DIR *directory = opendir("/proc");
+    bool calm = directory != NULL;
+    ended = count = 0;
     for (struct dirent *entry; directory != NULL && (entry = readdir(directory)) != NULL;) {
-      if (count < MAXIMUM_PROCESSES && read_process(entry->d_name, &processes[count], &ended)) count++;
+      pid_t pid = atoi(entry->d_name);
+      if (pid <= 0 || pid == getpid()) continue;
+      if (count == MAXIMUM_PROCESSES || !read_process(pid, &processes[count])) calm = false;
+      else if (strchr("ZX", processes[count++].state) != NULL) ended += pid; /* it may have left a child */
     }
     if (directory != NULL) closedir(directory);
-    left = ended != before || ended >= MAXIMUM_PROCESSES;
     for (int i = 0; i < count; i++) {
-      bool skip = !descends(&processes[i], count, leader);
-      for (int s = 0; s < spared_count && !skip; s++) skip = descends(&processes[i], count, spared[s]);
-      bool obeyed = processes[i].ended || (number != SIGKILL && processes[i].stopped == (number == SIGSTOP));
-      if (!skip && kill(processes[i].pid, number) == 0) left = left || !obeyed;
+      if (!descends(&processes[i], count, leader) || (!all && kill(processes[i].pid, number) != 0)) continue;
+      /* Who waits in the kernel (D), after vfork say, stops before it is anywhere else. */
+      calm = calm && strchr(number == SIGKILL ? "ZX" : "ZXTtD", processes[i].state) != NULL;
     }
+    if (calm && ended == before) return true;
+    before = calm ? ended : -1;
   }
+  return number == SIGCONT;
 }

@@ -1,75 +1,107 @@
 /*
- * The supervisor: the one program of ours that stays inside a sandbox. It executes commands and file operations for
- * whoever connects to its socket. The main thread accepts, reaps, moves the output of all commands into their logs and
- * keeps their deadlines. Every connection has a thread and one operation at a time: a slow peer slows down itself.
- * What the frames carry is written in frames.ts, the other half of this. Numbers travel as this machine has them.
+ * The supervisor: the one program of ours that is always inside a sandbox. It executes commands for whoever connects to
+ * its socket, and hands those who want files or ports to a program for that. One thread, which waits for nothing but
+ * the next event: a slow peer, or a command that does not read, holds back nobody else.
  */
 #pragma once
 
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
+#include "../frames/frames.h"
+
 #include <limits.h>
-#include <netinet/in.h>
-#include <poll.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/eventfd.h>
+#include <spawn.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <sys/wait.h>
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "frames are little-endian");
+enum { MAXIMUM_CONNECTIONS = 128, MAXIMUM_COMMANDS = 4096, MAXIMUM_RUNNING = 64, MAXIMUM_STREAMS = 1024 };
+enum { IDENTIFIER_BYTES = 257, KILL_GRACE_MS = 500, CALM_MS = 50, LAUNCH_ATTEMPTS = 8, DRAIN_READS = 64, READS = 4 };
+enum { LOG_BYTES = 16 << 20, ALL_LOGS_BYTES = 64 << 20, PIPE_BYTES = 64 << 10 };
+enum { FLAG_MAINTENANCE = 1, FLAG_STDIN = 2, FLAG_TERMINAL = 4, FLAG_JOIN_ONLY = 8 };
+enum { CONTROL_KILL = 1, CONTROL_SIGNAL = 2, CONTROL_RESIZE = 3 };
+enum { RUNNING = 0, EXITED = 1, SIGNALLED = 2, TIMED_OUT = 3 };
 
-enum { PROTOCOL_VERSION = 2, HEADER_BYTES = 5, MAXIMUM_FRAME_BYTES = 1 << 20, CHUNK_BYTES = 256 << 10 };
-enum { READ_AHEAD_BYTES = 64 << 10, INPUT_BYTES = 4 + MAXIMUM_FRAME_BYTES + READ_AHEAD_BYTES, MAXIMUM_CONNECTIONS = 96 };
-enum { SPAWN = 1, STDIN = 3, CONTROL = 4, READ = 5, PLACE = 6, SCAN = 7, DELETE = 8, CONNECT = 10, COMMANDS = 11 };
-enum { SUSPEND = 12, RESUME = 13, SHUTDOWN = 14, DATA = 15, END = 16, HOLE = 17 };
-enum { HELLO = 32, OUTPUT = 33, EXIT = 34, OFFSET = 35, ERROR = 37, STARTED = 39 };
-enum { KIND_FILE = 1, KIND_DIRECTORY = 2, KIND_SYMLINK = 3, KIND_OTHER = 4 };
+/* Of a command, as it is told. */
+struct summary {
+  uint8_t maintenance, state;
+  int32_t value, pid;    /* exit code or signal; of its leader */
+  int64_t started;       /* monotonic ms */
+  uint64_t output_bytes;
+} __attribute__((packed));
+
+struct command {
+  struct summary told;
+  char identifier[IDENTIFIER_BYTES];
+  bool begun, timed_out, killed; /* begun: the launcher has become the command */
+  int attempts;                  /* that are left to launch it, should a launcher be killed */
+  char *order;                   /* for the launcher; NULL once it has begun */
+  size_t order_bytes;
+  int output[2], input;          /* our ends; -1: closed */
+  int terminal;    /* its other end, so that a terminal nobody has open yet is no end of file; -1: none */
+  int64_t deadline;              /* monotonic ms; 0: none */
+  char *log;                     /* room for twice LOG_BYTES, of which only what is used takes memory */
+  size_t head, tail;             /* in the log */
+  uint64_t base;                 /* bytes of log that were moved out */
+};
+
+/* What goes before a piece of output, in the log and on its way. */
+struct output {
+  uint32_t length;
+  uint8_t type;
+  uint64_t offset; /* of its first byte, in all output of the command */
+  uint8_t stream;
+} __attribute__((packed));
+
+struct spawn {
+  uint8_t flags;
+  uint32_t timeout_ms;
+  uint16_t rows, columns;
+  uint64_t offset; /* of the output, from where on it is wanted */
+} __attribute__((packed));
 
 struct connection {
-  int socket, wake;         /* 0: the place is free; wake: eventfd, the command that it follows has news */
-  struct command *followed; /* guarded by the lock of commands.c */
-  uint8_t type;             /* of the frame received last */
-  char *next, *end;         /* what of its payload was not yet taken */
-  size_t start, filled;     /* of the input that belongs to later frames */
-  char input[INPUT_BYTES] __attribute__((aligned(4096)));
-  char output[HEADER_BYTES + CHUNK_BYTES]; /* the frame that goes out next */
+  pid_t transfer;            /* who serves it instead of us; 0: nobody */
+  struct command *command;   /* that it follows, or feeds, until that is done */
+  bool feeds;
+  uint64_t position, wanted; /* in the log, of the frame that is sent next; in the output, what may be left out */
+  struct peer peer;          /* its socket 0: the place is free */
+};
+
+/* A started process that waits in its cgroups for what to run (launch.c). */
+struct candidate {
+  pid_t pid; /* 0: there is none */
+  int ends[4]; /* of its standard streams; of a file for the order */
 };
 
 extern struct connection connections[MAXIMUM_CONNECTIONS];
+extern struct command *commands[MAXIMUM_COMMANDS];
+extern struct candidate waiting;
+extern int command_count, entrance_count; /* entrances of the workload's cgroups: descriptors 3 and following */
+extern bool suspended; /* by signals */
+extern int64_t calm;   /* until then a command that has just begun goes first; monotonic ms */
+extern const char *launch_program, *transfer_program, *process_limit;
 
-/* frames.c. False: the peer is gone, or broke the protocol. */
-bool receive_frame(struct connection *connection);
-bool send_bytes(struct connection *connection, const char *bytes, size_t count);
-bool send_frame(struct connection *connection, uint8_t type, size_t count); /* the payload is in `output` */
-bool send_value(struct connection *connection, uint8_t type, const void *value, size_t count);
-bool send_result(struct connection *connection, int reason); /* an errno; 0: END */
-bool take(struct connection *connection, void *numbers, size_t count);
-char *take_string(struct connection *connection); /* NULL: there is none */
-bool write_patiently(int to, const char *bytes, size_t count, int peer);
-bool wait_until(int fd, short event, int peer);
-void prepare_checksums(void);
-uint32_t checksum(uint32_t before, const void *bytes, size_t count); /* CRC-32 as zlib's */
+/* connections.c */
+void serve_connection(struct connection *connection, short events);
+void close_connection(struct connection *connection);
 
-/* processes.c, under the lock of commands.c */
-void signal_tree(pid_t leader, int number, const pid_t *spared, int spared_count);
+/* commands.c */
+int64_t now_ms(void);
+struct command *find_command(const char *identifier);
+int list_streams(struct pollfd *polled, int64_t *next);
+void read_streams(const struct pollfd *polled, int count);
+bool suspend_commands(bool suspend);
 
-/* Each handles one request and answers it. False: close the connection. */
-typedef bool handler(struct connection *connection);
-handler handle_read, handle_place, handle_delete, handle_scan, handle_connect;
-handler handle_spawn, handle_stdin, handle_control, handle_commands, handle_suspend, handle_shutdown;
+/* log.c */
+bool read_output(struct command *command, int stream);
+void drop_log(struct command *command);
 
-/* commands.c, for the main thread */
-void serve_commands(int listener); /* one round */
-extern int entrance_count;         /* of the workload's cgroups: descriptors 3 and following */
-extern const char *launch_program, *process_limit;
-extern int main_wake; /* eventfd */
-void accept_connection(int listener);
+/* start.c */
+void close_one(int *fd);
+bool start_candidate(bool maintenance, struct candidate *candidate);
+void discard_candidate(struct candidate *candidate);
+bool launch_command(struct command *command);
+struct command *start_command(const char *identifier, const struct spawn *spawn, const char *words, size_t bytes);
+void release_command(struct command *command);
+
+/* processes.c */
+bool signal_tree(pid_t leader, int number);

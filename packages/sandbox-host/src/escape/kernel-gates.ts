@@ -2,7 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { release, version } from "node:os";
-import { findProgram } from "../configuration.ts";
+import { findProgram } from "../machine-programs.ts";
 import type { Gate } from "./gate.ts";
 
 type Version = readonly [major: number, minor: number, patch: number];

@@ -1,20 +1,18 @@
 /** Sandboxes in namespaces of their own, made by bubblewrap. @module */
 import { existsSync, lstatSync, readdirSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
-import { hasCpuLimit, hasResourceLimits } from "../cgroup-host.ts";
-import { type HostConfiguration, bubblewrapRemedy } from "../configuration.ts";
+import type { HostConfiguration } from "../configuration.ts";
 import * as confinement from "./confinement.ts";
 import type { LaunchRequest, Launcher } from "./launcher.ts";
 
-/** Of the host's root or the base root: directories, or links into /usr. */
-export const systemNames = ["usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32"];
 /** What a base root has of its own under these names is not shown: the sandbox has others. */
 const replacedNames = new Set("proc sys dev run tmp etc home root boot workspace skills memory".split(" "));
 
 /** /usr, /bin, /lib and so on, as they are on the host or in the base root: directories, or links into /usr. */
 function systemDirectories(baseRoot: string | null): string[] {
   const root = baseRoot ?? "/";
-  const names = baseRoot === null ? systemNames : readdirSync(root).filter((name) => !replacedNames.has(name));
+  const names =
+    baseRoot === null ? confinement.systemNames : readdirSync(root).filter((name) => !replacedNames.has(name));
   return names.flatMap((name) => {
     const path = join(root, name);
     if (!existsSync(path)) return [];
@@ -55,6 +53,7 @@ function bubblewrapArguments({ configuration, directories, make }: LaunchRequest
     ...["--ro-bind", tools.supervisor, confinement.guestPrograms.supervisor],
     ...["--ro-bind", tools.confine, confinement.guestPrograms.confine],
     ...["--ro-bind", tools.launch, confinement.guestPrograms.launch],
+    ...["--ro-bind", tools.transfer, confinement.guestPrograms.transfer],
     ...["--bind", directories.workspace, "/workspace", "--bind", directories.skills, "/skills"],
     ...["--bind", directories.memory, "/memory", "--chdir", "/workspace", "--remount-ro", "/"],
   ];
@@ -64,31 +63,7 @@ export const bubblewrapLauncher: Launcher = {
   runtime: "bubblewrap",
   limits: (resources) => resources,
   ownSocket: () => null,
-  filterOf: (tools) => tools.filter,
   suspends: "cgroup",
-  description: "A Linux sandbox without network. /workspace is yours and is kept; /tmp and the home directory are not.",
-  async availability({ bubblewrap }) {
-    if (bubblewrap !== null) return { available: true };
-    return { available: false, reason: "bubblewrap is not installed", remedy: `Install it: ${bubblewrapRemedy}` };
-  },
-  capabilities: ({ cgroups, userIds }) => ({
-    suspend: cgroups.kind,
-    isolation: "namespaces",
-    ownUserId: userIds !== null,
-    memoryLimit: hasResourceLimits(cgroups),
-    processLimit: hasResourceLimits(cgroups),
-    cpuLimit: hasCpuLimit(cgroups),
-    diskLimit: "watched",
-    filesWhileSuspended: true,
-    reattach: true,
-    terminal: true,
-    holes: true,
-    ports: true,
-    network: "none",
-    warmPool: true,
-    clockCorrection: "not_needed",
-    freshEntropy: "not_needed",
-  }),
   mappings: () => ({}),
   prepare(request) {
     const { configuration, make } = request;
@@ -98,7 +73,7 @@ export const bubblewrapLauncher: Launcher = {
       ...make.environment,
     };
     return {
-      program: configuration.bubblewrap ?? "bwrap",
+      program: configuration.bubblewrap,
       programArguments: [
         ...bubblewrapArguments(request),
         ...Object.entries(environment).flatMap(([name, value]) => ["--setenv", name, value]),
@@ -106,7 +81,7 @@ export const bubblewrapLauncher: Launcher = {
         ...[
           "--",
           confinement.guestPrograms.supervisor,
-          ...confinement.supervisorArguments(request, confinement.guestPrograms.launch, true),
+          ...confinement.supervisorArguments(request, confinement.guestPrograms, true),
         ],
       ],
       environment: {},

@@ -3,7 +3,7 @@
  * groups, state, pool, limits and removal are the daemon's and the same for all.
  * @module
  */
-import type { SandboxCapabilities, SandboxResources } from "@exoloop/sandbox/contract";
+import type { SandboxResources } from "@exoloop/sandbox/contract";
 import type { SandboxRuntime } from "@exoloop/sandbox/providers/local/host-messages";
 import type { HostConfiguration } from "../configuration.ts";
 import type { SandboxMake, SlotDirectories } from "../state.ts";
@@ -14,8 +14,6 @@ export interface InheritedDescriptors {
   readonly listen: number | null;
   /** The system call filter, a file of `struct sock_filter`. */
   readonly filter: number;
-  /** `cgroup.procs` to enter before anything else is done, in this order. */
-  readonly join: readonly number[];
   /** How many `cgroup.procs` there are for the workload: descriptors 3 and up. */
   readonly work: number;
 }
@@ -36,10 +34,6 @@ export interface LaunchPlan {
   readonly environment: Readonly<Record<string, string>>;
 }
 
-export type Availability =
-  | { readonly available: true }
-  | { readonly available: false; readonly reason: string; readonly remedy: string };
-
 export interface Launcher {
   readonly runtime: SandboxRuntime;
   /** What the host's limits must be, so that the workload can have what it was given beside what the runtime needs. */
@@ -51,16 +45,8 @@ export interface Launcher {
   ownSocket(directories: SlotDirectories): string | null;
   /** `signals`: the supervisor stops and continues the workload; the groups only limit. */
   readonly suspends: "cgroup" | "signals";
-  /** Told to the model. */
-  readonly description: string;
-  /** Looked at once, at the daemon's start. */
-  availability(configuration: HostConfiguration): Promise<Availability>;
-  /** Meaningful where it is available. */
-  capabilities(configuration: HostConfiguration): SandboxCapabilities;
   /** Path inside → path that the supervisor understands, where they are not the same. */
   mappings(directories: SlotDirectories): Readonly<Record<string, string>>;
-  /** Path of the system call filter that {@link InheritedDescriptors.filter} is. */
-  filterOf(tools: HostConfiguration["tools"]): string;
   /** May write below `directories.root`, which is removed with the slot. */
   prepare(request: LaunchRequest): LaunchPlan;
 }

@@ -13,25 +13,12 @@ function weakArguments(request: LaunchRequest): string[] {
     ...confinement.confineArguments(request, false),
     ...[...readable, configuration.tools.directory].flatMap((path) => ["--readable", path]),
     ...[...ownedDirectories(directories), ...devices].flatMap((path) => ["--writable", path]),
-    ...[
-      "--",
-      configuration.tools.supervisor,
-      ...confinement.supervisorArguments(request, configuration.tools.launch, false),
-    ],
+    ...["--", configuration.tools.supervisor, ...confinement.supervisorArguments(request, configuration.tools, false)],
   ];
 }
 
 export const weakLauncher: Launcher = {
   ...bubblewrapLauncher,
-  description:
-    "A weakly confined Linux user without network. $WORKSPACE, $SKILLS and $MEMORY name the real directories that the" +
-    " file tools know as /workspace, /skills and /memory: use the variables in commands. They are all that can be written.",
-  availability: async () => ({ available: true }),
-  capabilities: (configuration) => ({
-    ...bubblewrapLauncher.capabilities(configuration),
-    isolation: "weak",
-    ports: false,
-  }),
   mappings: ({ workspace, skills, memory, home }) => ({
     "/workspace": workspace,
     "/skills": skills,

@@ -1,8 +1,7 @@
 /** The ledger and the logs say the same, wherever a worker was stopped. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Engine } from "../engine/engine.ts";
 import { driveTurn, type DriverDependencies } from "../loop/driver.ts";
-import type { Effects } from "../loop/effects.ts";
+import { gatedEffects, type Moment, nobody, stopAt, WorkerStopped } from "../loop/testing/stopped-worker.ts";
 import { script, startTurnTest, type TurnTest } from "../loop/testing.ts";
 import { admit } from "../sessions/inbox.ts";
 import { lockSession } from "../sessions/locked-session.ts";
@@ -10,40 +9,6 @@ import { readLog } from "../sessions/log.ts";
 import { createSessionService } from "../sessions/service.ts";
 import type { TestSession } from "../sessions/testing-database.ts";
 import { insertSession, readLedger, sumLogs } from "./testing.ts";
-
-/** Turns are driven by the test alone. */
-const nobody: Engine = {
-  start: () => Promise.resolve(),
-  wake: () => Promise.resolve(),
-  wakeAt: () => Promise.resolve(),
-  every: () => undefined,
-  stop: () => Promise.resolve(),
-};
-
-class WorkerStopped extends Error {}
-
-type Moment = "before" | "after";
-const gated = ["append", "callModel", "runTool"] as const;
-
-/** Effects of a worker that is stopped at its effect number `at`. */
-function stopAt(at: number, moment: Moment, counted: { effects: number }) {
-  return (effects: Effects): Effects => {
-    const gate = async <Result>(effect: () => Promise<Result>): Promise<Result> => {
-      counted.effects += 1;
-      const here = counted.effects >= at;
-      if (here && moment === "before") throw new WorkerStopped();
-      const result = await effect();
-      if (here) throw new WorkerStopped();
-      return result;
-    };
-    return {
-      ...effects,
-      append: (request) => gate(() => effects.append(request)),
-      callModel: (request, options) => gate(() => effects.callModel(request, options)),
-      runTool: (call, options) => gate(() => effects.runTool(call, options)),
-    };
-  };
-}
 
 const work = script([
   {
@@ -101,8 +66,7 @@ describe("the ledger", () => {
     let stops = 0;
     for (let at = 1; ; at += 1) {
       const session = await newSession();
-      const counted = { effects: 0 };
-      const wrapEffects = stopAt(at, moment, counted);
+      const wrapEffects = stopAt(at, moment);
       const stopped = await driveTurn({ ...dependencies(), wrapEffects }, session.sessionId).then(
         () => false,
         (error: unknown) => error instanceof WorkerStopped,
@@ -115,12 +79,12 @@ describe("the ledger", () => {
       stops += 1;
     }
     // Appends, model calls and tool calls of this turn.
-    expect(stops).toBeGreaterThan(gated.length * 3);
+    expect(stops).toBeGreaterThan(gatedEffects.length * 3);
   });
 
   it("charges the running time of a session that is archived while it runs", async () => {
     const session = await newSession();
-    const wrapEffects = stopAt(2, "after", { effects: 0 });
+    const wrapEffects = stopAt(2, "after");
     await expect(driveTurn({ ...dependencies(), wrapEffects }, session.sessionId)).rejects.toThrow();
     const { database } = turns.test;
     const service = createSessionService({

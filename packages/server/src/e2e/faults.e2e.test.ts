@@ -68,6 +68,24 @@ describe("a session outlives", () => {
     await waitFor(sessionId, "session.status_idle");
   }, 60_000);
 
+  it("its sandbox host, killed while a command runs; a session that begins meanwhile waits for the next one", async () => {
+    const readPid = (): number => Number(readFileSync(join(server.exoloop.home, "sandbox-host", "host.pid"), "utf8"));
+    const [running, beginning] = [await createTestSession(server.sdk), await createTestSession(server.sdk)];
+    await server.sdk.beta.sessions.events.send(running, { events: [scriptedMessage(slow)] });
+    await waitFor(running, "agent.tool_use");
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    const killed = readPid();
+    process.kill(killed, "SIGKILL");
+    const steps = [{ toolCalls: [{ name: "bash", input: { command: "echo from a new one" } }] }, { text: "Yes." }];
+    await server.sdk.beta.sessions.events.send(beginning, { events: [scriptedMessage(steps)] });
+    expect(JSON.stringify((await waitFor(beginning, "agent.tool_result")).content)).toContain("from a new one");
+    const result = await waitFor(running, "agent.tool_result");
+    expect(JSON.stringify(result.content)).toContain("ended\\nbegun");
+    expect(JSON.stringify(result.content)).not.toContain("begun\\nbegun");
+    await waitFor(running, "session.status_idle");
+    expect(readPid()).not.toBe(killed);
+  }, 60_000);
+
   it("a second launcher in the same home, which is told and stops nothing of the first", async () => {
     const second = startExoloop({
       environment: { PATH: process.env["PATH"], EXOLOOP_LOG_LEVEL: "silent" },

@@ -14,13 +14,14 @@ let server: TestServer;
 let room: SandboxRoom;
 beforeAll(async () => {
   const [memory, other] = [createMemoryProvider({ id: "memory" }), createMemoryProvider({ id: "other" })];
+  const withPorts = { ...other, capabilities: { ...other.capabilities, ports: true } };
   server = await startTestServer({
     openRoom: async (parts) =>
       (room = await openSandboxRoom({
         ...parts,
         log: createLogger("silent"),
         blobs: createMemoryBlobs().store,
-        providers: new Map([memory, other].map((provider) => [provider.id, provider])),
+        providers: new Map([memory, withPorts].map((provider) => [provider.id, provider])),
         defaultProvider: "memory",
         resources: { memoryBytes: 2 ** 28, processes: 64, cpus: 1.5, diskBytes: 2 ** 26, files: 10_000 },
         projectionOf: () => ({ before: () => Promise.resolve(), after: () => Promise.resolve(null) }),
@@ -121,6 +122,7 @@ test("output is never a page, whatever a command prints", async () => {
 
 test("a preview has two addresses and an end; a repeated request with a key makes no second one", async () => {
   const { client, id, apiKey } = await startSession();
+  await client.sandboxes.move(id, "other");
   const preview = await client.sandboxes.preview(id, { port: 3_000, seconds: 60 });
   const { port } = server.listener;
   expect(preview.url).toMatch(new RegExp(`^http://127.0.0.1:${port}/preview/[0-9a-z]{63}/$`));
@@ -141,8 +143,20 @@ test("a preview has two addresses and an end; a repeated request with a key make
   expect(await refusal(client.sandboxes.preview(id, { port: 3_000 }))).toBe("400 session_archived");
 });
 
+test("a preview is refused where the provider has no ports, also one that was made elsewhere", async () => {
+  const { client, id } = await startSession();
+  expect(await refusal(client.sandboxes.preview(id, { port: 3_000 }))).toBe("400 unsupported");
+  await client.sandboxes.move(id, "other");
+  const { url } = await client.sandboxes.preview(id, { port: 3_000 });
+  await client.sandboxes.move(id, "memory");
+  await client.commands.run(id, { command: "true" });
+  const response = await fetch(url);
+  expect([response.status, await response.text()]).toEqual([503, expect.stringContaining("unreachable")]);
+});
+
 test("a preview is at the public address where the server has one", async () => {
-  const { id, principal } = await startSession();
+  const { client, id, principal } = await startSession();
+  await client.sandboxes.move(id, "other");
   const {
     sessions,
     test: { database },

@@ -4,7 +4,7 @@ import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { findRunsc } from "@exoloop/sandbox-host/launch/gvisor";
+import { findRunsc } from "@exoloop/sandbox-host/machine-programs";
 import { moveSandbox } from "./life/move.ts";
 import { type SandboxWorld, startSandboxWorld } from "./testing.ts";
 

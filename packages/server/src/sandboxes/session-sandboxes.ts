@@ -54,6 +54,7 @@ export function createSessionSandboxes(parts: Parts): SessionSandboxPort {
     preview: (principal, sessionId, { port, seconds, origin }) =>
       told(async () => {
         const owner = await ownerOf(principal, sessionId, true);
+        refusePortless(await describe(parts, owner));
         const expiresAt = Math.floor(Date.now() / 1000) + seconds;
         const token = await previews.create({ ...owner, port, expiresAt });
         const expires = new Date(expiresAt * 1000).toISOString();
@@ -154,6 +155,16 @@ async function describe({ database, room }: Parts, owner: SandboxOwner): Promise
     leases: leases.map(({ command_id, until }) => ({ command_id, until: until.toISOString() })),
     providers: [...room.providers.keys()],
   };
+}
+
+/** @throws Problem `unsupported` */
+function refusePortless({ provider, capabilities }: SessionSandbox): void {
+  if (capabilities === null || capabilities.ports) return;
+  throw new Problem(
+    "unsupported",
+    `Ports of sandboxes of the provider ${JSON.stringify(provider)} cannot be reached.`,
+    "Move the session to a provider that has the capability `ports`.",
+  );
 }
 
 /** Of a session that has never used one. */

@@ -3,6 +3,7 @@ import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Sandbox, SandboxProvider } from "@exoloop/sandbox/contract";
+import type { SandboxRuntime } from "@exoloop/sandbox/providers/local/host-messages";
 import { createLocalProvider } from "@exoloop/sandbox/providers/local/provider";
 import { startSandboxHost } from "@exoloop/sandbox-host/start";
 import { createTestDatabase } from "../db/testing.ts";
@@ -104,10 +105,10 @@ function createLooks({ database, providers }: SandboxDependencies) {
 export type SandboxTest = Awaited<ReturnType<typeof startSandboxTest>>;
 
 /** With this machine's sandbox host. */
-export async function startSandboxTest() {
+export async function startSandboxTest(runtime: SandboxRuntime = "bubblewrap") {
   const directory = await mkdtemp(join(tmpdir(), "exoloop-sandboxes-"));
   const host = await startSandboxHost({ directory, mode: "auto", endsWithParent: true });
-  const provider = await createLocalProvider({ socketPath: host.socketPath });
+  const provider = await createLocalProvider({ socketPath: host.socketPath, runtime });
   const world = await startSandboxWorld(provider);
   return {
     ...world,

@@ -2,11 +2,11 @@
  * A broken provider: it walks while it sleeps, forgets what it made, makes things twice, and what it destroyed lives on.
  * @module
  */
-import type { Sandbox, SandboxProvider, SandboxStatus } from "../../contract.ts";
+import type { Sandbox, SandboxProvider, SandboxSummary } from "../../contract.ts";
 import { type Distortion, distort } from "./distort.ts";
 
-function forgetful(status: SandboxStatus): SandboxStatus {
-  return { ...status, owner: "", state: "awake", createdAt: 0, runningCommands: [] };
+function forgetful<T extends SandboxSummary>(status: T): T {
+  return { ...status, owner: "", state: "awake", createdAt: 0 };
 }
 
 /** Sleeps only in name: the first command afterwards fails, what is written or killed meanwhile is lost. */
@@ -17,7 +17,7 @@ function walkInSleep(base: Sandbox): Partial<Sandbox> {
   return {
     reference: { ...base.reference, provider: "forgotten" },
     async status() {
-      return forgetful(await base.status());
+      return { ...forgetful(await base.status()), runningCommands: [] };
     },
     async suspend() {
       asleep = true;

@@ -13,6 +13,7 @@ const ordinary = new Set([
   "HOME",
   "LANG",
   "LC_ALL",
+  "LC_CTYPE",
   "TERM",
   "USER",
   "LOGNAME",

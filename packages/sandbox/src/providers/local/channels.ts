@@ -1,5 +1,6 @@
 /** Connections to one sandbox's supervisor, kept and used again. One operation at a time on each. @module */
 import { SandboxFileError, type SandboxFileErrorCode, SandboxGoneError } from "../../errors.ts";
+import { type Attendance, createAttended } from "./attendance.ts";
 import { type FrameConnection, connectFrames } from "./connection.ts";
 import { type Frame, frameTypes, protocolVersion } from "./frames.ts";
 import type { SandboxLocation } from "./host-messages.ts";
@@ -7,6 +8,8 @@ import type { SandboxLocation } from "./host-messages.ts";
 /** Below the supervisor's own limit, so that a second provider finds room. */
 const maximumChannels = 32;
 const maximumIdle = 8;
+/** One that moves files has a process inside: what nobody uses for so long is closed. */
+const idleMs = 10_000;
 const attempts = 4;
 /** How long a supervisor that says nothing, or hangs up because it has too many connections, is asked again. */
 const helloPatienceMs = 60_000;
@@ -23,13 +26,20 @@ export interface ChannelSource {
   readonly location: SandboxLocation;
   /** Asks the daemon, which looks whether it lives. @throws SandboxGoneError */
   verify(): Promise<SandboxLocation>;
+  /** Of a supervisor that sleeps with its workload. */
+  readonly attendance?: Attendance;
 }
+
+/** `commands`: with the supervisor itself; `transfer`: with a process that it starts for each, for files and ports. */
+export type ChannelKind = "commands" | "transfer";
 
 export interface Channels {
   readonly sandboxId: string;
   /** Where the supervisor finds what the session calls `path`. */
   locatePath(path: string): string;
   acquire(): Promise<FrameConnection>;
+  /** What is awaited on it from now on comes when the sandbox is awake. */
+  leaveAlone(channel: FrameConnection): void;
   /** Gives back a channel on which the last operation was answered to its end. */
   release(channel: FrameConnection): void;
   discard(channel: FrameConnection): void;
@@ -41,24 +51,32 @@ export interface Channels {
   close(): void;
 }
 
-/** Null: it hung up, or speaks another protocol. @throws the socket's error. */
-async function connectOnce(socketPath: string, patienceMs: number): Promise<FrameConnection | null> {
-  const connection = await connectFrames(socketPath);
-  const timer = setTimeout(() => connection.close(), patienceMs);
+async function greet(connection: FrameConnection, kind: ChannelKind): Promise<boolean> {
   const hello = await connection.read();
+  if (hello?.type !== frameTypes.hello || hello.payload.readUInt32LE(0) !== protocolVersion) return false;
+  if (kind === "commands") return true;
+  await connection.write(frameTypes.transfer);
+  return (await connection.read())?.type === frameTypes.started;
+}
+
+/** Null: it hung up, or speaks another protocol. @throws the socket's error. */
+async function connectOnce(socketPath: string, kind: ChannelKind): Promise<FrameConnection | null> {
+  const connection = await connectFrames(socketPath);
+  const timer = setTimeout(() => connection.close(), helloPatienceMs);
+  const greeted = await greet(connection, kind);
   clearTimeout(timer);
-  if (hello?.type === frameTypes.hello && hello.payload.readUInt32LE(0) === protocolVersion) return connection;
+  if (greeted) return connection;
   connection.close();
   return null;
 }
 
 /** @throws SandboxGoneError */
-async function openChannel(source: ChannelSource, known: SandboxLocation): Promise<FrameConnection> {
+async function openChannel(source: ChannelSource, kind: ChannelKind): Promise<FrameConnection> {
   const deadline = performance.now() + helloPatienceMs;
-  let { socketPath } = known;
+  let { socketPath } = source.location;
   for (let pause = 2; ; pause = Math.min(pause * 2, longestPauseMs)) {
     let refused = false;
-    const connection = await connectOnce(socketPath, helloPatienceMs).catch(() => {
+    const connection = await connectOnce(socketPath, kind).catch(() => {
       refused = true;
       return null;
     });
@@ -79,36 +97,65 @@ function createPathMap(mappings: Readonly<Record<string, string>>): (path: strin
   };
 }
 
-export function createChannels(source: ChannelSource): Channels {
+interface IdleChannels {
+  take(): FrameConnection | undefined;
+  put(channel: FrameConnection): void;
+  close(): void;
+}
+
+function keepIdle(kind: ChannelKind): IdleChannels {
   const idle: FrameConnection[] = [];
+  let timer: NodeJS.Timeout | undefined;
+  const close = (): void => {
+    for (const channel of idle.splice(0)) channel.close();
+  };
+  return {
+    take() {
+      for (let channel = idle.pop(); channel !== undefined; channel = idle.pop()) if (!channel.closed) return channel;
+      return undefined;
+    },
+    put(channel) {
+      if (channel.closed || idle.length >= maximumIdle) channel.close();
+      else idle.push(channel);
+      if (kind === "commands") return;
+      clearTimeout(timer);
+      timer = setTimeout(close, idleMs).unref();
+    },
+    close,
+  };
+}
+
+export function createChannels(source: ChannelSource, kind: ChannelKind): Channels {
+  const attended = createAttended<FrameConnection>(source.attendance);
+  const idle = keepIdle(kind);
   const waiting: (() => void)[] = [];
   let inUse = 0;
   const leave = (): void => {
     inUse--;
     waiting.shift()?.();
   };
+  const open = async (): Promise<FrameConnection> => idle.take() ?? openChannel(source, kind);
   const channels: Channels = {
     sandboxId: source.sandboxId,
     locatePath: createPathMap(source.location.mappings),
     async acquire() {
       while (inUse >= maximumChannels) await new Promise<void>((resolve) => waiting.push(resolve));
       inUse++;
-      for (let channel = idle.pop(); channel !== undefined; channel = idle.pop()) {
-        if (!channel.closed) return channel;
-      }
       try {
-        return await openChannel(source, source.location);
+        return await attended.open(open);
       } catch (error) {
         leave();
         throw error;
       }
     },
+    leaveAlone: (channel) => attended.leave(channel),
     release(channel) {
-      if (channel.closed || idle.length >= maximumIdle) channel.close();
-      else idle.push(channel);
+      attended.leave(channel);
+      idle.put(channel);
       leave();
     },
     discard(channel) {
+      attended.leave(channel);
       channel.close();
       leave();
     },
@@ -126,9 +173,7 @@ export function createChannels(source: ChannelSource): Channels {
         }
       }
     },
-    close() {
-      for (const channel of idle.splice(0)) channel.close();
-    },
+    close: () => idle.close(),
   };
   return channels;
 }

@@ -1,22 +1,41 @@
 /** What the supervisor tells of its commands and processes. @module */
-import type { CommandExit, CommandSummary, ProcessSummary } from "../../session.ts";
+import type { CommandExit, CommandScope, CommandSummary, ProcessSummary } from "../../session.ts";
 import { FrameError } from "./frames.ts";
 
-const exitKinds = { running: 0, exited: 1, signalled: 2, timedOut: 3 } as const;
-const headBytes = 9;
+const states = { running: 0, exited: 1, signalled: 2, timedOut: 3 } as const;
+const headBytes = 17;
 const summaryBytes = 26;
 const maximumProcesses = 1_000;
 
-/** `u8 kind, i32 value` at `at`. Null: it runs. */
-export function parseExit(payload: Buffer, at = 0): CommandExit | null {
-  if (payload.length < at + 5) throw new FrameError("the sandbox sent a malformed exit");
-  const kind = payload.readUInt8(at);
-  const value = payload.readInt32LE(at + 1);
-  if (kind === exitKinds.running) return null;
-  if (kind === exitKinds.exited) return { type: "exited", code: value };
-  if (kind === exitKinds.signalled) return { type: "signalled", signal: value };
-  if (kind === exitKinds.timedOut) return { type: "timed_out" };
-  return { type: "unknown", reason: `the sandbox reported an exit of kind ${kind}` };
+export interface CommandState {
+  readonly scope: CommandScope;
+  /** Null: it runs. */
+  readonly exit: CommandExit | null;
+  /** Of its leader; its session has the same number. */
+  readonly pid: number;
+  /** Milliseconds, by the clock of the sandbox. */
+  readonly startedAt: number;
+  readonly outputBytes: number;
+}
+
+function toExit(state: number, value: number): CommandExit | null {
+  if (state === states.running) return null;
+  if (state === states.exited) return { type: "exited", code: value };
+  if (state === states.signalled) return { type: "signalled", signal: value };
+  if (state === states.timedOut) return { type: "timed_out" };
+  return { type: "unknown", reason: `the sandbox reported a command of state ${state}` };
+}
+
+/** `u8 maintenance, u8 state, i32 exit code or signal, i32 pid, i64 start, u64 bytes of output` at `at`. @throws FrameError */
+export function parseState(bytes: Buffer, at = 0): CommandState {
+  if (bytes.length < at + summaryBytes) throw new FrameError("the sandbox sent a malformed command");
+  return {
+    scope: bytes.readUInt8(at) === 1 ? "maintenance" : "workload",
+    exit: toExit(bytes.readUInt8(at + 1), bytes.readInt32LE(at + 2)),
+    pid: bytes.readInt32LE(at + 6),
+    startedAt: Number(bytes.readBigInt64LE(at + 10)),
+    outputBytes: Number(bytes.readBigUInt64LE(at + 18)),
+  };
 }
 
 function readText(bytes: Buffer, at: number): { readonly text: string; readonly next: number } {
@@ -40,21 +59,18 @@ export interface CommandList {
   readonly commands: readonly KnownCommand[];
 }
 
-/** @throws FrameError */
+/**
+ * `u8 suspended, i32 supervisor, i32 candidate, i64 now`, then of each command its state and identifier, the latest first.
+ * @throws FrameError
+ */
 export function parseCommandList(bytes: Buffer): CommandList {
   if (bytes.length < headBytes) throw new FrameError("the sandbox sent a malformed list");
+  const now = Number(bytes.readBigInt64LE(9));
   const commands: KnownCommand[] = [];
   for (let at = headBytes; at < bytes.length;) {
-    if (at + summaryBytes > bytes.length) throw new FrameError("the sandbox sent a malformed list");
+    const { startedAt, ...state } = parseState(bytes, at);
     const { text, next } = readText(bytes, at + summaryBytes);
-    commands.push({
-      commandId: text,
-      scope: bytes.readUInt8(at) === 1 ? "maintenance" : "workload",
-      exit: parseExit(bytes, at + 1),
-      pid: bytes.readInt32LE(at + 6),
-      ageMs: Number(bytes.readBigUInt64LE(at + 10)),
-      outputBytes: Number(bytes.readBigUInt64LE(at + 18)),
-    });
+    commands.push({ commandId: text, ...state, ageMs: now - startedAt });
     at = next;
   }
   const [supervisor, candidate] = [bytes.readInt32LE(1), bytes.readInt32LE(5)];
@@ -95,7 +111,8 @@ export function toProcessList(text: string, known: CommandList): ProcessSummary[
       below = ancestor.parent === known.supervisor;
       ancestor = processes.get(ancestor.parent);
     }
-    const ours = process.pid === known.supervisor || process.pid === known.candidate;
+    // What is in the supervisor's session serves connections: every command has its own.
+    const ours = process.session === processes.get(known.supervisor)?.session || process.pid === known.candidate;
     if (!below || ours || command?.scope === "maintenance" || listed.length >= maximumProcesses) continue;
     listed.push({ pid: process.pid, commandId: command?.commandId ?? null, name: process.name });
   }

@@ -9,7 +9,7 @@ import type {
   SpawnOptions,
   TerminalSize,
 } from "../../session.ts";
-import { ChannelLostError, type Channels, readAnswer } from "./channels.ts";
+import { ChannelLostError, type Channels, readAnswer, readFrame } from "./channels.ts";
 import { type CommandList, parseCommandList, toProcessList } from "./command-list.ts";
 import type { FrameConnection } from "./connection.ts";
 import { attachPayload, join, startFollowing } from "./following.ts";
@@ -17,7 +17,7 @@ import { FrameError, chunkBytes, encodeNumber, encodeString, frameTypes, spawnFl
 
 /** Kernel limit of one argument (MAX_ARG_STRLEN), less the terminating NUL. */
 export const maximumCommandBytes = 131_071;
-const controls = { kill: 1, signal: 2, resize: 3, closeStdin: 4 } as const;
+const controls = { kill: 1, signal: 2, resize: 3 } as const;
 const largestTerminal = 1000;
 
 /** The payload of a spawn request. @throws FrameError for NUL or a name that is none. */
@@ -81,6 +81,18 @@ async function control(
 }
 
 /** False: the command reads no more. */
+async function readInputAnswer(channel: FrameConnection, commandId: string): Promise<boolean> {
+  return (await readAnswer(channel, commandId)) !== null;
+}
+
+async function endStdin(channels: Channels, commandId: string): Promise<void> {
+  await channels.perform(async (channel) => {
+    await channel.write(frameTypes.stdin, encodeString(commandId));
+    await readInputAnswer(channel, commandId);
+  });
+}
+
+/** False: the command reads no more. */
 async function writeStdin(
   channels: Channels,
   commandId: string,
@@ -88,26 +100,36 @@ async function writeStdin(
 ): Promise<boolean> {
   const channel = await channels.acquire();
   try {
-    await channel.write(frameTypes.stdin, encodeString(commandId));
+    channels.leaveAlone(channel);
     const parts: AsyncIterable<Uint8Array> | Uint8Array[] = source instanceof Uint8Array ? [source] : source;
+    let wanted = true;
+    // One is on its way while the one before is answered.
+    let pending: Promise<boolean> = Promise.resolve(true);
     for await (const part of parts) {
-      for (let at = 0; at < part.length; at += chunkBytes) {
-        await channel.write(frameTypes.data, part.subarray(at, at + chunkBytes));
-        if (channel.closed) throw new ChannelLostError("standard input was cut off");
+      for (let at = 0; at < part.length && wanted; at += chunkBytes) {
+        const before = pending;
+        await channel.write(frameTypes.stdin, encodeString(commandId), part.subarray(at, at + chunkBytes));
+        pending = before.then(() => readInputAnswer(channel, commandId));
+        pending.catch(() => {});
+        wanted = await before;
       }
     }
-    await channel.write(frameTypes.end);
-    const answer = await readAnswer(channel, commandId);
+    wanted = (await pending) && wanted;
     channels.release(channel);
-    return answer !== null;
+    return wanted;
   } catch (error) {
     channels.discard(channel);
     throw error;
   }
 }
 
-function toProcess(channels: Channels, commandId: string, channel: FrameConnection, offset: number): SandboxProcess {
-  const following = startFollowing(channels, commandId, channel, offset);
+function toProcess(
+  channels: Channels,
+  commandId: string,
+  channel: FrameConnection,
+  from: { readonly offset: number; readonly maintenance: boolean },
+): SandboxProcess {
+  const following = startFollowing(channels, commandId, channel, from);
   let lastInput: Promise<unknown> = Promise.resolve();
   const inOrder = <T>(work: () => Promise<T>): Promise<T> => {
     const done = lastInput.then(work);
@@ -125,7 +147,7 @@ function toProcess(channels: Channels, commandId: string, channel: FrameConnecti
       return control(channels, commandId, controls.signal, signal, 0);
     },
     writeStdin: (bytes) => inOrder(() => writeStdin(channels, commandId, bytes)),
-    closeStdin: () => inOrder(async () => void (await control(channels, commandId, controls.closeStdin, 0, 0))),
+    closeStdin: () => inOrder(() => endStdin(channels, commandId)),
     async resizeTerminal(size) {
       encoded(() => encodeSize(size));
       await control(channels, commandId, controls.resize, size.rows, size.columns);
@@ -147,7 +169,7 @@ export async function spawnCommand(channels: Channels, options: SpawnOptions): P
   const payload = encoded(() => encodeSpawn({ ...options, workingDirectory }, commandId));
   const channel = await join(channels, payload);
   if (channel === null) throw new SandboxFileError("failed", "command", "the sandbox did not start the command");
-  const process = toProcess(channels, commandId, channel, 0);
+  const process = toProcess(channels, commandId, channel, { offset: 0, maintenance: options.scope === "maintenance" });
   const { stdin, abortSignal } = options;
   if (stdin !== undefined && stdin !== "open") {
     writeStdin(channels, commandId, stdin)
@@ -170,7 +192,8 @@ export async function attachCommand(
 ): Promise<SandboxProcess | null> {
   const payload = attachPayload(options.commandId, options.byteOffset);
   const channel = await join(channels, payload);
-  return channel === null ? null : toProcess(channels, options.commandId, channel, options.byteOffset);
+  if (channel === null) return null;
+  return toProcess(channels, options.commandId, channel, { offset: options.byteOffset, maintenance: false });
 }
 
 export async function runCommand(
@@ -190,8 +213,10 @@ export async function runCommand(
 async function askCommands(channels: Channels): Promise<CommandList> {
   return channels.perform(async (channel) => {
     await channel.write(frameTypes.commands);
+    const { type, payload } = await readFrame(channel);
+    if (type !== frameTypes.end) throw new ChannelLostError(`the sandbox answered with a frame of type ${type}`);
     try {
-      return parseCommandList(Buffer.concat((await readAnswer(channel, "list")) ?? []));
+      return parseCommandList(payload);
     } catch (error) {
       throw error instanceof FrameError ? new ChannelLostError(error.message) : error;
     }

@@ -5,6 +5,8 @@ import { type Frame, FrameDecoder, encodeFrame, encodeHeader } from "./frames.ts
 const highWaterBytes = 1 << 20;
 /** What a frame takes beside its payload, which may be a single byte. */
 const frameOverheadBytes = 256;
+/** Up to here copying a frame costs less than writing it piece by piece. */
+const joinedBytes = 16 << 10;
 /**
  * What any socket has just read. Each read is taken out of it before the next one: a buffer for each would be garbage at
  * once, and the engine lets tens of megabytes of that gather.
@@ -69,8 +71,9 @@ class SocketConnection implements FrameConnection {
     if (this.#closed || !socket.writable) return;
     socket.cork();
     for (const [type, ...parts] of frames) {
-      socket.write(encodeHeader(type, parts));
-      for (const part of parts) if (part.length > 0) socket.write(part);
+      const header = encodeHeader(type, parts);
+      const pieces = header.readUInt32LE(0) > joinedBytes ? [header, ...parts] : [Buffer.concat([header, ...parts])];
+      for (const piece of pieces) if (piece.length > 0) socket.write(piece);
     }
     socket.uncork();
     if (socket.writableLength > highWaterBytes) await this.#drained();

@@ -13,7 +13,7 @@ type ContentOperations = Pick<
   "readFile" | "readBinaryFile" | "writeFile" | "writeBinaryFile" | "fetchFiles" | "placeEntries"
 >;
 
-/** Of a file's mode. The supervisor, who is the owner, reads any file. */
+/** Of a file's mode. Who serves us is the owner, and reads any file. */
 const ownerMayRead = 0o400;
 /** What `readBinaryFile` takes into memory unless told otherwise. */
 const defaultMaximumBytes = 256 << 20;
@@ -124,24 +124,24 @@ async function readWhole(channels: Channels, path: string, maximumBytes: number)
   if (file === null) return null;
   const tooLarge = new SandboxFileError("too_large", path, `${path}: larger than ${maximumBytes} bytes`);
   if (file.size > maximumBytes) throw tooLarge;
-  const channel = await channels.acquire();
-  try {
+  return channels.perform(async (channel) => {
     await channel.write(frameTypes.read, file.location);
     const content = new Content();
     const pieces: Uint8Array[] = [];
-    for (;;) {
-      const piece = content.take(await readFrame(channel), path);
-      if (content.size > maximumBytes) throw tooLarge;
-      if (piece === null) break;
-      pieces.push(piece instanceof Uint8Array ? piece : new Uint8Array(piece.holeBytes));
+    try {
+      for (;;) {
+        const piece = content.take(await readFrame(channel), path);
+        if (content.size > maximumBytes) throw tooLarge;
+        if (piece === null) return join(pieces, content.size);
+        pieces.push(piece instanceof Uint8Array ? piece : new Uint8Array(piece.holeBytes));
+      }
+    } catch (error) {
+      if (error instanceof VanishedError) return null;
+      // What still comes of it is nobody's answer.
+      if (error === tooLarge) channel.close();
+      throw error;
     }
-    channels.release(channel);
-    return join(pieces, content.size);
-  } catch (error) {
-    channels.discard(channel);
-    if (error instanceof VanishedError) return null;
-    throw error;
-  }
+  });
 }
 
 function join(pieces: readonly Uint8Array[], size: number): Uint8Array {

@@ -109,13 +109,13 @@ async function* scanTree(channels: Channels, path: string): AsyncGenerator<reado
 }
 
 export interface ResolvedPath {
-  /** Where it is, or would be made, as the supervisor says it; without links. */
+  /** Where it is, or would be made, as the sandbox says it; without links. */
   readonly location: Buffer;
   /** Null: it does not exist. */
   readonly found: ScannedEntry | null;
 }
 
-/** Follows links, of the parents too when it does not exist yet: the supervisor's other operations follow none. */
+/** Follows links, of the parents too when it does not exist yet: the other operations follow none. */
 export async function resolvePath(channels: Channels, path: string): Promise<ResolvedPath> {
   const whole = encodePath(channels, path).subarray(0, -1).toString();
   const candidates = [whole];
@@ -166,7 +166,8 @@ async function deleteTree(channels: Channels, path: string): Promise<void> {
   throw new SandboxFileError(code, path, `${path}: cannot delete: ${stderr.slice(0, 256).trim()}`);
 }
 
-export function createLookups(channels: Channels): Lookups {
+/** @param commands for what a command of the sandbox does better */
+export function createLookups(channels: Channels, commands: Channels): Lookups {
   return {
     stat: ({ path }) => stat(channels, path),
     async listDirectory({ path }) {
@@ -192,7 +193,7 @@ export function createLookups(channels: Channels): Lookups {
         return answer !== null;
       } catch (error) {
         if (!recursive || !(error instanceof SandboxFileError) || error.code !== "is_directory") throw error;
-        await deleteTree(channels, path);
+        await deleteTree(commands, path);
         return true;
       }
     },

@@ -1,27 +1,27 @@
 /** Follows a command of a local sandbox to its end, across broken connections. @module */
 import type { CommandExit } from "../../session.ts";
 import { ChannelLostError, type Channels, readFrame, toFileError } from "./channels.ts";
-import { parseExit } from "./command-list.ts";
+import { parseState } from "./command-list.ts";
 import type { FrameConnection } from "./connection.ts";
 import { SandboxGoneError } from "../../errors.ts";
 import { type Frame, FrameError, encodeNumber, encodeString, frameTypes, spawnFlags } from "./frames.ts";
 import { type OutputQueue, createOutputQueue } from "./output-queue.ts";
 
 const attempts = 4;
+/** Of an output frame, before its bytes. */
+const outputHeadBytes = 9;
 /** Beyond the end of every output: only the exit is told. */
-const noOutput = (1n << 64n) - 1n;
+const noOutput = Number.MAX_SAFE_INTEGER;
 
 export interface Follower {
+  /** It goes on while the sandbox sleeps. */
+  readonly maintenance: boolean;
   readonly queue: OutputQueue;
   /** Bytes of output that arrived or are known to be missing. */
   received: number;
-  /** Told and not yet put before a chunk. */
-  missing: number;
-  /** Bytes that come and arrived before. */
-  known: number;
 }
 
-export function attachPayload(commandId: string, offset: number | bigint): Buffer[] {
+export function attachPayload(commandId: string, offset: number): Buffer[] {
   return [
     encodeNumber(spawnFlags.joinOnly, 1),
     encodeNumber(0, 8),
@@ -30,14 +30,21 @@ export function attachPayload(commandId: string, offset: number | bigint): Buffe
   ];
 }
 
-function takeOutput(follower: Follower, frame: Frame): void {
-  const stream = frame.payload[0] === 2 ? "stderr" : "stdout";
-  const bytes = frame.payload.subarray(1 + follower.known);
-  follower.known = Math.max(0, follower.known - frame.payload.length + 1);
+function takeOutput(follower: Follower, { payload }: Frame): void {
+  const begins = Number(payload.readBigUInt64LE(0));
+  const stream = payload[8] === 2 ? "stderr" : "stdout";
+  const bytes = payload.subarray(outputHeadBytes + Math.max(0, follower.received - begins));
   if (bytes.length === 0) return;
-  follower.queue.push({ stream, bytes, ...(follower.missing > 0 ? { missingBytes: follower.missing } : {}) });
-  follower.received += bytes.length;
-  follower.missing = 0;
+  const missingBytes = Math.max(0, begins - follower.received);
+  follower.queue.push({ stream, bytes, ...(missingBytes > 0 ? { missingBytes } : {}) });
+  follower.received = begins + payload.length - outputHeadBytes;
+}
+
+function takeEnd(follower: Follower, { payload }: Frame): CommandExit {
+  const { exit, outputBytes } = parseState(payload);
+  const missingBytes = outputBytes - follower.received;
+  if (missingBytes > 0) follower.queue.push({ stream: "stdout", bytes: new Uint8Array(), missingBytes });
+  return exit ?? { type: "unknown", reason: "the sandbox reported no exit" };
 }
 
 /** Follows to the exit on this channel. Reads no faster than the output is taken. */
@@ -45,21 +52,10 @@ async function follow(channel: FrameConnection, follower: Follower): Promise<Com
   for (;;) {
     if (follower.queue.full) await follower.queue.room();
     const frame = await readFrame(channel);
-    if (frame.type === frameTypes.output && frame.payload.length > 0) {
-      takeOutput(follower, frame);
-    } else if (frame.type === frameTypes.offset && frame.payload.length === 8) {
-      const begins = Number(frame.payload.readBigUInt64LE(0));
-      follower.missing += Math.max(0, begins - follower.received);
-      follower.known = Math.max(0, follower.received - begins);
-      follower.received = Math.max(follower.received, begins);
-    } else if (frame.type === frameTypes.exit) {
-      if (follower.missing > 0) {
-        follower.queue.push({ stream: "stdout", bytes: new Uint8Array(), missingBytes: follower.missing });
-      }
-      return parseExit(frame.payload) ?? { type: "unknown", reason: "the sandbox reported no exit" };
-    } else {
+    if (frame.type === frameTypes.exit) return takeEnd(follower, frame);
+    if (frame.type !== frameTypes.output || frame.payload.length <= outputHeadBytes)
       throw new ChannelLostError(`unexpected frame ${frame.type} in a command's output`);
-    }
+    takeOutput(follower, frame);
   }
 }
 
@@ -96,6 +92,7 @@ async function followPersistently(
   follower: Follower,
 ): Promise<CommandExit> {
   for (let channel: FrameConnection | null = first; channel !== null;) {
+    if (!follower.maintenance) channels.leaveAlone(channel);
     try {
       const exit = await follow(channel, follower);
       channels.release(channel);
@@ -110,10 +107,10 @@ async function followPersistently(
 }
 
 /** The exit alone, of a command whose output nobody takes. */
-async function awaitExit(channels: Channels, commandId: string): Promise<CommandExit> {
+async function awaitExit(channels: Channels, commandId: string, maintenance: boolean): Promise<CommandExit> {
   const channel = await join(channels, attachPayload(commandId, noOutput));
   if (channel === null) return { type: "unknown", reason: "the sandbox no longer knows the command" };
-  const follower: Follower = { queue: createOutputQueue(), received: 0, missing: 0, known: 0 };
+  const follower: Follower = { maintenance, queue: createOutputQueue(), received: noOutput };
   return followPersistently(channels, commandId, channel, follower);
 }
 
@@ -127,9 +124,9 @@ export function startFollowing(
   channels: Channels,
   commandId: string,
   channel: FrameConnection,
-  offset: number,
+  { offset, maintenance }: { readonly offset: number; readonly maintenance: boolean },
 ): Following {
-  const follower: Follower = { queue: createOutputQueue(), received: offset, missing: 0, known: 0 };
+  const follower: Follower = { maintenance, queue: createOutputQueue(), received: offset };
   const exit = followPersistently(channels, commandId, channel, follower).then(
     (end) => {
       follower.queue.end();
@@ -146,6 +143,7 @@ export function startFollowing(
   exit.catch(() => {});
   return {
     queue: follower.queue,
-    wait: () => Promise.race([exit, follower.queue.becomesFull().then(() => awaitExit(channels, commandId))]),
+    wait: () =>
+      Promise.race([exit, follower.queue.becomesFull().then(() => awaitExit(channels, commandId, maintenance))]),
   };
 }

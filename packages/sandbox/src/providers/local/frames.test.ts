@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type KnownCommand, parseExit, toProcessList } from "./command-list.ts";
+import { type KnownCommand, parseState, toProcessList } from "./command-list.ts";
 import { encodeSpawn } from "./commands.ts";
 import {
   type Frame,
@@ -68,14 +68,16 @@ describe("frames", () => {
     expect(() => encodeSpawn({ command: "ls", terminal: { rows: 0, columns: 1 } }, "c")).toThrow(FrameError);
   });
   it("report exits, and never invent one", () => {
-    const exit = (kind: number, value: number) =>
-      parseExit(Buffer.concat([encodeNumber(kind, 1), encodeNumber(value, 4)]));
+    const exit = (state: number, value: number) => {
+      const numbers = [encodeNumber(0, 1), encodeNumber(state, 1), encodeNumber(value, 4), Buffer.alloc(20)];
+      return parseState(Buffer.concat(numbers)).exit;
+    };
     expect(exit(0, 0)).toBeNull();
     expect(exit(1, 3)).toEqual({ type: "exited", code: 3 });
     expect(exit(2, 15)).toEqual({ type: "signalled", signal: 15 });
     expect(exit(3, 9)).toEqual({ type: "timed_out" });
     expect(exit(4, 0)?.type).toBe("unknown");
-    expect(() => parseExit(Buffer.alloc(3))).toThrow(FrameError);
+    expect(() => parseState(Buffer.alloc(25))).toThrow(FrameError);
   });
   it("tell processes by the kernel's words, whatever their names", () => {
     const known = {
@@ -86,6 +88,7 @@ describe("frames", () => {
     };
     const lines = [
       "1 (supervisor) S 0 1 1 0",
+      "8 (transfer) S 1 1 1 0",
       "9 (launch) S 1 9 9 0",
       "20 (x) S 1 1) R 1 20 20 0",
       "21 (child) S 20 20 20 0",

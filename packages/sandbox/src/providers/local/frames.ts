@@ -1,6 +1,6 @@
 /**
  * The binary frames that provider, host daemon and supervisor exchange: u32 little-endian length of what follows, u8
- * type, payload. The guest's `supervisor.h` is the other half of this file.
+ * type, payload. The guest's `frames.h` is the other half of this file.
  * @module
  */
 
@@ -8,18 +8,20 @@
 export const maximumFrameBytes = 1 << 20;
 /** Bytes of a stream that travel in one frame. */
 export const chunkBytes = 256 << 10;
-export const protocolVersion = 2;
+export const protocolVersion = 3;
 
 /**
  * What they carry: numbers, little-endian, then NUL-terminated strings. Paths are absolute. An operation ends with `end`,
  * or with `error`: i32 errno of Linux.
  */
 export const frameTypes = {
-  /** u8 flags, u32 timeout in ms (0: none), u16 rows, u16 columns, u64 offset of the output, command identifier, directory, command, NAME=value … → started, offset, output …, exit */
+  /** u8 flags, u32 timeout in ms (0: none), u16 rows, u16 columns, u64 offset of the output, command identifier, directory, command, NAME=value … → started, output …, exit */
   spawn: 1,
-  /** command identifier; then data … end */
+  /** → started; from then on the connection takes the requests from `read` to `connect`, and no others */
+  transfer: 2,
+  /** command identifier, bytes (none: the end) → end, once the command has room for them */
   stdin: 3,
-  /** u8 action, u16, u16, command identifier */
+  /** u8 action, u16, u16, command identifier → end */
   control: 4,
   /** path → data or hole …, end */
   read: 5,
@@ -31,7 +33,7 @@ export const frameTypes = {
   delete: 8,
   /** u16 port → started, then the connection carries the port's bytes */
   connect: 10,
-  /** → data (command-list.ts), end */
+  /** → end (command-list.ts) */
   commands: 11,
   /** By signals, only where no cgroup can do it. */
   suspend: 12,
@@ -44,12 +46,10 @@ export const frameTypes = {
   hole: 17,
   /** u32 protocol version */
   hello: 32,
-  /** u8 stream (1 stdout, 2 stderr), bytes */
+  /** u64 offset in all output, u8 stream (1 stdout, 2 stderr), bytes: what no frame has is lost */
   output: 33,
-  /** u8 kind, i32 code or signal */
+  /** of the command, as in the list of commands */
   exit: 34,
-  /** u64 offset at which the next output begins: what is between is lost */
-  offset: 35,
   error: 37,
   started: 39,
   /** Between provider and daemon: JSON. */

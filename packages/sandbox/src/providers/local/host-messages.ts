@@ -1,31 +1,24 @@
 /** What a provider asks the host daemon, as JSON in one frame each way. @module */
-import type {
-  CreateSandboxRequest,
-  SandboxCapabilities,
-  SandboxStatus,
-  Timed,
-  WarmPoolRequest,
-} from "../../contract.ts";
+import type { CreateSandboxRequest, SandboxSummary, Timed, WarmPoolRequest } from "../../contract.ts";
 
 export const sandboxIdPattern = /^sbx_[0-9A-Z]{26}$/;
 
 /** What a sandbox runs under. The daemon tells in its hello which ones this machine has. */
 export type SandboxRuntime = "bubblewrap" | "gvisor";
 
-export interface RuntimeFacts {
-  readonly capabilities: SandboxCapabilities;
-  /** Told to the model. */
-  readonly description: string;
-}
-
 export interface HostFacts {
   readonly pid: number;
   readonly mode: "auto" | "weak";
-  readonly runtimes: Readonly<Partial<Record<SandboxRuntime, RuntimeFacts>>>;
-  /** The runtimes that this machine has not, with what mends it. */
-  readonly unavailable: Readonly<Partial<Record<SandboxRuntime, { readonly reason: string; readonly remedy: string }>>>;
+  /** Those that this machine has. */
+  readonly runtimes: readonly SandboxRuntime[];
   /** Where the sandboxes' directories are. */
   readonly sandboxesDirectory: string;
+  /** What stops processes here. */
+  readonly suspend: "cgroup-v2" | "cgroup-v1" | "signal";
+  readonly ownUserId: boolean;
+  /** Of memory and of processes. */
+  readonly resourceLimits: boolean;
+  readonly cpuLimit: boolean;
 }
 
 /** How a sandbox's supervisor is reached. */
@@ -36,6 +29,8 @@ export interface SandboxLocation {
    * understands, free of links. Empty: they are the same.
    */
   readonly mappings: Readonly<Record<string, string>>;
+  /** The supervisor sleeps with its workload; `attend` has it there for so many milliseconds. Null: it always is. */
+  readonly servedMs: number | null;
 }
 
 interface ById {
@@ -52,17 +47,19 @@ export interface HostMethods {
   /** Those of one runtime, without the pool's. */
   readonly list: {
     readonly parameters: { readonly runtime: SandboxRuntime };
-    readonly result: readonly SandboxStatus[];
+    readonly result: readonly SandboxSummary[];
   };
-  /** Verifies that the supervisor answers; else the sandbox is removed and gone. */
+  /** Verifies that the supervisor lives; else the sandbox is removed and gone. */
   readonly status: {
     readonly parameters: ById;
-    readonly result: SandboxStatus & SandboxLocation & { readonly runtime: SandboxRuntime };
+    readonly result: SandboxSummary & SandboxLocation & { readonly runtime: SandboxRuntime };
   };
   /** Only looks up. */
   readonly locate: { readonly parameters: ById; readonly result: SandboxLocation };
   readonly suspend: { readonly parameters: ById; readonly result: Timed };
   readonly resume: { readonly parameters: ById; readonly result: Timed };
+  /** The workload stands still meanwhile. */
+  readonly attend: { readonly parameters: ById; readonly result: null };
   readonly destroy: { readonly parameters: ById; readonly result: null };
   /** Answers when the pool is being filled. */
   readonly pool: {

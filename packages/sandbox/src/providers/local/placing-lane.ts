@@ -4,6 +4,9 @@ import type { PlacedEntry } from "../../session.ts";
 import { type Channels, readAnswer } from "./channels.ts";
 import type { FrameConnection } from "./connection.ts";
 
+/** Twice as many are sent before their answers: more would only be held, and let nobody else have their turn. */
+const entriesAhead = 64;
+
 /** Writes one entry, request and content, without waiting for the answer. */
 export type SendEntry = (channel: FrameConnection, entry: PlacedEntry) => Promise<void>;
 
@@ -24,6 +27,9 @@ export class PlacingLane {
   /** The answer to the last entry sent, and to all before it. */
   #answered: Promise<void> = Promise.resolve();
   #failure: Error | undefined;
+  #sent = 0;
+  /** As `#answered`, when the number of entries sent was last a multiple of {@link entriesAhead}. */
+  #earlier: Promise<void> = Promise.resolve();
 
   private constructor(channels: Channels, channel: FrameConnection) {
     this.#channels = channels;
@@ -48,6 +54,11 @@ export class PlacingLane {
     this.#answered = this.#answered
       .then(() => (this.#failure === undefined ? readPlaced(this.#channel, entry.path) : undefined))
       .catch((error: unknown) => void (this.#failure ??= toError(error)));
+    this.#sent += 1;
+    if (this.#sent % entriesAhead !== 0) return;
+    const earlier = this.#earlier;
+    this.#earlier = this.#answered;
+    await earlier;
   }
 
   /** Resolves when everything that was sent is placed, or has failed. */

@@ -26,6 +26,7 @@ export async function connectPort(channels: Channels, port: number): Promise<Por
     channels.discard(channel);
     throw error;
   }
+  channels.leaveAlone(channel);
   const { socket, rest } = channel.detach();
   if (rest.length > 0) socket.unshift(rest);
   socket.once("close", () => channels.discard(channel));

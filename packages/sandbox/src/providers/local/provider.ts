@@ -13,6 +13,7 @@ import type { Sandbox, SandboxProvider } from "../../contract.ts";
 import { SandboxGoneError, SandboxUnavailableError } from "../../errors.ts";
 import { createHostClient } from "./host-client.ts";
 import type { SandboxLocation, SandboxRuntime } from "./host-messages.ts";
+import { describeRuntime } from "./runtimes.ts";
 import { type LocalSandbox, createLocalSandbox } from "./sandbox.ts";
 
 const providerIds: Readonly<Record<SandboxRuntime, string>> = { bubblewrap: "local", gvisor: "gvisor" };
@@ -30,8 +31,8 @@ export async function createLocalProvider(options: LocalProviderOptions): Promis
   const { runtime = "bubblewrap", patienceMs = 10_000 } = options;
   const id = providerIds[runtime];
   const host = createHostClient({ socketPath: options.socketPath, patienceMs });
-  const facts = (await host.call("hello", {})).runtimes[runtime];
-  if (facts === undefined) {
+  const facts = describeRuntime(await host.call("hello", {}), runtime);
+  if (facts === null) {
     host.close();
     throw new SandboxUnavailableError(`the sandbox host has no runtime ${runtime}`, "Run `exoloop doctor`.");
   }

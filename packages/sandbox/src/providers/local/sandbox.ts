@@ -2,6 +2,7 @@
 import type { Sandbox, SandboxReference, SandboxStatus } from "../../contract.ts";
 import { SandboxGoneError, SandboxUnavailableError } from "../../errors.ts";
 import type { SandboxSession } from "../../session.ts";
+import { type Attendance, createAttendance } from "./attendance.ts";
 import { ChannelLostError, type ChannelSource, type Channels, createChannels } from "./channels.ts";
 import { attachCommand, listCommands, listProcesses, runCommand, spawnCommand } from "./commands.ts";
 import { createContentOperations } from "./content.ts";
@@ -29,9 +30,14 @@ async function explainLoss(source: ChannelSource, error: unknown): Promise<unkno
   return new SandboxUnavailableError(error.message, "Try it again.");
 }
 
-function createSession(source: ChannelSource, channels: Channels, description: string): SandboxSession {
-  const lookups = createLookups(channels);
-  const content = createContentOperations(channels);
+function createSession(
+  source: ChannelSource,
+  channels: Channels,
+  transfer: Channels,
+  description: string,
+): SandboxSession {
+  const lookups = createLookups(transfer, channels);
+  const content = createContentOperations(transfer);
   const guard = async <T>(work: Promise<T>): Promise<T> => {
     try {
       return await work;
@@ -64,7 +70,7 @@ function createSession(source: ChannelSource, channels: Channels, description: s
     listCommands: () => guard(listCommands(channels)),
     listProcesses: () => guard(listProcesses(channels)),
     run: (options) => guard(runCommand(channels, options)),
-    connectPort: (options) => guard(connectPort(channels, options.port)),
+    connectPort: (options) => guard(connectPort(transfer, options.port)),
   };
 }
 
@@ -73,8 +79,13 @@ export function openSession(
   source: ChannelSource,
   description: string,
 ): { readonly session: SandboxSession; close(): void } {
-  const channels = createChannels(source);
-  return { session: createSession(source, channels, description), close: () => channels.close() };
+  const channels = createChannels(source, "commands");
+  const transfer = createChannels(source, "transfer");
+  const close = (): void => {
+    channels.close();
+    transfer.close();
+  };
+  return { session: createSession(source, channels, transfer, description), close };
 }
 
 export interface LocalSandboxOptions {
@@ -89,11 +100,6 @@ export interface LocalSandboxOptions {
 export function createLocalSandbox(options: LocalSandboxOptions): LocalSandbox {
   const { host, reference, location, description, forget } = options;
   const { id } = reference;
-  const status = async (): Promise<SandboxStatus> => {
-    const { owner, state, createdAt, runningCommands, limitExceeded } = await host.call("status", { id });
-    const base = { id, owner, state, createdAt, runningCommands };
-    return limitExceeded === undefined ? base : { ...base, limitExceeded };
-  };
   let ended = false;
   /** Another sandbox may have the identifier by now. */
   const call = async <M extends "suspend" | "resume">(method: M) => {
@@ -106,13 +112,27 @@ export function createLocalSandbox(options: LocalSandboxOptions): LocalSandbox {
       throw new SandboxGoneError(id, "another one has its identifier");
     return now;
   };
-  const source: ChannelSource = { sandboxId: id, location, verify };
+  const { servedMs } = location;
+  const attendance: Attendance | null =
+    servedMs === null ? null : createAttendance(() => host.call("attend", { id }), servedMs);
+  const source: ChannelSource = { sandboxId: id, location, verify, ...(attendance === null ? {} : { attendance }) };
   const { session, close } = openSession(source, description);
+  const status = async (): Promise<SandboxStatus> => {
+    const { owner, state, createdAt, limitExceeded } = await host.call("status", { id });
+    const running = (await session.listCommands()).filter(({ scope, exit }) => scope === "workload" && exit === null);
+    const runningCommands = running.map(({ commandId }) => commandId);
+    const base = { id, owner, state, createdAt, runningCommands };
+    return limitExceeded === undefined ? base : { ...base, limitExceeded };
+  };
   const sandbox: Sandbox = {
     reference,
     session,
     status,
-    suspend: () => call("suspend"),
+    async suspend() {
+      const timed = await call("suspend");
+      attendance?.lapse();
+      return timed;
+    },
     resume: () => call("resume"),
     async destroy() {
       if (ended) return;

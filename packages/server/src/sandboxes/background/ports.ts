@@ -1,5 +1,5 @@
 /** Connections to ports inside a sandbox: traffic thaws it, and half a minute without any puts it to sleep again. @module */
-import { SandboxGoneError } from "@exoloop/sandbox/errors";
+import { SandboxGoneError, SandboxUnavailableError } from "@exoloop/sandbox/errors";
 import type { PortConnection } from "@exoloop/sandbox/session";
 import { findHeld } from "../life/acquire.ts";
 import type { HeldSandbox, SandboxDependencies } from "../held-sandbox.ts";
@@ -10,7 +10,7 @@ import type { SandboxOwner } from "../workspace.ts";
 export interface Ports {
   /**
    * Null: nobody listens there, or the session has no sandbox. None is made for this.
-   * @throws SandboxGoneError
+   * @throws SandboxGoneError; SandboxUnavailableError where its provider has no ports
    */
   connect(owner: SandboxOwner, port: number): Promise<PortConnection | null>;
 }
@@ -65,11 +65,22 @@ export function createPorts(dependencies: SandboxDependencies, quietMs = 30_000)
     async connect(owner, port) {
       const held = await findHeld(dependencies, owner);
       if (held === null) return null;
+      refusePortless(dependencies, held);
       await see(held);
       const connection = await held.sandbox.session.connectPort({ port });
       return connection === null ? null : watch(connection, () => see(held));
     },
   };
+}
+
+/** What a provider without a network of its own reached would be the host's. */
+function refusePortless({ providers }: SandboxDependencies, { sandbox }: HeldSandbox): void {
+  const { provider } = sandbox.reference;
+  if (providers.get(provider)?.capabilities.ports === true) return;
+  throw new SandboxUnavailableError(
+    `ports of sandboxes of the provider ${provider} cannot be reached`,
+    "Move the session to a provider that has the capability ports.",
+  );
 }
 
 function watch({ readable, writable }: PortConnection, see: () => Promise<void>): PortConnection {

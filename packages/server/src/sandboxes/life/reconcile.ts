@@ -4,7 +4,7 @@
  * @module
  */
 import { instantOf } from "@exoloop/protocol/ids";
-import type { SandboxProvider, SandboxStatus } from "@exoloop/sandbox/contract";
+import type { SandboxProvider, SandboxSummary } from "@exoloop/sandbox/contract";
 import { type Kysely, sql } from "kysely";
 import type { Tables } from "../../db/tables.ts";
 import type { SandboxDependencies } from "../held-sandbox.ts";
@@ -64,7 +64,7 @@ async function releaseEnded(dependencies: SandboxDependencies): Promise<void> {
 async function destroyUnnamed(
   dependencies: SandboxDependencies,
   provider: SandboxProvider,
-  listed: readonly SandboxStatus[],
+  listed: readonly SandboxSummary[],
   { unnamedMs }: ReconcilePatience,
 ): Promise<void> {
   // A sandbox from the pool may be older than its name.
@@ -78,7 +78,7 @@ async function destroyUnnamed(
 
 async function namesOf(
   database: Kysely<Tables>,
-  listed: readonly SandboxStatus[],
+  listed: readonly SandboxSummary[],
 ): Promise<ReadonlyMap<string, SandboxOwner & { readonly state: string }>> {
   if (listed.length === 0) return new Map();
   const ids = listed.map(({ id }) => id);
@@ -95,7 +95,7 @@ async function markGone(
   dependencies: SandboxDependencies,
   name: string,
   provider: SandboxProvider,
-  listed: readonly SandboxStatus[],
+  listed: readonly SandboxSummary[],
   { silentMs }: ReconcilePatience,
 ): Promise<void> {
   const present = new Set(listed.map(({ id }) => id));
@@ -117,7 +117,7 @@ async function markGone(
 /** Awake though the row says that they sleep: a server died between the two. */
 async function suspendSleepers(
   dependencies: SandboxDependencies,
-  listed: readonly SandboxStatus[],
+  listed: readonly SandboxSummary[],
   { silentMs }: ReconcilePatience,
 ): Promise<void> {
   const awake = listed.filter(({ state }) => state === "awake");

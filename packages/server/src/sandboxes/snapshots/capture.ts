@@ -16,6 +16,7 @@ import {
   type ManifestFile,
   type ManifestLink,
   maximumEntries,
+  maximumPieces,
 } from "./manifest.ts";
 import { createPackWriter, type PackWriter } from "./pack-writer.ts";
 import { stalePacks } from "./stale-packs.ts";
@@ -45,11 +46,11 @@ export interface Captured {
   readonly filesRead: number;
   /** Files that changed whenever they were read: what was read last is in the manifest. */
   readonly unsettled: number;
-  /** Of what is left out, what would have been an entry too many: how many, and the first of them. */
+  /** Of what is left out, entries and pieces of files beyond the most: how many entries, and the first of them. */
   readonly beyond: { readonly count: number; readonly first: string | null };
 }
 
-/** A workspace with more takes a turn of its own: it is about 25 MB as a manifest. */
+/** A workspace with more takes a turn of its own: its manifest is about 25 MB. */
 export const manyEntries = 50_000;
 /** After the last one, what still changes is taken as it was read. */
 const scansAtMost = 4;
@@ -67,13 +68,13 @@ export async function captureWorkspace(request: CaptureRequest): Promise<Capture
   const known = await knownChunks(request.previous);
   const unchanged = await unchangedFiles(request, known);
   const writer = createPackWriter({ ...request, known });
-  const contents: Contents = { unchanged, read: new Map() };
+  const contents: Contents = { tooManyPieces: new Set(), unchanged, read: new Map() };
   let found = await scanOnce(request, contents);
   let filesRead = 0;
   for (let scan = 1; found.unread.length > 0 && scan < scansAtMost; scan += 1) {
     filesRead += found.unread.length;
     // Not under the scan, which opens closed directories for as long as it is in them.
-    await readFiles(request, found.unread, writer, contents.read);
+    await readFiles(request, found.unread, writer, contents);
     found = await scanOnce(request, contents);
   }
   const stored = await writer.finish();
@@ -90,6 +91,8 @@ export async function captureWorkspace(request: CaptureRequest): Promise<Capture
 
 /** Where the content of files is known from, by path. */
 interface Contents {
+  /** Of more pieces than a manifest may name. */
+  readonly tooManyPieces: Set<string>;
   /** As the previous manifest tells it. */
   readonly unchanged: ReadonlyMap<string, ManifestFile>;
   /** With the fingerprint of before it was read. */
@@ -116,7 +119,7 @@ async function scanOnce(request: CaptureRequest, contents: Contents): Promise<Fo
     for (const entry of some) {
       const path = toRelative(root, entry.path);
       if (!isStorable(path, entry)) found.leftOut += 1;
-      else if (entries < entriesAtMost) {
+      else if (entries < entriesAtMost && !contents.tooManyPieces.has(path)) {
         entries += 1;
         add(found, contents, path, entry);
       } else {
@@ -208,7 +211,7 @@ async function readFiles(
   { session, root }: CaptureRequest,
   files: readonly ManifestFile[],
   writer: PackWriter,
-  read: Map<string, ManifestFile>,
+  { read, tooManyPieces }: Contents,
 ): Promise<void> {
   for await (const some of inTurns(files)) {
     const byPath = new Map(some.map((file) => [`${root}/${file.path}`, file]));
@@ -225,7 +228,8 @@ async function readFiles(
         else writer.hole(part.piece.holeBytes);
       } else {
         const pieces = writer.endFile();
-        if (current !== undefined) read.set(current.path, { ...current, size: part.size, pieces });
+        if (current !== undefined && pieces.length > maximumPieces) tooManyPieces.add(current.path);
+        else if (current !== undefined) read.set(current.path, { ...current, size: part.size, pieces });
         current = undefined;
       }
     }

@@ -2,7 +2,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 
 /** Work on so many takes a few milliseconds. */
-const atATime = 8_192;
+const atATime = 4_096;
 
 /** @example for await (const some of inTurns(files)) for (const file of some) count(file); */
 export async function* inTurns<Item>(items: readonly Item[]): AsyncGenerator<readonly Item[]> {

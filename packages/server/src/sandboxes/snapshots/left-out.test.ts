@@ -5,9 +5,10 @@ import { createMemoryProvider } from "@exoloop/sandbox/providers/memory/provider
 import type { SandboxSession, TreeEntry } from "@exoloop/sandbox/session";
 import { beforeEach, expect, it } from "vitest";
 import { captureWorkspace } from "./capture.ts";
-import type { Manifest } from "./manifest.ts";
+import { isHole, type Manifest, maximumPieces, sameWorkspace } from "./manifest.ts";
 import { decodeManifest, encodeManifest } from "./manifest-format.ts";
 import { restoreWorkspace } from "./restore.ts";
+import { loadManifest, storeManifest } from "./stored-manifest.ts";
 import { createMemoryBlobs, createSandbox, describeTree, file, place, testRoot as root } from "./testing.ts";
 
 const provider = createMemoryProvider();
@@ -78,6 +79,39 @@ it("leaves out what is more than it may hold, and says how much and from where o
   await restore(await decodeManifest(await encodeManifest(manifest)), other);
   expect(Object.keys(await describeTree(other.session)).length).toBe(8);
   expect((await captureWorkspace({ ...most, entriesAtMost: 36 })).beyond).toEqual({ count: 0, first: null });
+});
+
+it("leaves out a file of more pieces than a manifest names, and holds one of just as many", async () => {
+  await place(sandbox.session, file("many", "x"), file("most", "x"), file("other", "x"));
+  let reads = 0;
+  const piecesOf: Readonly<Record<string, number>> = { many: maximumPieces + 2, most: maximumPieces, other: 1 };
+  const fetchFiles: SandboxSession["fetchFiles"] = async function* ({ paths }) {
+    reads += 1;
+    for (const path of paths) {
+      yield { type: "file", path };
+      const count = piecesOf[path.slice(root.length + 1)] ?? 0;
+      for (let index = 0; index < count; index += 1) {
+        yield { type: "piece", piece: index % 2 === 0 ? Buffer.from(`${index}`) : { holeBytes: 4096 } };
+      }
+      yield { type: "end", size: 1 };
+    }
+  };
+  const scan = await sandbox.session.listTree({ path: root });
+  const session = { ...scanning(async () => scan), fetchFiles };
+  const { manifest, beyond } = await captureWorkspace({ ...request, session });
+  expect([reads, beyond]).toEqual([1, { count: 1, first: "many" }]);
+  expect(manifest.files.map(({ path, pieces }) => [path, pieces.length])).toEqual([
+    ["most", maximumPieces],
+    ["other", 1],
+  ]);
+  const files = manifest.files.map((each) => ({
+    ...each,
+    size: each.pieces.reduce((sum, piece) => sum + (isHole(piece) ? piece.holeBytes : piece.length), 0),
+  }));
+  const whole = { ...manifest, files };
+  const stored = await storeManifest(request.blobs, organizationId, whole);
+  const read = await loadManifest(request.blobs, organizationId, stored.at(-1)?.sha256 ?? "");
+  expect([stored.length > 1, sameWorkspace(read, whole)]).toEqual([true, true]);
 });
 
 it("waits before it holds many entries", async () => {

@@ -62,6 +62,8 @@ export interface Manifest {
 
 /** Directories, links and files together. */
 export const maximumEntries = 1_000_000;
+/** Of one file: chunks, and the holes between them. A sandbox's disk of 4 GB, full of the smallest, has eight times as many. */
+export const maximumPieces = 250_000;
 export const maximumChunkBytes = 4 * 1024 ** 2;
 /** So that a few packs at once, with what they become, take less than 32 MiB. */
 export const maximumPackBytes = 4 * 1024 ** 2;
@@ -82,10 +84,6 @@ export function* chunksOf(manifest: Manifest): Iterable<Chunk> {
   for (const file of manifest.files) {
     for (const piece of file.pieces) if (!isHole(piece)) yield piece;
   }
-}
-
-export function entryCount({ directories, links, files }: Manifest): number {
-  return directories.length + links.length + files.length;
 }
 
 export function logicalBytes(manifest: Manifest): number {

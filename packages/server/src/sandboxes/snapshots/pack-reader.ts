@@ -61,7 +61,8 @@ export function createPackReader({ blobs, organizationId, sequence }: PackReader
 async function loadPack(blobs: BlobStore, organizationId: string, pack: Pack): Promise<Uint8Array> {
   const compressed = await blobs.get(organizationId, pack.sha256);
   const content = await decompress(compressed, {
-    chunkSize: Math.max(64, pack.size),
+    // One piece of output, with room left: a full one is followed by another, and both are copied into a third.
+    chunkSize: pack.size + 64,
     maxOutputLength: pack.size,
   }).catch((error: unknown) => {
     throw new BlobError("damaged", `pack ${pack.sha256} cannot be decompressed: ${String(error)}`);

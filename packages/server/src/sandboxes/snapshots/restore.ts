@@ -30,6 +30,9 @@ export interface RestoreRequest {
   readonly organizationId: string;
 }
 
+/** On a busy disk a file may take some milliseconds. */
+const entriesAtOnce = 20_000;
+
 /** The workspace is not what the manifest says after all was placed. */
 export class RestoreError extends Error {
   override readonly name = "RestoreError";
@@ -45,7 +48,7 @@ export async function restoreWorkspace(request: RestoreRequest): Promise<Manifes
   }
   const groups = await byPack(manifest.files.filter((file) => !isPresent(request, found, file)));
   const reader = createPackReader({ ...request, sequence: sequenceOf(groups) });
-  await session.placeEntries({ entries: entriesOf(request, found, groups, reader) });
+  await placeAll(session, entriesOf(request, found, groups, reader));
   const fingerprints = await verify(request);
   const files = manifest.files.map((file) => ({ ...file, fingerprint: fingerprints.get(file.path) ?? null }));
   return { ...manifest, sandboxId, files };
@@ -115,6 +118,21 @@ function presentFiles(manifest: Manifest): ReadonlyMap<string, ManifestFile> {
   const files = presentFilesOf.get(manifest) ?? new Map(manifest.files.map((file) => [file.path, file]));
   presentFilesOf.set(manifest, files);
   return files;
+}
+
+/** Some after the others: what is asked for at once has its time limit. */
+async function placeAll(session: SandboxSession, entries: AsyncIterable<PlacedEntry>): Promise<void> {
+  const iterator = entries[Symbol.asyncIterator]();
+  let ended = false;
+  const some = async function* (): AsyncIterable<PlacedEntry> {
+    for (let count = 0; count < entriesAtOnce; count += 1) {
+      const next = await iterator.next();
+      ended = next.done === true;
+      if (next.done === true) return;
+      yield next.value;
+    }
+  };
+  while (!ended) await session.placeEntries({ entries: some() });
 }
 
 /** So that what is in them can be replaced and removed. */

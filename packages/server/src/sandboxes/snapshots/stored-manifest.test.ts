@@ -102,7 +102,7 @@ describe("a manifest of many entries", () => {
 describe("sorting in turns", () => {
   it("is sorting", async () => {
     const random = createRandom(3);
-    for (const length of [0, 1, 2, 8_191, 8_192, 8_193, 50_000]) {
+    for (const length of [0, 1, 2, 4_095, 4_096, 4_097, 50_000]) {
       const items = Array.from({ length }, (_, index) => ({ path: `${random.below(1_000_000)}/${index}` }));
       const expected = items.map(({ path }) => path).sort((one, other) => (one < other ? -1 : 1));
       expect((await sortedByPath(items)).map(({ path }) => path)).toEqual(expected);

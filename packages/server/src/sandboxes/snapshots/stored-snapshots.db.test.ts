@@ -219,23 +219,28 @@ describe("the collector", () => {
     expect([await rows(), stored()]).toEqual([[], []]);
   });
 
-  it("keeps every part of a manifest of many entries", async () => {
-    const links = Array.from({ length: 25_000 }, (_, index) => ({
+  it("keeps every part of a manifest of more than 200,000 entries", async () => {
+    const resources = { memoryBytes: 2 ** 28, processes: 32, cpus: 1, diskBytes: 2 ** 30, files: 300_000 };
+    const create = () => provider.create({ id: createId("sandbox"), owner: "test", resources, environment: {} });
+    sandbox = await create();
+    const links = Array.from({ length: 210_000 }, (_, index) => ({
       kind: "symlink" as const,
       path: `/workspace/l${index}`,
       target: `${index}`,
     }));
-    await place(sandbox.session, ...links);
+    await sandbox.session.placeEntries({ entries: links });
     await worker().take(source());
     await place(sandbox.session, file("new", "x"));
     await worker().take(source());
     const [first, second] = await rows();
-    expect(second?.blobs.filter((sha256) => first?.blobs.includes(sha256)).length).toBeGreaterThan(3);
+    expect(second?.blobs.filter((sha256) => first?.blobs.includes(sha256)).length).toBeGreaterThan(20);
     await collect();
     expect(stored()).toEqual(await needed());
-    const other = await createSandbox(provider);
+    const other = await create();
+    const calls = provider.controls.calls("placeEntries");
     await worker().restore(owner, await lastId(), other);
-    expect((await other.session.listTree({ path: "/workspace" })).length).toBe(25_001);
+    expect((await other.session.listTree({ path: "/workspace", maximumEntries: 300_000 })).length).toBe(210_001);
+    expect(provider.controls.calls("placeEntries") - calls).toBe(11);
   });
 
   it("goes on where it was stopped", async () => {

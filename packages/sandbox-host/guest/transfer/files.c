@@ -1,13 +1,13 @@
 /*
  * File operations. No link is followed here but by the root of a scan, which tells where it leads. Everything is opened
- * without blocking, so that a FIFO or a device cannot hold a thread. What the workload, who is the same user, made
+ * without blocking, so that a FIFO or a device cannot hold us. What the workload, who is the same user, made
  * inaccessible for itself is opened for the moment.
  */
-#include "supervisor.h"
+#include "transfer.h"
 
-#include <stdatomic.h>
+#include <dirent.h>
 
-enum { WALK_FLAGS = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, READ_FLAGS = O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC };
+enum { WALK_FLAGS = O_PATH | O_DIRECTORY | O_NOFOLLOW, READ_FLAGS = O_RDONLY | O_NONBLOCK | O_NOFOLLOW };
 enum { PATH_BYTES = 64 << 10, MAXIMUM_DEPTH = 1000 };
 
 static void set_mode(int directory, mode_t mode) {
@@ -53,9 +53,9 @@ struct ending {
   uint32_t checksum; /* over the payloads of all DATA and HOLE frames */
 } __attribute__((packed));
 
-static bool send_content(struct connection *connection, int fd, const struct stat *stat) {
+static bool send_content(struct peer *peer, int fd, const struct stat *stat) {
   bool sparse = stat->st_blocks * 512 < stat->st_size, alive = true;
-  char *chunk = connection->output + HEADER_BYTES;
+  char *chunk = peer->output + HEADER_BYTES;
   uint32_t sum = 0;
   ssize_t got = 0;
   off_t total = 0;
@@ -64,54 +64,54 @@ static bool send_content(struct connection *connection, int fd, const struct sta
     if (data < 0) data = errno == ENXIO && stat->st_size > total ? stat->st_size : total;
     uint64_t hole = (uint64_t)(data - total);
     if (hole > 0) sum = checksum(sum, &hole, sizeof hole);
-    if (hole > 0) alive = send_value(connection, HOLE, &hole, sizeof hole);
+    if (hole > 0) alive = send_value(peer, HOLE, &hole, sizeof hole);
     total = data;
     off_t end = sparse ? lseek(fd, total, SEEK_HOLE) : -1;
     got = pread(fd, chunk, end > total && end - total < CHUNK_BYTES ? (size_t)(end - total) : CHUNK_BYTES, total);
     if (got <= 0) break;
     sum = checksum(sum, chunk, (size_t)got);
-    alive = alive && send_frame(connection, DATA, (size_t)got);
+    alive = alive && send_frame(peer, DATA, (size_t)got);
   }
   struct ending ending = {(uint64_t)total, sum};
-  return alive && (got < 0 ? send_result(connection, errno) : send_value(connection, END, &ending, sizeof ending));
+  return alive && (got < 0 ? send_result(peer, errno) : send_value(peer, END, &ending, sizeof ending));
 }
 
-bool handle_read(struct connection *connection) {
-  char *path = take_string(connection), *name;
+bool handle_read(struct peer *peer) {
+  char *path = take_string(peer), *name;
   struct stat stat;
   if (path == NULL || *path != '/') return false;
   int directory = open_parent(path, false, &name), fd = directory < 0 ? -1 : open_forced(directory, name, READ_FLAGS);
   int reason = fd < 0 || fstat(fd, &stat) != 0 ? errno : 0;
   if (reason == 0 && !S_ISREG(stat.st_mode)) reason = S_ISDIR(stat.st_mode) ? EISDIR : ENXIO;
-  bool alive = reason == 0 ? send_content(connection, fd, &stat) : send_result(connection, reason);
+  bool alive = reason == 0 ? send_content(peer, fd, &stat) : send_result(peer, reason);
   if (directory >= 0) close(directory);
   if (fd >= 0) close(fd);
   return alive;
 }
 
 /* Takes DATA and HOLE frames to their END, also when there is nowhere to put them. False: the peer broke off. */
-static bool receive_content(struct connection *connection, int fd, int *reason) {
+static bool receive_content(struct peer *peer, int fd, int *reason) {
   struct ending seen = {0, 0}, told;
   bool ends_in_hole = false;
-  while (receive_frame(connection)) {
-    size_t count = (size_t)(connection->end - connection->next);
-    if (connection->type == END) {
-      if (!take(connection, &told, sizeof told)) return false;
+  while (receive_frame(peer)) {
+    size_t count = (size_t)(peer->end - peer->next);
+    if (peer->type == END) {
+      if (!take(peer, &told, sizeof told)) return false;
       if (*reason == 0 && memcmp(&seen, &told, sizeof seen) != 0) *reason = EBADMSG;
       if (*reason == 0 && ends_in_hole && ftruncate(fd, (off_t)seen.size) != 0) *reason = errno;
       return true;
     }
     uint64_t hole = 0;
-    seen.checksum = checksum(seen.checksum, connection->next, count);
-    if (connection->type != DATA && (connection->type != HOLE || !take(connection, &hole, sizeof hole))) return false;
-    for (ssize_t put; connection->type == DATA && *reason == 0 && connection->next < connection->end;) {
-      off_t at = (off_t)seen.size + (off_t)count - (connection->end - connection->next);
-      put = pwrite(fd, connection->next, (size_t)(connection->end - connection->next), at);
+    seen.checksum = checksum(seen.checksum, peer->next, count);
+    if (peer->type != DATA && (peer->type != HOLE || !take(peer, &hole, sizeof hole))) return false;
+    for (ssize_t put; peer->type == DATA && *reason == 0 && peer->next < peer->end;) {
+      off_t at = (off_t)seen.size + (off_t)count - (peer->end - peer->next);
+      put = pwrite(fd, peer->next, (size_t)(peer->end - peer->next), at);
       if (put <= 0) *reason = put < 0 ? errno : EIO;
-      else connection->next += put;
+      else peer->next += put;
     }
-    seen.size += connection->type == DATA ? count : hole;
-    ends_in_hole = connection->type == HOLE;
+    seen.size += peer->type == DATA ? count : hole;
+    ends_in_hole = peer->type == HOLE;
     if (hole > INT64_MAX / 2 || seen.size > INT64_MAX / 2) return false;
   }
   return false;
@@ -126,28 +126,28 @@ static int put_directory(int directory, const char *name, mode_t mode) {
 }
 
 /* Files and links are made beside their place, then moved there: what is there goes, but a directory with content. */
-bool handle_place(struct connection *connection) {
-  static atomic_uint serial;
+bool handle_place(struct peer *peer) {
+  static unsigned serial;
   struct {
     uint8_t kind;
     uint32_t mode;
     int64_t modified; /* ms since the epoch; -1: now */
   } __attribute__((packed)) request;
-  bool whole = take(connection, &request, sizeof request);
-  char *path = take_string(connection), *target = take_string(connection), *last, name[NAME_MAX + 1], temporary[64];
+  bool whole = take(peer, &request, sizeof request);
+  char *path = take_string(peer), *target = take_string(peer), *last, name[NAME_MAX + 1], temporary[64];
   if (!whole || path == NULL || target == NULL || *path != '/') return false;
   struct stat around = {0};
   int directory = open_parent(path, true, &last), fd = -1;
   int reason = directory < 0 || fstat(directory, &around) != 0 ? errno : strlen(last) > NAME_MAX ? ENAMETOOLONG : 0;
   snprintf(name, sizeof name, "%s", last); /* content overwrites the request */
-  snprintf(temporary, sizeof temporary, ".exoloop-%d-%u", (int)getpid(), atomic_fetch_add(&serial, 1));
+  snprintf(temporary, sizeof temporary, ".exoloop-%d-%u", (int)getpid(), serial++);
   if (reason == 0 && (around.st_mode & 0700) != 0700) set_mode(directory, around.st_mode | 0700);
   if (reason == 0 && request.kind == KIND_DIRECTORY) reason = put_directory(directory, name, request.mode);
   if (reason == 0 && request.kind == KIND_SYMLINK && symlinkat(target, directory, temporary) != 0) reason = errno;
   if (request.kind == KIND_FILE) {
-    int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+    int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
     if (reason == 0 && (fd = openat(directory, temporary, flags, request.mode & 07777)) < 0) reason = errno;
-    whole = receive_content(connection, fd, &reason);
+    whole = receive_content(peer, fd, &reason);
     struct timespec times[2] = {{0, UTIME_OMIT}, {request.modified / 1000, request.modified % 1000 * 1000000}};
     if (reason == 0 && request.modified >= 0 && futimens(fd, times) != 0) reason = errno;
     if (fd >= 0 && close(fd) != 0 && reason == 0) reason = errno;
@@ -160,16 +160,16 @@ bool handle_place(struct connection *connection) {
   if (directory >= 0 && (!whole || reason != 0)) unlinkat(directory, temporary, 0);
   if (directory >= 0 && (around.st_mode & 0700) != 0700) set_mode(directory, around.st_mode);
   if (directory >= 0) close(directory);
-  return whole && send_result(connection, reason);
+  return whole && send_result(peer, reason);
 }
 
-bool handle_delete(struct connection *connection) {
-  char *path = take_string(connection);
-  return path != NULL && send_result(connection, unlink(path) == 0 ? 0 : errno);
+bool handle_delete(struct peer *peer) {
+  char *path = take_string(peer);
+  return path != NULL && send_result(peer, unlink(path) == 0 ? 0 : errno);
 }
 
 struct scan {
-  struct connection *connection;
+  struct peer *peer;
   bool alive;
   int reason;
   uint32_t entries_left, depth;
@@ -187,7 +187,7 @@ struct entry {
 } __attribute__((packed)); /* then path and link target */
 
 static void add_entry(struct scan *scan, int parent, const char *name, const struct stat *stat) {
-  char link[PATH_MAX], *next = scan->connection->output + HEADER_BYTES + scan->filled;
+  char link[PATH_MAX], *next = scan->peer->output + HEADER_BYTES + scan->filled;
   ssize_t link_bytes = S_ISLNK(stat->st_mode) ? readlinkat(parent, name, link, sizeof link) : 0;
   struct entry entry = {KIND_OTHER, (uint32_t)scan->path_length, link_bytes < 0 ? 0 : (uint32_t)link_bytes,
                         (uint64_t)stat->st_size, (uint64_t)stat->st_blocks * 512, stat->st_mode & 07777,
@@ -201,7 +201,7 @@ static void add_entry(struct scan *scan, int parent, const char *name, const str
   memcpy(next + sizeof entry + scan->path_length, link, entry.link_bytes);
   scan->filled += sizeof entry + scan->path_length + entry.link_bytes;
   if (scan->filled + sizeof entry + PATH_BYTES + PATH_MAX <= CHUNK_BYTES) return;
-  scan->alive = scan->alive && send_frame(scan->connection, DATA, scan->filled);
+  scan->alive = scan->alive && send_frame(scan->peer, DATA, scan->filled);
   scan->filled = 0;
 }
 
@@ -234,20 +234,20 @@ static void scan_directory(struct scan *scan, int parent, const char *name, uint
 }
 
 /* The first entry is the root: where the path leads. The others are below it. Depth 0 is the root alone. */
-bool handle_scan(struct connection *connection) {
-  struct scan scan = {.connection = connection, .alive = true};
+bool handle_scan(struct peer *peer) {
+  struct scan scan = {.peer = peer, .alive = true};
   uint32_t limits[2];
-  bool whole = take(connection, limits, sizeof limits);
-  char *path = take_string(connection), root[PATH_MAX];
+  bool whole = take(peer, limits, sizeof limits);
+  char *path = take_string(peer), root[PATH_MAX];
   struct stat stat;
   if (!whole || path == NULL || *path != '/') return false;
-  if (realpath(path, root) == NULL || lstat(root, &stat) != 0) return send_result(connection, errno);
+  if (realpath(path, root) == NULL || lstat(root, &stat) != 0) return send_result(peer, errno);
   scan.entries_left = limits[0];
   scan.depth = limits[1];
   scan.path_length = strlen(strcpy(scan.path, root));
   add_entry(&scan, AT_FDCWD, root, &stat);
   scan.path_length = 0;
   if (scan.depth > 0 && S_ISDIR(stat.st_mode)) scan_directory(&scan, AT_FDCWD, root, 1);
-  if (scan.alive && scan.reason == 0 && scan.filled > 0) scan.alive = send_frame(connection, DATA, scan.filled);
-  return scan.alive && send_result(connection, scan.reason);
+  if (scan.alive && scan.reason == 0 && scan.filled > 0) scan.alive = send_frame(peer, DATA, scan.filled);
+  return scan.alive && send_result(peer, scan.reason);
 }
