@@ -77,14 +77,23 @@ function processesOf(userId: number): number[] {
     });
 }
 
+/** What is in a directory at any depth, whatever vanishes meanwhile: others make and remove groups beside ours. */
+function namesBelow(path: string): string[] {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return readdirSync(path, { recursive: true }).map(String);
+    } catch (error) {
+      if (attempt > 50) throw error;
+    }
+  }
+}
+
 /** Directories of that name: in the daemon's, and in every hierarchy of control groups. */
 function findLeft(slot: string): string[] {
   const mounts = readFileSync("/proc/self/mountinfo", "utf8").split("\n");
   const hierarchies = mounts.filter((line) => line.includes(" - cgroup")).map((line) => line.split(" ")[4] ?? "");
   return [test.host.sandboxesDirectory, ...hierarchies].flatMap((path) =>
-    readdirSync(path, { recursive: true })
-      .map(String)
-      .filter((name) => name.endsWith(slot)),
+    namesBelow(path).filter((name) => name.endsWith(slot)),
   );
 }
 
