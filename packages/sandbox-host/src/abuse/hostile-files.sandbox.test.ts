@@ -55,10 +55,10 @@ it("hostile archives change nothing outside, whichever tool unpacks them", async
   await sandbox.resume();
   const entries = await sandbox.session.listTree({ path: "/workspace" });
   expect(entries.some(({ path }) => path.endsWith("/suid"))).toBe(true);
-  const { stdout } = await run(
+  const { exit, stdout } = await run(
     "find / -xdev -type b 2>/dev/null | wc -l; [ -f a/suid ] && cp /usr/bin/id a/suid && chmod 6755 a/suid && a/suid -u",
   );
-  expect(stdout.trim()).toBe("0\n1000");
+  expect({ exit, stdout }).toMatchObject({ exit: { type: "exited", code: 0 }, stdout: "0\n1000\n" });
   expect((await neighbour.session.run({ command: "echo neighbour; ls /workspace" })).stdout).toBe("neighbour\n");
   await sandbox.destroy();
   expectOutsideUntouched();
