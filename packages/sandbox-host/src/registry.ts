@@ -115,8 +115,9 @@ export class SandboxRegistry {
 
   async #statusOf(id: string): Promise<SandboxSummary> {
     const slot = this.#find(id);
-    // Of one that sleeps whole only the end is seen, by its connection.
-    const stopped = isAsleep(slot) || (await slot.link.isSuspended().catch(() => null));
+    const ask = async (): Promise<boolean> => isAsleep(slot) || slot.link.isSuspended();
+    // Of one that sleeps whole only the end is seen, by its connection; it may not fall asleep before it has answered.
+    const stopped = await (sleepsWhole(slot) ? this.#inTurn(slot, ask) : ask()).catch(() => null);
     if (stopped === null) {
       void this.#remove(id, slot);
       throw new SandboxGoneError(id, "its supervisor ended");
