@@ -159,13 +159,15 @@ async function killAll(groups: readonly string[], cgroups: SandboxCgroups, deadl
   }
 }
 
-/** The supervisor lives on. False: there is no group to find the workload by. */
+/** The supervisor lives on, and what stood still still does. Not beside `freeze`. False: no group to find the workload by. */
 export async function killWorkload(cgroups: SandboxCgroups): Promise<boolean> {
   const [group] = groupsOf(cgroups);
   if (group === undefined) return false;
   const work = join(group, "work");
-  if (!attempt(() => writeFileSync(join(work, "cgroup.kill"), "1", { flag: "r+" })))
-    await killAll([work], cgroups, performance.now() + killPatienceMs);
+  if (attempt(() => writeFileSync(join(work, "cgroup.kill"), "1", { flag: "r+" }))) return true;
+  const frozen = cgroups.kind === "cgroup-v1" && isFrozen(cgroups);
+  await killAll([work], cgroups, performance.now() + killPatienceMs);
+  if (frozen) await freeze(cgroups);
   return true;
 }
 

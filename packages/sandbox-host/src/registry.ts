@@ -110,7 +110,8 @@ export class SandboxRegistry {
     if (id === null || this.#slots.get(id) !== slot) return;
     // A full disk takes no note, and it is full because of this one.
     attempt(() => this.#note(slot, { limitExceeded }));
-    if (!(await cgroupFiles.killWorkload(slot.state.cgroups))) await this.#remove(id, slot);
+    const killed = await this.#inTurn(slot, () => cgroupFiles.killWorkload(slot.state.cgroups));
+    if (!killed) await this.#remove(id, slot);
   }
 
   async #statusOf(id: string): Promise<SandboxSummary> {
