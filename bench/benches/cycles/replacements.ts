@@ -5,8 +5,9 @@
  * @module
  */
 import { spawnSync } from "node:child_process";
-import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { type SandboxCgroups, processesIn } from "@exoloop/sandbox-host/cgroups";
 import type { SandboxRoom } from "@exoloop/server/sandboxes/room";
 
 export interface ReplacementFigures {
@@ -32,16 +33,24 @@ export interface ReplacementParts {
 
 interface SlotState {
   readonly id: string | null;
-  readonly cgroups: { readonly parent: string | null };
+  readonly cgroups: SandboxCgroups;
 }
 
-/** Behind everybody's back: cgroup.kill, and the directory as rm(1) deletes it. */
+function kill(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // It ended by itself, or with another of them.
+  }
+}
+
+/** Behind everybody's back: every process is killed, and the directory goes as rm(1) deletes it. */
 function destroy(sandboxesDirectory: string, id: string): void {
   for (const slot of readdirSync(sandboxesDirectory)) {
     const home = join(sandboxesDirectory, slot);
     const state = readState(join(home, "state.json"));
     if (state?.id !== id) continue;
-    if (state.cgroups.parent !== null) writeFileSync(join(state.cgroups.parent, "cgroup.kill"), "1");
+    for (const half of ["init", "work"] as const) for (const pid of processesIn(state.cgroups, half)) kill(pid);
     spawnSync("rm", ["-rf", "--", home]);
     rmSync(home, { recursive: true, force: true, maxRetries: 20, retryDelay: 10 });
     return;
