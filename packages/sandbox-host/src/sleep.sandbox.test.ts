@@ -37,6 +37,8 @@ while True:
     with open("/workspace/count", "a") as file: file.write("x")
     time.sleep(0.002)
 `;
+/** Longer than an answer takes. */
+const sleepMs = 1_000;
 const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 const frozen = (sandbox: Sandbox) => isFrozen(test.state(sandbox).cgroups);
 
@@ -74,6 +76,29 @@ describe.skipIf(missing)("a sandbox whose supervisor shares its processes with t
     const before = readFileSync(path).length;
     await pause(300);
     expect(readFileSync(path).length).toBe(before);
+    await sandbox.destroy();
+  });
+
+  it("answers who asks for it while it falls asleep", async () => {
+    const sandbox = await makeSandbox();
+    let asked = true;
+    let longest = 0;
+    const asking = async (): Promise<void> => {
+      while (asked) {
+        const started = performance.now();
+        await provider.list();
+        longest = Math.max(longest, performance.now() - started);
+      }
+    };
+    const looking = asking();
+    for (let round = 0; round < 4; round++) {
+      await sandbox.resume();
+      await sandbox.suspend();
+      await pause(sleepMs);
+    }
+    asked = false;
+    await looking;
+    expect(longest).toBeLessThan(sleepMs);
     await sandbox.destroy();
   });
 

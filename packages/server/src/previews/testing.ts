@@ -3,10 +3,11 @@
 /** Tells the request that it got and how long its body was; on a WebSocket, repeats lines. */
 const program = `
   use IO::Socket::INET;
+  use POSIX ":sys_wait_h";
   my $port = shift;
   my $listener = IO::Socket::INET->new(LocalAddr => "127.0.0.1", LocalPort => $port, Listen => 9, ReuseAddr => 1) or die;
-  $SIG{CHLD} = "IGNORE";
   while (1) {
+    1 while waitpid(-1, WNOHANG) > 0;
     my $client = $listener->accept or next;
     next if fork;
     my ($request, $length, $upgrade) = (scalar <$client>, 0, 0);
