@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Sandbox } from "@exoloop/sandbox/contract";
 import { SandboxGoneError } from "@exoloop/sandbox/errors";
+import { killWorkload } from "./cgroups.ts";
 import { type TestHost, isAlive, newSandboxId, openTestHost, resources, until } from "./test-host.ts";
 import { processesOf } from "./user-ids.ts";
 
@@ -38,6 +39,17 @@ describe.each(["cgroup-v2", "cgroup-v1", "signal"] as const)("suspending by %s",
     await loop.kill();
     expect(await loop.wait()).toEqual({ type: "signalled", signal: 15 });
     expect((await sandbox.status()).state).toBe("awake");
+  });
+
+  it("kills a workload that stands still, which stays so for who comes next", async () => {
+    const loop = await sandbox.session.spawn({ command: "sleep 1000" });
+    await sandbox.suspend();
+    const { cgroups } = test.state(sandbox);
+    expect(await killWorkload(cgroups)).toBe(true);
+    expect((await sandbox.status()).state).toBe("suspended");
+    await sandbox.resume();
+    expect(await loop.wait()).toEqual({ type: "signalled", signal: 9 });
+    expect(await out(sandbox, "echo alive")).toBe("alive");
   });
 
   it("holds a command that is started while suspended until the resume; maintenance runs", async () => {
