@@ -30,7 +30,14 @@ def count():
 threading.Thread(target=count).start()
 ctypes.CDLL(None).pthread_exit(0)
 `;
-/** The same in C: some hundred microseconds for each. */
+/** Who has called vfork waits in the kernel for as long as its child stands still. */
+const waiting = `
+import ctypes, time
+ctypes.CDLL(None).vfork()
+open("/workspace/forked", "w").close()
+time.sleep(1000)
+`;
+/** The same as the chain, in C: some hundred microseconds for each. */
 const fastChain = `
 #include <unistd.h>
 int main(void) {
@@ -70,6 +77,17 @@ describe("where only signals can stop the workload", () => {
     await sandbox.resume();
     await pause(300);
     expect(count()).toBeGreaterThan(before);
+    await sandbox.destroy();
+  });
+
+  it("a process that waits in the kernel for one that stands still is no reason to give up", async () => {
+    const sandbox = await test.sandbox();
+    await sandbox.session.run({ command: `python3 -c '${waiting}' &` });
+    await until(async () => (await sandbox.session.stat({ path: "/workspace/forked" })) !== null, "it has forked");
+    await sandbox.suspend();
+    expect((await sandbox.status()).state).toBe("suspended");
+    await sandbox.resume();
+    expect((await sandbox.session.run({ command: "echo alive" })).stdout).toBe("alive\n");
     await sandbox.destroy();
   });
 });

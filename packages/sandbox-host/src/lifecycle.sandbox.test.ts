@@ -42,7 +42,9 @@ describe.each(["cgroup-v2", "cgroup-v1", "signal"] as const)("suspending by %s",
   });
 
   it("kills a workload that stands still, which stays so for who comes next", async () => {
-    const loop = await sandbox.session.spawn({ command: "sleep 1000" });
+    const loop = await sandbox.session.spawn({ command: "touch /workspace/begun; exec sleep 1000" });
+    // One that is killed before it has begun is launched again.
+    await until(async () => (await sandbox.session.stat({ path: "/workspace/begun" })) !== null, "it has begun");
     await sandbox.suspend();
     const { cgroups } = test.state(sandbox);
     expect(await killWorkload(cgroups)).toBe(true);

@@ -3,7 +3,7 @@
 
 #include <dirent.h>
 
-enum { MAXIMUM_PROCESSES = 16384, ROUNDS = 200, PATIENT_ROUNDS = 1200, PAUSE_US = 5000 };
+enum { MAXIMUM_PROCESSES = 16384, ROUNDS = 200, PATIENT_ROUNDS = 1200, PAUSE_US = 5000, WAITS = 40 };
 
 static struct process {
   pid_t pid, parent, session;
@@ -38,14 +38,16 @@ static bool descends(const struct process *process, int count, pid_t leader) {
 
 /*
  * What must hold, until two looks in a row find nothing that has not obeyed and nothing that has ended in between: a
- * process may fork and go faster than we look. False: that never was.
+ * process may fork and go faster than we look. Who waits in the kernel (D) stops before it is anywhere else: after vfork
+ * that may never be, but a write is done soon, and would be seen after the stop. False: all that never was.
  */
 bool signal_tree(pid_t leader, int number) {
   bool own = leader == getpid(), all = own && leader == 1; /* all: of a PID namespace, which is ours, in one step */
   int rounds = number == SIGTERM ? 1 : number == SIGCONT ? 2 : own ? PATIENT_ROUNDS : ROUNDS, count;
   int64_t ended, before = -1;
-  for (int round = 0; round < rounds; round++) {
-    if (round > ROUNDS) usleep(PAUSE_US);
+  for (int round = 0, waited = 0; round < rounds; round++) {
+    bool waits = false;
+    if (round > ROUNDS || waited > 0) usleep(PAUSE_US);
     if (all && ((kill(-1, number) != 0 && errno == ESRCH) || number == SIGCONT)) return true;
     DIR *directory = opendir("/proc");
     bool calm = directory != NULL;
@@ -59,10 +61,12 @@ bool signal_tree(pid_t leader, int number) {
     if (directory != NULL) closedir(directory);
     for (int i = 0; i < count; i++) {
       if (!descends(&processes[i], count, leader) || (!all && kill(processes[i].pid, number) != 0)) continue;
-      /* Who waits in the kernel (D), after vfork say, stops before it is anywhere else. */
+      waits = waits || (processes[i].state == 'D' && number != SIGKILL);
       calm = calm && strchr(number == SIGKILL ? "ZX" : "ZXTtD", processes[i].state) != NULL;
     }
-    if (calm && ended == before) return true;
+    bool same = calm && ended == before;
+    waited = same && waits ? waited + 1 : 0;
+    if (same && (!waits || waited == WAITS)) return true;
     before = calm ? ended : -1;
   }
   return number == SIGCONT;
