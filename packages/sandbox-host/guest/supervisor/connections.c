@@ -88,14 +88,11 @@ static bool handle_control(struct peer *peer) {
   if (!whole || identifier == NULL || control.action < CONTROL_KILL || control.action > CONTROL_RESIZE) return false;
   struct command *command = find_command(identifier);
   struct winsize size = {.ws_row = control.first, .ws_col = control.second};
-  bool failed = false;
-  errno = ENOTTY;
-  if (command == NULL || command->told.state != RUNNING) {
-    errno = ENOENT;
-    failed = true;
-  } else if (control.action == CONTROL_RESIZE) {
+  bool failed = command == NULL || command->told.state != RUNNING;
+  errno = failed ? ENOENT : ENOTTY;
+  if (!failed && control.action == CONTROL_RESIZE) {
     failed = command->terminal < 0 || ioctl(command->input, TIOCSWINSZ, &size) != 0;
-  } else {
+  } else if (!failed) {
     command->attempts = 0;
     command->killed = command->killed || control.action == CONTROL_KILL;
     if (control.action == CONTROL_KILL) command->deadline = now_ms() + KILL_GRACE_MS;
