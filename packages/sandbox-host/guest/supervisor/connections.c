@@ -123,13 +123,8 @@ static bool tell_commands(struct peer *peer) {
 /* Bulk is not moved here: the socket goes to a program of its own, which lives as long as its peer wants. */
 static bool hand_over(struct connection *connection, struct peer *peer) {
   char *arguments[] = {"transfer", NULL};
-  posix_spawn_file_actions_t actions;
   if (peer->start < peer->filled) return false; /* it did not wait for the answer */
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_adddup2(&actions, peer->socket, 0);
-  int failed = posix_spawn(&connection->transfer, transfer_program, &actions, NULL, arguments, environ);
-  posix_spawn_file_actions_destroy(&actions);
-  if (failed) return false;
+  if ((connection->transfer = start_program(transfer_program, arguments, &peer->socket, 1)) < 0) return false;
   close(peer->socket);
   peer->socket = -1;
   return true;
