@@ -1,9 +1,11 @@
+import { execFileSync } from "node:child_process";
 import {
   chmodSync,
   existsSync,
   lstatSync,
   mkdirSync,
   readFileSync,
+  readdirSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -12,6 +14,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { encodeNumber, encodeString, frameTypes } from "@exoloop/sandbox/providers/local/frames";
 import type { FilePiece, PlacedEntry } from "@exoloop/sandbox/session";
+import { until } from "./test-host.ts";
 import { type TestSupervisor, openTestSupervisor } from "./test-supervisor.ts";
 
 const nobody = 65_534;
@@ -23,6 +26,13 @@ beforeAll(async () => {
 afterAll(() => test.close());
 
 const inside = (name: string): string => join(test.directory, name);
+function transfersOrNone(list: () => string[]): string[] {
+  try {
+    return list();
+  } catch {
+    return [];
+  }
+}
 const text = async (path: string): Promise<string> =>
   Buffer.from((await test.session.readBinaryFile({ path })) ?? []).toString();
 
@@ -47,6 +57,39 @@ describe("files", () => {
     expect(
       (await test.session.listDirectory({ path: "/workspace" }))?.some(({ name }) => name.startsWith(".exo")),
     ).toBe(false);
+  });
+
+  it("that were half written when their writer was killed are no files: whoever looks next removes them", async () => {
+    const head = [encodeNumber(1, 1), encodeNumber(0o644, 4), encodeNumber(0, 8)];
+    const transfers = () =>
+      execFileSync("pgrep", ["-P", String(test.child.pid), "-x", "transfer"])
+        .toString()
+        .split("\n");
+    const begin = async () => {
+      const before = new Set(transfersOrNone(transfers));
+      const connection = await test.connect("transfer");
+      const pid = transfers().find((one) => one !== "" && !before.has(one)) ?? "";
+      // Somebody had its number before, and was killed.
+      writeFileSync(inside(`half/.exoloop-${pid}-0`), "other");
+      await connection.write(frameTypes.place, ...head, encodeString(inside("half/file")), encodeString(""));
+      await connection.write(frameTypes.data, Buffer.from("hello"));
+      return { connection, pid };
+    };
+    const copies = (pid: string) => readdirSync(inside("half")).filter((name) => name.startsWith(`.exoloop-${pid}-`));
+    await test.session.writeBinaryFile({ path: "/workspace/half/.exoloop-notes", content: Buffer.from("kept") });
+    const [killed, alive] = [await begin(), await begin()];
+    for (const { pid } of [killed, alive]) await until(() => copies(pid).length === 2, "it has begun");
+    process.kill(Number(killed.pid), "SIGKILL");
+    expect(await killed.connection.read()).toBeNull();
+    const told = await test.session.listDirectory({ path: "/workspace/half" });
+    expect(copies(killed.pid)).toEqual([]);
+    expect(copies(alive.pid)).toHaveLength(2);
+    expect(told).toHaveLength(3);
+    expect(readFileSync(inside("half/.exoloop-notes"), "utf8")).toBe("kept");
+    await alive.connection.write(frameTypes.end, encodeNumber(5, 8), encodeNumber(0x3610a686, 4));
+    expect((await alive.connection.read())?.type).toBe(frameTypes.end);
+    expect(await text("/workspace/half/file")).toBe("hello");
+    alive.connection.close();
   });
 
   it("keep their holes in both directions", async () => {

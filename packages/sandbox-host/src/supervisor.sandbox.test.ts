@@ -1,8 +1,9 @@
-import { execFileSync } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import { chmodSync, existsSync, mkdtempSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { frameTypes } from "@exoloop/sandbox/providers/local/frames";
 import type { SandboxProcess } from "@exoloop/sandbox/session";
@@ -207,6 +208,40 @@ describe("what the workload does to us", () => {
       "denied",
     );
   });
+});
+
+/**
+ * Stops every child of this process once, as soon as it is there; says how many were not yet what they were to become.
+ * Now and then it comes late and stops the command itself, which has a deadline for that.
+ */
+const stopper = `
+import os, sys, time
+path, seen, early, end = "/proc/%s/task/%s/children" % (sys.argv[1], sys.argv[1]), set(), 0, time.time() + 3
+while time.time() < end:
+    for pid in open(path).read().split():
+        if pid in seen: continue
+        seen.add(pid)
+        try:
+            os.kill(int(pid), 19)
+            early += open("/proc/%s/comm" % pid).read() == "supervisor\\n"
+        except OSError: pass
+print(early)
+`;
+
+describe("a process that is stopped before it is a launcher, or serves files", () => {
+  it("holds nobody: it goes on", async () => {
+    const own = await openTestSupervisor(isRoot ? { userId: nobody } : {});
+    const stopping = promisify(execFile)("python3", ["-c", stopper, String(own.child.pid)]);
+    let rounds = 0;
+    for (const end = performance.now() + 3_000; performance.now() < end; rounds++) {
+      const { exit, stdout } = await own.session.run({ command: "echo one", scope: "maintenance", timeoutMs: 1_000 });
+      if (exit.type !== "timed_out") expect([exit, stdout]).toEqual([{ type: "exited", code: 0 }, "one\n"]);
+      (await own.connect("transfer")).close();
+    }
+    expect(Number((await stopping).stdout)).toBeGreaterThan(0);
+    expect(rounds).toBeGreaterThan(10);
+    await own.close();
+  }, 20_000);
 });
 
 describe("a launcher that is killed with its order in hand", () => {

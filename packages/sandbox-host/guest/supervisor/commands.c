@@ -51,18 +51,22 @@ static void finish(struct command *command, int status) {
   calm = 0;
 }
 
-/* Of a process that has changed its state. */
+/* Of a process that has changed its state. The workload, which has our user id, may have stopped what is still ours. */
 static void notice(pid_t pid, int status) {
-  bool stopped = WIFSTOPPED(status);
+  bool stopped = WIFSTOPPED(status), ours = pid == waiting.pid;
   for (int i = 0; i < MAXIMUM_CONNECTIONS; i++) {
     if (connections[i].transfer != pid) continue;
-    if (stopped) kill(pid, SIGCONT); /* by the workload, which has our user id, or with it */
-    else close_connection(&connections[i]);
+    ours = true;
+    if (!stopped) close_connection(&connections[i]);
   }
   if (pid == waiting.pid && !stopped) discard_candidate(&waiting);
   for (int i = 0; i < command_count; i++) {
-    if (commands[i]->told.pid == pid && commands[i]->told.state == RUNNING && !stopped) finish(commands[i], status);
+    struct command *command = commands[i];
+    if (command->told.pid != pid || command->told.state != RUNNING) continue;
+    ours = !command->begun && !read_output(command, 0);
+    if (!stopped) finish(command, status);
   }
+  if (stopped && ours) kill(pid, SIGCONT);
 }
 
 /* While the workload is stopped only what is ours: gVisor would hang up the group of one that has ended. */

@@ -88,14 +88,11 @@ static bool handle_control(struct peer *peer) {
   if (!whole || identifier == NULL || control.action < CONTROL_KILL || control.action > CONTROL_RESIZE) return false;
   struct command *command = find_command(identifier);
   struct winsize size = {.ws_row = control.first, .ws_col = control.second};
-  bool failed = false;
-  errno = ENOTTY;
-  if (command == NULL || command->told.state != RUNNING) {
-    errno = ENOENT;
-    failed = true;
-  } else if (control.action == CONTROL_RESIZE) {
+  bool failed = command == NULL || command->told.state != RUNNING;
+  errno = failed ? ENOENT : ENOTTY;
+  if (!failed && control.action == CONTROL_RESIZE) {
     failed = command->terminal < 0 || ioctl(command->input, TIOCSWINSZ, &size) != 0;
-  } else {
+  } else if (!failed) {
     command->attempts = 0;
     command->killed = command->killed || control.action == CONTROL_KILL;
     if (control.action == CONTROL_KILL) command->deadline = now_ms() + KILL_GRACE_MS;
@@ -126,13 +123,8 @@ static bool tell_commands(struct peer *peer) {
 /* Bulk is not moved here: the socket goes to a program of its own, which lives as long as its peer wants. */
 static bool hand_over(struct connection *connection, struct peer *peer) {
   char *arguments[] = {"transfer", NULL};
-  posix_spawn_file_actions_t actions;
   if (peer->start < peer->filled) return false; /* it did not wait for the answer */
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_adddup2(&actions, peer->socket, 0);
-  int failed = posix_spawn(&connection->transfer, transfer_program, &actions, NULL, arguments, environ);
-  posix_spawn_file_actions_destroy(&actions);
-  if (failed) return false;
+  if ((connection->transfer = start_program(transfer_program, arguments, &peer->socket, 1)) < 0) return false;
   close(peer->socket);
   peer->socket = -1;
   return true;

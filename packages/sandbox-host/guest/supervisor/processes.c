@@ -37,17 +37,16 @@ static bool descends(const struct process *process, int count, pid_t leader) {
 }
 
 /*
- * What must hold, until two looks in a row find nothing that has not obeyed and nothing that has ended in between: a
- * process may fork and go faster than we look. Who waits in the kernel (D) stops before it is anywhere else: after vfork
- * that may never be, but a write is done soon, and would be seen after the stop. False: all that never was.
+ * What must hold, until two looks in a row find nothing that has not obeyed and nothing that has ended in between, as a
+ * process may fork and go faster than we look; many looks when one waits in the kernel (D), which a write does not for
+ * long, but who has called vfork may. False: that never was.
  */
 bool signal_tree(pid_t leader, int number) {
   bool own = leader == getpid(), all = own && leader == 1; /* all: of a PID namespace, which is ours, in one step */
-  int rounds = number == SIGTERM ? 1 : number == SIGCONT ? 2 : own ? PATIENT_ROUNDS : ROUNDS, count;
+  int rounds = number == SIGTERM ? 1 : number == SIGCONT ? 2 : own ? PATIENT_ROUNDS : ROUNDS, enough = 1, count;
   int64_t ended, before = -1;
-  for (int round = 0, waited = 0; round < rounds; round++) {
-    bool waits = false;
-    if (round > ROUNDS || waited > 0) usleep(PAUSE_US);
+  for (int round = 0, same = 0; round < rounds; round++) {
+    if (round > ROUNDS || enough > 1) usleep(PAUSE_US);
     if (all && ((kill(-1, number) != 0 && errno == ESRCH) || number == SIGCONT)) return true;
     DIR *directory = opendir("/proc");
     bool calm = directory != NULL;
@@ -59,14 +58,14 @@ bool signal_tree(pid_t leader, int number) {
       else if (strchr("ZX", processes[count++].state) != NULL) ended += pid; /* it may have left a child */
     }
     if (directory != NULL) closedir(directory);
+    enough = 1;
     for (int i = 0; i < count; i++) {
       if (!descends(&processes[i], count, leader) || (!all && kill(processes[i].pid, number) != 0)) continue;
-      waits = waits || (processes[i].state == 'D' && number != SIGKILL);
+      if (processes[i].state == 'D') enough = WAITS;
       calm = calm && strchr(number == SIGKILL ? "ZX" : "ZXTtD", processes[i].state) != NULL;
     }
-    bool same = calm && ended == before;
-    waited = same && waits ? waited + 1 : 0;
-    if (same && (!waits || waited == WAITS)) return true;
+    same = calm && ended == before ? same + 1 : 0;
+    if (same >= enough) return true;
     before = calm ? ended : -1;
   }
   return number == SIGCONT;

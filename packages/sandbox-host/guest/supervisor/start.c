@@ -17,30 +17,33 @@ void discard_candidate(struct candidate *candidate) {
   candidate->pid = 0;
 }
 
+/* Not by vfork: the workload, which has our user id, could stop the child before it is the program, and us with it. */
+pid_t start_program(const char *program, char **arguments, const int *given, int count) {
+  pid_t child = fork();
+  if (child != 0) return child;
+  for (int fd = 0; fd < count; fd++) given[fd] == fd ? fcntl(fd, F_SETFD, 0) : dup2(given[fd], fd);
+  execve(program, arguments, environ);
+  return raise(SIGKILL); /* an end like any other */
+}
+
 /* Starts a launcher, which enters the cgroups and waits. None of our ends blocks. */
 bool start_candidate(bool maintenance, struct candidate *candidate) {
-  int theirs[] = {-1, -1, -1, memfd_create("order", MFD_CLOEXEC)}, base = 3 + entrance_count;
+  int base = 3 + entrance_count, given[base + 1];
   char order[12], entrances[12];
   snprintf(order, sizeof order, "%d", base);
   snprintf(entrances, sizeof entrances, "%d", maintenance ? 0 : entrance_count);
   char *arguments[] = {"launch", order, entrances, maintenance ? "0" : (char *)process_limit, NULL};
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  *candidate = (struct candidate){0, {-1, -1, -1, theirs[ORDER]}};
-  bool ready = theirs[ORDER] >= 0;
-  for (int i = 0, pair[2]; ready && i < ORDER; i++) {
-    ready = pipe2(pair, O_CLOEXEC) == 0;
-    if (!ready) break;
+  for (int fd = 0; fd < base; fd++) given[fd] = fd < ORDER ? -1 : fd;
+  given[base] = memfd_create("order", MFD_CLOEXEC);
+  *candidate = (struct candidate){0, {-1, -1, -1, given[base]}};
+  bool ready = given[base] >= 0;
+  for (int i = 0, pair[2]; ready && i < ORDER && (ready = pipe2(pair, O_CLOEXEC) == 0); i++) {
     candidate->ends[i] = pair[i == 0];
-    theirs[i] = pair[i != 0];
+    given[i] = pair[i != 0];
     fcntl(candidate->ends[i], F_SETFL, O_NONBLOCK);
-    posix_spawn_file_actions_adddup2(&actions, theirs[i], i);
   }
-  for (int fd = 3; fd < base; fd++) posix_spawn_file_actions_adddup2(&actions, fd, fd);
-  posix_spawn_file_actions_adddup2(&actions, theirs[ORDER], base);
-  ready = ready && posix_spawn(&candidate->pid, launch_program, &actions, NULL, arguments, environ) == 0;
-  posix_spawn_file_actions_destroy(&actions);
-  for (int i = 0; i < ORDER; i++) close_one(&theirs[i]);
+  ready = ready && (candidate->pid = start_program(launch_program, arguments, given, base + 1)) > 0;
+  for (int i = 0; i < ORDER; i++) close_one(&given[i]);
   if (ready && suspended && !maintenance) kill(candidate->pid, SIGSTOP);
   if (!ready) discard_candidate(candidate);
   return ready;
@@ -51,12 +54,10 @@ bool launch_command(struct command *command) {
   bool maintenance = command->told.maintenance;
   struct candidate candidate;
   if (waiting.pid != 0 && waitpid(waiting.pid, NULL, WNOHANG) != 0) discard_candidate(&waiting);
-  if (!maintenance && waiting.pid != 0) {
-    candidate = waiting;
-    waiting.pid = 0;
-  } else if (!start_candidate(maintenance, &candidate)) {
-    return false;
-  }
+  bool prepared = !maintenance && waiting.pid != 0;
+  if (!prepared && !start_candidate(maintenance, &candidate)) return false;
+  if (prepared) candidate = waiting;
+  if (prepared) waiting.pid = 0;
   if (!suspended) kill(candidate.pid, SIGCONT);
   command->told.pid = candidate.pid;
   bool sent = write(candidate.ends[ORDER], command->order, command->order_bytes) == (ssize_t)command->order_bytes;
@@ -64,9 +65,8 @@ bool launch_command(struct command *command) {
   close_one(&candidate.ends[ORDER]);
   if (command->terminal >= 0 || command->order[0] == 0) close_one(&candidate.ends[0]);
   if (command->terminal >= 0) close_one(&candidate.ends[1]);
-  for (int i = 0; i < ORDER; i++) {
+  for (int i = command->terminal >= 0 ? 2 : 0; i < ORDER; i++) {
     int *end = i == 0 ? &command->input : &command->output[i - 1];
-    if (command->terminal >= 0 && i < 2) continue;
     close_one(end);
     *end = candidate.ends[i];
   }
@@ -99,6 +99,7 @@ struct command *start_command(const char *identifier, const struct spawn *spawn,
   command->told.started = now_ms();
   if (spawn->timeout_ms > 0) command->deadline = command->told.started + spawn->timeout_ms;
   command->log = mmap(NULL, 2 * LOG_BYTES, protection, kind, -1, 0);
+  madvise(command->log, 2 * LOG_BYTES, MADV_DONTFORK);
   bool ready = !(spawn->flags & FLAG_TERMINAL) || open_terminal(command, spawn, terminal, sizeof terminal);
   command->order_bytes = 2 + strlen(terminal) + bytes;
   command->order = malloc(command->order_bytes);

@@ -8,7 +8,6 @@
 #include "../frames/frames.h"
 
 #include <limits.h>
-#include <spawn.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -97,6 +96,7 @@ void drop_log(struct command *command);
 
 /* start.c */
 void close_one(int *fd);
+pid_t start_program(const char *program, char **arguments, const int *given, int count);
 bool start_candidate(bool maintenance, struct candidate *candidate);
 void discard_candidate(struct candidate *candidate);
 bool launch_command(struct command *command);

@@ -6,6 +6,7 @@
 #include "transfer.h"
 
 #include <dirent.h>
+#include <time.h>
 
 enum { WALK_FLAGS = O_PATH | O_DIRECTORY | O_NOFOLLOW, READ_FLAGS = O_RDONLY | O_NONBLOCK | O_NOFOLLOW };
 enum { PATH_BYTES = 64 << 10, MAXIMUM_DEPTH = 1000 };
@@ -140,6 +141,7 @@ bool handle_place(struct peer *peer) {
   int directory = open_parent(path, true, &last), fd = -1;
   int reason = directory < 0 || fstat(directory, &around) != 0 ? errno : strlen(last) > NAME_MAX ? ENAMETOOLONG : 0;
   snprintf(name, sizeof name, "%s", last); /* content overwrites the request */
+  if (serial == 0) serial = (unsigned)time(NULL); /* in a restored workspace may be a copy of who had our pid */
   snprintf(temporary, sizeof temporary, ".exoloop-%d-%u", (int)getpid(), serial++);
   if (reason == 0 && (around.st_mode & 0700) != 0700) set_mode(directory, around.st_mode | 0700);
   if (reason == 0 && request.kind == KIND_DIRECTORY) reason = put_directory(directory, name, request.mode);
@@ -205,6 +207,13 @@ static void add_entry(struct scan *scan, int parent, const char *name, const str
   scan->filled = 0;
 }
 
+/* The unfinished copy of a transfer that the workload has killed. */
+static bool is_abandoned(const char *name) {
+  int maker = 0, length = 0;
+  if (strncmp(name, ".exoloop-", 9) != 0 || sscanf(name + 9, "%d-%*u%n", &maker, &length) != 1) return false;
+  return length > 0 && name[9 + length] == '\0' && maker > 0 && kill(maker, 0) != 0 && errno == ESRCH;
+}
+
 /* What vanishes while we look is left out; what we may not read is an error, never a gap. */
 static void scan_directory(struct scan *scan, int parent, const char *name, uint32_t depth) {
   int fd = open_forced(parent, name, READ_FLAGS | O_DIRECTORY);
@@ -219,6 +228,7 @@ static void scan_directory(struct scan *scan, int parent, const char *name, uint
   for (struct dirent *entry; scan->alive && scan->reason == 0 && (entry = readdir(directory)) != NULL;) {
     size_t name_bytes = strlen(entry->d_name);
     if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+    if (is_abandoned(entry->d_name) && unlinkat(fd, entry->d_name, 0) == 0) continue;
     if (fstatat(fd, entry->d_name, &stat, AT_SYMLINK_NOFOLLOW) != 0) continue;
     bool fits = scan->entries_left-- > 0 && depth <= MAXIMUM_DEPTH && length + name_bytes + 1 <= PATH_BYTES;
     if (!fits) scan->reason = EFBIG;
