@@ -163,9 +163,9 @@ function checkSupervisor(): { readonly finding: Finding; readonly path: string |
 }
 
 /** Without it one provider less. */
-function checkGvisor(): Finding {
+async function checkGvisor(): Promise<Finding> {
   const base = { id: "gvisor", title: "gVisor (the provider gvisor)" };
-  const { program, detail } = checkRunsc();
+  const { program, detail } = await checkRunsc();
   if (program !== null) return { ...base, state: "ok", detail };
   return { ...base, state: "degraded", detail, remedy: "Run: node scripts/setup/gvisor.mjs" };
 }
@@ -183,7 +183,11 @@ export async function diagnose(options: DiagnoseOptions = {}): Promise<Finding[]
   }
   const program = findProgram("bwrap", options.searchPath ?? process.env["PATH"] ?? "");
   const supervisor = checkSupervisor();
-  const [bubblewrap, namespaces] = await Promise.all([checkBubblewrap(program), checkNamespaces(program)]);
+  const [bubblewrap, namespaces, gvisor] = await Promise.all([
+    checkBubblewrap(program),
+    checkNamespaces(program),
+    checkGvisor(),
+  ]);
   return [
     { ...platform, state: "ok", detail: `${process.platform} ${process.arch}` },
     bubblewrap,
@@ -193,6 +197,6 @@ export async function diagnose(options: DiagnoseOptions = {}): Promise<Finding[]
     checkSeccomp(),
     checkLandlock(supervisor.path),
     supervisor.finding,
-    checkGvisor(),
+    gvisor,
   ];
 }

@@ -1,7 +1,8 @@
 /** Which of the machine's own programs there are: whoever starts a daemon tells it. @module */
-import { spawnSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import { accessSync, constants, existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
+import { promisify } from "node:util";
 
 const fetched = join(import.meta.dirname, "../../../build/gvisor/runsc");
 /** Older ones refuse flags of stat(2) that `ls` and Python use. */
@@ -28,11 +29,13 @@ export function findRunsc(): string | null {
 }
 
 /** `program`: null where it cannot be used. */
-export function checkRunsc(): { readonly program: string | null; readonly detail: string } {
+export async function checkRunsc(): Promise<{ readonly program: string | null; readonly detail: string }> {
   const program = findRunsc();
   if (program === null) return { program, detail: "runsc is not installed" };
-  const { stdout, status } = spawnSync(program, ["--version"], { encoding: "utf8", timeout: patienceMs });
-  const date = Number(/(20\d{6})/.exec(stdout ?? "")?.[1] ?? 0);
-  if (status === 0 && date >= oldestUsable) return { program, detail: `runsc of ${date} at ${program}` };
-  return { program: null, detail: status === 0 ? `runsc of ${date} is too old` : `${program} does not run` };
+  const running = promisify(execFile)(program, ["--version"], { timeout: patienceMs });
+  const answer = await running.catch(() => null);
+  if (answer === null) return { program: null, detail: `${program} does not run` };
+  const date = Number(/(20\d{6})/.exec(answer.stdout)?.[1] ?? 0);
+  if (date < oldestUsable) return { program: null, detail: `runsc of ${date} is too old` };
+  return { program, detail: `runsc of ${date} at ${program}` };
 }

@@ -30,7 +30,7 @@ const explanationPatienceMs = 2_000;
 const socketPollMs = 5;
 const socketRounds = 6_000;
 /** After a start for somebody, before the next place is prepared: the sandbox's first command goes first. */
-const sparePauseMs = 30;
+const sparePauseMs = 15;
 
 /** The launcher's own words, where it ends, explain more than the broken connection, which is noticed first. */
 async function awaitLink(opening: Promise<SupervisorLink>, launch: Starter): Promise<SupervisorLink> {

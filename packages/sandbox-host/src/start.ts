@@ -13,6 +13,8 @@ import { checkRunsc, findProgram } from "./machine-programs.ts";
 import { spreadOverDisk } from "./spread.ts";
 import { findSlot } from "./state.ts";
 
+/** Beside the programs: whoever may write there may change these sources. Node keeps those of each user apart. */
+const compiledDirectory = join(import.meta.dirname, "../../../build/compiled");
 const startPatienceMs = 120_000;
 const stopPatienceMs = 15_000;
 const longestLogBytes = 1024 ** 2;
@@ -99,14 +101,16 @@ function openLog(path: string): number {
 /** Resolves with the daemon's first line. Its further words go to `host.log`. */
 async function spawnDaemon(options: StartSandboxHostOptions): Promise<FirstLine> {
   mkdirSync(options.directory, { recursive: true, mode: 0o711 });
-  const { program: runsc } = options.mode === "auto" ? checkRunsc() : { program: null };
+  const checking = options.mode === "auto" ? checkRunsc() : { program: null };
+  const programs = buildHost();
+  const { program: runsc } = await checking;
   const bubblewrap = findProgram("bwrap");
   const log = openLog(join(options.directory, "host.log"));
   const child = spawn(
     process.execPath,
     [
       join(import.meta.dirname, "main.ts"),
-      ...["--directory", options.directory, "--programs", buildHost(), "--sandbox", options.mode],
+      ...["--directory", options.directory, "--programs", programs, "--sandbox", options.mode],
       ...(bubblewrap === null ? [] : ["--bubblewrap", bubblewrap]),
       ...(runsc === null ? [] : ["--runsc", runsc]),
       ...(options.suspend === undefined ? [] : ["--suspend", options.suspend]),
@@ -114,7 +118,12 @@ async function spawnDaemon(options: StartSandboxHostOptions): Promise<FirstLine>
       ...(options.ownerUid === undefined ? [] : ["--owner-uid", String(options.ownerUid)]),
       ...(options.endsWithParent === true ? ["--ends-with-input"] : []),
     ],
-    { detached: true, stdio: [options.endsWithParent === true ? "pipe" : "ignore", "pipe", log], cwd: "/" },
+    {
+      detached: true,
+      stdio: [options.endsWithParent === true ? "pipe" : "ignore", "pipe", log],
+      cwd: "/",
+      env: { ...process.env, NODE_COMPILE_CACHE: compiledDirectory },
+    },
   );
   closeSync(log);
   child.unref();

@@ -70,28 +70,27 @@ export async function startExoloop(options: LaunchOptions): Promise<RunningExolo
   const opened: { stop(): Promise<unknown> }[] = [];
   let server: ServerChild | undefined;
   try {
-    // Both are awaited, also when one fails: what the other has started must be stopped.
-    const [database, host] = await Promise.allSettled([
-      timed(
-        "postgres",
-        ensureDatabase(config, log, (url) => server?.moveDatabase(url)),
-      ),
-      timed("sandboxHost", ensureSandboxHost(config, userId, log, options.fleeting === true)),
-    ]);
-    if (database.status === "fulfilled") opened.push(database.value);
-    if (host.status === "fulfilled" && host.value !== null) opened.push(host.value);
-    if (host.status === "rejected") throw host.reason;
-    if (database.status === "rejected") throw database.reason;
-    const start: ServerStart = {
-      type: "start",
-      databaseUrl: database.value.url,
-      sandboxSocket: host.value?.first.socketPath ?? null,
-    };
+    const keptDatabase = timed(
+      "postgres",
+      ensureDatabase(config, log, (url) => server?.moveDatabase(url)),
+    );
+    const keptHost = timed("sandboxHost", ensureSandboxHost(config, userId, log, options.fleeting === true));
+    const start = Promise.all([keptDatabase, keptHost]).then(([{ url: databaseUrl }, kept]): ServerStart => {
+      return { type: "start", databaseUrl, sandboxSocket: kept?.first.socketPath ?? null };
+    });
     // Told, not derived: the server may be another user, whose default home is another one.
     const serverEnvironment = { ...environment, EXOLOOP_HOME: config.home };
-    const running = await timed("server", superviseServer({ start, environment: serverEnvironment, userId, log }));
+    const serving = timed("server", superviseServer({ start, environment: serverEnvironment, userId, log }));
+    // All are awaited, also when one fails: what the others have started must be stopped.
+    const [host, database, child] = await Promise.allSettled([keptHost, keptDatabase, serving]);
+    if (database.status === "fulfilled") opened.push(database.value);
+    if (host.status === "fulfilled" && host.value !== null) opened.push(host.value);
+    if (child.status === "fulfilled") opened.push(child.value);
+    if (host.status === "rejected") throw host.reason;
+    if (database.status === "rejected") throw database.reason;
+    if (child.status === "rejected") throw child.reason;
+    const running = child.value;
     server = running;
-    opened.push(running);
     return {
       ...running.ready,
       home: config.home,

@@ -17,7 +17,8 @@ export interface ServerChild {
 }
 
 export interface ServerChildOptions {
-  readonly start: ServerStart;
+  /** Its code is loaded meanwhile. */
+  readonly start: Promise<ServerStart>;
   readonly environment: NodeJS.ProcessEnv;
   /** The user and group that the server runs as; the launcher's own when absent. */
   readonly userId: number | undefined;
@@ -31,13 +32,16 @@ const longestRestartDelayMs = 10_000;
 /** A server that has run this long starts anew at once when it dies. */
 const healthyMs = 30_000;
 
-/** @throws StartupError when the first start fails; later ones are tried again until `stop`. */
+/**
+ * @throws StartupError when the first start fails; later ones are tried again until `stop`.
+ * @throws what `start` throws; nothing runs then.
+ */
 export async function superviseServer(options: ServerChildOptions): Promise<ServerChild> {
   const first = await startOnce(options);
   let { child } = first;
   let stopping = false;
   let delayMs = firstRestartDelayMs;
-  let { start } = options;
+  let start = await options.start;
   const environment = { ...options.environment, EXOLOOP_PORT: new URL(first.ready.url).port };
 
   const watch = (startedAt: number): void => {
@@ -52,7 +56,7 @@ export async function superviseServer(options: ServerChildOptions): Promise<Serv
   const restart = async (): Promise<void> => {
     if (stopping) return;
     try {
-      child = (await startOnce({ ...options, start, environment })).child;
+      child = (await startOnce({ ...options, start: Promise.resolve(start), environment })).child;
       if (stopping) await endProcess(child);
       else watch(performance.now());
     } catch (error) {
@@ -88,8 +92,7 @@ async function startOnce({ start, environment, userId }: ServerChildOptions) {
     detached: true,
     ...(userId === undefined ? {} : { uid: userId, gid: userId }),
   });
-  child.send(start);
-  const ready = await new Promise<ServerReady["value"]>((resolve, reject) => {
+  const answering = new Promise<ServerReady["value"]>((resolve, reject) => {
     child.once("exit", (code) => reject(new StartupError(`The server ended while it started (exit ${code}).`)));
     child.once("error", reject);
     child.once("message", (message: ServerMessage) => {
@@ -97,8 +100,16 @@ async function startOnce({ start, environment, userId }: ServerChildOptions) {
       else if (message.type === "failed") reject(new StartupError(message.message));
     });
   });
-  child.removeAllListeners("exit");
-  return { child, ready };
+  answering.catch(() => {});
+  try {
+    child.send(await start);
+    const ready = await answering;
+    child.removeAllListeners("exit");
+    return { child, ready };
+  } catch (error) {
+    await endProcess(child);
+    throw error;
+  }
 }
 
 async function request(child: ChildProcess, message: LauncherMessage): Promise<void> {
@@ -112,7 +123,7 @@ async function request(child: ChildProcess, message: LauncherMessage): Promise<v
 }
 
 async function endProcess(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
   const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   child.kill("SIGTERM");
   const timer = setTimeout(() => child.kill("SIGKILL"), stopGraceMs);

@@ -15,6 +15,8 @@ import {
 
 /** A file in `incoming` that is older was left by a process that died. */
 const abandonedAfterMs = 3_600_000;
+/** At once. */
+const comparedBytes = 1024 ** 2;
 
 /**
  * `<root>/<organization>/<first two digits>/<sha256>`. All of one store is on one filesystem.
@@ -32,7 +34,7 @@ export function createDirectoryBlobStore(root: string): BlobStore {
       requireBlobSize(content.length);
       const sha256 = sha256Of(content);
       const path = pathOf(organizationId, sha256);
-      if ((await sizeOf(path)) === content.length) return { sha256, size: content.length, existed: true };
+      if (await holds(path, content)) return { sha256, size: content.length, existed: true };
       const temporary = join(incoming, randomUUID());
       try {
         await writeDurably(incoming, temporary, content);
@@ -60,6 +62,24 @@ export function createDirectoryBlobStore(root: string): BlobStore {
       for (const folder of await namesIn(home)) yield* listFolder(join(home, folder));
     },
   };
+}
+
+/** Content is compared: a disk may lose bytes and keep the size. */
+async function holds(path: string, content: Uint8Array): Promise<boolean> {
+  const file = await open(path, "r").catch(absentAsNull);
+  if (file === null) return false;
+  try {
+    if ((await file.stat()).size !== content.length) return false;
+    const piece = Buffer.allocUnsafe(Math.min(content.length, comparedBytes));
+    for (let at = 0; at < content.length;) {
+      const { bytesRead } = await file.read(piece, 0, piece.length, at);
+      if (bytesRead === 0 || piece.compare(content, at, at + bytesRead, 0, bytesRead) !== 0) return false;
+      at += bytesRead;
+    }
+    return true;
+  } finally {
+    await file.close();
+  }
 }
 
 async function writeDurably(incoming: string, path: string, content: Uint8Array): Promise<void> {

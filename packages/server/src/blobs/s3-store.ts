@@ -16,6 +16,7 @@ import {
   requireContent,
   sha256Of,
 } from "./store.ts";
+import { createVerifiedBlobs, type VerifiedBlobs } from "./verified-blobs.ts";
 
 export interface S3Credentials {
   readonly accessKeyId: string;
@@ -64,32 +65,25 @@ export function createS3BlobStore(options: S3StoreOptions): BlobStore {
     requireBlobKey(organizationId, sha256);
     return `${folderOf(organizationId)}${sha256}`;
   };
-  /** Null: it is not there. */
-  const sizeOf = (key: string): Promise<number | null> =>
-    send({ method: "HEAD", key }, (answer) => {
-      if (answer.status === 404) return null;
-      requireSuccess(answer);
-      return answer.size ?? -1;
-    });
+  const verified = createVerifiedBlobs();
   return {
     async put(organizationId, content) {
       requireBlobSize(content.length);
       const sha256 = sha256Of(content);
       const key = keyOf(organizationId, sha256);
-      // There are stores that keep half of an upload that broke off, under its key.
-      const existed = (await sizeOf(key)) === content.length;
+      const existed = await holds(send, verified, key, content);
       if (!existed) await send({ method: "PUT", key, body: content, sha256 }, requireSuccess);
+      verified.add(key);
       return { sha256, size: content.length, existed };
     },
-    get: (organizationId, sha256) =>
-      send({ method: "GET", key: keyOf(organizationId, sha256) }, (answer) => {
-        if (answer.status === 404 && codeOf(answer) !== "NoSuchBucket")
-          throw new BlobError("missing", `blob ${sha256} is missing from the store`);
-        requireSuccess(answer);
-        requireContent(sha256, answer.body);
-        return answer.body;
-      }),
-    has: async (organizationId, sha256) => (await sizeOf(keyOf(organizationId, sha256))) !== null,
+    async get(organizationId, sha256) {
+      const key = keyOf(organizationId, sha256);
+      verified.delete(key);
+      const content = await send({ method: "GET", key }, (answer) => readContent(answer, sha256));
+      verified.add(key);
+      return content;
+    },
+    has: async (organizationId, sha256) => (await sizeOf(send, keyOf(organizationId, sha256))) !== null,
     delete: (organizationId, sha256) =>
       send({ method: "DELETE", key: keyOf(organizationId, sha256) }, (answer) => {
         if (answer.status !== 404) requireSuccess(answer);
@@ -113,6 +107,38 @@ export function createS3BlobStore(options: S3StoreOptions): BlobStore {
   };
 }
 
+/** Null: it is not there. */
+function sizeOf(send: Send, key: string): Promise<number | null> {
+  return send({ method: "HEAD", key }, (answer) => {
+    if (answer.status === 404) return null;
+    requireSuccess(answer);
+    return answer.size ?? -1;
+  });
+}
+
+/**
+ * There are stores that keep half of an upload that broke off, under its key, and checksums that they tell are those of
+ * what was sent, not of what is there.
+ */
+async function holds(send: Send, verified: VerifiedBlobs, key: string, content: Uint8Array): Promise<boolean> {
+  if ((await sizeOf(send, key)) !== content.length) return false;
+  if (verified.has(key)) return true;
+  return send({ method: "GET", key }, (answer) => {
+    if (answer.status === 404) return false;
+    requireSuccess(answer);
+    return Buffer.compare(answer.body, content) === 0;
+  });
+}
+
+/** @throws BlobError */
+function readContent(answer: S3Answer, sha256: string): Uint8Array {
+  if (answer.status === 404 && codeOf(answer) !== "NoSuchBucket")
+    throw new BlobError("missing", `blob ${sha256} is missing from the store`);
+  requireSuccess(answer);
+  requireContent(sha256, answer.body);
+  return answer.body;
+}
+
 /** Only the code: a message may repeat what was signed. */
 function codeOf({ body }: S3Answer): string | undefined {
   return /<Code>([A-Za-z0-9]{1,64})<\/Code>/.exec(Buffer.from(body.subarray(0, 4096)).toString("utf8"))?.[1];
@@ -134,7 +160,10 @@ function adviceFor(status: number): string {
   return "";
 }
 
-function createSender({ location, credentials, retryAfterMs = 200, timeoutMs = 10_000 }: S3StoreOptions) {
+/** `read` turns the answer into a result, or throws; what is damaged or unreachable is asked for again. */
+type Send = <Result>(request: S3Request, read: (answer: S3Answer) => Result) => Promise<Result>;
+
+function createSender({ location, credentials, retryAfterMs = 200, timeoutMs = 10_000 }: S3StoreOptions): Send {
   // Its own attempts would not see an answer that breaks off.
   const client = new AwsClient({ ...credentials, service: "s3", region: location.region, retries: 0 });
   const { bucket, region, endpoint } = location;
@@ -156,8 +185,7 @@ function createSender({ location, credentials, retryAfterMs = 200, timeoutMs = 1
     return { status: response.status, size: told === null ? null : Number(told), body: await readBounded(response) };
   };
 
-  /** `read` turns the answer into a result, or throws; what is damaged or unreachable is asked for again. */
-  return async <Result>(request: S3Request, read: (answer: S3Answer) => Result): Promise<Result> => {
+  return async (request, read) => {
     for (let attempt = 1; ; attempt += 1) {
       try {
         return read(await once(request));

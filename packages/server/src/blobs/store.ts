@@ -29,7 +29,7 @@ export interface ListedBlob {
 }
 
 export interface BlobStore {
-  /** Durable when it resolves. Storing the same content again changes nothing. */
+  /** Durable when it resolves. Storing the same content again changes nothing, but mends a blob that is damaged. */
   put(organizationId: string, content: Uint8Array): Promise<StoredBlob>;
   /** @throws BlobError `missing` when there is no such blob, `damaged` when its content is not what its name says. */
   get(organizationId: string, sha256: string): Promise<Uint8Array>;

@@ -97,16 +97,47 @@ describe.each(Object.keys(open))("blobs: %s", (kind) => {
     });
   });
 
-  it("gives out nothing that is damaged", async () => {
-    const mine = createId("organization");
-    const { sha256 } = await blobs.put(mine, randomBytes(10_000));
+  /** Other bytes, as many. */
+  async function damage(mine: string, sha256: string, content: Uint8Array) {
     const directory = kind === "s3" ? s3.directory : join(root, mine);
     const found = (await readdir(directory, { recursive: true })).find((name) =>
       name.includes(kind === "s3" ? `${mine}/${sha256}._S3rver_object` : sha256),
     );
     if (found === undefined) throw new Error("the blob's file was not found");
-    await writeFile(join(directory, found), randomBytes(10_000));
-    await expect(blobs.get(mine, sha256)).rejects.toMatchObject({ code: "damaged" });
+    await writeFile(
+      join(directory, found),
+      content.map((byte) => byte ^ 255),
+    );
+  }
+
+  it("gives out nothing that is damaged, and names it", async () => {
+    const mine = createId("organization");
+    const content = randomBytes(10_000);
+    const { sha256 } = await blobs.put(mine, content);
+    await damage(mine, sha256, content);
+    await expect(blobs.get(mine, sha256)).rejects.toMatchObject({
+      code: "damaged",
+      message: expect.stringContaining(`blob ${sha256} is damaged`),
+    });
+  });
+
+  it("stores again what is damaged and has its size still", async () => {
+    const mine = createId("organization");
+    for (const size of [1, 10_000, 3_000_000]) {
+      const content = randomBytes(size);
+      const { sha256 } = await blobs.put(mine, content);
+      // Whoever read it knows.
+      await damage(mine, sha256, content);
+      await expect(blobs.get(mine, sha256)).rejects.toMatchObject({ code: "damaged" });
+      expect((await blobs.put(mine, content)).existed).toBe(false);
+      expect(Buffer.from(await blobs.get(mine, sha256)).equals(content)).toBe(true);
+      // Another process, which has read nothing.
+      await damage(mine, sha256, content);
+      const other = open[kind]?.();
+      expect((await other?.put(mine, content))?.existed).toBe(false);
+      expect(Buffer.from(await blobs.get(mine, sha256)).equals(content)).toBe(true);
+      expect((await other?.put(mine, content))?.existed).toBe(true);
+    }
   });
 });
 
@@ -139,6 +170,22 @@ describe("blobs in a bucket", () => {
     const elsewhere = createS3BlobStore({ ...s3, location: { ...s3.location, bucket: "nobody" }, retryAfterMs: 1 });
     await expect(elsewhere.put(organization, Buffer.from("x"))).rejects.toThrow(/NoSuchBucket.*EXOLOOP_BLOBS/);
     await expect(elsewhere.get(organization, sha256Of(Buffer.from("x")))).rejects.toThrow(/NoSuchBucket/);
+  });
+
+  it("fetches what is there once, to see that it is whole, and then only asks for its size", async () => {
+    const content = Buffer.from("the content");
+    const seen: string[] = [];
+    const server = createServer((request, response) => {
+      seen.push(request.method ?? "");
+      response.writeHead(200, { "content-length": content.length }).end(request.method === "GET" ? content : "");
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const store = createS3BlobStore({ ...s3, location: { ...s3.location, endpoint }, retryAfterMs: 1 });
+    for (let count = 0; count < 3; count += 1) expect((await store.put(organization, content)).existed).toBe(true);
+    expect(seen).toEqual(["HEAD", "GET", "HEAD", "HEAD"]);
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
   });
 
   it("tries again what may pass, also what breaks off, and gives up", async () => {

@@ -4,19 +4,18 @@
  * @module
  */
 import { getHeapStatistics } from "node:v8";
-import { createId } from "@exoloop/protocol/ids";
 import type { Sandbox } from "@exoloop/sandbox/contract";
-import type { Kysely, Transaction } from "kysely";
-import type { BlobStore, StoredBlob } from "../../blobs/store.ts";
+import type { Kysely } from "kysely";
+import type { BlobStore } from "../../blobs/store.ts";
 import type { Tables } from "../../db/tables.ts";
 import type { NoticeBoard } from "../../sessions/notices.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { publishStatus } from "../held-sandbox.ts";
 import type { SandboxOwner } from "../workspace.ts";
-import { type Captured, captureWorkspace, manyEntries } from "./capture.ts";
-import { shareCollectionLock } from "./collection-lock.ts";
-import { logicalBytes, type Manifest, maximumEntries, packsOf, sameWorkspace } from "./manifest.ts";
+import { captureWorkspace, manyEntries } from "./capture.ts";
+import { type Manifest, maximumEntries, sameWorkspace } from "./manifest.ts";
 import { createManifestCache, type ManifestCache } from "./manifest-cache.ts";
+import { recordSnapshot } from "./recorded-snapshot.ts";
 import { restoreWorkspace } from "./restore.ts";
 import { loadManifest, storeManifest } from "./stored-manifest.ts";
 import { createTurns, type Turn } from "./turns.ts";
@@ -167,72 +166,17 @@ async function takeFrom(
   const manifestBlobs = await storeManifest(blobs, organizationId, manifest);
   if (performance.now() - startedAt > longestTakeMs)
     throw new Error("a snapshot took too long: its content may be gone");
-  const result = await recordSnapshot(parts, source, base, manifestBlobs, captured);
+  const result = await recordSnapshot(parts.database, blobs, {
+    owner,
+    generation: source.generation,
+    parentId: base.snapshotId,
+    manifest,
+    manifestBlobs,
+    stored: [...stored, ...manifestBlobs],
+  });
   if (typeof result === "string") return result;
   cache.set(sandboxId, { snapshotId: result.id, manifest });
   return "stored";
-}
-
-/** The manifest is found by the last of its blobs. */
-async function recordSnapshot(
-  { database, blobs }: Parts,
-  { owner, generation }: SnapshotSource,
-  base: Base,
-  manifestBlobs: readonly StoredBlob[],
-  captured: Captured,
-): Promise<{ readonly id: string } | "overtaken" | "older"> {
-  const { organizationId, sessionId } = owner;
-  const { manifest } = captured;
-  const stored = [...captured.stored, ...manifestBlobs];
-  return database.transaction().execute(async (transaction) => {
-    await shareCollectionLock(transaction, organizationId);
-    // In the order in which a session is deleted: first it, then its sandbox.
-    await transaction.selectFrom("sessions").select("id").where("id", "=", sessionId).forKeyShare().execute();
-    const row = await transaction
-      .selectFrom("sandboxes")
-      .select(["generation", "snapshot_id"])
-      .where("session_id", "=", sessionId)
-      .forUpdate()
-      .executeTakeFirst();
-    // A snapshot of an older generation would undo what the newer one has done.
-    if (row?.generation !== generation) return "older";
-    if (row.snapshot_id !== base.snapshotId) return "overtaken";
-    const found = stored.filter(({ existed }) => existed).map(({ sha256 }) => sha256);
-    const named = new Set(found.length === 0 ? [] : await blobsOf(transaction, base.snapshotId));
-    // What was there before nobody may have named, and the collector may have come since.
-    for (const sha256 of found) {
-      if (!named.has(sha256) && !(await blobs.has(organizationId, sha256))) return "overtaken";
-    }
-    const id = createId("snapshot");
-    await transaction
-      .insertInto("snapshots")
-      .values({
-        id,
-        organization_id: organizationId,
-        session_id: sessionId,
-        manifest_sha256: manifestBlobs.at(-1)?.sha256 ?? "",
-        logical_bytes: logicalBytes(manifest),
-        stored_bytes: stored.reduce((sum, blob) => sum + (blob.existed ? 0 : blob.size), 0),
-        files: manifest.files.length,
-        left_out: manifest.leftOut,
-        parent_id: base.snapshotId,
-        generation,
-        blobs: [...manifestBlobs, ...packsOf(manifest)].map(({ sha256 }) => sha256),
-      })
-      .execute();
-    await transaction
-      .updateTable("sandboxes")
-      .set({ snapshot_id: id, snapshot_at: new Date() })
-      .where("session_id", "=", sessionId)
-      .execute();
-    return { id };
-  });
-}
-
-async function blobsOf(transaction: Transaction<Tables>, snapshotId: string | null): Promise<readonly string[]> {
-  if (snapshotId === null) return [];
-  const row = await transaction.selectFrom("snapshots").select("blobs").where("id", "=", snapshotId).executeTakeFirst();
-  return row?.blobs ?? [];
 }
 
 async function restore(parts: Parts, owner: SandboxOwner, snapshotId: string, sandbox: Sandbox): Promise<void> {
