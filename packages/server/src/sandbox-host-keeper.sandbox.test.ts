@@ -1,4 +1,5 @@
 /** A sandbox host that dies alone comes back, and so do those who use it; one that cannot is given up, and told once. */
+import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -59,6 +60,35 @@ it("is started again, again and again, and finds the commands that ran", async (
   await kept.stop();
   expect(() => process.kill(pid, 0)).toThrow("ESRCH");
 });
+
+it("comes up once more to end its sandboxes when it is dead at the end", async () => {
+  const kept = await keep();
+  const provider = await createLocalProvider({ socketPath: kept.first.socketPath });
+  const sandbox = await provider.create({ id: newId("D"), owner: "test", resources, environment: {} });
+  await sandbox.resume();
+  await sandbox.session.spawn({ command: "sleep 600" });
+  const slot = kept.first.directoryOf(sandbox.reference.id) ?? "";
+  expect(existsSync(slot)).toBe(true);
+  await provider.close();
+  process.kill(kept.first.pid, "SIGKILL");
+  await kept.stop();
+  expect(existsSync(slot)).toBe(false);
+  const after = createLocalProvider({ socketPath: kept.first.socketPath, patienceMs: 0 });
+  await expect(after).rejects.toThrow("not reachable");
+}, 30_000);
+
+it("is given up when it ends again and again, with one error that says so", async () => {
+  const dying = async () => {
+    const host = await start();
+    process.kill(host.pid, "SIGKILL");
+    return host;
+  };
+  const kept = await keepSandboxHost({ start: dying, log, patience });
+  await eventually(() => Promise.resolve(messages().some((line) => line.includes("not started again"))), 20_000);
+  expect(messages().filter((line) => line.includes("runs again"))).toHaveLength(patience.restarts);
+  expect(told.at(-1)?.details).toMatchObject({ error: { message: expect.stringContaining("again and again") } });
+  await kept.stop();
+}, 60_000);
 
 it("is given up when it cannot come up, with one error that says why", async () => {
   const kept = await keep();

@@ -54,7 +54,9 @@ export async function keepSandboxHost<Host extends HostProcess>(parts: KeeperPar
     first,
     async stop() {
       stopping.abort();
-      await (await keeping).stop();
+      const last = await keeping;
+      // Sandboxes outlive a host that has died: whoever runs, or comes up in its place, ends them.
+      await (await parts.start().catch(() => last)).stop();
     },
   };
 }

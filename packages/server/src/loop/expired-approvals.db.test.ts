@@ -1,7 +1,10 @@
 /** Approvals that nobody gives: their time ends by itself, and the session goes on with that answer. */
+import { sql } from "kysely";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { wakeOlderSessions } from "../sessions/protocol-sweep.ts";
 import { insertTestSession } from "../sessions/testing-database.ts";
 import type { AgentSnapshot } from "./context.ts";
+import { loopProtocolVersion } from "./protocol-version.ts";
 import { idleTimes, script, startTurnTest, type TurnTest } from "./testing.ts";
 import { delegate, insertParent, resultTexts, threadsOf } from "./testing-threads.ts";
 
@@ -79,6 +82,24 @@ it("that were given in time do not expire afterwards; the others do, at their ow
   expect(expired).toEqual([second]);
   await new Promise((resolve) => setTimeout(resolve, approvalMs));
   expect(await turns.eventually(session, idleTimes(3))).toHaveLength(events.length);
+});
+
+it("that were asked for before approvals expired end after the upgrade", async () => {
+  turns.ran.length = 0;
+  const { database } = turns.test;
+  const session = await insertTestSession(database, { tools });
+  await turns.send(session, script(asking));
+  await turns.eventually(session, idleTimes(1));
+  // As an older version left it: nothing wakes it.
+  await sql`delete from exoloop_jobs.job where name = 'wakes'`.execute(database);
+  const older = { protocol_version: loopProtocolVersion - 1 };
+  await database.updateTable("sessions").set(older).where("id", "=", session.sessionId).execute();
+  await new Promise((resolve) => setTimeout(resolve, 2 * approvalMs));
+  expect(await turns.eventually(session, () => true)).toEqual(await turns.eventually(session, idleTimes(1)));
+  expect(await wakeOlderSessions(database, turns.dependencies.engine, loopProtocolVersion)).toBe(1);
+  const events = await turns.eventually(session, idleTimes(2));
+  expect(events.filter(({ type }) => type === "user.tool_confirmation")).toHaveLength(2);
+  expect(await wakeOlderSessions(database, turns.dependencies.engine, loopProtocolVersion)).toBe(0);
 });
 
 it("of a thread end there, and its session goes on", async () => {

@@ -2,6 +2,8 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { seedSessions } from "../db/seed.ts";
 import { createTestDatabase, type TestDatabase } from "../db/testing.ts";
 import type { SessionStatus } from "../db/tables.ts";
+import { publicEvent } from "./event.ts";
+import { appendUnderLock } from "./log.ts";
 import { wakeOlderSessions } from "./protocol-sweep.ts";
 
 let postgres: TestDatabase;
@@ -28,6 +30,20 @@ test("an upgrade wakes the unfinished sessions of older versions, all of them, a
   await database.updateTable("sessions").set({ archived_at: new Date() }).where("id", "in", archived).execute();
   const woken: string[] = [];
   const engine = { wake: (id: string) => Promise.resolve(void woken.push(id)) };
-  expect(await wakeOlderSessions(database, engine, 2)).toBe(210);
-  expect(woken.toSorted()).toEqual([...running, ...rescheduling].toSorted());
+  const rests = (ids: readonly string[], ...reasons: string[]) =>
+    Promise.all(
+      ids.map((id) =>
+        appendUnderLock(
+          database,
+          id,
+          reasons.map((type) => publicEvent("session.status_idle", { stop_reason: { type } })),
+        ),
+      ),
+    );
+  const asking = sessionIds.slice(210, 213);
+  await rests(asking, "end_turn", "requires_action");
+  await rests(sessionIds.slice(213, 216), "requires_action", "end_turn");
+  await rests(sessionIds.slice(220, 223), "requires_action");
+  expect(await wakeOlderSessions(database, engine, 2)).toBe(213);
+  expect(woken.toSorted()).toEqual([...running, ...rescheduling, ...asking].toSorted());
 });

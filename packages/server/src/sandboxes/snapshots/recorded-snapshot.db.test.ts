@@ -26,7 +26,8 @@ async function begin() {
     .values({ ...row, snapshot_id: null, snapshot_at: null })
     .execute();
   const manifest = { sandboxId: "sbx_1", directories: [], links: [], files: [], leftOut: 0 };
-  return { store, record: { owner, generation: 1, parentId: null, manifest, manifestBlobs: blobs, stored: blobs } };
+  const record = { owner, generation: 1, parentId: null, begunAt: Date.now(), manifest, manifestBlobs: blobs };
+  return { store, record: { ...record, stored: blobs } };
 }
 
 /** A bucket: an answer takes a while. */
@@ -63,4 +64,17 @@ it("is overtaken when the collector took any of them", async () => {
     await store.delete(record.owner.organizationId, record.stored[gone]?.sha256 ?? "");
     expect(await recordSnapshot(test.database, far(store).blobs, record)).toBe("overtaken");
   }
+});
+
+it("is overtaken when it was begun hours ago and the collector took anything that is new", async () => {
+  const { store, record } = await begin();
+  const stored = record.stored.map((blob) => ({ ...blob, existed: false }));
+  const { seen, blobs } = far(store);
+  const late = { ...record, stored, begunAt: Date.now() - 7_200_000 };
+  await store.delete(record.owner.organizationId, stored[3]?.sha256 ?? "");
+  expect(await recordSnapshot(test.database, blobs, late)).toBe("overtaken");
+  // The hours before it was begun are no reason to ask.
+  const { asked } = seen;
+  expect(await recordSnapshot(test.database, blobs, { ...late, begunAt: Date.now() })).toHaveProperty("id");
+  expect([asked > 0, seen.asked]).toEqual([true, asked]);
 });

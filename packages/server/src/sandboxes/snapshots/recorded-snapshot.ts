@@ -17,6 +17,8 @@ export interface SnapshotRecord {
   readonly generation: number;
   /** The snapshot that it builds on, the last one when it was begun. */
   readonly parentId: string | null;
+  /** By the clock on the wall, which the collector reads too: before anything was stored for it. */
+  readonly begunAt: number;
   readonly manifest: Manifest;
   /** The manifest is found by the last of them. */
   readonly manifestBlobs: readonly StoredBlob[];
@@ -24,6 +26,8 @@ export interface SnapshotRecord {
   readonly stored: readonly StoredBlob[];
 }
 
+/** The collector leaves what was stored within the last hour alone: a quarter of an hour is for clocks that differ. */
+const safeMs = 45 * 60_000;
 /** A bucket answers one question in 20 to 50 ms, and a thousand may be asked. */
 const questionsAtOnce = 16;
 
@@ -35,7 +39,6 @@ export async function recordSnapshot(
 ): Promise<{ readonly id: string } | "overtaken" | "older"> {
   const { organizationId, sessionId } = record.owner;
   const row = rowOf(record);
-  const found = record.stored.filter(({ existed }) => existed).map(({ sha256 }) => sha256);
   return database.transaction().execute(async (transaction) => {
     await shareCollectionLock(transaction, organizationId);
     // In the order in which a session is deleted: first it, then its sandbox.
@@ -49,8 +52,11 @@ export async function recordSnapshot(
     // A snapshot of an older generation would undo what the newer one has done.
     if (sandbox?.generation !== record.generation) return "older";
     if (sandbox.snapshot_id !== record.parentId) return "overtaken";
+    // What was there before nobody may have named, and the collector may have come since. To a process that stood still
+    // for long, with its machine or alone, it may have come for all that was stored: only now it cannot come.
+    const late = Date.now() - record.begunAt > safeMs;
+    const found = record.stored.filter(({ existed }) => existed || late).map(({ sha256 }) => sha256);
     const named = new Set(found.length === 0 ? [] : await blobsOf(transaction, record.parentId));
-    // What was there before nobody may have named, and the collector may have come since.
     const doubtful = found.filter((sha256) => !named.has(sha256));
     if (!(await hasAll(blobs, organizationId, doubtful))) return "overtaken";
     await transaction.insertInto("snapshots").values(row).execute();

@@ -21,8 +21,6 @@ import { loadManifest, storeManifest } from "./stored-manifest.ts";
 import { createTurns, type Turn } from "./turns.ts";
 
 const root = "/workspace";
-/** What is stored is safe from the collector for an hour. */
-const longestTakeMs = 45 * 60_000;
 const attempts = 3;
 /** The compressor has as many threads. */
 const packsAtOnce = 4;
@@ -88,7 +86,7 @@ async function take(parts: Parts, source: SnapshotSource): Promise<void> {
   const startedAt = performance.now();
   for (let attempt = 1; attempt <= attempts; attempt += 1) {
     const turn = parts.taking();
-    const result = await takeOnce(parts, source, turn, startedAt).finally(() => turn.leave());
+    const result = await takeOnce(parts, source, turn).finally(() => turn.leave());
     if (result === "stored") {
       publishStatus(parts, source.owner, "snapshotted", source.generation, performance.now() - startedAt);
     }
@@ -99,9 +97,9 @@ async function take(parts: Parts, source: SnapshotSource): Promise<void> {
 
 type Outcome = "stored" | "unchanged" | "overtaken" | "older";
 
-async function takeOnce(parts: Parts, source: SnapshotSource, turn: Turn, startedAt: number): Promise<Outcome> {
+async function takeOnce(parts: Parts, source: SnapshotSource, turn: Turn): Promise<Outcome> {
   const base = await readBase(parts, source, turn);
-  return base === null ? "older" : takeFrom(parts, source, base, turn, startedAt);
+  return base === null ? "older" : takeFrom(parts, source, base, turn);
 }
 
 /** Null when the session has another sandbox by now. */
@@ -128,13 +126,8 @@ async function readBase(
   }
 }
 
-async function takeFrom(
-  parts: Parts,
-  source: SnapshotSource,
-  base: Base,
-  turn: Turn,
-  startedAt: number,
-): Promise<Outcome> {
+async function takeFrom(parts: Parts, source: SnapshotSource, base: Base, turn: Turn): Promise<Outcome> {
+  const begunAt = Date.now();
   const { blobs, cache, log, places } = parts;
   const { owner, sandbox } = source;
   const { organizationId } = owner;
@@ -167,12 +160,11 @@ async function takeFrom(
     return "unchanged";
   }
   const manifestBlobs = await storeManifest(blobs, organizationId, manifest);
-  if (performance.now() - startedAt > longestTakeMs)
-    throw new Error("a snapshot took too long: its content may be gone");
   const result = await recordSnapshot(parts.database, blobs, {
     owner,
     generation: source.generation,
     parentId: base.snapshotId,
+    begunAt,
     manifest,
     manifestBlobs,
     stored: [...stored, ...manifestBlobs],
