@@ -1,5 +1,6 @@
 /** What servers that died have left of sandboxes is put in order. */
 import { createId } from "@exoloop/protocol/ids";
+import type { SandboxProvider } from "@exoloop/sandbox/contract";
 import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { takeFromRow } from "./life/end.ts";
@@ -99,6 +100,43 @@ describe("after a crash", () => {
     await age(owner, 61);
     await reconcile(world.base);
     expect(await world.isAwake(owner)).toBe(false);
+  });
+
+  it("what cannot be put in order holds up nothing else, and is told", async () => {
+    const [stuck, orphan] = [await create(world.base.installation), await create(world.base.installation)];
+    const [archived, silent] = [await world.createOwner(), await world.createOwner()];
+    for (const owner of [archived, silent]) await world.run(world.worker(), owner, "true");
+    const { sandbox_id: ended } = await world.rowOf(archived);
+    await world.database
+      .updateTable("sessions")
+      .set({ archived_at: new Date() })
+      .where("id", "=", archived.sessionId)
+      .execute();
+    await (await world.sandboxOf(silent)).resume();
+    await age(silent, 61);
+    const fails = new Set([stuck.reference.id, ended]);
+    const { memory } = world;
+    const failing: SandboxProvider = {
+      ...memory,
+      async attach(reference) {
+        const sandbox = await memory.attach(reference);
+        if (!fails.has(reference.id)) return sandbox;
+        return {
+          ...sandbox,
+          reference,
+          session: sandbox.session,
+          destroy: () => Promise.reject(new Error("it stays")),
+        };
+      },
+    };
+    const told: unknown[] = [];
+    const log = { ...world.base.log, warn: (details: object) => void told.push(details) };
+    await reconcile({ ...world.base, log, providers: new Map([[memory.id, failing]]) }, patience);
+    expect(await ids()).not.toContain(orphan.reference.id);
+    expect(await world.isAwake(silent)).toBe(false);
+    expect(told.length).toBeGreaterThanOrEqual(2);
+    await reconcile(world.base, patience);
+    for (const id of fails) expect(await ids()).not.toContain(id);
   });
 
   it("one server reconciles at a time", async () => {

@@ -25,6 +25,8 @@ export interface FrameConnection {
   readonly closed: boolean;
   close(): void;
   onClose(listener: () => void): void;
+  /** What comes after a frame of this type is no frame, but for whoever detaches the socket. Null: everything is. */
+  endAfter(type: number | null): void;
   /** Gives the socket up, with what it received beyond the frames read. */
   detach(): { readonly socket: Socket; readonly rest: Buffer };
 }
@@ -99,6 +101,10 @@ class SocketConnection implements FrameConnection {
   onClose(listener: () => void): void {
     if (this.#closed) listener();
     else this.#listeners.push(listener);
+  }
+
+  endAfter(type: number | null): void {
+    this.#decoder.endAfter(type);
   }
 
   detach(): { readonly socket: Socket; readonly rest: Buffer } {

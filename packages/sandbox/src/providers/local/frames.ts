@@ -108,11 +108,23 @@ export class FrameDecoder {
   /** Of the frame whose header is whole; filled up to `#filled`. */
   #payload: Buffer | null = null;
   #filled = 0;
+  #last: number | null = null;
+  /** What came after the last frame. Null: it may still come. */
+  #beyond: Buffer[] | null = null;
+
+  /** After a frame of this type there is none. Null: there may always be another one. */
+  endAfter(type: number | null): void {
+    this.#last = type;
+  }
 
   /** @throws FrameError at a length no frame may have. */
   push(bytes: Uint8Array): Frame[] {
     const frames: Frame[] = [];
     for (let at = 0; at < bytes.length;) {
+      if (this.#beyond !== null) {
+        this.#beyond.push(Buffer.from(bytes.subarray(at)));
+        return frames;
+      }
       if (this.#payload === null) {
         at += this.#takeHeader(bytes, at);
       } else {
@@ -122,7 +134,9 @@ export class FrameDecoder {
         at += part.length;
       }
       if (this.#payload === null || this.#filled < this.#payload.length) continue;
-      frames.push({ type: this.#header.readUInt8(4), payload: this.#payload });
+      const type = this.#header.readUInt8(4);
+      frames.push({ type, payload: this.#payload });
+      if (type === this.#last) this.#beyond = [];
       this.#payload = null;
       this.#headerFilled = 0;
     }
@@ -134,6 +148,7 @@ export class FrameDecoder {
     return Buffer.concat([
       this.#header.subarray(0, this.#headerFilled),
       ...(this.#payload === null ? [] : [this.#payload.subarray(0, this.#filled)]),
+      ...(this.#beyond ?? []),
     ]);
   }
 

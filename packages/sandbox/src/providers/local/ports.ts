@@ -14,9 +14,12 @@ export async function connectPort(channels: Channels, port: number): Promise<Por
   }
   const channel = await channels.acquire();
   try {
+    // The port may speak at once, and its first bytes come with the answer.
+    channel.endAfter(frameTypes.started);
     await channel.write(frameTypes.connect, encodeNumber(port, 2));
     const frame = await readFrame(channel);
     if (frame.type !== frameTypes.started) {
+      channel.endAfter(null);
       channels.release(channel);
       const error = toFileError(frame.payload, `port ${port}`);
       if (error !== null) throw error;

@@ -13,6 +13,7 @@ import { suspendIdle, suspendUnused } from "../use/suspend.ts";
 import type { SandboxOwner } from "../workspace.ts";
 import { attach, findHeld } from "./acquire.ts";
 import { releaseSandbox } from "./end.ts";
+import { providerNamed } from "./providers.ts";
 
 /** Milliseconds. */
 export interface ReconcilePatience {
@@ -35,17 +36,38 @@ export async function reconcile(
     if (rows[0]?.taken !== true) return;
     try {
       await releaseEnded(dependencies);
-      for (const [name, provider] of dependencies.providers) {
+      await each(dependencies, dependencies.providers.keys(), async (name) => {
+        const provider = providerNamed(dependencies, name);
         const listed = (await provider.list()).filter((status) => status.owner === dependencies.installation);
         await destroyUnnamed(dependencies, provider, listed, patience);
         await markGone(dependencies, name, provider, listed, patience);
         await suspendSleepers(dependencies, listed, patience);
-      }
+      });
       await calmSilent(dependencies, patience);
     } finally {
       await sql`select pg_advisory_unlock(hashtext('exoloop sandbox reconciler'))`.execute(connection);
     }
   });
+}
+
+/** A host that is away answers nobody, each time after seconds: the next round is soon enough. */
+const longestFailingMs = 30_000;
+
+/** What cannot be put in order is told, and holds up nothing else. */
+async function each<Item>(
+  { log }: Pick<SandboxDependencies, "log">,
+  items: Iterable<Item>,
+  work: (item: Item) => Promise<void>,
+): Promise<void> {
+  const end = performance.now() + longestFailingMs;
+  for (const item of items) {
+    try {
+      await work(item);
+    } catch (error) {
+      log.warn({ item, error }, "what a crash left of sandboxes could not be put in order");
+      if (performance.now() > end) return;
+    }
+  }
 }
 
 /** Their release was lost with its server. Rows of deleted sessions are gone: those sandboxes are unnamed. */
@@ -57,8 +79,10 @@ async function releaseEnded(dependencies: SandboxDependencies): Promise<void> {
     .where("sessions.archived_at", "is not", null)
     .where("sandboxes.sandbox_id", "is not", null)
     .execute();
-  for (const row of rows.filter(({ provider }) => dependencies.providers.has(provider)))
-    await releaseSandbox(dependencies, { sessionId: row.session_id, organizationId: row.organization_id });
+  const here = rows.filter(({ provider }) => dependencies.providers.has(provider));
+  await each(dependencies, here, (row) =>
+    releaseSandbox(dependencies, { sessionId: row.session_id, organizationId: row.organization_id }),
+  );
 }
 
 async function destroyUnnamed(
@@ -70,10 +94,11 @@ async function destroyUnnamed(
   // A sandbox from the pool may be older than its name.
   const old = listed.filter(({ id, createdAt }) => Math.max(createdAt, instantOf(id) ?? 0) <= Date.now() - unnamedMs);
   const named = await namesOf(dependencies.database, old);
-  for (const { id } of old.filter((status) => !named.has(status.id))) {
+  const unnamed = old.filter((status) => !named.has(status.id));
+  await each(dependencies, unnamed, async ({ id }) => {
     dependencies.log.info({ sandbox: id }, "sandbox that no session has is destroyed");
     await (await attach(dependencies, provider, id))?.destroy();
-  }
+  });
 }
 
 async function namesOf(
@@ -105,13 +130,14 @@ async function markGone(
       and updated_at <= clock_timestamp() - ${silentMs}::float8 * interval '1 millisecond'`.execute(
     dependencies.database,
   );
-  for (const row of rows.filter(({ sandbox_id: id }) => !present.has(id))) {
+  const missing = rows.filter(({ sandbox_id: id }) => !present.has(id));
+  await each(dependencies, missing, async (row) => {
     // Made or found since the list was read.
-    if ((await attach(dependencies, provider, row.sandbox_id)) !== null) continue;
+    if ((await attach(dependencies, provider, row.sandbox_id)) !== null) return;
     await sql`
       update sandboxes set sandbox_id = null, state = 'gone', updated_at = clock_timestamp()
       where session_id = ${row.session_id} and sandbox_id = ${row.sandbox_id}`.execute(dependencies.database);
-  }
+  });
 }
 
 /** Awake though the row says that they sleep: a server died between the two. */
@@ -121,14 +147,14 @@ async function suspendSleepers(
   { silentMs }: ReconcilePatience,
 ): Promise<void> {
   const awake = listed.filter(({ state }) => state === "awake");
-  for (const [id, row] of await namesOf(dependencies.database, awake)) {
-    if (row.state !== "suspended") continue;
+  await each(dependencies, await namesOf(dependencies.database, awake), async ([id, row]) => {
+    if (row.state !== "suspended") return;
     const { rows } = await sql<{ calm: boolean }>`
       select updated_at <= clock_timestamp() - ${silentMs}::float8 * interval '1 millisecond' as calm
       from sandboxes where sandbox_id = ${id}`.execute(dependencies.database);
     const held = rows[0]?.calm === true ? await findHeld(dependencies, row) : null;
     if (held !== null) await suspendIdle(dependencies, held);
-  }
+  });
 }
 
 /** Awake for a command that nobody follows any more: it stands still until somebody joins it. */
@@ -138,8 +164,8 @@ async function calmSilent(dependencies: SandboxDependencies, { silentMs }: Recon
     where sandbox_id is not null and state = 'awake' and not ${isLeased}
       and used_at <= clock_timestamp() - ${silentMs}::float8 * interval '1 millisecond'
     returning session_id as "sessionId", organization_id as "organizationId"`.execute(dependencies.database);
-  for (const owner of rows) {
+  await each(dependencies, rows, async (owner) => {
     const held = await findHeld(dependencies, owner);
     if (held !== null) await suspendUnused(dependencies, held);
-  }
+  });
 }
