@@ -144,13 +144,9 @@ function hostGroups(host: CgroupHost): string[] {
 
 /** Every slot that has a group here, whether or not it has a directory. */
 export function listGroupNames(host: CgroupHost): string[] {
-  const names = new Set<string>();
-  for (const group of hostGroups(host)) {
-    attempt(() => {
-      for (const entry of readdirSync(group, { withFileTypes: true })) if (entry.isDirectory()) names.add(entry.name);
-    });
-  }
-  return [...names];
+  const groups = hostGroups(host).filter((group) => existsSync(group));
+  const entries = groups.flatMap((group) => readdirSync(group, { withFileTypes: true }));
+  return [...new Set(entries.filter((entry) => entry.isDirectory()).map(({ name }) => name))];
 }
 
 /** Removes our own directories, when nothing is left in them. */

@@ -58,15 +58,13 @@ export function limitCgroups(host: CgroupHost, slot: string, limits: Limits): vo
   const all = limits.memoryBytes + supervisorBytes;
   const quota = Math.max(Math.round(limits.cpus * quotaPeriodUs), 1_000);
   if (memory !== undefined) {
-    const group = join(memory, slot);
-    for (const [at, bytes] of [
-      [group, all],
-      [join(group, "work"), limits.memoryBytes],
-    ] as const) {
+    const limit = (at: string, bytes: number): void => {
       set(at, v1Files.memory, bytes);
       // Absent where the kernel does not count swap.
       attempt(() => set(at, "memory.memsw.limit_in_bytes", bytes));
-    }
+    };
+    limit(join(memory, slot), all);
+    limit(join(memory, slot, "work"), limits.memoryBytes);
   }
   if (pids !== undefined) {
     set(join(pids, slot, "work"), v1Files.pids, limits.processes);

@@ -3,6 +3,7 @@
  * `node host-build.ts` is part of the set-up; whoever starts a daemon makes sure of it again.
  * @module
  */
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
   chmodSync,
@@ -30,6 +31,17 @@ const etcFiles: Readonly<Record<string, string>> = {
 };
 const etcDirectories = ["ssl", "ssl/certs", "alternatives"];
 const defaultBuildDirectory = join(import.meta.dirname, "../../../build/host");
+const removeTypes = `
+  const { stripTypeScriptTypes } = require("node:module");
+  process.stdout.write(stripTypeScriptTypes(require("node:fs").readFileSync(0, "utf8")));
+`;
+
+/** A module as JavaScript: half of what a sandbox would wait for its start is Node learning TypeScript. */
+function toJavaScript(path: string): readonly [name: string, text: string] {
+  const words = ["--disable-warning=ExperimentalWarning", "--input-type=commonjs", "--eval", removeTypes];
+  const text = execFileSync(process.execPath, words, { input: readFileSync(path), encoding: "utf8" });
+  return [`gvisor/${basename(path, ".ts")}.js`, text.replaceAll(/from "(\.\/[a-z-]+)\.ts"/g, 'from "$1.js"')];
+}
 
 /**
  * @returns the directory, made at most once per version of the sources.
@@ -45,7 +57,7 @@ export function buildHost(buildDirectory: string = defaultBuildDirectory): strin
   const gvisorFilter = assembleFilter(process.arch, { internet: true, extendedAttributes: false });
   const hash = createHash("sha256")
     .update(guest.sourceHash)
-    .update(JSON.stringify([etcFiles, etcDirectories]));
+    .update(JSON.stringify([etcFiles, etcDirectories, removeTypes]));
   for (const part of [...Object.values(filters), gvisorFilter, ...gvisorModules.map((path) => readFileSync(path))])
     hash.update(part);
   const directory = join(buildDirectory, hash.digest("hex").slice(0, 16));
@@ -61,11 +73,12 @@ export function buildHost(buildDirectory: string = defaultBuildDirectory): strin
   for (const path of [guest.supervisor, guest.confine, guest.launch, guest.transfer, guest.probe])
     copy(path, basename(path));
   // What serves files to gVisor as the sandbox's user must be able to read it.
-  for (const path of [...gvisorModules, guest.launch, guest.transfer]) copy(path, join("gvisor", basename(path)));
+  for (const path of [guest.launch, guest.transfer]) copy(path, join("gvisor", basename(path)));
   const texts = {
     ...filters,
     "gvisor/filter": gvisorFilter,
     "gvisor/package.json": JSON.stringify({ type: "module" }),
+    ...Object.fromEntries(gvisorModules.map(toJavaScript)),
     ...Object.fromEntries(Object.entries(etcFiles).map(([name, text]) => [`etc/${name}`, text])),
   };
   for (const [name, text] of Object.entries(texts)) writeFileSync(join(draft, name), text, { mode: 0o644 });

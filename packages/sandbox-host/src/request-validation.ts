@@ -12,9 +12,7 @@ export class InvalidRequestError extends Error {
   }
 }
 
-const methods: readonly string[] = "hello create list status locate attend suspend resume destroy pool shutdown".split(
-  " ",
-);
+const methods = "hello create list status locate attend suspend resume destroy pool shutdown".split(" ");
 const limits = {
   memoryBytes: [16 << 20, 2 ** 42],
   processes: [4, 100_000],

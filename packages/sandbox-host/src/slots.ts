@@ -5,13 +5,14 @@
  */
 import { chmodSync, chownSync, existsSync, readdirSync, renameSync, rmdirSync, statSync } from "node:fs";
 import { dirname } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { SandboxUnavailableError } from "@exoloop/sandbox/errors";
 import { attempt, listGroupNames, prepareEntering } from "./cgroup-host.ts";
 import * as cgroupFiles from "./cgroups.ts";
 import type { HostConfiguration } from "./configuration.ts";
 import { type Place, type Starter, prepareStarter } from "./launch/launch.ts";
 import type { Launcher } from "./launch/launcher.ts";
-import { removeSlot } from "./removal.ts";
+import { removeSlot, slowRemovals } from "./removal.ts";
 import type { Slot } from "./slot.ts";
 import { attend, fallAsleep } from "./sleep.ts";
 import * as stateFiles from "./state.ts";
@@ -27,6 +28,8 @@ interface Spare extends Place {
 }
 
 const explanationPatienceMs = 2_000;
+/** Shorter than who ends a daemon waits for it. */
+const endPatienceMs = 10_000;
 const socketPollMs = 5;
 const socketRounds = 6_000;
 /** After a start for somebody, before the next place is prepared: the sandbox's first command goes first. */
@@ -53,7 +56,7 @@ async function openWhenThere(socketPath: string): Promise<SupervisorLink> {
     } catch (error) {
       const code = error instanceof Error && "code" in error ? error.code : null;
       if ((code !== "ENOENT" && code !== "ECONNREFUSED") || round >= socketRounds) throw error;
-      await new Promise((resolve) => setTimeout(resolve, socketPollMs));
+      await pause(socketPollMs);
     }
   }
 }
@@ -163,6 +166,7 @@ export class SlotKeeper {
     await spare?.starter.catch(() => {});
     if (spare !== null) await this.#removePlace(spare);
     await Promise.allSettled(this.#removing.values());
+    await Promise.race([Promise.allSettled(slowRemovals), pause(endPatienceMs, undefined, { ref: false })]);
   }
 
   /** Its own socket listens on under another name, where only server and daemon can reach it. */

@@ -7,14 +7,13 @@ import { SandboxUnavailableError } from "@exoloop/sandbox/errors";
 import { createHostClient } from "@exoloop/sandbox/providers/local/host-client";
 import type { HostFacts } from "@exoloop/sandbox/providers/local/host-messages";
 import type { SuspendKind } from "./cgroup-host.ts";
+import { keepCompiled } from "./compiled-code.ts";
 import type { HostMode } from "./configuration.ts";
 import { buildHost } from "./host-build.ts";
 import { checkRunsc, findProgram } from "./machine-programs.ts";
 import { spreadOverDisk } from "./spread.ts";
 import { findSlot } from "./state.ts";
 
-/** Beside the programs: whoever may write there may change these sources. Node keeps those of each user apart. */
-const compiledDirectory = join(import.meta.dirname, "../../../build/compiled");
 const startPatienceMs = 120_000;
 const stopPatienceMs = 15_000;
 const longestLogBytes = 1024 ** 2;
@@ -122,7 +121,7 @@ async function spawnDaemon(options: StartSandboxHostOptions): Promise<FirstLine>
       detached: true,
       stdio: [options.endsWithParent === true ? "pipe" : "ignore", "pipe", log],
       cwd: "/",
-      env: { ...process.env, NODE_COMPILE_CACHE: compiledDirectory },
+      env: { ...process.env, ...keepCompiled() },
     },
   );
   closeSync(log);

@@ -122,6 +122,9 @@ export interface Sandbox {
   suspend(): Promise<Timed>;
   /** Lets the workload go on. Idempotent. A command that was spawned while suspended begins now. */
   resume(): Promise<Timed>;
-  /** Kills everything in it and removes every trace. Idempotent; works in every state. */
+  /**
+   * Kills everything in it and removes every trace. Idempotent; works in every state. Where its files are many, they go
+   * on being removed when this has returned.
+   */
   destroy(): Promise<void>;
 }

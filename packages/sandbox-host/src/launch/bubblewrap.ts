@@ -5,6 +5,7 @@ import type { HostConfiguration } from "../configuration.ts";
 import * as confinement from "./confinement.ts";
 import type { LaunchRequest, Launcher } from "./launcher.ts";
 
+const { guestPrograms } = confinement;
 /** What a base root has of its own under these names is not shown: the sandbox has others. */
 const replacedNames = new Set("proc sys dev run tmp etc home root boot workspace skills memory".split(" "));
 
@@ -50,10 +51,10 @@ function bubblewrapArguments({ configuration, directories, make }: LaunchRequest
     ...sizedMemory("/home/agent", "0700", sizes.home),
     ...["--ro-bind", tools.etc, "/etc", ...etc("ssl/certs"), ...etc("alternatives"), ...etc("ld.so.cache")],
     ...["--ro-bind", tools.nodeDirectory, "/opt/exoloop/bin"],
-    ...["--ro-bind", tools.supervisor, confinement.guestPrograms.supervisor],
-    ...["--ro-bind", tools.confine, confinement.guestPrograms.confine],
-    ...["--ro-bind", tools.launch, confinement.guestPrograms.launch],
-    ...["--ro-bind", tools.transfer, confinement.guestPrograms.transfer],
+    ...["--ro-bind", tools.supervisor, guestPrograms.supervisor],
+    ...["--ro-bind", tools.confine, guestPrograms.confine],
+    ...["--ro-bind", tools.launch, guestPrograms.launch],
+    ...["--ro-bind", tools.transfer, guestPrograms.transfer],
     ...["--bind", directories.workspace, "/workspace", "--bind", directories.skills, "/skills"],
     ...["--bind", directories.memory, "/memory", "--chdir", "/workspace", "--remount-ro", "/"],
   ];
@@ -68,21 +69,14 @@ export const bubblewrapLauncher: Launcher = {
   prepare(request) {
     const { configuration, make } = request;
     const toolPath = "/opt/exoloop/bin";
-    const environment = {
-      ...confinement.commandEnvironment(toolPath, confinement.usualPlaces),
-      ...make.environment,
-    };
+    const environment = { ...confinement.commandEnvironment(toolPath, confinement.usualPlaces), ...make.environment };
     return {
       program: configuration.bubblewrap,
       programArguments: [
         ...bubblewrapArguments(request),
         ...Object.entries(environment).flatMap(([name, value]) => ["--setenv", name, value]),
-        ...["--", confinement.guestPrograms.confine, ...confinement.confineArguments(request, true)],
-        ...[
-          "--",
-          confinement.guestPrograms.supervisor,
-          ...confinement.supervisorArguments(request, confinement.guestPrograms, true),
-        ],
+        ...["--", guestPrograms.confine, ...confinement.confineArguments(request, true)],
+        ...["--", guestPrograms.supervisor, ...confinement.supervisorArguments(request, guestPrograms, true)],
       ],
       environment: {},
     };

@@ -1,10 +1,10 @@
 /**
- * Becomes gVisor's runsc, as the sandbox's user and without a privilege: `node gvisor-start.ts REQUEST`, a file that the
+ * Becomes gVisor's runsc, as the sandbox's user and without a privilege: `node gvisor-start.js REQUEST`, a file that the
  * daemon wrote. Writes the bundle of the OCI runtime specification 1.0.2 first: config.json and an empty root of mount
  * points. The sandbox's only user is uid 0 of its own kernel, without capabilities: rootless runsc maps one host user,
  * and its files belong to that one.
  *
- * Installed where the sandbox's user can read it, with the one module that it imports.
+ * Installed as JavaScript where the sandbox's user can read it, with the one module that it imports.
  * @module
  */
 import { existsSync, lstatSync, mkdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from "node:fs";

@@ -41,7 +41,7 @@ export const gvisorLauncher: Launcher = {
       programArguments: [
         ...work.flatMap((entrance) => ["--join", String(entrance)]),
         ...["--", join(tools.nodeDirectory, "node"), "--disable-warning=ExperimentalWarning"],
-        ...[join(tools.gvisor, "gvisor-start.ts"), path],
+        ...[join(tools.gvisor, "gvisor-start.js"), path],
       ],
       environment: {},
     };

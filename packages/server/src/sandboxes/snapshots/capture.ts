@@ -5,6 +5,7 @@
  * @module
  */
 import { setTimeout as delay } from "node:timers/promises";
+import { getHeapStatistics } from "node:v8";
 import type { SandboxSession, TreeEntry } from "@exoloop/sandbox/session";
 import type { BlobStore, StoredBlob } from "../../blobs/store.ts";
 import { inTurns, sortedByPath } from "./in-turns.ts";
@@ -17,7 +18,10 @@ import {
   type ManifestLink,
   maximumEntries,
   maximumPieces,
+  weightOf,
+  weightOfPieces,
 } from "./manifest.ts";
+import type { PackPlaces } from "./pack-places.ts";
 import { createPackWriter, type PackWriter } from "./pack-writer.ts";
 import { stalePacks } from "./stale-packs.ts";
 import { toRelative } from "./tree.ts";
@@ -32,9 +36,11 @@ export interface CaptureRequest {
   readonly previous: Manifest | null;
   readonly blobs: BlobStore;
   readonly organizationId: string;
-  /** Default {@link maximumEntries}. */
+  /** By their weight. Default {@link maximumEntries}. */
   readonly entriesAtMost?: number;
-  /** Is waited for before more than {@link manyEntries} are held. */
+  /** For packs on their way into the store. Default: two of its own. */
+  readonly places?: PackPlaces;
+  /** Is waited for, once, before more than {@link manyEntries} are held. */
   readonly beforeMany?: () => Promise<void>;
 }
 
@@ -50,8 +56,10 @@ export interface Captured {
   readonly beyond: { readonly count: number; readonly first: string | null };
 }
 
-/** A workspace with more takes a turn of its own: its manifest is about 25 MB. */
+/** A workspace that weighs more takes a turn of its own: its manifest is about 25 MB. */
 export const manyEntries = 50_000;
+/** A first snapshot takes 1,200 bytes of memory for each while it is made, its manifest 500: less than half of the heap. */
+export const entriesForHeap = Math.min(maximumEntries, Math.floor(getHeapStatistics().heap_size_limit / 2_800));
 /** After the last one, what still changes is taken as it was read. */
 const scansAtMost = 4;
 /**
@@ -67,15 +75,16 @@ export async function captureWorkspace(request: CaptureRequest): Promise<Capture
   const tick = delay(longestTickMs);
   const known = await knownChunks(request.previous);
   const unchanged = await unchangedFiles(request, known);
+  const room = createRoom(request);
   const writer = createPackWriter({ ...request, known });
-  const contents: Contents = { tooManyPieces: new Set(), unchanged, read: new Map() };
-  let found = await scanOnce(request, contents);
+  const contents: Contents = { known, tooManyPieces: new Set(), unchanged, read: new Map() };
+  let found = await scanOnce(request, contents, room);
   let filesRead = 0;
   for (let scan = 1; found.unread.length > 0 && scan < scansAtMost; scan += 1) {
     filesRead += found.unread.length;
     // Not under the scan, which opens closed directories for as long as it is in them.
-    await readFiles(request, found.unread, writer, contents);
-    found = await scanOnce(request, contents);
+    await readFiles(request, found, writer, contents, room);
+    found = await scanOnce(request, contents, room);
   }
   const stored = await writer.finish();
   const [directories, links, files] = [
@@ -91,12 +100,31 @@ export async function captureWorkspace(request: CaptureRequest): Promise<Capture
 
 /** Where the content of files is known from, by path. */
 interface Contents {
-  /** Of more pieces than a manifest may name. */
+  /** Chunks that are not stored again, by checksum. */
+  readonly known: Map<string, Chunk>;
+  /** Of more pieces than a manifest may name, or than there is room for. */
   readonly tooManyPieces: Set<string>;
   /** As the previous manifest tells it. */
   readonly unchanged: ReadonlyMap<string, ManifestFile>;
   /** With the fingerprint of before it was read. */
   readonly read: Map<string, ManifestFile>;
+}
+
+/** What a capture may hold. */
+interface Room {
+  readonly most: number;
+  /** Waits where it is much. */
+  grow(weight: number): Promise<void>;
+}
+
+function createRoom({ entriesAtMost = maximumEntries, beforeMany }: CaptureRequest): Room {
+  let waited: Promise<void> | undefined;
+  return {
+    most: entriesAtMost,
+    async grow(weight) {
+      if (weight > manyEntries) await (waited ??= beforeMany?.() ?? Promise.resolve());
+    },
+  };
 }
 
 interface Found {
@@ -105,23 +133,28 @@ interface Found {
   readonly files: ManifestFile[];
   /** Files that are not as they are known: as the scan tells them, without content. */
   readonly unread: ManifestFile[];
+  /** Of all of these. What is in a directory weighs no less than it: none is there without its directory. */
+  weight: number;
   leftOut: number;
   beyond: { count: number; first: string | null };
 }
 
-async function scanOnce(request: CaptureRequest, contents: Contents): Promise<Found> {
-  const { session, root, entriesAtMost = maximumEntries, beforeMany } = request;
+async function scanOnce({ session, root }: CaptureRequest, contents: Contents, room: Room): Promise<Found> {
   const beyond = { count: 0, first: null };
-  const found: Found = { directories: [], links: [], files: [], unread: [], leftOut: 0, beyond };
-  let entries = 0;
+  const found: Found = { directories: [], links: [], files: [], unread: [], weight: 0, leftOut: 0, beyond };
   for await (const some of session.scanTree({ path: root })) {
-    if (entries <= manyEntries && entries + some.length > manyEntries) await beforeMany?.();
+    await room.grow(some.reduce((sum, { path, linkTarget }) => sum + weigh(path, linkTarget, null), found.weight));
     for (const entry of some) {
       const path = toRelative(root, entry.path);
-      if (!isStorable(path, entry)) found.leftOut += 1;
-      else if (entries < entriesAtMost && !contents.tooManyPieces.has(path)) {
-        entries += 1;
-        add(found, contents, path, entry);
+      if (!isStorable(path, entry)) {
+        found.leftOut += 1;
+        continue;
+      }
+      const file = entry.kind === "file" ? fileOf(contents, path, entry) : null;
+      const weight = weigh(path, entry.linkTarget, file);
+      if (found.weight + weight <= room.most && !contents.tooManyPieces.has(path)) {
+        found.weight += weight;
+        add(found, path, entry, file);
       } else {
         found.leftOut += 1;
         found.beyond = { count: found.beyond.count + 1, first: found.beyond.first ?? path };
@@ -131,12 +164,15 @@ async function scanOnce(request: CaptureRequest, contents: Contents): Promise<Fo
   return found;
 }
 
-function add(found: Found, contents: Contents, path: string, entry: TreeEntry): void {
+function weigh(path: string, target: string | null, file: ManifestFile | null): number {
+  return weightOf({ path, target: target ?? "", pieces: file?.pieces ?? [] });
+}
+
+function add(found: Found, path: string, entry: TreeEntry, file: ManifestFile | null): void {
   const { kind, mode, linkTarget, size, fingerprint } = entry;
   if (kind === "directory") found.directories.push({ path, mode });
   else if (linkTarget !== null) found.links.push({ path, target: linkTarget });
   else if (kind === "file") {
-    const file = fileOf(contents, path, entry);
     if (file === null) found.leftOut += 1;
     else found.files.push(file);
     if (file?.fingerprint === fingerprint) return;
@@ -209,11 +245,20 @@ async function unchangedFiles(
 
 async function readFiles(
   { session, root }: CaptureRequest,
-  files: readonly ManifestFile[],
+  found: Found,
   writer: PackWriter,
-  { read, tooManyPieces }: Contents,
+  contents: Contents,
+  room: Room,
 ): Promise<void> {
-  for await (const some of inTurns(files)) {
+  let { weight } = found;
+  const keep = async (file: ManifestFile): Promise<void> => {
+    const more = weightOfPieces(file.pieces.length);
+    if (file.pieces.length > maximumPieces || weight + more > room.most) return leaveOut(contents, file);
+    weight += more;
+    contents.read.set(file.path, file);
+    await room.grow(weight);
+  };
+  for await (const some of inTurns(found.unread)) {
     const byPath = new Map(some.map((file) => [`${root}/${file.path}`, file]));
     let current: ManifestFile | undefined;
     for await (const part of session.fetchFiles({ paths: [...byPath.keys()] })) {
@@ -228,10 +273,15 @@ async function readFiles(
         else writer.hole(part.piece.holeBytes);
       } else {
         const pieces = writer.endFile();
-        if (current !== undefined && pieces.length > maximumPieces) tooManyPieces.add(current.path);
-        else if (current !== undefined) read.set(current.path, { ...current, size: part.size, pieces });
+        if (current !== undefined) await keep({ ...current, size: part.size, pieces });
         current = undefined;
       }
     }
   }
+}
+
+/** Its chunks may be as many as those of all that are kept. */
+function leaveOut({ known, tooManyPieces }: Contents, { path, pieces }: ManifestFile): void {
+  tooManyPieces.add(path);
+  for (const piece of pieces) if (!isHole(piece)) known.delete(piece.sha256);
 }

@@ -114,6 +114,46 @@ it("leaves out a file of more pieces than a manifest names, and holds one of jus
   expect([stored.length > 1, sameWorkspace(read, whole)]).toEqual([true, true]);
 });
 
+it("counts long paths and targets, and many pieces, for what they take", async () => {
+  const deep = ["a", "b", "c"].map((name) => name.repeat(250));
+  const directories = deep.map((_, index) => ({
+    kind: "directory" as const,
+    path: `${root}/${deep.slice(0, index + 1).join("/")}`,
+    mode: 0o755,
+  }));
+  const long = Array.from({ length: 10 }, (_, index) => file(`${deep.join("/")}/${index}`, `${index}`));
+  const link = { kind: "symlink" as const, path: `${root}/link`, target: "t".repeat(2_560) };
+  await place(sandbox.session, ...directories, ...long, link, file("short", "x"));
+  // The directories weigh 1, 2 and 3, each file in them 3, the link 11.
+  const { manifest, beyond } = await captureWorkspace({ ...request, entriesAtMost: 18 });
+  expect([manifest.directories.length, manifest.links.length, beyond.count]).toEqual([3, 0, 8]);
+  expect(manifest.files.map(({ size }) => size)).toEqual([1, 1, 1, 1]);
+  const other = await createSandbox(provider);
+  await restore(await decodeManifest(await encodeManifest(manifest)), other);
+  expect(Object.keys(await describeTree(other.session)).length).toBe(7);
+  expect((await captureWorkspace({ ...request, entriesAtMost: 48 })).beyond.count).toBe(0);
+  expect((await captureWorkspace({ ...request, entriesAtMost: 47 })).beyond.count).toBe(1);
+});
+
+it("holds no more pieces of all files together than there is room for, and waits before they are many", async () => {
+  const names = Array.from({ length: 10 }, (_, index) => `f${index}`);
+  await place(sandbox.session, ...names.map((name) => file(name, "x")));
+  const fetchFiles: SandboxSession["fetchFiles"] = async function* ({ paths }) {
+    for (const path of paths) {
+      yield { type: "file", path };
+      for (let index = 0; index < 50_000; index += 1) {
+        yield { type: "piece", piece: index % 2 === 0 ? Buffer.from(`${index}`) : { holeBytes: 4096 } };
+      }
+      yield { type: "end", size: 1 };
+    }
+  };
+  let waits = 0;
+  const beforeMany = async () => void (waits += 1);
+  const session = { ...sandbox.session, fetchFiles };
+  const { manifest, beyond } = await captureWorkspace({ ...request, session, entriesAtMost: 60_000, beforeMany });
+  expect([manifest.files.length, beyond.count, waits]).toEqual([4, 6, 1]);
+}, 60_000);
+
 it("waits before it holds many entries", async () => {
   let waits = 0;
   const [entry] = await sandbox.session.listTree({ path: "/" });

@@ -3,7 +3,7 @@
  * a restore, reads what was just written.
  * @module
  */
-import type { Manifest } from "./manifest.ts";
+import { type Manifest, weightOfAll } from "./manifest.ts";
 
 export interface KnownWorkspace {
   readonly snapshotId: string | null;
@@ -17,17 +17,20 @@ export interface ManifestCache {
   delete(sandboxId: string): void;
 }
 
-/** Files of all manifests together: about 100 MB. */
-const maximumFiles = 250_000;
+/** Of all manifests together: about 120 MB. */
+const maximumWeight = 250_000;
+
+interface Held extends KnownWorkspace {
+  readonly weight: number;
+}
 
 export function createManifestCache(): ManifestCache {
   /** The one used last is the last. */
-  const known = new Map<string, KnownWorkspace>();
-  const files = ({ manifest }: KnownWorkspace) => manifest.files.length + 10;
+  const known = new Map<string, Held>();
   let held = 0;
   const remove = (sandboxId: string): void => {
     const found = known.get(sandboxId);
-    if (found !== undefined) held -= files(found);
+    if (found !== undefined) held -= found.weight;
     known.delete(sandboxId);
   };
   return {
@@ -40,11 +43,12 @@ export function createManifestCache(): ManifestCache {
     },
     set(sandboxId, entry) {
       remove(sandboxId);
-      if (files(entry) > maximumFiles) return;
-      known.set(sandboxId, entry);
-      held += files(entry);
+      const weight = weightOfAll(entry.manifest) + 10;
+      if (weight > maximumWeight) return;
+      known.set(sandboxId, { ...entry, weight });
+      held += weight;
       for (const oldest of known.keys()) {
-        if (held <= maximumFiles) break;
+        if (held <= maximumWeight) break;
         remove(oldest);
       }
     },

@@ -14,6 +14,8 @@ import {
   maximumEntries,
   maximumPackBytes,
   type Pack,
+  weightOf,
+  weightOfPieces,
 } from "./manifest.ts";
 
 const maximumPathBytes = 4096;
@@ -80,11 +82,15 @@ export function createRowReader(): RowReader {
         tree.open(entry.path);
         return entry;
       });
-      const links = rows(fields["links"], 2, "links").map(([path, target]) => ({
-        path: tree.add(path),
-        target: withoutNul(text(target, maximumPathBytes, "a link's target")),
-      }));
-      const files = rows(fields["files"], 6, "files").map((row) => readFile(row, tree.add(row[0]), chunks));
+      const links = rows(fields["links"], 2, "links").map(([path, value]) => {
+        const target = withoutNul(text(value, maximumPathBytes, "a link's target"));
+        return { path: tree.add(path, target), target };
+      });
+      const files = rows(fields["files"], 6, "files").map((row) => {
+        const file = readFile(row, tree.add(row[0]), chunks);
+        tree.weigh(weightOfPieces(file.pieces.length));
+        return file;
+      });
       return { directories, links, files };
     },
   };
@@ -139,13 +145,19 @@ function readFile(row: readonly unknown[], path: string, chunks: readonly Chunk[
 function createTreeCheck() {
   const seen = new Set<string>();
   const directories = new Set<string>([""]);
+  let total = 0;
+  const weigh = (weight: number): void => {
+    total += weight;
+    require(total <= maximumEntries, "it has too many entries");
+  };
   return {
-    add(value: unknown): string {
+    weigh,
+    add(value: unknown, target = ""): string {
       const path = withoutNul(text(value, maximumPathBytes, "a path"));
       const names = path.split("/");
       require(names.every((name) => name !== "" && name !== "." && name !== ".."), "a path leaves the workspace");
       require(!seen.has(path), "a path occurs twice");
-      require(seen.size < maximumEntries, "it has too many entries");
+      weigh(weightOf({ path, target }));
       require(directories.has(names.slice(0, -1).join("/")), "a path is in no directory of the manifest");
       seen.add(path);
       return path;

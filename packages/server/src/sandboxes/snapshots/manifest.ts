@@ -60,8 +60,11 @@ export interface Manifest {
   readonly leftOut: number;
 }
 
-/** Directories, links and files together. */
+/** Directories, links and files together, by their {@link weightOf}. */
 export const maximumEntries = 1_000_000;
+/** So many characters of a path and a target, or pieces of a file, take about as much memory as an entry. */
+const charactersInWeight = 256;
+const piecesInWeight = 4;
 /** Of one file: chunks, and the holes between them. A sandbox's disk of 4 GB, full of the smallest, has eight times as many. */
 export const maximumPieces = 250_000;
 export const maximumChunkBytes = 4 * 1024 ** 2;
@@ -84,6 +87,28 @@ export function* chunksOf(manifest: Manifest): Iterable<Chunk> {
   for (const file of manifest.files) {
     for (const piece of file.pieces) if (!isHole(piece)) yield piece;
   }
+}
+
+/** What an entry takes of {@link maximumEntries}: one with a long path, a long target or many pieces takes more. */
+export function weightOf(entry: {
+  readonly path: string;
+  readonly target?: string;
+  readonly pieces?: ManifestFile["pieces"];
+}): number {
+  const { path, target = "", pieces } = entry;
+  return 1 + Math.floor((path.length + target.length) / charactersInWeight) + weightOfPieces(pieces?.length ?? 0);
+}
+
+export function weightOfPieces(count: number): number {
+  return Math.floor(count / piecesInWeight);
+}
+
+export function weightOfAll({ directories, links, files }: Manifest): number {
+  let weight = 0;
+  for (const directory of directories) weight += weightOf(directory);
+  for (const link of links) weight += weightOf(link);
+  for (const file of files) weight += weightOf(file);
+  return weight;
 }
 
 export function logicalBytes(manifest: Manifest): number {

@@ -1,13 +1,22 @@
 /**
  * Content on its way into the blob store: cut into chunks, those that are stored already left away, the others packed,
- * compressed and stored, up to two packs at a time while the next one is filled.
+ * compressed and stored, up to two packs at a time while the next one is filled, where there is room for them.
  * @module
  */
 import { hash } from "node:crypto";
 import { promisify } from "node:util";
 import { constants, zstdCompress } from "node:zlib";
 import type { BlobStore, StoredBlob } from "../../blobs/store.ts";
-import { type Chunk, type Hole, isHole, maximumChunkBytes, maximumPackBytes, type Pack } from "./manifest.ts";
+import {
+  type Chunk,
+  type Hole,
+  isHole,
+  maximumChunkBytes,
+  maximumPackBytes,
+  maximumPieces,
+  type Pack,
+} from "./manifest.ts";
+import { createPackPlaces, type PackPlaces } from "./pack-places.ts";
 
 const compress = promisify(zstdCompress);
 const packsAtOnce = 2;
@@ -16,7 +25,7 @@ export interface PackWriter {
   /** Takes the bytes before it resolves: they may be changed then. */
   write(bytes: Uint8Array): Promise<void>;
   hole(bytes: number): void;
-  /** The file written since the last end. */
+  /** The file written since the last end; of one with more pieces than {@link maximumPieces}, the first of them. */
   endFile(): readonly (Chunk | Hole)[];
   /** Forgets what was written since the last end. */
   dropFile(): void;
@@ -29,6 +38,8 @@ export interface PackWriterOptions {
   readonly organizationId: string;
   /** Chunks that need not be stored again, by checksum. Those that are written join them. */
   readonly known: Map<string, Chunk>;
+  /** Default: two of its own. */
+  readonly places?: PackPlaces;
 }
 
 /** Its key is known once it is stored. */
@@ -38,18 +49,18 @@ interface OpenPack {
   storedSize: number;
 }
 
-export function createPackWriter({ blobs, organizationId, known }: PackWriterOptions): PackWriter {
-  return new Writer((content) => blobs.put(organizationId, content), known);
+export function createPackWriter(options: PackWriterOptions): PackWriter {
+  return new Writer(options);
 }
 
 class Writer implements PackWriter {
   readonly #store: (content: Uint8Array) => Promise<StoredBlob>;
   readonly #known: Map<string, Chunk>;
+  readonly #places: PackPlaces;
   readonly #stored: StoredBlob[] = [];
   readonly #storing = new Set<Promise<void>>();
-  readonly #spare: Buffer[] = [];
   #failure: { readonly error: unknown } | null = null;
-  #buffer: Buffer = Buffer.allocUnsafeSlow(maximumPackBytes);
+  #buffer: Buffer;
   #pack: OpenPack = { sha256: "", size: 0, storedSize: 0 };
   /** Bytes of the buffer that closed chunks take. */
   #closed = 0;
@@ -57,9 +68,11 @@ class Writer implements PackWriter {
   #pending = 0;
   #pieces: (Chunk | Hole)[] = [];
 
-  constructor(store: (content: Uint8Array) => Promise<StoredBlob>, known: Map<string, Chunk>) {
-    this.#store = store;
+  constructor({ blobs, organizationId, known, places }: PackWriterOptions) {
+    this.#store = (content) => blobs.put(organizationId, content);
     this.#known = known;
+    this.#places = places ?? createPackPlaces(packsAtOnce);
+    this.#buffer = this.#places.takeBuffer();
   }
 
   async write(bytes: Uint8Array): Promise<void> {
@@ -79,7 +92,7 @@ class Writer implements PackWriter {
     const last = this.#pieces.at(-1);
     if (last !== undefined && isHole(last))
       this.#pieces[this.#pieces.length - 1] = { holeBytes: last.holeBytes + bytes };
-    else if (bytes > 0) this.#pieces.push({ holeBytes: bytes });
+    else if (bytes > 0 && !this.#isTooMany()) this.#pieces.push({ holeBytes: bytes });
   }
 
   endFile(): readonly (Chunk | Hole)[] {
@@ -98,12 +111,15 @@ class Writer implements PackWriter {
   async finish(): Promise<readonly StoredBlob[]> {
     if (this.#closed > 0) await this.#seal();
     await Promise.all(this.#storing);
+    this.#places.giveBack(this.#buffer);
     this.#rethrow();
     return this.#stored;
   }
 
   #closeChunk(): void {
     if (this.#pending === 0) return;
+    // Nobody will ask for the file's content.
+    if (this.#isTooMany()) return void (this.#pending = 0);
     const offset = this.#closed;
     const length = this.#pending;
     const sha256 = hash("sha256", this.#buffer.subarray(offset, offset + length), "hex");
@@ -117,19 +133,27 @@ class Writer implements PackWriter {
     this.#pieces.push(chunk);
   }
 
+  #isTooMany(): boolean {
+    return this.#pieces.length > maximumPieces;
+  }
+
   /** The chunk that is being filled moves to the next pack. */
   async #seal(): Promise<void> {
     while (this.#storing.size >= packsAtOnce) await Promise.race(this.#storing);
     this.#rethrow();
+    if (this.#closed > 0) await this.#places.enter();
     const [buffer, pack, size, pending] = [this.#buffer, this.#pack, this.#closed, this.#pending];
-    this.#buffer = this.#spare.pop() ?? Buffer.allocUnsafeSlow(maximumPackBytes);
+    this.#buffer = this.#places.takeBuffer();
     buffer.copy(this.#buffer, 0, size, size + pending);
     this.#pack = { sha256: "", size: 0, storedSize: 0 };
     this.#closed = 0;
-    if (size === 0) return void this.#spare.push(buffer);
+    if (size === 0) return this.#places.giveBack(buffer);
     const storing: Promise<void> = this.#storePack(pack, buffer, size)
       .catch((error: unknown) => void (this.#failure ??= { error }))
-      .finally(() => this.#storing.delete(storing));
+      .finally(() => {
+        this.#storing.delete(storing);
+        this.#places.leave();
+      });
     this.#storing.add(storing);
   }
 
@@ -139,7 +163,7 @@ class Writer implements PackWriter {
       chunkSize: size + 65_536,
       params: { [constants.ZSTD_c_compressionLevel]: 1, [constants.ZSTD_c_checksumFlag]: 1 },
     });
-    this.#spare.push(buffer);
+    this.#places.giveBack(buffer);
     const stored = await this.#store(compressed);
     Object.assign(pack, { sha256: stored.sha256, size, storedSize: stored.size } satisfies Pack);
     this.#stored.push(stored);

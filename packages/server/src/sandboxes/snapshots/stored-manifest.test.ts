@@ -1,3 +1,4 @@
+import { zstdDecompressSync } from "node:zlib";
 import { createId } from "@exoloop/protocol/ids";
 import { createRandom } from "@exoloop/sandbox/testing/random";
 import { beforeEach, describe, expect, it } from "vitest";
@@ -79,6 +80,42 @@ describe("a manifest of many entries", () => {
 
   it("of few entries is one blob", async () => {
     expect((await storeManifest(blobs.store, organizationId, await makeManifest(many.slice(0, 100)))).length).toBe(1);
+  });
+
+  it("of long paths and targets is stored in parts of a few megabytes, and read as it was", async () => {
+    const names = Array.from({ length: 15 }, (_, index) => `${index}`.padEnd(250, "\u0001"));
+    const directories = names.map((_, index) => ({ path: names.slice(0, index + 1).join("/"), mode: 0o755 }));
+    const deep = names.join("/");
+    // JSON writes such a character as six.
+    const longest = "\u0001".repeat(4_095);
+    const links = Array.from({ length: 3_000 }, (_, index) => ({ path: `${index}`, target: longest }));
+    const files = Array.from({ length: 3_000 }, (_, index) => ({
+      ...makeFile(index),
+      path: `${deep}/${`${index}`.padEnd(200, "\u0001")}`,
+    }));
+    const none = { sandboxId: "sbx_1", directories: [], links: [], files: [], leftOut: 0 };
+    for (const entries of [{ links }, { directories, files: await sortedByPath(files) }]) {
+      const manifest = { ...none, ...entries, links: await sortedByPath(entries.links ?? []) };
+      const stored = await storeManifest(blobs.store, organizationId, manifest);
+      expect(stored.length).toBeGreaterThan(3);
+      const read = await loadManifest(blobs.store, organizationId, stored.at(-1)?.sha256 ?? "");
+      expect(sameWorkspace(read, manifest)).toBe(true);
+    }
+    for (const { content } of blobs.contents.values()) {
+      expect(zstdDecompressSync(content).length).toBeLessThan(28 * 1024 ** 2);
+    }
+  }, 60_000);
+
+  it("waits before it is read, and a small one does not", async () => {
+    const waited: number[] = [];
+    for (const files of [many, many.slice(0, 100)]) {
+      const stored = await storeManifest(blobs.store, organizationId, await makeManifest(files));
+      const before = blobs.counts.get;
+      await loadManifest(blobs.store, organizationId, stored.at(-1)?.sha256 ?? "", async () => {
+        if (waited.length === 0) waited.push(blobs.counts.get - before);
+      });
+    }
+    expect(waited).toEqual([1]);
   });
 
   it("is refused when a part is missing, another's, or out of order", async () => {

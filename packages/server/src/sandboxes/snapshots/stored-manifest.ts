@@ -7,10 +7,12 @@ import { createRowReader, type Entries } from "./manifest-rows.ts";
 
 /** So many rows, of entries and of pieces of files, are one blob. */
 const rowsInOne = 40_000;
+/** Characters in one, counted as in a part. */
+const charactersInOne = 8 * 1024 ** 2;
 /** Cut where a path says so: what is added or removed changes the part that it is in, and none behind it. */
 const shortestPart = 1_024;
 const longestPart = 4_096;
-/** Characters of JSON, roughly; a chunk and its place are about a hundred. */
+/** Characters of paths and targets, which JSON may make six times as long; a chunk and its place are about a hundred. */
 const largestPart = 4 * 1024 ** 2;
 const pieceCharacters = 100;
 const partsAtOnce = 4;
@@ -22,7 +24,7 @@ export async function storeManifest(
   manifest: Manifest,
 ): Promise<readonly StoredBlob[]> {
   const put = (bytes: Uint8Array) => blobs.put(organizationId, bytes);
-  if (countRows(manifest) <= rowsInOne) return [await put(await encodeManifest(manifest))];
+  if (isSmall(manifest)) return [await put(await encodeManifest(manifest))];
   const reader = createRowReader();
   const parts: StoredBlob[] = [];
   let storing: Promise<StoredBlob>[] = [];
@@ -44,14 +46,32 @@ export async function storeManifest(
   return [...parts, index];
 }
 
-/** @throws BlobError, ManifestError */
-export async function loadManifest(blobs: BlobStore, organizationId: string, sha256: string): Promise<Manifest> {
-  const fetchBlob = (key: string) => blobs.get(organizationId, key);
-  return decodeManifest(await fetchBlob(sha256), fetchBlob);
+/**
+ * @param beforeParts Is waited for before more is held than one blob may hold.
+ * @throws BlobError, ManifestError
+ */
+export async function loadManifest(
+  blobs: BlobStore,
+  organizationId: string,
+  sha256: string,
+  beforeParts?: () => Promise<void>,
+): Promise<Manifest> {
+  return decodeManifest(await blobs.get(organizationId, sha256), async (key) => {
+    await beforeParts?.();
+    return blobs.get(organizationId, key);
+  });
 }
 
-function countRows({ directories, links, files }: Manifest): number {
-  return files.reduce((sum, { pieces }) => sum + 1 + pieces.length, directories.length + links.length);
+function isSmall({ directories, links, files }: Manifest): boolean {
+  let [rows, characters] = [0, 0];
+  for (const list of [directories, links, files] as readonly (readonly Row[])[]) {
+    for (const row of list) {
+      rows += 1 + (row.pieces?.length ?? 0);
+      characters += charactersOf(row);
+      if (rows > rowsInOne || characters > charactersInOne) return false;
+    }
+  }
+  return true;
 }
 
 const none: Entries = { directories: [], links: [], files: [] };
@@ -65,15 +85,20 @@ function* partsOf({ directories, links, files }: Manifest): Generator<Entries> {
 
 interface Row {
   readonly path: string;
+  readonly target?: string;
   readonly pieces?: readonly unknown[];
+}
+
+function charactersOf({ path, target = "", pieces = [] }: Row): number {
+  return path.length + target.length + pieces.length * pieceCharacters;
 }
 
 function* cut<Entry extends Row>(entries: readonly Entry[]): Generator<readonly Entry[]> {
   let [from, characters] = [0, 0];
-  for (const [index, { path, pieces = [] }] of entries.entries()) {
-    characters += path.length + pieces.length * pieceCharacters;
+  for (const [index, entry] of entries.entries()) {
+    characters += charactersOf(entry);
     const length = index + 1 - from;
-    const mark = length >= shortestPart && crc32(path) % shortestPart === 0;
+    const mark = length >= shortestPart && crc32(entry.path) % shortestPart === 0;
     if (!mark && length < longestPart && characters < largestPart) continue;
     yield entries.slice(from, index + 1);
     [from, characters] = [index + 1, 0];

@@ -3,7 +3,6 @@
  * the blob store; a crash before it leaves blobs that nobody names, for the collector.
  * @module
  */
-import { getHeapStatistics } from "node:v8";
 import type { Sandbox } from "@exoloop/sandbox/contract";
 import type { Kysely } from "kysely";
 import type { BlobStore } from "../../blobs/store.ts";
@@ -12,9 +11,10 @@ import type { NoticeBoard } from "../../sessions/notices.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { publishStatus } from "../held-sandbox.ts";
 import type { SandboxOwner } from "../workspace.ts";
-import { captureWorkspace, manyEntries } from "./capture.ts";
-import { type Manifest, maximumEntries, sameWorkspace } from "./manifest.ts";
+import { captureWorkspace, entriesForHeap as entriesAtMost } from "./capture.ts";
+import { type Manifest, sameWorkspace } from "./manifest.ts";
 import { createManifestCache, type ManifestCache } from "./manifest-cache.ts";
+import { createPackPlaces, type PackPlaces } from "./pack-places.ts";
 import { recordSnapshot } from "./recorded-snapshot.ts";
 import { restoreWorkspace } from "./restore.ts";
 import { loadManifest, storeManifest } from "./stored-manifest.ts";
@@ -22,8 +22,8 @@ import { createTurns, type Turn } from "./turns.ts";
 
 const root = "/workspace";
 const attempts = 3;
-/** A first snapshot takes 1,200 bytes of memory for each while it is made, its manifest 500: less than half of the heap. */
-const entriesAtMost = Math.min(maximumEntries, Math.floor(getHeapStatistics().heap_size_limit / 2_800));
+/** The compressor has as many threads. */
+const packsAtOnce = 4;
 
 export interface SnapshotDependencies {
   readonly database: Kysely<Tables>;
@@ -55,6 +55,7 @@ export interface Snapshots {
 
 interface Parts extends SnapshotDependencies {
   readonly cache: ManifestCache;
+  readonly places: PackPlaces;
   /** For large workspaces. A command waits for a restore, but not behind somebody's snapshot. */
   readonly taking: () => Turn;
   readonly restoring: () => Turn;
@@ -71,6 +72,7 @@ export function createSnapshots(dependencies: SnapshotDependencies): Snapshots {
   const parts = {
     ...dependencies,
     cache: createManifestCache(),
+    places: createPackPlaces(packsAtOnce),
     taking: createTurns(),
     restoring: createTurns(),
   };
@@ -126,7 +128,7 @@ async function readBase(
 
 async function takeFrom(parts: Parts, source: SnapshotSource, base: Base, turn: Turn): Promise<Outcome> {
   const begunAt = Date.now();
-  const { blobs, cache, log } = parts;
+  const { blobs, cache, log, places } = parts;
   const { owner, sandbox } = source;
   const { organizationId } = owner;
   const [sandboxId, { session }] = [sandbox.reference.id, sandbox];
@@ -138,6 +140,7 @@ async function takeFrom(parts: Parts, source: SnapshotSource, base: Base, turn: 
     blobs,
     organizationId,
     entriesAtMost,
+    places,
     beforeMany: () => turn.enter(),
   });
   const { manifest, stored, unsettled, beyond } = captured;
@@ -196,11 +199,10 @@ async function readManifest(
 ): Promise<Manifest> {
   const row = await database
     .selectFrom("snapshots")
-    .select(["manifest_sha256", "files"])
+    .select("manifest_sha256")
     .where("id", "=", snapshotId)
     .where("organization_id", "=", owner.organizationId)
     .executeTakeFirst();
   if (row === undefined) throw new Error(`there is no snapshot ${snapshotId}`);
-  if (row.files > manyEntries) await turn.enter();
-  return loadManifest(blobs, owner.organizationId, row.manifest_sha256);
+  return loadManifest(blobs, owner.organizationId, row.manifest_sha256, () => turn.enter());
 }

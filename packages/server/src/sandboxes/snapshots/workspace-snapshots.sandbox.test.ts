@@ -12,6 +12,7 @@ import type { BlobStore } from "../../blobs/store.ts";
 import { captureWorkspace } from "./capture.ts";
 import { type Manifest, sameWorkspace } from "./manifest.ts";
 import { restoreWorkspace } from "./restore.ts";
+import { loadManifest, storeManifest } from "./stored-manifest.ts";
 import { changeRandomly, createSandbox, describeTree, file, noise, place, testRoot as root } from "./testing.ts";
 
 const organizationId = createId("organization");
@@ -101,6 +102,33 @@ test("what is in the way is replaced, closed directories too, and no link is fol
   await restore(manifest, other);
   expect(await describeTree(other.session)).toEqual(await describeTree(sandbox.session));
   expect(await run(other, "cat a/b/f c/f link/b/f; ls -A; ls /tmp/f")).toBe("1\n2\n1\na\nc\nlink\n/tmp/f\n");
+  await other.destroy();
+});
+
+/** Deeper than a path may be that is opened at once, its names are made from inside. */
+const deep = `
+python3 - <<'END'
+import os
+for letter in "abcdefghijklmno":
+  os.mkdir(letter * 250)
+  os.chdir(letter * 250)
+for index in range(3000):
+  with open(f"{index}".ljust(200, "f"), "w") as file: file.write(f"{index}")
+for index in range(3000): os.symlink(f"{index}".ljust(4000, "\x01"), f"{index}".ljust(200, "l"))
+END`;
+
+test("thousands of the longest paths and targets are captured and restored", async () => {
+  await run(sandbox, deep);
+  const captured = await capture(sandbox);
+  expect([captured.manifest.files.length, captured.manifest.links.length, captured.beyond.count]).toEqual([
+    3000, 3000, 0,
+  ]);
+  const stored = await storeManifest(blobs, organizationId, captured.manifest);
+  const manifest = await loadManifest(blobs, organizationId, stored.at(-1)?.sha256 ?? "");
+  const other = await createSandbox(provider);
+  const present = await restore(manifest, other);
+  const again = await capture(other, present);
+  expect([again.filesRead, sameWorkspace(again.manifest, manifest)]).toEqual([0, true]);
   await other.destroy();
 });
 
