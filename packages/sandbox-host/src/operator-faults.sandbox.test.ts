@@ -1,8 +1,11 @@
 /** A machine that fails the daemon, and a server's user who would be more than that. */
-import { mkdirSync, readdirSync, renameSync, rmSync, statSync, symlinkSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createLocalProvider } from "@exoloop/sandbox/providers/local/provider";
+import { startSandboxHost } from "./start.ts";
 import { type TestHost, isAlive, newSandboxId, openTestHost, resources, until } from "./test-host.ts";
 
 const serverUser = 65_533;
@@ -58,6 +61,40 @@ describe("a full disk", () => {
     renameSync(join(tools, "away"), supervisor);
     await test.provider.keepWarm({ count: 0, ...make });
     expect(isAlive(test.host.pid)).toBe(true);
+  });
+});
+
+/** Kills the daemon of this directory so many seconds after it has said who it is. */
+const killer = `
+import os, sys, time
+end = time.time() + 20
+while time.time() < end:
+    try: pid = int(open(sys.argv[1] + "/host.pid").read())
+    except (OSError, ValueError): continue
+    time.sleep(float(sys.argv[2]))
+    os.kill(pid, 9)
+    break
+`;
+
+describe("a daemon that is killed when it has just started", () => {
+  it("is an error that says so", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "exoloop-host-"));
+    const told = "the sandbox host ended as soon as it had started";
+    const messages: string[] = [];
+    // It may be killed before it says that it is ready, or when it has been found.
+    for (let attempt = 0; !messages.includes(told) && attempt < 12; attempt++) {
+      rmSync(join(directory, "host.pid"), { force: true });
+      const killing = spawn("python3", ["-c", killer, directory, String((attempt % 4) * 0.0003)], { stdio: "ignore" });
+      const ended = new Promise((resolve) => killing.once("exit", resolve));
+      await startSandboxHost({ directory, mode: "auto", endsWithParent: true }).catch((error: unknown) => {
+        messages.push(error instanceof Error ? error.message : "");
+      });
+      await ended;
+    }
+    expect(messages).toContain(told);
+    expect(messages).not.toContain("");
+    await (await startSandboxHost({ directory, mode: "auto", endsWithParent: true })).stop();
+    rmSync(directory, { recursive: true, force: true });
   });
 });
 

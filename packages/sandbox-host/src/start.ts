@@ -185,7 +185,10 @@ export async function startSandboxHost(options: StartSandboxHostOptions): Promis
       await pause(50);
       facts = await findRunning(socketPath);
     }
-    if (facts === null) throw new SandboxUnavailableError(line.message, line.remedy || "Run `exoloop doctor`.");
+    if (facts === null) {
+      const message = line.ready ? "the sandbox host ended as soon as it had started" : line.message;
+      throw new SandboxUnavailableError(message, line.remedy || "Run `exoloop doctor`.");
+    }
     await spreadOverDisk(facts.sandboxesDirectory);
   }
   if (facts.mode !== options.mode) {
