@@ -143,7 +143,8 @@ async function scanOnce({ session, root }: CaptureRequest, contents: Contents, r
   const beyond = { count: 0, first: null };
   const found: Found = { directories: [], links: [], files: [], unread: [], weight: 0, leftOut: 0, beyond };
   for await (const some of session.scanTree({ path: root })) {
-    await room.grow(some.reduce((sum, { path, linkTarget }) => sum + weigh(path, linkTarget, null), found.weight));
+    // What these few weigh beyond their number is little.
+    await room.grow(found.weight + some.length);
     for (const entry of some) {
       const path = toRelative(root, entry.path);
       if (!isStorable(path, entry)) {
@@ -151,7 +152,7 @@ async function scanOnce({ session, root }: CaptureRequest, contents: Contents, r
         continue;
       }
       const file = entry.kind === "file" ? fileOf(contents, path, entry) : null;
-      const weight = weigh(path, entry.linkTarget, file);
+      const weight = weightOf(file ?? { path, target: entry.linkTarget ?? "" });
       if (found.weight + weight <= room.most && !contents.tooManyPieces.has(path)) {
         found.weight += weight;
         add(found, path, entry, file);
@@ -162,10 +163,6 @@ async function scanOnce({ session, root }: CaptureRequest, contents: Contents, r
     }
   }
   return found;
-}
-
-function weigh(path: string, target: string | null, file: ManifestFile | null): number {
-  return weightOf({ path, target: target ?? "", pieces: file?.pieces ?? [] });
 }
 
 function add(found: Found, path: string, entry: TreeEntry, file: ManifestFile | null): void {
@@ -251,12 +248,11 @@ async function readFiles(
   room: Room,
 ): Promise<void> {
   let { weight } = found;
-  const keep = async (file: ManifestFile): Promise<void> => {
+  const keep = (file: ManifestFile): void => {
     const more = weightOfPieces(file.pieces.length);
     if (file.pieces.length > maximumPieces || weight + more > room.most) return leaveOut(contents, file);
     weight += more;
     contents.read.set(file.path, file);
-    await room.grow(weight);
   };
   for await (const some of inTurns(found.unread)) {
     const byPath = new Map(some.map((file) => [`${root}/${file.path}`, file]));
@@ -273,8 +269,9 @@ async function readFiles(
         else writer.hole(part.piece.holeBytes);
       } else {
         const pieces = writer.endFile();
-        if (current !== undefined) await keep({ ...current, size: part.size, pieces });
+        if (current !== undefined) keep({ ...current, size: part.size, pieces });
         current = undefined;
+        if (weight > manyEntries) await room.grow(weight);
       }
     }
   }
