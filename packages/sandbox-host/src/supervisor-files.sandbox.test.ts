@@ -81,6 +81,7 @@ describe("files", () => {
     for (const { pid } of [killed, alive]) await until(() => copies(pid).length === 2, "it has begun");
     process.kill(Number(killed.pid), "SIGKILL");
     expect(await killed.connection.read()).toBeNull();
+    await until(() => !existsSync(`/proc/${killed.pid}`), "nothing of it is left");
     const told = await test.session.listDirectory({ path: "/workspace/half" });
     expect(copies(killed.pid)).toEqual([]);
     expect(copies(alive.pid)).toHaveLength(2);
