@@ -4,7 +4,7 @@
  * @module
  */
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readFileSync, readlinkSync } from "node:fs";
 
 /**
  * When the process started, as an opaque text that only equals itself; null when there is no such process.
@@ -27,6 +27,15 @@ export function processStart(pid: number): string | null {
 export function processCommand(pid: number): string | null {
   if (process.platform === "linux") return readProcessFile(pid, "cmdline")?.split("\0").join(" ").trim() ?? null;
   return readProcessStatus(pid, "command=");
+}
+
+/** Whether the file that a process executes was removed or replaced, by an upgrade say. False where that cannot be seen. */
+export function hasLostProgram(pid: number): boolean {
+  try {
+    return readlinkSync(`/proc/${pid}/exe`).endsWith(" (deleted)");
+  } catch {
+    return false;
+  }
 }
 
 export interface ProcessIdentity {

@@ -17,8 +17,9 @@ import { join } from "node:path";
 import { Client } from "pg";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { StartupError } from "../../errors.ts";
+import { databaseAccount } from "./account.ts";
 import { findBinaries } from "./binaries.ts";
-import { findPostmaster } from "./postmaster.ts";
+import { findPostmaster, freePort, startPostmaster } from "./postmaster.ts";
 import { processStart } from "./process-identity.ts";
 import { startEmbeddedPostgres, stopEmbeddedPostgres } from "./supervisor.ts";
 
@@ -155,6 +156,36 @@ test(
       server_encoding: "UTF8",
       password_encryption: "scram-sha-256",
     });
+  },
+);
+
+test(
+  "a server whose programs an upgrade has removed is started again with the new ones",
+  { timeout: 60_000 },
+  async () => {
+    await startEmbeddedPostgres({ directory, log });
+    await stopEmbeddedPostgres({ directory });
+    const data = join(directory, readdirSync(directory).find((name) => name.startsWith("data-")) ?? "");
+    const account = databaseAccount();
+    const programs = findBinaries(directory, account);
+    const old = join(parent, "old");
+    cpSync(join(programs.postgres, "..", ".."), old, { recursive: true, verbatimSymlinks: true });
+    const outdated = { ...programs, postgres: join(old, "bin", "postgres") };
+    const outcome = await startPostmaster(
+      outdated,
+      { data, log: join(directory, "postgres.log") },
+      account,
+      await freePort(),
+    );
+    if (!("ready" in outcome)) throw new Error(outcome.failed);
+    const before = await startEmbeddedPostgres({ directory, log });
+    expect(before).toMatchObject({ how: "started", pid: outcome.ready.server.pid });
+    rmSync(old, { recursive: true });
+    const [first, second] = await Promise.all([startElsewhere(), startElsewhere()]);
+    expect([first.how, second.how].sort()).toEqual(["reused", "started"]);
+    expect(first.pid).not.toBe(before.pid);
+    expect(first.url).toBe(before.url);
+    expect(await query(first.url, "create extension pg_trgm")).toEqual([]);
   },
 );
 

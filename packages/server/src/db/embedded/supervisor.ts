@@ -9,6 +9,7 @@
  * | the caller, inside initdb  | takes the dead holder's lock and initialises anew                    |
  * | the postmaster             | waits until its children have let go of the shared memory, starts it |
  * | the machine                | starts it; Postgres recovers from its log                            |
+ * | its program's file         | ends the server, which finds no extension any more, and starts it    |
  * @module
  */
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
@@ -29,6 +30,7 @@ import {
   shutDown,
   startPostmaster,
 } from "./postmaster.ts";
+import { hasLostProgram, type ProcessIdentity } from "./process-identity.ts";
 import { tryStartLock } from "./start-lock.ts";
 
 export interface EmbeddedPostgresOptions {
@@ -89,7 +91,8 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
 
 async function findRunning(directory: string): Promise<Connection | null> {
   const connection = readConnection(directory);
-  return connection !== null && (await answers(connection)) ? connection : null;
+  if (connection === null || hasLostProgram(connection.server.pid)) return null;
+  return (await answers(connection)) ? connection : null;
 }
 
 function prepareDirectory(directory: string, account: Account): void {
@@ -119,6 +122,8 @@ async function start(
   removeLeftovers(directory);
   const binaries = findBinaries(directory, account);
   const data = join(directory, `data-${binaries.major}`);
+  const found = findPostmaster(data);
+  if (found !== null && hasLostProgram(found.server.pid)) await end(found.server);
   const initialised = await ensureData(data, binaries, account);
   const connection = await bringUp(directory, data, binaries, account);
   if (initialised) syncData(data, binaries, account);
@@ -178,10 +183,15 @@ export async function stopEmbeddedPostgres(options: { readonly directory: string
     if (!/^data-\d+$/.test(name)) continue;
     const found = findPostmaster(join(directory, name));
     if (found === null) continue;
-    if (await shutDown(found.server, 30_000)) return { stopped: true };
-    throw new StartupError(
-      `The embedded Postgres (process ${found.server.pid}) does not stop: end it with \`kill -QUIT ${found.server.pid}\`.`,
-    );
+    await end(found.server);
+    return { stopped: true };
   }
   return { stopped: false };
+}
+
+async function end(server: ProcessIdentity): Promise<void> {
+  if (await shutDown(server, 30_000)) return;
+  throw new StartupError(
+    `The embedded Postgres (process ${server.pid}) does not stop: end it with \`kill -QUIT ${server.pid}\`.`,
+  );
 }
