@@ -11,7 +11,7 @@ import { readFileSync, statfsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Sandbox, SandboxProvider } from "@exoloop/sandbox/contract";
 import { createLocalProvider } from "@exoloop/sandbox/providers/local/provider";
-import { type Attack, attacks } from "@exoloop/sandbox-host/abuse/attacks";
+import { type Attack, attacks, control } from "@exoloop/sandbox-host/abuse/attacks";
 import { startDriver } from "@exoloop/sandbox-host/abuse/drive";
 import { type SandboxHost, startSandboxHost } from "@exoloop/sandbox-host/start";
 import type { Bench, BenchContext, Row } from "../bench.ts";
@@ -30,17 +30,6 @@ const wholeQuietMs = 5_000;
 const roundSeconds = 2;
 const mostAttackers = 10;
 const mostRounds = 40;
-
-/** Nothing: what the same command differs by between two halves of a second. */
-const control: Attack = {
-  id: "nothing",
-  sentence: "does nothing",
-  contained: /^nothing$/,
-  async attempt() {
-    await new Promise((resolve) => setTimeout(resolve, quietMs));
-    return "nothing";
-  },
-};
 
 const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
 

@@ -5,7 +5,7 @@ import { runInNewContext } from "node:vm";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Sandbox } from "@exoloop/sandbox/contract";
 import { type TestHost, isAlive, openTestHost, until } from "../test-host.ts";
-import { attacks } from "./attacks.ts";
+import { attacks, control } from "./attacks.ts";
 import { startDriver } from "./drive.ts";
 
 const resources = { memoryBytes: 256 << 20, processes: 100, cpus: 1, diskBytes: 128 << 20, files: 5_000 };
@@ -134,4 +134,10 @@ it.each(["output", "unread-output"])("a server that follows %s has less than 50 
   expect(seen[0]).toMatch(attacks.find(({ id }) => id === attack)?.contained ?? /never/);
   expect(grownBytes).toBeLessThan(mostGrowth);
   await sandbox.destroy();
+});
+
+it("a driver also drives nothing, which attacks are compared with", async () => {
+  const driver = await startDriver(test.host.socketPath, []);
+  const { seen, started, ended } = await driver.attack({ attack: control.id, whole: false });
+  expect([seen, ended >= started]).toEqual([[], true]);
 });

@@ -88,6 +88,17 @@ for i in range(${filesOf(whole)}):
     ),
 };
 
+/** What the same command of a neighbour differs by between two seconds. */
+export const control: Attack = {
+  id: "nothing",
+  sentence: "does nothing",
+  contained: /^nothing$/,
+  async attempt() {
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    return "nothing";
+  },
+};
+
 export const attacks: readonly Attack[] = [
   shell(
     "fork-bomb",

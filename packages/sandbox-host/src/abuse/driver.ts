@@ -6,7 +6,7 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { createLocalProvider } from "@exoloop/sandbox/providers/local/provider";
-import { attacks } from "./attacks.ts";
+import { attacks, control } from "./attacks.ts";
 
 export interface DriverOrder {
   readonly attack: string;
@@ -35,7 +35,7 @@ const forgetMost = "5";
 
 async function drive({ attack: id, whole }: DriverOrder): Promise<DriverReport> {
   const [socketPath = "", ...sandboxIds] = process.argv.slice(2);
-  const attack = attacks.find((one) => one.id === id);
+  const attack = [control, ...attacks].find((one) => one.id === id);
   if (attack === undefined) throw new Error(`there is no attack ${id}`);
   const provider = await createLocalProvider({ socketPath });
   const sandboxes = await Promise.all(sandboxIds.map((one) => provider.attach({ provider: provider.id, id: one })));
