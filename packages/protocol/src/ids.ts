@@ -23,6 +23,8 @@ export const idPrefixes = {
   memoryStore: "memstore",
   memory: "mem",
   memoryVersion: "memver",
+  skill: "skill",
+  skillVersion: "skillver",
   webhook: "whk",
   request: "req",
 } as const;

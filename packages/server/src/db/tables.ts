@@ -6,6 +6,7 @@ import type { BudgetTables } from "./tables/budgets.ts";
 import type { EngineTables } from "./tables/engine.ts";
 import type { FileTables } from "./tables/files.ts";
 import type { SandboxTables } from "./tables/sandboxes.ts";
+import type { SkillTables } from "./tables/skills.ts";
 import type { WaitTables } from "./tables/waits.ts";
 import type { WebhookTables } from "./tables/webhooks.ts";
 
@@ -141,7 +142,15 @@ export interface IdempotentRequestTable {
 }
 
 export interface Tables
-  extends BudgetTables, DeploymentTables, EngineTables, FileTables, SandboxTables, WaitTables, WebhookTables {
+  extends
+    BudgetTables,
+    DeploymentTables,
+    EngineTables,
+    FileTables,
+    SandboxTables,
+    SkillTables,
+    WaitTables,
+    WebhookTables {
   organizations: OrganizationTable;
   api_keys: ApiKeyTable;
   agents: AgentTable;

@@ -9,13 +9,14 @@
  */
 import type { Kysely, Transaction } from "kysely";
 import type { Tables } from "../../db/tables.ts";
-import { pathInMount, type StoredMount, visiblePath } from "../mounts.ts";
+import { pathInMount, skillsMount, type StoredMount, visiblePath } from "../mounts.ts";
 import { decodeText, sha256Of } from "../text.ts";
 import { type FileActor, FileError } from "../store.ts";
 import type { Commit, FileChange, PreparedPut, PutChange } from "./change.ts";
 import { ensureDirectories, pruneDirectories } from "./directories.ts";
 import { writeHeads, writeHistory } from "./heads.ts";
 import { findHeads, readContents, type StoredFile } from "./rows.ts";
+import { settleSkills } from "./skills/settle-skills.ts";
 
 /** What one call did to one path, when it was carried out before. */
 export interface RecordedChange {
@@ -68,7 +69,7 @@ const mostChanges = 2_000;
 
 /**
  * All changes or none. A decision that throws rolls everything back.
- * @throws FileError `too_large`, `binary`, `path_conflict`, `is_directory`
+ * @throws FileError `too_large`, `binary`, `path_conflict`, `is_directory`, `invalid_skill`
  */
 export async function commitFiles<Result>(
   database: Kysely<Tables>,
@@ -100,6 +101,8 @@ export async function commitFiles<Result>(
       .where("organization_id", "=", actor.organizationId)
       .where("mount", "=", mount.key)
       .execute();
+    const { organizationId } = actor;
+    if (mount.key === skillsMount.key) await settleSkills(transaction, { organizationId, revision: revision + 1 });
     return { revision: revision + 1, versions, result: decision.result };
   });
 }

@@ -19,9 +19,10 @@ import {
   readContents,
   type StoredFile,
 } from "./rows.ts";
-import { createSessionSkills } from "./session-skills.ts";
+import { createSessionSkills } from "./skills/session-skills.ts";
 import { createSessionStore, markKnown, moveKnown } from "./session-store.ts";
-import { importSkill, type SkillFile } from "./skills.ts";
+import type { SkillFile } from "../../skills/format/skill-files.ts";
+import { importSkill } from "./skills/import-skill.ts";
 
 /** A path that changed; `head` is null where it was deleted. */
 export interface StoredChange {
@@ -61,7 +62,7 @@ export interface StoredFiles {
   readonly sessionSkills: SessionSkills;
   /**
    * Makes `/skills/<name>` hold exactly these files, in one commit; the same files again change nothing.
-   * @throws FileError `invalid_path`, `too_large`, `path_conflict`
+   * @throws FileError `invalid_skill`, `too_large`, `path_conflict`
    */
   importSkill(
     organizationId: string,
@@ -85,7 +86,11 @@ export function createStoredFiles(database: Kysely<Tables>): StoredFiles {
     moveKnown: (sessionId, mount, path, base, version) => moveKnown(database, sessionId, mount, path, base, version),
     projections: createProjectionRecords(database),
     sessionSkills: createSessionSkills(database),
-    importSkill: (organizationId, name, files) => importSkill(database, organizationId, name, files),
+    async importSkill(organizationId, name, files) {
+      const actor = { organizationId, sessionId: null, toolUseId: null, via: "import" as const };
+      const { revision } = await importSkill(database, { actor, files, directory: name });
+      return { revision };
+    },
   };
 }
 

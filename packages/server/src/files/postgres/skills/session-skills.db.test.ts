@@ -1,19 +1,15 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createTestDatabase, type TestDatabase } from "../../db/testing.ts";
-import { encodeText, sha256Of } from "../text.ts";
-import { createStoredFiles } from "./stored-files.ts";
-import { createTestOrganization, createTestSession } from "./testing.ts";
+import { createTestDatabase, type TestDatabase } from "../../../db/testing.ts";
+import { skillManifest } from "../../testing-skills.ts";
+import { encodeText, sha256Of } from "../../text.ts";
+import { createStoredFiles } from "../stored-files.ts";
+import { createTestOrganization, createTestSession } from "../testing.ts";
 
 let test: TestDatabase;
 beforeAll(async () => {
   test = await createTestDatabase();
 });
 afterAll(() => test.drop());
-
-const manifest = (name: string, description: string) => ({
-  path: "SKILL.md",
-  bytes: encodeText(`---\nname: ${name}\ndescription: ${description}\n---\nDo it.\n`),
-});
 
 describe("the skills of a session", () => {
   it("are those of its organization, at a revision", async () => {
@@ -23,8 +19,8 @@ describe("the skills of a session", () => {
     const skills = files.sessionSkills;
     expect(await skills.pinned(viewer)).toBe(0);
     const run = { path: "scripts/run.sh", bytes: encodeText("true\n"), executable: true };
-    const first = await files.importSkill(organizationId, "review", [manifest("review", "One."), run]);
-    const second = await files.importSkill(organizationId, "review", [manifest("review", "Two.")]);
+    const first = await files.importSkill(organizationId, "review", [skillManifest("review", "One.\n"), run]);
+    const second = await files.importSkill(organizationId, "review", [skillManifest("review", "Two.\n")]);
     expect(await skills.pinned(viewer)).toBe(second.revision);
     const before = await skills.at(viewer, first.revision);
     expect([...before.files.keys()]).toEqual(["/skills/review/SKILL.md", "/skills/review/scripts/run.sh"]);
@@ -36,7 +32,7 @@ describe("the skills of a session", () => {
     });
     const after = await skills.at(viewer, second.revision);
     expect([...after.files.values()].map(({ path, sha256 }) => [path, sha256])).toEqual([
-      ["/skills/review/SKILL.md", sha256Of(manifest("review", "Two.").bytes)],
+      ["/skills/review/SKILL.md", sha256Of(skillManifest("review", "Two.\n").bytes)],
     ]);
     expect((await skills.at(viewer, 0)).files.size).toBe(0);
   });
