@@ -1,8 +1,11 @@
 /** The mounts that Postgres serves, and what each of them takes. @module */
 import { isWithin } from "./path.ts";
 
+/** Some files in Postgres, at the place where whoever uses them sees them. */
 export interface StoredMount {
-  /** Also the mount's key in Postgres. */
+  /** Which files: `skills`, `memory/org`, `memory/user/<user>` or `store/<memory store>`. Postgres knows them by it. */
+  readonly key: string;
+  /** Where they are seen. Empty: their paths are those that are stored, which begin with a slash. */
   readonly prefix: string;
   /** For the model's tools and for commands. */
   readonly access: "read_write" | "read_only";
@@ -16,6 +19,7 @@ export interface StoredMount {
 const mebibyte = 1024 * 1024;
 
 export const skillsMount: StoredMount = {
+  key: "skills",
   prefix: "/skills",
   access: "read_only",
   maximumTextBytes: mebibyte,
@@ -25,6 +29,7 @@ export const skillsMount: StoredMount = {
 
 /** Shared by everybody in the organization. */
 export const organizationMemoryMount: StoredMount = {
+  key: "memory/org",
   prefix: "/memory/org",
   access: "read_write",
   maximumTextBytes: mebibyte,
@@ -40,4 +45,18 @@ export const storedRoots = ["/skills", "/memory"] as const;
 /** The mount that holds a path. */
 export function mountOf(mounts: readonly StoredMount[], path: string): StoredMount | undefined {
   return mounts.find((mount) => path !== mount.prefix && isWithin(mount.prefix, path));
+}
+
+/**
+ * The path of a file within its mount, as it is stored.
+ * @param path In the mount.
+ * @example pathInMount(organizationMemoryMount, "/memory/org/a.md") // "/a.md"
+ */
+export function pathInMount(mount: StoredMount, path: string): string {
+  return path.slice(mount.prefix.length);
+}
+
+/** Where a stored file is seen. */
+export function visiblePath(mount: StoredMount, stored: string): string {
+  return `${mount.prefix}${stored}`;
 }

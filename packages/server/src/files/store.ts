@@ -9,7 +9,11 @@ export interface FileActor {
   readonly organizationId: string;
   readonly sessionId: string | null;
   readonly toolUseId: string | null;
-  readonly via: "tool" | "bash" | "api" | "import";
+  readonly via: "tool" | "bash" | "api" | "import" | "undo";
+  /** The person for whom the session works, or who calls the API; absent or null: nobody in particular. */
+  readonly userId?: string | null;
+  /** What it writes may come from content that nobody vouches for. */
+  readonly untrusted?: boolean;
 }
 
 export type FileErrorCode =
@@ -119,4 +123,28 @@ export interface FileStore {
   glob(path: string, pattern: string, maximum: number): Promise<readonly FileMatch[]>;
   /** @throws FileError `failed` when the pattern, the glob or the type cannot be used */
   grep(request: GrepRequest): Promise<GrepResult>;
+}
+
+export interface FileStatus {
+  readonly path: string;
+  readonly kind: "file" | "directory";
+  /** Bytes; zero for a directory. */
+  readonly size: number;
+  readonly executable: boolean;
+  /** Milliseconds since the epoch. */
+  readonly modifiedAt: number;
+}
+
+/** Directories, and names as things of their own. Paths as in {@link FileStore}. */
+export interface DirectoryOperations {
+  /** Null when nothing is there. */
+  stat(path: string): Promise<FileStatus | null>;
+  /** What lies directly in a directory, by name. */
+  list(path: string, maximum: number): Promise<readonly FileStatus[]>;
+  /** With its parents. A directory that exists is left as it is. */
+  makeDirectory(path: string, actor: FileActor): Promise<void>;
+  /** A file or a whole directory, within one store, in one commit. What is at `to` already is a `path_conflict`. */
+  rename(from: string, to: string, actor: FileActor): Promise<void>;
+  /** A directory with everything below it. */
+  removeTree(path: string, actor: FileActor): Promise<{ readonly files: number }>;
 }

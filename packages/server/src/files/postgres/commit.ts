@@ -9,7 +9,7 @@
  */
 import type { Kysely, Transaction } from "kysely";
 import type { Tables } from "../../db/tables.ts";
-import type { StoredMount } from "../mounts.ts";
+import { pathInMount, type StoredMount, visiblePath } from "../mounts.ts";
 import { decodeText, sha256Of } from "../text.ts";
 import { type FileActor, FileError } from "../store.ts";
 import type { Commit, FileChange, PreparedPut, PutChange } from "./change.ts";
@@ -79,12 +79,12 @@ export async function commitFiles<Result>(
   if (paths.length > mostChanges)
     throw new FileError("too_large", `More than ${mostChanges} files would change at once.`);
   return database.transaction().execute(async (transaction) => {
-    const { revision, files } = await lockMount(transaction, actor.organizationId, mount.prefix);
-    const heads = await findHeads(transaction, actor.organizationId, paths);
-    const recorded = await findRecorded(transaction, actor, paths);
+    const { revision, files } = await lockMount(transaction, actor.organizationId, mount.key);
+    const heads = await findHeads(transaction, actor.organizationId, mount, paths);
+    const recorded = await findRecorded(transaction, mount, actor, paths);
     const contents = (hashes: readonly string[]) => readContents(transaction, actor.organizationId, hashes);
     const decision = await decide({ heads, recorded, transaction, contents });
-    await keepLost(transaction, actor, decision.lost ?? []);
+    await keepLost(transaction, mount, actor, decision.lost ?? []);
     const versions = new Map<string, number>();
     const effective = decision.changes.filter((change) => changesHead(change, heads, versions));
     if (effective.length === 0) return { revision, versions, result: decision.result };
@@ -98,7 +98,7 @@ export async function commitFiles<Result>(
       .updateTable("file_mounts")
       .set({ revision: revision + 1, files: files + added })
       .where("organization_id", "=", actor.organizationId)
-      .where("mount", "=", mount.prefix)
+      .where("mount", "=", mount.key)
       .execute();
     return { revision: revision + 1, versions, result: decision.result };
   });
@@ -138,17 +138,27 @@ async function lockMount(transaction: Transaction<Tables>, organizationId: strin
   return (await lock()) ?? { revision: 0, files: 0 };
 }
 
-async function findRecorded(transaction: Transaction<Tables>, actor: FileActor, paths: readonly string[]) {
+async function findRecorded(
+  transaction: Transaction<Tables>,
+  mount: StoredMount,
+  actor: FileActor,
+  paths: readonly string[],
+) {
   if (actor.toolUseId === null || paths.length === 0) return new Map<string, RecordedChange>();
   const rows = await transaction
     .selectFrom("file_versions")
     .select(["path", "version", "operation", "sha256", "size_bytes", "replacements"])
     .where("organization_id", "=", actor.organizationId)
     .where("tool_use_id", "=", actor.toolUseId)
-    .where("path", "in", paths)
+    .where("mount", "=", mount.key)
+    .where("path", "in", storedPaths(mount, paths))
     .orderBy("version")
     .execute();
-  return new Map(rows.map(({ path, size_bytes, ...row }) => [path, { ...row, size: size_bytes }]));
+  return new Map(rows.map(({ path, size_bytes, ...row }) => [visiblePath(mount, path), { ...row, size: size_bytes }]));
+}
+
+function storedPaths(mount: StoredMount, paths: readonly string[]): string[] {
+  return paths.map((path) => pathInMount(mount, path));
 }
 
 /** Deletions first: a directory may take the place of a file in one commit. */
@@ -160,12 +170,13 @@ async function applyChanges(transaction: Transaction<Tables>, commit: Commit, ch
     await transaction
       .deleteFrom("file_entries")
       .where("organization_id", "=", organizationId)
-      .where("path", "in", deleted)
+      .where("mount", "=", commit.mount.key)
+      .where("path", "in", storedPaths(commit.mount, deleted))
       .where("kind", "=", "file")
       .execute();
-    await pruneDirectories(transaction, organizationId, commit.mount.prefix, deleted);
+    await pruneDirectories(transaction, organizationId, commit.mount, deleted);
   }
-  const location = { organizationId, mount: commit.mount.prefix, revision: commit.revision };
+  const location = { organizationId, mount: commit.mount, revision: commit.revision };
   await ensureDirectories(
     transaction,
     location,
@@ -174,6 +185,7 @@ async function applyChanges(transaction: Transaction<Tables>, commit: Commit, ch
   const last = await lastVersions(
     transaction,
     organizationId,
+    commit.mount,
     changes.map((change) => change.path),
   );
   const versions = new Map(changes.map((change) => [change.path, (last.get(change.path) ?? 0) + 1]));
@@ -182,8 +194,8 @@ async function applyChanges(transaction: Transaction<Tables>, commit: Commit, ch
     organizationId,
     puts.map((put) => ({ sha256: put.sha256, bytes: put.change.bytes })),
   );
-  if (puts.length > 0) await writeHeads(transaction, commit, puts, versions);
-  await writeHistory(transaction, commit, changes, puts, versions);
+  const memoryIds = await writeHeads(transaction, commit, puts, versions);
+  await writeHistory(transaction, commit, changes, puts, versions, memoryIds);
   return [...versions].filter(([path]) => !deleted.includes(path));
 }
 
@@ -205,15 +217,21 @@ function prepare(change: PutChange, mount: StoredMount): PreparedPut {
   return { change, sha256: sha256Of(change.bytes), text };
 }
 
-async function lastVersions(transaction: Transaction<Tables>, organizationId: string, paths: readonly string[]) {
+async function lastVersions(
+  transaction: Transaction<Tables>,
+  organizationId: string,
+  mount: StoredMount,
+  paths: readonly string[],
+) {
   const rows = await transaction
     .selectFrom("file_versions")
     .select(["path", (expression) => expression.fn.max("version").as("version")])
     .where("organization_id", "=", organizationId)
-    .where("path", "in", paths)
+    .where("mount", "=", mount.key)
+    .where("path", "in", storedPaths(mount, paths))
     .groupBy("path")
     .execute();
-  return new Map(rows.map((row) => [row.path, row.version]));
+  return new Map(rows.map((row) => [visiblePath(mount, row.path), row.version]));
 }
 
 /** In the order of their hashes: two mounts that store the same contents at once cannot wait for each other in a ring. */
@@ -232,7 +250,12 @@ async function insertBlobs(
     .execute();
 }
 
-async function keepLost(transaction: Transaction<Tables>, actor: FileActor, lost: readonly LostText[]): Promise<void> {
+async function keepLost(
+  transaction: Transaction<Tables>,
+  mount: StoredMount,
+  actor: FileActor,
+  lost: readonly LostText[],
+): Promise<void> {
   if (lost.length === 0) return;
   await insertBlobs(
     transaction,
@@ -244,11 +267,13 @@ async function keepLost(transaction: Transaction<Tables>, actor: FileActor, lost
     .values(
       lost.map(({ path, bytes, baseVersion, headVersion }) => ({
         organization_id: actor.organizationId,
-        path,
+        mount: mount.key,
+        path: pathInMount(mount, path),
         base_version: baseVersion,
         head_version: headVersion,
         sha256: sha256Of(bytes),
         session_id: actor.sessionId,
+        user_id: actor.userId ?? null,
         tool_use_id: actor.toolUseId,
       })),
     )

@@ -5,12 +5,13 @@
  */
 import type { Transaction } from "kysely";
 import type { Tables } from "../../db/tables.ts";
+import { pathInMount, type StoredMount, visiblePath } from "../mounts.ts";
 import { ancestorsBelow, foldPath } from "../path.ts";
 import { FileError } from "../store.ts";
 
 export interface DirectoryLocation {
   readonly organizationId: string;
-  readonly mount: string;
+  readonly mount: StoredMount;
   readonly revision: number;
 }
 
@@ -21,18 +22,24 @@ export async function ensureDirectories(
   files: readonly string[],
 ): Promise<void> {
   if (files.length === 0) return;
-  const directories = new Set(files.flatMap((path) => ancestorsBelow(mount, path)));
+  const directories = new Set(files.flatMap((path) => ancestorsBelow(mount.prefix, path)));
   const wanted = new Map<string, { readonly path: string; readonly kind: "file" | "directory" }>();
   for (const path of directories) claim(wanted, path, "directory");
   for (const path of files) claim(wanted, path, "file");
   const present = await transaction
     .selectFrom("file_entries")
-    .select(["path", "folded_path", "kind"])
+    .select(["path", "kind"])
     .where("organization_id", "=", organizationId)
-    .where("folded_path", "in", [...wanted.keys()])
+    .where("mount", "=", mount.key)
+    .where(
+      "folded_path",
+      "in",
+      [...wanted.values()].map(({ path }) => foldPath(pathInMount(mount, path))),
+    )
     .execute();
-  for (const entry of present) {
-    const claimed = wanted.get(entry.folded_path);
+  for (const { kind, ...row } of present) {
+    const entry = { path: visiblePath(mount, row.path), kind };
+    const claimed = wanted.get(foldPath(entry.path));
     if (claimed !== undefined) refuseOverlap(claimed, entry);
     directories.delete(entry.path);
   }
@@ -42,9 +49,9 @@ export async function ensureDirectories(
     .values(
       [...directories].map((path) => ({
         organization_id: organizationId,
-        mount,
-        path,
-        folded_path: foldPath(path),
+        mount: mount.key,
+        path: pathInMount(mount, path),
+        folded_path: foldPath(pathInMount(mount, path)),
         kind: "directory" as const,
         version: 0,
         revision,
@@ -81,15 +88,16 @@ function refuseOverlap(claimed: Claim, present: Claim): void {
 export async function pruneDirectories(
   transaction: Transaction<Tables>,
   organizationId: string,
-  mount: string,
+  mount: StoredMount,
   deletedFiles: readonly string[],
 ): Promise<void> {
-  const candidates = [...new Set(deletedFiles.flatMap((path) => ancestorsBelow(mount, path)))];
+  const candidates = [...new Set(deletedFiles.flatMap((path) => ancestorsBelow(mount.prefix, path)))];
   candidates.sort((left, right) => right.length - left.length);
-  for (const directory of candidates) {
+  for (const directory of candidates.map((path) => pathInMount(mount, path))) {
     await transaction
       .deleteFrom("file_entries")
       .where("organization_id", "=", organizationId)
+      .where("mount", "=", mount.key)
       .where("path", "=", directory)
       .where("kind", "=", "directory")
       .where(({ not, exists, selectFrom }) =>
@@ -98,6 +106,7 @@ export async function pruneDirectories(
             selectFrom("file_entries as below")
               .select("below.id")
               .where("below.organization_id", "=", organizationId)
+              .where("below.mount", "=", mount.key)
               .where("below.path", ">", `${directory}/`)
               // The character after the slash: everything below the directory sorts between the two.
               .where("below.path", "<", `${directory}0`),

@@ -1,9 +1,12 @@
 /** Questions to the stored files that change nothing. @module */
 import type { Kysely } from "kysely";
 import type { Tables } from "../../db/tables.ts";
+import { pathInMount, type StoredMount, visiblePath } from "../mounts.ts";
 
 /** The head of one path. */
 export interface StoredFile {
+  /** Stays the same when the file is renamed. */
+  readonly memoryId: string;
   readonly path: string;
   readonly version: number;
   readonly revision: number;
@@ -12,6 +15,9 @@ export interface StoredFile {
   readonly executable: boolean;
   /** Who changed it last; null for an import or the API. */
   readonly sessionId: string | null;
+  readonly userId: string | null;
+  /** Whoever wrote it had read what nobody vouches for. */
+  readonly untrusted: boolean;
   readonly updatedAt: Date;
 }
 
@@ -24,6 +30,7 @@ export interface PastFile {
 }
 
 const headColumns = [
+  "memory_id",
   "path",
   "version",
   "revision",
@@ -31,10 +38,13 @@ const headColumns = [
   "size_bytes",
   "executable",
   "session_id",
+  "user_id",
+  "untrusted",
   "updated_at",
 ] as const;
 
 interface HeadRow {
+  readonly memory_id: string | null;
   readonly path: string;
   readonly version: number;
   readonly revision: number;
@@ -42,21 +52,26 @@ interface HeadRow {
   readonly size_bytes: number;
   readonly executable: boolean;
   readonly session_id: string | null;
+  readonly user_id: string | null;
+  readonly untrusted: boolean;
   readonly updated_at: Date;
 }
 
-function headOf(row: HeadRow): StoredFile[] {
-  if (row.sha256 === null) return [];
-  const { path, version, revision, sha256, executable } = row;
+function headOf(mount: StoredMount, row: HeadRow): StoredFile[] {
+  if (row.sha256 === null || row.memory_id === null) return [];
+  const { version, revision, sha256, executable, untrusted } = row;
   return [
     {
-      path,
+      memoryId: row.memory_id,
+      path: visiblePath(mount, row.path),
       version,
       revision,
       sha256,
       size: row.size_bytes,
       executable,
       sessionId: row.session_id,
+      userId: row.user_id,
+      untrusted,
       updatedAt: row.updated_at,
     },
   ];
@@ -65,6 +80,7 @@ function headOf(row: HeadRow): StoredFile[] {
 export async function findHeads(
   database: Kysely<Tables>,
   organizationId: string,
+  mount: StoredMount,
   paths: readonly string[],
 ): Promise<Map<string, StoredFile>> {
   if (paths.length === 0) return new Map();
@@ -72,30 +88,35 @@ export async function findHeads(
     .selectFrom("file_entries")
     .select(headColumns)
     .where("organization_id", "=", organizationId)
-    .where("path", "in", paths)
+    .where("mount", "=", mount.key)
+    .where(
+      "path",
+      "in",
+      paths.map((path) => pathInMount(mount, path)),
+    )
     .where("kind", "=", "file")
     .execute();
-  return new Map(rows.flatMap(headOf).map((head) => [head.path, head]));
+  return new Map(rows.flatMap((row) => headOf(mount, row)).map((head) => [head.path, head]));
 }
 
 /** Every file of a mount, in path order. */
 export async function listHeads(
   database: Kysely<Tables>,
   organizationId: string,
-  mount: string,
+  mount: StoredMount,
 ): Promise<StoredFile[]> {
   const rows = await database
     .selectFrom("file_entries")
     .select(headColumns)
     .where("organization_id", "=", organizationId)
-    .where("mount", "=", mount)
+    .where("mount", "=", mount.key)
     .where("kind", "=", "file")
     .orderBy("path")
     .execute();
-  return rows.flatMap(headOf);
+  return rows.flatMap((row) => headOf(mount, row));
 }
 
-/** The content of each hash. The caller bounds their number and size. */
+/** The content of each hash, but for those that were redacted. The caller bounds their number and size. */
 export async function readContents(
   database: Kysely<Tables>,
   organizationId: string,
@@ -109,7 +130,7 @@ export async function readContents(
     .where("organization_id", "=", organizationId)
     .where("sha256", "in", hashes)
     .execute();
-  for (const row of rows) found.set(row.sha256, row.content);
+  for (const row of rows) if (row.content !== null) found.set(row.sha256, row.content);
   return found;
 }
 
@@ -117,28 +138,33 @@ export async function readContents(
 export async function filesAtRevision(
   database: Kysely<Tables>,
   organizationId: string,
-  mount: string,
+  mount: StoredMount,
   revision: number,
 ): Promise<PastFile[]> {
-  return database
+  const rows = await database
     .selectFrom("file_versions")
     .distinctOn("path")
     .select(["path", "version", "sha256", "executable"])
     .where("organization_id", "=", organizationId)
-    .where("mount", "=", mount)
+    .where("mount", "=", mount.key)
     .where("revision", "<=", revision)
     .orderBy("path")
     .orderBy("version", "desc")
     .execute();
+  return rows.map((row) => ({ ...row, path: visiblePath(mount, row.path) }));
 }
 
 /** Zero for a mount that nobody has written to. */
-export async function mountRevision(database: Kysely<Tables>, organizationId: string, mount: string): Promise<number> {
+export async function mountRevision(
+  database: Kysely<Tables>,
+  organizationId: string,
+  mount: StoredMount,
+): Promise<number> {
   const row = await database
     .selectFrom("file_mounts")
     .select("revision")
     .where("organization_id", "=", organizationId)
-    .where("mount", "=", mount)
+    .where("mount", "=", mount.key)
     .executeTakeFirst();
   return row?.revision ?? 0;
 }

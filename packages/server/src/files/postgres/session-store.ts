@@ -6,7 +6,7 @@
  */
 import type { Kysely } from "kysely";
 import type { Tables } from "../../db/tables.ts";
-import { mountOf, type StoredMount } from "../mounts.ts";
+import { mountOf, pathInMount, type StoredMount } from "../mounts.ts";
 import { storedPath } from "../path.ts";
 import { type FileActor, FileError, type FileStore, type WriteResult } from "../store.ts";
 import { replaceText, sha256Of, type TextChange } from "../text.ts";
@@ -20,10 +20,10 @@ export interface SessionStoreOwner {
 }
 
 export function createSessionStore(database: Kysely<Tables>, owner: SessionStoreOwner, mount: StoredMount): FileStore {
-  const scope = { organizationId: owner.organizationId, mount: mount.prefix };
+  const scope = { organizationId: owner.organizationId, mount };
   const key = (path: string) => keyOf(mount, path);
   return {
-    read: async (path) => readStored(database, owner, key(path)),
+    read: async (path) => readStored(database, owner, mount, key(path)),
     write: async (path, bytes, actor, expectedVersion) =>
       writeStored(database, mount, { path: key(path), bytes, actor, expectedVersion }),
     edit: async (path, change, actor) => editStored(database, mount, key(path), change, actor),
@@ -39,23 +39,29 @@ function keyOf(mount: StoredMount, path: string): string {
   throw new FileError("is_directory", `${mount.prefix} is a directory.`);
 }
 
-async function readStored(database: Kysely<Tables>, owner: SessionStoreOwner, path: string) {
-  const head = (await findHeads(database, owner.organizationId, [path])).get(path);
-  if (head === undefined) throw await missing(database, owner.organizationId, path);
+async function readStored(database: Kysely<Tables>, owner: SessionStoreOwner, mount: StoredMount, path: string) {
+  const head = (await findHeads(database, owner.organizationId, mount, [path])).get(path);
+  if (head === undefined) throw await missing(database, owner.organizationId, mount, path);
   const bytes = (await readContents(database, owner.organizationId, [head.sha256])).get(head.sha256);
   if (bytes === undefined) throw new Error(`the content of ${path} version ${head.version} is missing`);
   if (owner.sessionId !== null) {
-    await markKnown(database, { ...owner, sessionId: owner.sessionId }, new Map([[path, head.version]]));
+    await markKnown(database, { ...owner, sessionId: owner.sessionId }, mount, new Map([[path, head.version]]));
   }
   return { bytes, version: String(head.version) };
 }
 
-async function missing(database: Kysely<Tables>, organizationId: string, path: string): Promise<FileError> {
+async function missing(
+  database: Kysely<Tables>,
+  organizationId: string,
+  mount: StoredMount,
+  path: string,
+): Promise<FileError> {
   const directory = await database
     .selectFrom("file_entries")
     .select("kind")
     .where("organization_id", "=", organizationId)
-    .where("path", "=", path)
+    .where("mount", "=", mount.key)
+    .where("path", "=", pathInMount(mount, path))
     .executeTakeFirst();
   if (directory !== undefined) return new FileError("is_directory", `${path} is a directory.`);
   return new FileError("not_found", `${path} does not exist.`);
@@ -65,6 +71,7 @@ async function missing(database: Kysely<Tables>, organizationId: string, path: s
 export async function markKnown(
   database: Kysely<Tables>,
   owner: { readonly organizationId: string; readonly sessionId: string },
+  mount: StoredMount,
   versions: ReadonlyMap<string, number>,
 ): Promise<void> {
   if (versions.size === 0) return;
@@ -74,26 +81,33 @@ export async function markKnown(
       [...versions].map(([path, version]) => ({
         session_id: owner.sessionId,
         organization_id: owner.organizationId,
-        path,
+        mount: mount.key,
+        path: pathInMount(mount, path),
         version,
       })),
     )
     .onConflict((conflict) =>
       conflict
-        .columns(["session_id", "path"])
+        .columns(["session_id", "mount", "path"])
         .doUpdateSet((expression) => ({ version: expression.ref("excluded.version") }))
         .whereRef("file_reads.version", "<", "excluded.version"),
     )
     .execute();
 }
 
-async function knownVersion(view: CommitView, actor: FileActor, path: string): Promise<number | null> {
+async function knownVersion(
+  view: CommitView,
+  mount: StoredMount,
+  actor: FileActor,
+  path: string,
+): Promise<number | null> {
   if (actor.sessionId === null) return null;
   const row = await view.transaction
     .selectFrom("file_reads")
     .select("version")
     .where("session_id", "=", actor.sessionId)
-    .where("path", "=", path)
+    .where("mount", "=", mount.key)
+    .where("path", "=", pathInMount(mount, path))
     .executeTakeFirst();
   return row?.version ?? null;
 }
@@ -123,7 +137,7 @@ async function writeStored(database: Kysely<Tables>, mount: StoredMount, request
         return { changes: [], result: { created: recorded.operation === "create", version: recorded.version } };
       }
       const head = view.heads.get(path);
-      await refuseStaleWrite(view, request, head);
+      await refuseStaleWrite(view, mount, request, head);
       const change = {
         type: "put" as const,
         path,
@@ -139,6 +153,7 @@ async function writeStored(database: Kysely<Tables>, mount: StoredMount, request
     await markKnown(
       database,
       { organizationId: actor.organizationId, sessionId: actor.sessionId },
+      mount,
       new Map([[path, version]]),
     );
   }
@@ -146,11 +161,16 @@ async function writeStored(database: Kysely<Tables>, mount: StoredMount, request
 }
 
 /** @throws FileError `conflict` */
-async function refuseStaleWrite(view: CommitView, request: WriteRequest, head: StoredFile | undefined): Promise<void> {
+async function refuseStaleWrite(
+  view: CommitView,
+  mount: StoredMount,
+  request: WriteRequest,
+  head: StoredFile | undefined,
+): Promise<void> {
   const { path, expectedVersion, actor } = request;
   if (expectedVersion === undefined) {
     if (head === undefined || head.sha256 === sha256Of(request.bytes)) return;
-    const known = await knownVersion(view, actor, path);
+    const known = await knownVersion(view, mount, actor, path);
     if (known === head.version) return;
     throw new FileError("conflict", known === null ? unread(head) : changed(head, known));
   }
@@ -206,7 +226,7 @@ async function editStored(
         };
       }
       const head = view.heads.get(path);
-      if (head === undefined) throw await missing(view.transaction, actor.organizationId, path);
+      if (head === undefined) throw await missing(view.transaction, actor.organizationId, mount, path);
       const before = (await view.contents([head.sha256])).get(head.sha256);
       if (before === undefined) throw new Error(`the content of ${path} version ${head.version} is missing`);
       const { bytes, replacements } = replaceText(path, before, change);
@@ -222,7 +242,8 @@ async function editStored(
     },
   );
   const version = result.version ?? versions.get(path) ?? null;
-  if (version !== null && result.base !== null) await moveKnown(database, actor.sessionId, path, result.base, version);
+  if (version !== null && result.base !== null)
+    await moveKnown(database, actor.sessionId, mount, path, result.base, version);
   return {
     created: false,
     version: version === null ? null : String(version),
@@ -235,6 +256,7 @@ async function editStored(
 export async function moveKnown(
   database: Kysely<Tables>,
   sessionId: string | null,
+  mount: StoredMount,
   path: string,
   base: number,
   version: number,
@@ -244,7 +266,8 @@ export async function moveKnown(
     .updateTable("file_reads")
     .set({ version })
     .where("session_id", "=", sessionId)
-    .where("path", "=", path)
+    .where("mount", "=", mount.key)
+    .where("path", "=", pathInMount(mount, path))
     .where("version", "=", base)
     .execute();
 }
@@ -257,7 +280,7 @@ async function removeStored(
 ): Promise<void> {
   await commitFiles(database, { mount, actor, paths: [path] }, async (view) => {
     if (view.recorded.get(path)?.operation === "delete") return { changes: [], result: null };
-    if (!view.heads.has(path)) throw await missing(view.transaction, actor.organizationId, path);
+    if (!view.heads.has(path)) throw await missing(view.transaction, actor.organizationId, mount, path);
     return { changes: [{ type: "delete" as const, path }], result: null };
   });
 }

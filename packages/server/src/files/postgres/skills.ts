@@ -35,7 +35,7 @@ export async function importSkill(
   const directory = `${skillsMount.prefix}/${name}`;
   const wanted = new Map(files.map((file) => [skillPath(directory, file.path), file]));
   if (!wanted.has(`${directory}/SKILL.md`)) throw new FileError("invalid_path", `The skill ${name} has no SKILL.md.`);
-  const present = (await listHeads(database, organizationId, skillsMount.prefix)).filter((head) =>
+  const present = (await listHeads(database, organizationId, skillsMount)).filter((head) =>
     head.path.startsWith(`${directory}/`),
   );
   const stale = present.map((head) => head.path).filter((path) => !wanted.has(path));

@@ -54,7 +54,7 @@ describe("versions", () => {
     await store.remove("/memory/org/a.md", actor());
     expect(await failure(store.read("/memory/org/a.md"))).toBe("not_found");
     expect(await put("/memory/org/a.md", "1")).toMatchObject({ created: true, version: "4" });
-    expect(await files.revision(organizationId, memory.prefix)).toBe(4);
+    expect(await files.revision(organizationId, memory)).toBe(4);
   });
 
   it("are compared before a write", async () => {
@@ -96,7 +96,7 @@ describe("idempotence", () => {
     const removal = actor();
     await store.remove("/memory/org/a.md", removal);
     await store.remove("/memory/org/a.md", removal);
-    expect(await files.revision(organizationId, memory.prefix)).toBe(3);
+    expect(await files.revision(organizationId, memory)).toBe(3);
   });
 });
 
@@ -109,7 +109,7 @@ describe("structure", () => {
     expect(await failure(put("/memory/org/notes/A.md", "x"))).toBe("path_conflict");
     expect(await failure(put("/memory/org/a\u202eb", "x"))).toBe("invalid_path");
     expect(await failure(store.read("/memory/org/notes"))).toBe("is_directory");
-    expect(await files.revision(organizationId, memory.prefix)).toBe(1);
+    expect(await files.revision(organizationId, memory)).toBe(1);
     await store.remove("/memory/org/notes/a.md", actor());
     expect(await put("/memory/org/notes", "x")).toMatchObject({ created: true });
   });
@@ -122,7 +122,7 @@ describe("structure", () => {
   it("refuses binary and large files, and changes nothing", async () => {
     expect(await failure(store.write("/memory/org/a", new Uint8Array([0, 1]), actor()))).toBe("binary");
     expect(await failure(put("/memory/org/a", "x".repeat(1024 * 1024 + 1)))).toBe("too_large");
-    expect(await files.revision(organizationId, memory.prefix)).toBe(0);
+    expect(await files.revision(organizationId, memory)).toBe(0);
   });
 
   it("keeps organizations apart", async () => {
@@ -133,7 +133,7 @@ describe("structure", () => {
     expect(await other.grep({ pattern: "secret", path: "/memory", ignoreCase: false, maximumMatches: 9 })).toEqual(
       nothingFound,
     );
-    expect(await files.manifest(elsewhere, memory.prefix)).toEqual([]);
+    expect(await files.manifest(elsewhere, memory)).toEqual([]);
   });
 });
 
@@ -206,16 +206,16 @@ describe("search", () => {
 
   it("uses the trigram index", async () => {
     await sql`insert into file_entries (organization_id, mount, path, folded_path, kind, version, revision, sha256)
-      select ${organizationId}, '/memory/org', '/memory/org/f' || n, '/memory/org/f' || n, 'file', 1, 1, '' from generate_series(1, 400) n`.execute(
+      select ${organizationId}, 'memory/org', '/f' || n, '/f' || n, 'file', 1, 1, '' from generate_series(1, 400) n`.execute(
       test.database,
     );
     await sql`insert into file_texts (entry_id, organization_id, body)
-      select id, organization_id, repeat(md5(path) || ' lorem ipsum ', 400) from file_entries where organization_id = ${organizationId} and path like '/memory/org/f%'`.execute(
+      select id, organization_id, repeat(md5(path) || ' lorem ipsum ', 400) from file_entries where organization_id = ${organizationId} and path like '/f%'`.execute(
       test.database,
     );
     const plan = await test.database.transaction().execute(async (transaction) => {
       await sql`set local enable_seqscan = off`.execute(transaction);
-      const scope = { organizationId, mount: memory.prefix };
+      const scope = { organizationId, mount: memory };
       const query = candidateQuery(scope, "/memory", compileSearchPattern("the cat sat", false));
       const { rows } = await sql<{ "QUERY PLAN": string }>`explain ${query}`.execute(transaction);
       return rows.map((row) => row["QUERY PLAN"]).join("\n");
@@ -230,18 +230,18 @@ describe("changes since a revision", () => {
   it("name each path once, with its head or its absence", async () => {
     await put("/memory/org/a.md", "1");
     await put("/memory/org/b.md", "1");
-    const revision = await files.revision(organizationId, memory.prefix);
+    const revision = await files.revision(organizationId, memory);
     await put("/memory/org/a.md", "2");
     await put("/memory/org/a.md", "3");
     await store.remove("/memory/org/b.md", actor());
-    const changes = await files.changesSince(organizationId, memory.prefix, revision);
+    const changes = await files.changesSince(organizationId, memory, revision);
     expect(new Map(changes.map((change) => [change.path, change.head?.version]))).toEqual(
       new Map([
         ["/memory/org/a.md", 3],
         ["/memory/org/b.md", undefined],
       ]),
     );
-    const before = await files.atRevision(organizationId, memory.prefix, revision);
+    const before = await files.atRevision(organizationId, memory, revision);
     expect(before.map((file) => [file.path, file.version])).toEqual([
       ["/memory/org/a.md", 1],
       ["/memory/org/b.md", 1],
@@ -261,7 +261,7 @@ describe("skills", () => {
     const again = [file("SKILL.md", "how, better"), file("scripts/run.sh", "#!/bin/sh", true)];
     await files.importSkill(organizationId, "review", again);
     expect(await files.importSkill(organizationId, "review", again)).toEqual({ revision: 2 });
-    const manifest = await files.manifest(organizationId, skillsMount.prefix);
+    const manifest = await files.manifest(organizationId, skillsMount);
     expect(manifest.map((head) => [head.path, head.executable])).toEqual([
       ["/skills/review/SKILL.md", false],
       ["/skills/review/scripts/run.sh", true],
@@ -276,6 +276,6 @@ describe("skills", () => {
       "invalid_path",
     );
     expect(await failure(files.importSkill(organizationId, "review", []))).toBe("invalid_path");
-    expect(await files.revision(organizationId, skillsMount.prefix)).toBe(0);
+    expect(await files.revision(organizationId, skillsMount)).toBe(0);
   });
 });

@@ -5,7 +5,7 @@
  */
 import type { Kysely } from "kysely";
 import type { Tables } from "../../db/tables.ts";
-import type { StoredMount } from "../mounts.ts";
+import { type StoredMount, visiblePath } from "../mounts.ts";
 import type { FileStore } from "../store.ts";
 import { type CommitDecision, commitFiles, type CommitRequest, type Committed, type CommitView } from "./commit.ts";
 import { createProjectionRecords, type ProjectionRecords } from "./projection-records.ts";
@@ -31,13 +31,13 @@ export interface StoredFiles {
   /** The store as one session sees it. `sessionId` is null for the API. */
   open(owner: { readonly organizationId: string; readonly sessionId: string | null }, mount: StoredMount): FileStore;
   /** Grows by one with every commit of the mount; zero for a mount that nobody has written to. */
-  revision(organizationId: string, mount: string): Promise<number>;
+  revision(organizationId: string, mount: StoredMount): Promise<number>;
   /** Each path that changed after the revision, once, as it is now. */
-  changesSince(organizationId: string, mount: string, revision: number): Promise<readonly StoredChange[]>;
+  changesSince(organizationId: string, mount: StoredMount, revision: number): Promise<readonly StoredChange[]>;
   /** Every file of the mount, in path order. */
-  manifest(organizationId: string, mount: string): Promise<readonly StoredFile[]>;
+  manifest(organizationId: string, mount: StoredMount): Promise<readonly StoredFile[]>;
   /** The mount as it was: the last version of each path up to the revision. */
-  atRevision(organizationId: string, mount: string, revision: number): Promise<readonly PastFile[]>;
+  atRevision(organizationId: string, mount: StoredMount, revision: number): Promise<readonly PastFile[]>;
   /** Contents by hash. The caller bounds their number and size. */
   contents(organizationId: string, hashes: readonly string[]): Promise<ReadonlyMap<string, Uint8Array>>;
   commit<Result>(
@@ -45,9 +45,14 @@ export interface StoredFiles {
     decide: (view: CommitView) => Promise<CommitDecision<Result>> | CommitDecision<Result>,
   ): Promise<Committed<Result>>;
   /** The session has these versions before its eyes: it may overwrite them. */
-  markKnown(organizationId: string, sessionId: string, versions: ReadonlyMap<string, number>): Promise<void>;
+  markKnown(
+    organizationId: string,
+    sessionId: string,
+    mount: StoredMount,
+    versions: ReadonlyMap<string, number>,
+  ): Promise<void>;
   /** The session changed a file without seeing it: it knows the new version only if it knew the old one. */
-  moveKnown(sessionId: string, path: string, base: number, version: number): Promise<void>;
+  moveKnown(sessionId: string, mount: StoredMount, path: string, base: number, version: number): Promise<void>;
   /** Which revisions a session's sandbox holds. */
   readonly projections: ProjectionRecords;
   /**
@@ -71,8 +76,9 @@ export function createStoredFiles(database: Kysely<Tables>): StoredFiles {
     atRevision: (organizationId, mount, revision) => filesAtRevision(database, organizationId, mount, revision),
     contents: (organizationId, hashes) => readContents(database, organizationId, hashes),
     commit: (request, decide) => commitFiles(database, request, decide),
-    markKnown: (organizationId, sessionId, versions) => markKnown(database, { organizationId, sessionId }, versions),
-    moveKnown: (sessionId, path, base, version) => moveKnown(database, sessionId, path, base, version),
+    markKnown: (organizationId, sessionId, mount, versions) =>
+      markKnown(database, { organizationId, sessionId }, mount, versions),
+    moveKnown: (sessionId, mount, path, base, version) => moveKnown(database, sessionId, mount, path, base, version),
     projections: createProjectionRecords(database),
     importSkill: (organizationId, name, files) => importSkill(database, organizationId, name, files),
   };
@@ -81,7 +87,7 @@ export function createStoredFiles(database: Kysely<Tables>): StoredFiles {
 async function changesSince(
   database: Kysely<Tables>,
   organizationId: string,
-  mount: string,
+  mount: StoredMount,
   revision: number,
 ): Promise<readonly StoredChange[]> {
   const rows = await database
@@ -89,10 +95,10 @@ async function changesSince(
     .select("path")
     .distinct()
     .where("organization_id", "=", organizationId)
-    .where("mount", "=", mount)
+    .where("mount", "=", mount.key)
     .where("revision", ">", revision)
     .execute();
-  const paths = rows.map((row) => row.path);
-  const heads = await findHeads(database, organizationId, paths);
+  const paths = rows.map((row) => visiblePath(mount, row.path));
+  const heads = await findHeads(database, organizationId, mount, paths);
   return paths.map((path) => ({ path, head: heads.get(path) ?? null }));
 }

@@ -57,7 +57,7 @@ export async function capture(capturing: Capture, mount: StoredMount, entries: r
   }
   await commitChanges(capturing, mount, { ...inspection, gone: held ? [] : inspection.gone });
   if (relay.length === 0) return;
-  const heads = await dependencies.files.manifest(dependencies.organizationId, mount.prefix);
+  const heads = await dependencies.files.manifest(dependencies.organizationId, mount);
   const wanted = new Set(relay);
   for (const head of heads) if (wanted.has(head.path)) layer.add(mount, head);
 }
@@ -105,7 +105,8 @@ async function commitPortion(
     // What a command created alone, its session knows; of what was there before or was merged it may have seen nothing.
     const made = new Set(changed.flatMap(({ path, base }) => (base === null ? [path] : [])));
     const saved = result.filter((verdict) => verdict.type === "saved" && made.has(verdict.path));
-    await files.markKnown(organizationId, sessionId, new Map(saved.map(({ path }) => [path, versions.get(path) ?? 0])));
+    const known = new Map(saved.map(({ path }) => [path, versions.get(path) ?? 0]));
+    await files.markKnown(organizationId, sessionId, mount, known);
   } catch (error) {
     if (!(error instanceof FileError)) throw error;
     const [only] = paths;
@@ -153,7 +154,7 @@ async function carryOut(
         fingerprint: copy.fingerprint,
       });
       lines.push(verdict.hadVanished ? explain.restored(path, version) : explain.saved(path, base, version));
-      if (base !== null) await dependencies.files.moveKnown(dependencies.sessionId, path, base, version);
+      if (base !== null) await dependencies.files.moveKnown(dependencies.sessionId, mount, path, base, version);
       return;
     case "equal":
       if (copy !== undefined) baseline.files.set(path, { ...verdict.head, fingerprint: copy.fingerprint });
