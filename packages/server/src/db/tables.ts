@@ -20,6 +20,16 @@ export interface OrganizationTable {
   created_at: Timestamp;
 }
 
+export interface UserTable {
+  id: string;
+  organization_id: string;
+  external_id: string;
+  name: string;
+  created_at: Timestamp;
+  updated_at: Timestamp;
+  archived_at: Date | null;
+}
+
 export interface ApiKeyTable {
   id: string;
   organization_id: string;
@@ -29,6 +39,7 @@ export interface ApiKeyTable {
   created_at: Timestamp;
   last_used_at: Date | null;
   revoked_at: Date | null;
+  user_id: string | null;
 }
 
 export interface AgentTable {
@@ -85,6 +96,9 @@ export interface SessionTable {
   updated_at: Timestamp;
   archived_at: Date | null;
   deployment_id: string | null;
+  user_id: string | null;
+  visibility: Generated<"private" | "shared">;
+  untrusted: Generated<boolean>;
 }
 
 export interface SessionEventTable {
@@ -143,6 +157,7 @@ export interface IdempotentRequestTable {
 export interface Tables
   extends BudgetTables, DeploymentTables, EngineTables, FileTables, SandboxTables, WaitTables, WebhookTables {
   organizations: OrganizationTable;
+  users: UserTable;
   api_keys: ApiKeyTable;
   agents: AgentTable;
   agent_versions: AgentVersionTable;
