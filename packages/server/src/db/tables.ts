@@ -7,6 +7,7 @@ import type { EngineTables } from "./tables/engine.ts";
 import type { SandboxTables } from "./tables/sandboxes.ts";
 import type { WaitTables } from "./tables/waits.ts";
 import type { WebhookTables } from "./tables/webhooks.ts";
+import type { WorkTables } from "./tables/work.ts";
 
 type Timestamp = ColumnType<Date, Date | undefined, Date>;
 type Json<T> = ColumnType<T, string, string>;
@@ -25,6 +26,7 @@ export interface ApiKeyTable {
   name: string;
   key_hash: Buffer;
   scopes: string[];
+  environment_id: string | null;
   created_at: Timestamp;
   last_used_at: Date | null;
   revoked_at: Date | null;
@@ -222,7 +224,8 @@ export interface IdempotentRequestTable {
   created_at: Timestamp;
 }
 
-export interface Tables extends BudgetTables, DeploymentTables, EngineTables, SandboxTables, WaitTables, WebhookTables {
+export interface Tables
+  extends BudgetTables, DeploymentTables, EngineTables, SandboxTables, WaitTables, WebhookTables, WorkTables {
   organizations: OrganizationTable;
   api_keys: ApiKeyTable;
   agents: AgentTable;
