@@ -26,6 +26,7 @@ export const idPrefixes = {
   skill: "skill",
   skillVersion: "skillver",
   webhook: "whk",
+  workItem: "work",
   request: "req",
 } as const;
 

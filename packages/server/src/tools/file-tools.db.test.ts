@@ -6,7 +6,7 @@ import { actorOf, createTestOrganization, createTestSession } from "../files/pos
 import { createHistoryStore } from "../files/history-store.ts";
 import { createSessionFiles } from "../files/session-files.ts";
 import { skillManifest } from "../files/testing-skills.ts";
-import { organizationMemoryMount } from "../files/mounts.ts";
+import { organizationMemoryMount, storedMounts } from "../files/mounts.ts";
 import { builtInTools } from "./built-in.ts";
 import { noBackground } from "./testing.ts";
 import { createToolRegistry } from "./registry.ts";
@@ -39,6 +39,7 @@ async function call(name: string, input: Record<string, unknown>, toolUseId = cr
       files,
       organizationId,
       sessionId,
+      mounts: storedMounts,
       history: createHistoryStore(test.database, sessionId),
       useWorkspace: asleep,
     }),
