@@ -35,6 +35,7 @@ export interface ServiceParts {
   readonly notices: NoticeBoard;
   readonly room: SandboxRoom;
   readonly models: NonNullable<AppDependencies["models"]>;
+  readonly skills: NonNullable<AppDependencies["skills"]>;
   readonly catalog: ModelCatalog;
   /** At which people reach this server; null: as they name it. */
   readonly publicUrl: URL | null;
@@ -42,7 +43,7 @@ export interface ServiceParts {
 }
 
 export function createServices(parts: ServiceParts): AppDependencies {
-  const { database, engine, notices, room, models, catalog, publicUrl, log } = parts;
+  const { database, engine, notices, room, models, catalog, publicUrl, skills, log } = parts;
   const { workspaces, commandsOf, ports } = room;
   const previews = createPreviews({ database, ports, log });
   const ending: EndDependencies = {
@@ -75,6 +76,7 @@ export function createServices(parts: ServiceParts): AppDependencies {
     notices,
     health: { ready: () => askDatabase(database) },
     models,
+    skills,
     commands: createPersonCommands({ sessions, commandsOf, newId: () => createId("event") }),
     sandboxes: { list: (principal) => listSandboxes(database, principal.organizationId) },
     sessionSandboxes: createSessionSandboxes({ database, sessions, room, previews, publicUrl }),

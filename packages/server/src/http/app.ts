@@ -26,12 +26,14 @@ import { type CommandPort, type SandboxPort, addCommandRoute, addSandboxRoute } 
 import { addSnapshotRoutes, type SnapshotPort } from "./routes/snapshots.ts";
 import { addSessionSandboxRoutes, type SessionSandboxPort } from "./routes/session-sandboxes.ts";
 import { addSessionRoutes } from "./routes/sessions.ts";
+import { addSkillRoutes } from "./routes/skills.ts";
 import { addThreadRoutes } from "./routes/threads.ts";
 import { addWebhookRoutes } from "./routes/webhooks.ts";
 import type { PreviewProxy } from "../previews/proxy.ts";
 import type { SessionService, ThreadService } from "../sessions/port.ts";
 import type { EnvironmentKeyRepository } from "../orgs/environment-keys.ts";
 import type { WorkService } from "../work/service.ts";
+import type { SkillService } from "../skills/port.ts";
 import type { WebhookReceiver } from "../webhooks/deliver.ts";
 import type { WebhookRepository } from "../webhooks/webhooks.ts";
 
@@ -54,6 +56,7 @@ export interface AppDependencies {
   readonly sessionSandboxes?: SessionSandboxPort;
   readonly snapshots?: SnapshotPort;
   readonly budgets?: BudgetPort;
+  readonly skills?: SkillService;
   readonly webhooks?: { readonly repository: WebhookRepository; readonly receiver: WebhookReceiver };
   /** What workers of self-hosted environments do. */
   readonly workers?: {
@@ -111,6 +114,7 @@ export function createApp(dependencies: AppDependencies): HttpApp {
   if (dependencies.sandboxes !== undefined) addSandboxRoute(context, dependencies.sandboxes);
   if (dependencies.sessionSandboxes !== undefined) addSessionSandboxRoutes(context, dependencies.sessionSandboxes);
   if (dependencies.snapshots !== undefined) addSnapshotRoutes(context, dependencies.snapshots);
+  if (dependencies.skills !== undefined) addSkillRoutes(context, dependencies.skills);
   if (dependencies.budgets !== undefined) addBudgetRoutes(context, dependencies.budgets);
   const { webhooks } = dependencies;
   if (webhooks !== undefined) addWebhookRoutes(context, webhooks.repository, webhooks.receiver);
