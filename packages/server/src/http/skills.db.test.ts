@@ -204,3 +204,40 @@ describe("what is refused", () => {
     expect(await send(large)).toMatch(/^413 /);
   });
 });
+
+describe("an agent that names skills", () => {
+  const agent = (...skills: Anthropic.Beta.Agents.BetaManagedAgentsSkillParams[]) =>
+    client.beta.agents.create({ name: "a", model: "scripted", skills });
+
+  it("names those that exist, at a version or at the latest", async () => {
+    const { id, latest_version_id: version } = await client.beta.skills.create({ files: await review() });
+    const created = await agent({ type: "custom", skill_id: id, version });
+    expect(created.skills).toEqual([{ type: "custom", skill_id: id, version }]);
+    const updated = await client.beta.agents.update(created.id, {
+      version: created.version,
+      skills: [{ type: "custom", skill_id: id }],
+    });
+    expect(updated.skills).toEqual([{ type: "custom", skill_id: id, version: "latest" }]);
+  });
+
+  it("is refused with others", async () => {
+    const { id, latest_version_id: version } = await client.beta.skills.create({ files: await review() });
+    const second = await client.beta.skills.create({ files: await upload({ "SKILL.md": manifest("audit") }) });
+    expect(await told(agent({ type: "custom", skill_id: "skill_1" }))).toMatch(
+      /^404 .*skills\[0\]: no skill has the id/,
+    );
+    expect(await told(agent({ type: "custom", skill_id: second.id, version }))).toMatch(/^404 .*has no version/);
+    expect(await told(agent({ type: "anthropic", skill_id: "xlsx" }))).toMatch(/^400 .*no skills of Anthropic's/);
+    const twice = { type: "custom" as const, skill_id: id };
+    expect(await told(agent(twice, { ...twice, version }))).toMatch(/^400 .*skills\[1\]: .* is named twice/);
+    const created = await agent();
+    const change = { version: created.version, skills: [{ type: "custom" as const, skill_id: "skill_1" }] };
+    expect(await told(client.beta.agents.update(created.id, change))).toMatch(/^404 /);
+    const environment = await client.beta.environments.create({ name: "e", config: { type: "cloud" } });
+    const session = client.beta.sessions.create({
+      environment_id: environment.id,
+      agent: { type: "agent_with_overrides", id: created.id, skills: change.skills },
+    });
+    expect(await told(session)).toMatch(/^404 .*skills\[0\]/);
+  });
+});
