@@ -1,11 +1,14 @@
 /** Bringing in a whole skill: `/skills/<name>` holds exactly the given files afterwards. @module */
-import type { Kysely, Transaction } from "kysely";
+import type { Kysely } from "kysely";
 import type { Tables } from "../../../db/tables.ts";
 import { describeProblems } from "../../../skills/format/problem.ts";
 import { readSkill, type SkillFile } from "../../../skills/format/skill-files.ts";
 import { skillsMount, visiblePath } from "../../mounts.ts";
 import { type FileActor, FileError } from "../../store.ts";
+import { isWithin } from "../../path.ts";
+import type { FileChange } from "../change.ts";
 import { commitFiles } from "../commit.ts";
+import { listDirectories } from "../rows.ts";
 
 export interface SkillImport {
   readonly actor: FileActor;
@@ -13,7 +16,7 @@ export interface SkillImport {
   /** The skill's directory; null: the name that SKILL.md tells. */
   readonly directory: string | null;
   /** Called with the mount locked, before anything is written. What it throws undoes all. */
-  readonly admit?: (transaction: Transaction<Tables>, name: string) => Promise<void>;
+  readonly admit?: (transaction: Kysely<Tables>, name: string) => Promise<void>;
 }
 
 export interface ImportedSkill {
@@ -59,7 +62,9 @@ async function replaceDirectory(database: Kysely<Tables>, request: SkillImport, 
       const present = await pathsBelow(transaction, organizationId, name);
       if (present.some((path) => !known.has(path))) return { changes: [], result: false };
       await admit?.(transaction, name);
-      return { changes: [...stale.map((path) => ({ type: "delete" as const, path })), ...puts(wanted)], result: true };
+      const empty = await emptied(transaction, organizationId, name, [...wanted.keys()]);
+      const gone = stale.map((path) => ({ type: "delete" as const, path }));
+      return { changes: [...gone, ...empty, ...puts(wanted)], result: true };
     },
   );
   return result ? revision : null;
@@ -73,6 +78,19 @@ function puts(wanted: ReadonlyMap<string, SkillFile>) {
     executable: executable ?? false,
     operation: "write" as const,
   }));
+}
+
+/** Directories of the skill that will hold none of the files: nothing of an earlier version is left. */
+export async function emptied(
+  database: Kysely<Tables>,
+  organizationId: string,
+  name: string,
+  wanted: readonly string[],
+): Promise<readonly FileChange[]> {
+  const directories = await listDirectories(database, organizationId, skillsMount);
+  return directories
+    .filter(({ path }) => isWithin(directoryOf(name), path) && !wanted.some((file) => isWithin(path, file)))
+    .map(({ path }) => ({ type: "remove_directory", path, ifEmpty: true }));
 }
 
 /** Visible paths of the files in the skill's directory. */

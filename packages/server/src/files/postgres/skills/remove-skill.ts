@@ -1,11 +1,11 @@
 /** Deleting versions of skills, and skills that have none left. @module */
-import type { Kysely, Transaction } from "kysely";
+import type { Kysely } from "kysely";
 import type { Tables } from "../../../db/tables.ts";
 import { Problem } from "../../../errors.ts";
 import { skillsMount } from "../../mounts.ts";
 import type { FileChange } from "../change.ts";
 import { commitFiles } from "../commit.ts";
-import { pathsBelow } from "./import-skill.ts";
+import { emptied, pathsBelow } from "./import-skill.ts";
 import { translated } from "./upload-skill.ts";
 import { filesOfVersions } from "./version-rows.ts";
 
@@ -69,7 +69,8 @@ export async function removeVersion(
         if (!isHead) return { changes: [], result: true };
         const wanted = previous === null ? new Map<string, PastFile>() : await filesOf(transaction, name, previous);
         const contents = await view.contents([...new Set([...wanted.values()].map((file) => file.sha256))]);
-        return { changes: changesTo(present, wanted, contents), result: true };
+        const empty = await emptied(transaction, organizationId, name, [...wanted.keys()]);
+        return { changes: [...changesTo(present, wanted, contents), ...empty], result: true };
       }),
     );
     if (removed.result) return;
@@ -119,7 +120,7 @@ async function versionBefore(database: Kysely<Tables>, skillId: string, versionI
   return row?.id ?? null;
 }
 
-async function isHeadOf(transaction: Transaction<Tables>, skillId: string, versionId: string): Promise<boolean> {
+async function isHeadOf(transaction: Kysely<Tables>, skillId: string, versionId: string): Promise<boolean> {
   const head = await transaction
     .selectFrom("skill_heads")
     .select("version_id")
@@ -130,7 +131,7 @@ async function isHeadOf(transaction: Transaction<Tables>, skillId: string, versi
   return head?.version_id === versionId;
 }
 
-async function deleteVersion(transaction: Transaction<Tables>, skillId: string, versionId: string): Promise<void> {
+async function deleteVersion(transaction: Kysely<Tables>, skillId: string, versionId: string): Promise<void> {
   await transaction.deleteFrom("skill_versions").where("id", "=", versionId).execute();
   const newest = await transaction
     .selectFrom("skill_versions")

@@ -4,7 +4,7 @@
  * whichever way it comes, and nothing of its commit is.
  * @module
  */
-import type { Transaction } from "kysely";
+import type { Kysely } from "kysely";
 import type { Tables } from "../../../db/tables.ts";
 import { nameProblem, readManifest, type SkillManifest } from "../../../skills/format/manifest.ts";
 import { describeProblems, type SkillProblem } from "../../../skills/format/problem.ts";
@@ -17,12 +17,15 @@ import { claimSkill, filesOfVersions, insertVersion, setHead, type VersionFile }
 
 export interface SettledCommit {
   readonly organizationId: string;
-  /** Of the skills mount, after the commit. */
+  /** Of the skills mount, after the commit; the last one's where nothing has changed. */
   readonly revision: number;
 }
 
-/** @throws FileError `invalid_skill` */
-export async function settleSkills(transaction: Transaction<Tables>, commit: SettledCommit): Promise<void> {
+/**
+ * @param transaction That of the commit: it holds the mount's lock.
+ * @throws FileError `invalid_skill`
+ */
+export async function settleSkills(transaction: Kysely<Tables>, commit: SettledCommit): Promise<void> {
   for (const name of await touchedDirectories(transaction, commit)) {
     const files = await directoryFiles(transaction, commit.organizationId, name);
     if (files.length === 0) await leaveDirectory(transaction, commit, name);
@@ -32,7 +35,7 @@ export async function settleSkills(transaction: Transaction<Tables>, commit: Set
 
 /** First segments of all paths that this revision changed, by whatever kind of change. */
 async function touchedDirectories(
-  transaction: Transaction<Tables>,
+  transaction: Kysely<Tables>,
   { organizationId, revision }: SettledCommit,
 ): Promise<readonly string[]> {
   const rows = await transaction
@@ -47,7 +50,7 @@ async function touchedDirectories(
 
 /** @throws FileError where a file lies beside the skills */
 async function directoryFiles(
-  transaction: Transaction<Tables>,
+  transaction: Kysely<Tables>,
   organizationId: string,
   name: string,
 ): Promise<readonly VersionFile[]> {
@@ -74,7 +77,7 @@ async function directoryFiles(
 }
 
 async function settleSkill(
-  transaction: Transaction<Tables>,
+  transaction: Kysely<Tables>,
   commit: SettledCommit,
   name: string,
   files: readonly VersionFile[],
@@ -91,7 +94,7 @@ async function settleSkill(
   await setHead(transaction, { organizationId, skillId, revision, versionId });
 }
 
-async function latestVersion(transaction: Transaction<Tables>, skillId: string) {
+async function latestVersion(transaction: Kysely<Tables>, skillId: string) {
   const skill = await transaction
     .selectFrom("skills")
     .select("latest_version_id")
@@ -116,7 +119,7 @@ function invalid(problems: readonly SkillProblem[]): FileError {
 }
 
 async function checkSkill(
-  transaction: Transaction<Tables>,
+  transaction: Kysely<Tables>,
   organizationId: string,
   name: string,
   files: readonly VersionFile[],
@@ -150,7 +153,7 @@ async function checkSkill(
 
 /** The skill and its versions stay: only /skills holds it no longer. */
 async function leaveDirectory(
-  transaction: Transaction<Tables>,
+  transaction: Kysely<Tables>,
   { organizationId, revision }: SettledCommit,
   name: string,
 ): Promise<void> {

@@ -1,6 +1,6 @@
 /** Versions of skills as rows: snapshots of files, named by the hashes of their contents. @module */
 import { createId } from "@exoloop/protocol/ids";
-import type { Kysely, Transaction } from "kysely";
+import type { Kysely } from "kysely";
 import type { Tables } from "../../../db/tables.ts";
 
 export interface VersionFile {
@@ -36,11 +36,7 @@ export async function filesOfVersions(
 }
 
 /** The identifier of the skill that has this directory; made where there is none. */
-export async function claimSkill(
-  transaction: Transaction<Tables>,
-  organizationId: string,
-  name: string,
-): Promise<string> {
+export async function claimSkill(transaction: Kysely<Tables>, organizationId: string, name: string): Promise<string> {
   await transaction
     .insertInto("skills")
     .values({ id: createId("skill"), organization_id: organizationId, name, display_name: name })
@@ -56,7 +52,7 @@ export async function claimSkill(
 }
 
 /** The latest version of the skill, from now on. */
-export async function insertVersion(transaction: Transaction<Tables>, version: NewSkillVersion): Promise<string> {
+export async function insertVersion(transaction: Kysely<Tables>, version: NewSkillVersion): Promise<string> {
   const { organizationId, skillId, description, files } = version;
   const id = createId("skillVersion");
   await transaction
@@ -89,9 +85,9 @@ export async function insertVersion(transaction: Transaction<Tables>, version: N
   return id;
 }
 
-/** What the directory holds from this revision on; null for nothing. */
+/** What the directory holds from this revision on; null for nothing. Said again, the first time counts. */
 export async function setHead(
-  transaction: Transaction<Tables>,
+  transaction: Kysely<Tables>,
   head: {
     readonly organizationId: string;
     readonly skillId: string;
@@ -107,5 +103,6 @@ export async function setHead(
       revision: head.revision,
       version_id: head.versionId,
     })
+    .onConflict((conflict) => conflict.doNothing())
     .execute();
 }
