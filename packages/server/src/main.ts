@@ -39,6 +39,7 @@ import type { SandboxOwner } from "./sandboxes/workspace.ts";
 import { createNoticeBoard } from "./sessions/notice-board.ts";
 import type { NoticeBoard } from "./sessions/notices.ts";
 import { createServices } from "./services.ts";
+import { readTurnSkills } from "./skills/turn-skills.ts";
 import { wakeOlderSessions } from "./sessions/protocol-sweep.ts";
 import type { Logger } from "./telemetry/logger.ts";
 import { builtInTools } from "./tools/built-in.ts";
@@ -265,6 +266,7 @@ function driverDependencies(
     catalog: createModelCatalog(readCatalogOverrides(config.models.catalog)),
     tools: createToolRegistry([...builtInTools, ...tools]),
     sharedBudget: createSharedBudget(database),
+    readSkills: (claim, known) => readTurnSkills(sandboxes.files.sessionSkills, claim, known),
     captureWorkspace: (claim) => sandboxes.room.workspaces.capture(claim),
     sandboxWake: sandboxes.room.workspaces,
     toolContext: async (claim, call, options) => {

@@ -72,8 +72,8 @@ export function describeRequest(
   state: SessionState,
 ): Omit<ModelRequest, "abortSignal" | "model"> {
   const tools = offeredTools(agent.tools, builtIn, roster);
-  const usesSandbox = tools.some((tool) => builtIn.includes(tool));
-  const system = [agent.system, usesSandbox ? workplace : null].filter((part) => part !== null && part !== "");
+  const place = usesSandbox(agent, builtIn, roster) ? [workplace, state.skills?.listing ?? null] : [];
+  const system = [agent.system, ...place].filter((part) => part !== null && part !== "");
   const effort = agent.model.effort?.type;
   return {
     ...(effort === undefined ? {} : { effort }),
@@ -81,6 +81,15 @@ export function describeRequest(
     messages: state.transcript,
     tools,
   };
+}
+
+/** Whether any of our tools is offered, through which it could see files. */
+export function usesSandbox(
+  agent: AgentSnapshot,
+  builtIn: readonly ToolDefinition[],
+  roster: readonly { readonly agent: AgentSnapshot }[],
+): boolean {
+  return offeredTools(agent.tools, builtIn, roster).some((tool) => builtIn.includes(tool));
 }
 
 function offeredTools(
