@@ -23,7 +23,12 @@ const alphabet = "0123456789abcdefghjkmnpqrstvwxyz";
  */
 export async function createApiKey(
   database: Kysely<Tables>,
-  request: { readonly organizationId: string; readonly name: string; readonly scopes: readonly ApiKeyScope[] },
+  request: {
+    readonly organizationId: string;
+    readonly name: string;
+    readonly scopes: readonly ApiKeyScope[];
+    readonly userId?: string;
+  },
 ): Promise<{ readonly id: string; readonly apiKey: string }> {
   const id = createId("apiKey");
   const apiKey = generateKey();
@@ -35,6 +40,7 @@ export async function createApiKey(
       name: request.name,
       key_hash: hashKey(apiKey),
       scopes: [...request.scopes],
+      user_id: request.userId ?? null,
     })
     .execute();
   return { id, apiKey };
@@ -53,22 +59,32 @@ export async function revokeApiKey(database: Kysely<Tables>, organizationId: str
 }
 
 /**
- * Whose key this is; null when it is unknown or revoked. Notes when the key was last used, at most once a minute. For
+ * Whose key this is; null when it is unknown or revoked, or its person is archived. Notes when the key was last used, at most once a minute. For
  * every request use `createAuthenticator`.
  */
 export async function authenticate(database: Kysely<Tables>, apiKey: string): Promise<Principal | null> {
   if (!keyPattern.test(apiKey)) return null;
-  const { rows } = await sql<{ id: string; organization_id: string; scopes: string[] }>`
+  const { rows } = await sql<KeyRow>`
     with found as (
-      select id, organization_id, scopes, last_used_at from api_keys
+      select id, organization_id, scopes, user_id, last_used_at from api_keys
       where key_hash = ${hashKey(apiKey)} and revoked_at is null
+        and not exists (select from users where users.id = api_keys.user_id and archived_at is not null)
     ), used as (
       update api_keys set last_used_at = now() from found
       where api_keys.id = found.id and (found.last_used_at is null or found.last_used_at < now() - interval '1 minute')
     )
-    select id, organization_id, scopes from found`.execute(database);
+    select id, organization_id, scopes, user_id from found`.execute(database);
   const row = rows[0];
-  return row === undefined ? null : { organizationId: row.organization_id, apiKeyId: row.id, scopes: row.scopes };
+  if (row === undefined) return null;
+  const principal = { organizationId: row.organization_id, apiKeyId: row.id, scopes: row.scopes };
+  return row.user_id === null ? principal : { ...principal, userId: row.user_id };
+}
+
+interface KeyRow {
+  readonly id: string;
+  readonly organization_id: string;
+  readonly scopes: string[];
+  readonly user_id: string | null;
 }
 
 export interface AuthenticatorOptions {
