@@ -13,6 +13,7 @@ import { createRequestOnce } from "./http/idempotency.ts";
 import type { ModelCatalog } from "./models/catalog.ts";
 import { createAuthenticator } from "./orgs/api-keys.ts";
 import { createEnvironmentKeys } from "./orgs/environment-keys.ts";
+import { createUserRepository } from "./orgs/users.ts";
 import { createPreviewProxy } from "./previews/proxy.ts";
 import { createPreviews } from "./previews/previews.ts";
 import { createPersonCommands } from "./sandboxes/person-commands.ts";
@@ -56,11 +57,14 @@ export function createServices(parts: ServiceParts): AppDependencies {
   };
   const sessions = createSessionService({
     ...ending,
+    captureWorkspace: workspaces.capture,
+    dropSandbox: room.drop,
     isPriced: (model) => catalog.describe(model).price !== null,
   });
   return {
     sessions,
     threads: createThreadService(ending),
+    users: createUserRepository(database),
     agents: createAgentRepository(database),
     environments: createEnvironmentRepository(database),
     deployments: createDeploymentService({ database, engine, notices, log }),
@@ -76,7 +80,7 @@ export function createServices(parts: ServiceParts): AppDependencies {
     health: { ready: () => askDatabase(database) },
     models,
     commands: createPersonCommands({ sessions, commandsOf, newId: () => createId("event") }),
-    sandboxes: { list: (principal) => listSandboxes(database, principal.organizationId) },
+    sandboxes: { list: (principal) => listSandboxes(database, principal) },
     sessionSandboxes: createSessionSandboxes({ database, sessions, room, previews, publicUrl }),
     previews: createPreviewProxy(previews, log, { publicUrl }),
     snapshots: createSnapshotRepository(database),

@@ -132,6 +132,7 @@ export interface SnapshotTable {
   blobs: string[];
   kept: Generated<boolean>;
   created_at: Timestamp;
+  private_to: string | null;
 }
 
 export interface AuditTable {

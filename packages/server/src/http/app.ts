@@ -27,11 +27,13 @@ import { addSnapshotRoutes, type SnapshotPort } from "./routes/snapshots.ts";
 import { addSessionSandboxRoutes, type SessionSandboxPort } from "./routes/session-sandboxes.ts";
 import { addSessionRoutes } from "./routes/sessions.ts";
 import { addThreadRoutes } from "./routes/threads.ts";
+import { addUserRoutes } from "./routes/users.ts";
 import { addWebhookRoutes } from "./routes/webhooks.ts";
 import type { PreviewProxy } from "../previews/proxy.ts";
 import type { SessionService, ThreadService } from "../sessions/port.ts";
 import type { EnvironmentKeyRepository } from "../orgs/environment-keys.ts";
 import type { WorkService } from "../work/service.ts";
+import type { UserRepository } from "../orgs/users.ts";
 import type { WebhookReceiver } from "../webhooks/deliver.ts";
 import type { WebhookRepository } from "../webhooks/webhooks.ts";
 
@@ -42,6 +44,7 @@ export interface AppDependencies {
   readonly environments: EnvironmentRepository;
   readonly deployments: DeploymentService;
   readonly deploymentRuns: DeploymentRuns;
+  readonly users?: UserRepository;
   readonly authenticate: Authenticate;
   /** Remembers requests that carry an Idempotency-Key. */
   readonly once: RequestOnce;
@@ -112,6 +115,7 @@ export function createApp(dependencies: AppDependencies): HttpApp {
   if (dependencies.sessionSandboxes !== undefined) addSessionSandboxRoutes(context, dependencies.sessionSandboxes);
   if (dependencies.snapshots !== undefined) addSnapshotRoutes(context, dependencies.snapshots);
   if (dependencies.budgets !== undefined) addBudgetRoutes(context, dependencies.budgets);
+  if (dependencies.users !== undefined) addUserRoutes(context, dependencies.users);
   const { webhooks } = dependencies;
   if (webhooks !== undefined) addWebhookRoutes(context, webhooks.repository, webhooks.receiver);
   const { previews, workers } = dependencies;
