@@ -12,6 +12,7 @@ export const problems = {
   agent_archived: { status: 400, type: "invalid_request_error" },
   environment_archived: { status: 400, type: "invalid_request_error" },
   deployment_archived: { status: 400, type: "invalid_request_error" },
+  memory_store_archived: { status: 400, type: "invalid_request_error" },
   invalid_metadata: { status: 400, type: "invalid_request_error" },
   invalid_config_type_change: { status: 400, type: "invalid_request_error" },
   unknown_tool_use: { status: 400, type: "invalid_request_error" },
@@ -32,6 +33,9 @@ export const problems = {
   name_taken: { status: 409, type: "conflict_error" },
   command_ended: { status: 409, type: "conflict_error" },
   version_conflict: { status: 409, type: "conflict_error" },
+  memory_path_conflict: { status: 409, type: "memory_path_conflict_error" },
+  memory_precondition_failed: { status: 409, type: "memory_precondition_failed_error" },
+  memory_store_full: { status: 409, type: "conflict_error" },
   body_too_large: { status: 413, type: "invalid_request_error" },
   rate_limited: { status: 429, type: "rate_limit_error" },
   internal: { status: 500, type: "api_error" },
@@ -48,10 +52,13 @@ export class Problem extends Error {
   override readonly name = "Problem";
   readonly code: ProblemCode;
   readonly hint: string | undefined;
-  constructor(code: ProblemCode, message: string, hint?: string) {
+  /** What the official type of this error has besides: members of `error` in the answer. */
+  readonly members: Readonly<Record<string, string>>;
+  constructor(code: ProblemCode, message: string, hint?: string, members: Readonly<Record<string, string>> = {}) {
     super(message);
     this.code = code;
     this.hint = hint;
+    this.members = members;
   }
   get status(): number {
     return problems[this.code].status;

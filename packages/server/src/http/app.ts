@@ -19,6 +19,8 @@ import { addEnvironmentRoutes } from "./routes/environments.ts";
 import { addBudgetRoutes, type BudgetPort } from "./routes/budgets.ts";
 import { addEventRoutes } from "./routes/events.ts";
 import { type HealthPort, addHealthRoutes } from "./routes/health.ts";
+import { addMemoryRoutes, addMemoryVersionRoutes } from "./routes/memories.ts";
+import { addMemoryStoreRoutes } from "./routes/memory-stores.ts";
 import { type ModelEntry, addModelRoutes } from "./routes/models.ts";
 import { type CommandPort, type SandboxPort, addCommandRoute, addSandboxRoute } from "./routes/sandboxes.ts";
 import { addSnapshotRoutes, type SnapshotPort } from "./routes/snapshots.ts";
@@ -27,6 +29,7 @@ import { addSessionRoutes } from "./routes/sessions.ts";
 import { addThreadRoutes } from "./routes/threads.ts";
 import { addWebhookRoutes } from "./routes/webhooks.ts";
 import type { PreviewProxy } from "../previews/proxy.ts";
+import type { MemoryServices } from "../files/memory/memory-services.ts";
 import type { SessionService, ThreadService } from "../sessions/port.ts";
 import type { WebhookReceiver } from "../webhooks/deliver.ts";
 import type { WebhookRepository } from "../webhooks/webhooks.ts";
@@ -38,6 +41,7 @@ export interface AppDependencies {
   readonly environments: EnvironmentRepository;
   readonly deployments: DeploymentService;
   readonly deploymentRuns: DeploymentRuns;
+  readonly memory?: MemoryServices;
   readonly authenticate: Authenticate;
   /** Remembers requests that carry an Idempotency-Key. */
   readonly once: RequestOnce;
@@ -96,6 +100,11 @@ export function createApp(dependencies: AppDependencies): HttpApp {
   addThreadRoutes(context, dependencies.threads, streams);
   addDeploymentRoutes(context, dependencies.deployments);
   addDeploymentRunRoutes(context, dependencies.deploymentRuns);
+  if (dependencies.memory !== undefined) {
+    addMemoryStoreRoutes(context, dependencies.memory.stores);
+    addMemoryRoutes(context, dependencies.memory.memories);
+    addMemoryVersionRoutes(context, dependencies.memory.versions);
+  }
   addModelRoutes(context, dependencies.models ?? (() => []));
   if (dependencies.commands !== undefined) addCommandRoute(context, dependencies.commands);
   if (dependencies.sandboxes !== undefined) addSandboxRoute(context, dependencies.sandboxes);

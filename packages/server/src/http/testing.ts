@@ -9,6 +9,7 @@ import { readUsageReport, writeCsv } from "../budgets/usage-report.ts";
 import type { Database } from "../db/database.ts";
 import { createTestDatabase, type TestDatabase } from "../db/testing.ts";
 import type { Engine } from "../engine/engine.ts";
+import { createMemoryServices } from "../files/memory/memory-services.ts";
 import { authenticate, createApiKey } from "../orgs/api-keys.ts";
 import { type ClosableNoticeBoard, createNoticeBoard } from "../sessions/notice-board.ts";
 import type { NoticeBoard } from "../sessions/notices.ts";
@@ -77,6 +78,7 @@ export async function startTestServer({ driven, openRoom, ...options }: TestServ
     environments: createEnvironmentRepository(database),
     deployments: createDeploymentService({ database, engine, notices, log: silentLog }),
     deploymentRuns: createDeploymentRuns(database),
+    memory: createMemoryServices(database),
     budgets: {
       ...createBudgetService({ database, engine }),
       usage: ({ organizationId }, query) => readUsageReport(database, organizationId, query),

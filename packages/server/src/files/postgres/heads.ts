@@ -109,6 +109,7 @@ export async function writeHistory(
       user_id: actor.userId ?? null,
       untrusted: actor.untrusted ?? false,
       tool_use_id: actor.toolUseId,
+      api_key_id: actor.apiKeyId ?? null,
       via: actor.via,
     };
   });
