@@ -26,6 +26,7 @@ export const idPrefixes = {
   sessionResource: "sesrsc",
   file: "file",
   webhook: "whk",
+  workItem: "work",
   request: "req",
 } as const;
 

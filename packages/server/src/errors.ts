@@ -31,11 +31,14 @@ export const problems = {
   not_found: { status: 404, type: "not_found_error" },
   environment_in_use: { status: 409, type: "conflict_error" },
   name_taken: { status: 409, type: "conflict_error" },
+  work_stopped: { status: 409, type: "conflict_error" },
+  work_not_claimed: { status: 409, type: "conflict_error" },
   command_ended: { status: 409, type: "conflict_error" },
   version_conflict: { status: 409, type: "conflict_error" },
   memory_path_conflict: { status: 409, type: "memory_path_conflict_error" },
   memory_precondition_failed: { status: 409, type: "memory_precondition_failed_error" },
   memory_store_full: { status: 409, type: "conflict_error" },
+  heartbeat_precondition_failed: { status: 412, type: "invalid_request_error" },
   body_too_large: { status: 413, type: "invalid_request_error" },
   rate_limited: { status: 429, type: "rate_limit_error" },
   internal: { status: 500, type: "api_error" },
@@ -52,12 +55,21 @@ export class Problem extends Error {
   override readonly name = "Problem";
   readonly code: ProblemCode;
   readonly hint: string | undefined;
-  /** What the official type of this error has besides: members of `error` in the answer. */
+  /** What programs are told besides the code. */
+  readonly details: Readonly<Record<string, unknown>>;
+  /** What the official type of this error has besides its message. */
   readonly members: Readonly<Record<string, string>>;
-  constructor(code: ProblemCode, message: string, hint?: string, members: Readonly<Record<string, string>> = {}) {
+  constructor(
+    code: ProblemCode,
+    message: string,
+    hint?: string,
+    details: Readonly<Record<string, unknown>> = {},
+    members: Readonly<Record<string, string>> = {},
+  ) {
     super(message);
     this.code = code;
     this.hint = hint;
+    this.details = details;
     this.members = members;
   }
   get status(): number {

@@ -9,6 +9,7 @@ import type { MemoryTables } from "./tables/memory.ts";
 import type { SandboxTables } from "./tables/sandboxes.ts";
 import type { WaitTables } from "./tables/waits.ts";
 import type { WebhookTables } from "./tables/webhooks.ts";
+import type { WorkTables } from "./tables/work.ts";
 
 type Timestamp = ColumnType<Date, Date | undefined, Date>;
 type Json<T> = ColumnType<T, string, string>;
@@ -21,15 +22,27 @@ export interface OrganizationTable {
   created_at: Timestamp;
 }
 
+export interface UserTable {
+  id: string;
+  organization_id: string;
+  external_id: string;
+  name: string;
+  created_at: Timestamp;
+  updated_at: Timestamp;
+  archived_at: Date | null;
+}
+
 export interface ApiKeyTable {
   id: string;
   organization_id: string;
   name: string;
   key_hash: Buffer;
   scopes: string[];
+  environment_id: string | null;
   created_at: Timestamp;
   last_used_at: Date | null;
   revoked_at: Date | null;
+  user_id: string | null;
 }
 
 export interface AgentTable {
@@ -86,6 +99,9 @@ export interface SessionTable {
   updated_at: Timestamp;
   archived_at: Date | null;
   deployment_id: string | null;
+  user_id: string | null;
+  visibility: Generated<"private" | "shared">;
+  untrusted: Generated<boolean>;
 }
 
 export interface SessionEventTable {
@@ -150,8 +166,10 @@ export interface Tables
     MemoryTables,
     SandboxTables,
     WaitTables,
-    WebhookTables {
+    WebhookTables,
+    WorkTables {
   organizations: OrganizationTable;
+  users: UserTable;
   api_keys: ApiKeyTable;
   agents: AgentTable;
   agent_versions: AgentVersionTable;

@@ -11,6 +11,8 @@ import { createTestDatabase, type TestDatabase } from "../db/testing.ts";
 import type { Engine } from "../engine/engine.ts";
 import { createMemoryServices } from "../files/memory/memory-services.ts";
 import { authenticate, createApiKey } from "../orgs/api-keys.ts";
+import { createEnvironmentKeys } from "../orgs/environment-keys.ts";
+import { createWorkService, type WorkDependencies } from "../work/service.ts";
 import { type ClosableNoticeBoard, createNoticeBoard } from "../sessions/notice-board.ts";
 import type { NoticeBoard } from "../sessions/notices.ts";
 import { publicEvent, recordEvent } from "../sessions/event.ts";
@@ -86,6 +88,7 @@ export async function startTestServer({ driven, openRoom, ...options }: TestServ
     },
     authenticate: (apiKey) => authenticate(database, apiKey),
     once: createRequestOnce(database),
+    workers: workerServices({ database, engine, notices }),
     snapshots: createSnapshotRepository(database),
     notices,
     health: { ready: async () => void (await database.selectFrom("organizations").select("id").limit(1).execute()) },
@@ -116,6 +119,10 @@ export async function startTestServer({ driven, openRoom, ...options }: TestServ
       await test.drop();
     },
   };
+}
+
+function workerServices(parts: WorkDependencies) {
+  return { work: createWorkService(parts), keys: createEnvironmentKeys(parts.database), publicUrl: null };
 }
 
 /** Nobody drives the sessions: turns are only noted. */

@@ -24,6 +24,7 @@ export function pathConflict(
     "memory_path_conflict",
     `${why}. Nothing was written.`,
     "Update that memory, or rename or delete it first.",
+    {},
     { conflicting_memory_id: blocking?.memoryId ?? "", conflicting_path: at },
   );
 }
