@@ -3,6 +3,9 @@ import { createHash } from "node:crypto";
 import type { MemoryListParams } from "@anthropic-ai/sdk/resources/beta/memory-stores/memories";
 import { memory as memorySchema } from "@exoloop/protocol/memories";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { memoryStoreKey, memoryStoreMount } from "../files/mounts.ts";
+import { createStoredFiles } from "../files/postgres/stored-files.ts";
+import { encodeText } from "../files/text.ts";
 import { newMemoryCaller, refusalOf } from "./testing-memory.ts";
 import { type TestServer, startTestServer } from "./testing.ts";
 
@@ -74,6 +77,51 @@ test("a change can depend on the content that it replaces", async () => {
   }
   const empty = memories.update(id, { memory_store_id, content: "", precondition: { type: "content_sha256" } });
   expect(await refusalOf(empty)).toMatchObject({ code: "invalid_request" });
+});
+
+test("a memory keeps its identifier when it is renamed", async () => {
+  const { stores, memories, store, memory_store_id, create } = await newStore();
+  const { id, content_sha256, memory_version_id } = await create("/old/a.md", "text");
+  const blocking = await create("/taken.md", "other");
+  const moved = await memories.update(id, { memory_store_id, path: "/new/b.md", view: "full" });
+  expect(moved).toMatchObject({ id, path: "/new/b.md", content: "text", content_sha256 });
+  expect(moved.memory_version_id).not.toBe(memory_version_id);
+  const both = await memories.update(id, { memory_store_id, path: "/new/c.md", content: "more", view: "full" });
+  expect(both).toMatchObject({ id, path: "/new/c.md", content: "more" });
+  expect((await memories.list(store.id)).data.map((item) => item.path)).toEqual(["/new/c.md", "/taken.md"]);
+  const versions = (await stores.memoryVersions.list(store.id, { memory_id: id, view: "full" })).data;
+  expect(versions.map((version) => [version.operation, version.path, version.content])).toEqual([
+    ["modified", "/new/c.md", "more"],
+    ["modified", "/new/b.md", "text"],
+    ["created", "/old/a.md", "text"],
+  ]);
+  expect(versions[0]?.id).toBe(both.memory_version_id);
+  for (const [path, at] of [
+    ["/taken.md", "/taken.md"],
+    ["/taken.md/below", "/taken.md"],
+    ["/TAKEN.md", "/taken.md"],
+  ] as const) {
+    expect(await refusalOf(memories.update(id, { memory_store_id, path, content: "lost" }))).toMatchObject({
+      status: 409,
+      error: { type: "memory_path_conflict_error", conflicting_memory_id: blocking.id, conflicting_path: at },
+    });
+  }
+  const stale = { type: "content_sha256" as const, content_sha256 };
+  const refused = memories.update(id, { memory_store_id, path: "/d.md", precondition: stale });
+  expect(await refusalOf(refused)).toMatchObject({ code: "memory_precondition_failed" });
+  expect(await memories.retrieve(id, { memory_store_id })).toMatchObject({ path: "/new/c.md", content: "more" });
+  const same = await memories.update(id, { memory_store_id, path: "/new/c.md", content: "more", precondition: stale });
+  expect(same.memory_version_id).toBe(both.memory_version_id);
+});
+
+test("a directory without memories is in nobody's way", async () => {
+  const { memories, memory_store_id, create } = await newStore();
+  const { id } = await create("/a/b/c.md", "1");
+  await memories.delete(id, { memory_store_id });
+  const file = await create("/a", "2");
+  const deep = await create("/x/y/z.md", "3");
+  await memories.update(deep.id, { memory_store_id, path: "/q.md" });
+  expect((await memories.update(file.id, { memory_store_id, path: "/x" })).path).toBe("/x");
 });
 
 test("two writers of one content: one wins, the other is told", async () => {
@@ -176,8 +224,13 @@ test("a list has a prefix, a depth and pages", async () => {
 });
 
 test("pages have at most 100 memories, and 20 with their contents", async () => {
-  const { memories, store, create } = await newStore();
-  for (let index = 0; index < 101; index += 1) await create(`/${index}.md`, "x");
+  const { memories, store, principal } = await newStore();
+  const { organizationId } = principal;
+  const mount = memoryStoreMount(memoryStoreKey(store.id), "", "read_write");
+  const actor = { organizationId, sessionId: null, toolUseId: null, via: "import" as const };
+  const put = { type: "put" as const, bytes: encodeText("x"), executable: false, operation: "write" as const };
+  const changes = Array.from({ length: 101 }, (_, index) => ({ ...put, path: `/${index}.md` }));
+  await createStoredFiles(server.test.database).commit({ mount, actor, paths: [] }, () => ({ changes, result: null }));
   expect((await memories.list(store.id, { limit: 1000 })).data).toHaveLength(100);
   expect((await memories.list(store.id, { limit: 1000, view: "full" })).data).toHaveLength(20);
   expect((await memories.list(store.id)).data).toHaveLength(20);

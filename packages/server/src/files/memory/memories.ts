@@ -4,6 +4,7 @@ import type { Kysely } from "kysely";
 import type { Tables } from "../../db/tables.ts";
 import { Problem } from "../../errors.ts";
 import type { FileChange } from "../postgres/change.ts";
+import { applyChanges } from "../postgres/apply.ts";
 import { commitFiles, type CommitView } from "../postgres/commit.ts";
 import type { StoredFile } from "../postgres/rows.ts";
 import { FileError } from "../store.ts";
@@ -18,6 +19,8 @@ import {
   openStoreForRemoval,
   openStoreForWriting,
   type OpenStore,
+  refuseArchivedStore,
+  storeNotFound,
 } from "./store-access.ts";
 
 /** Every method throws Problem `not_found` for a store or a memory that the caller does not have. */
@@ -107,8 +110,10 @@ async function updateMemory(
     const same = path === head.path && (bytes === null || sha256Of(bytes) === head.sha256);
     if (same) return [];
     if (expected !== null && expected !== head.sha256) throw preconditionFailed(memoryId);
-    if (path !== head.path) throw new Problem("unsupported", "path: a memory cannot be renamed yet.");
-    return bytes === null ? [] : [put(path, bytes, head)];
+    return [
+      ...(path === head.path ? [] : [{ type: "move" as const, path: head.path, to: path }]),
+      ...(bytes === null ? [] : [put(path, bytes, head)]),
+    ];
   });
   return readMemory(database, store, memoryId, view);
 }
@@ -161,6 +166,37 @@ async function changeMemory(
   throw new Problem("version_conflict", `The memory ${memoryId} is being renamed by others.`, "Try again.");
 }
 
+/** @throws Problem `not_found`, `memory_store_archived`; nobody deletes or archives it until this commit has ended */
+async function refuseLateChange(transaction: Kysely<Tables>, { row, mount }: OpenStore): Promise<void> {
+  const now = await transaction
+    .selectFrom("memory_stores")
+    .selectAll()
+    .where("id", "=", row.id)
+    .forShare()
+    .executeTakeFirst();
+  if (now === undefined) throw storeNotFound(row.id);
+  if (mount.access === "read_write" && row.archived_at === null) refuseArchivedStore(now);
+}
+
+/** To the API directories are no objects: those without memories give way to a memory. */
+async function emptyDirectories(
+  transaction: Kysely<Tables>,
+  { row }: OpenStore,
+  path: string,
+): Promise<readonly FileChange[]> {
+  const entries = await transaction
+    .selectFrom("file_entries")
+    .select(["path", "kind"])
+    .where("organization_id", "=", row.organization_id)
+    .where("mount", "=", row.mount)
+    .where((where) =>
+      where.or([where("path", "=", path), where.and([where("path", ">", `${path}/`), where("path", "<", `${path}0`)])]),
+    )
+    .execute();
+  if (entries.some((entry) => entry.kind === "file")) return [];
+  return entries.map((entry) => ({ type: "remove_directory", path: entry.path, ifEmpty: true }));
+}
+
 /**
  * One commit, unless the store was archived or deleted since it was opened. Answers whether there was something to decide.
  * @throws Problem `memory_path_conflict`, `memory_store_full`, `not_found`, `memory_store_archived`
@@ -174,8 +210,14 @@ async function change(
 ): Promise<boolean> {
   const request = { mount: store.mount, actor: memoryActor(caller), paths };
   try {
-    const { result } = await commitFiles(database, request, (view) => {
+    const { result } = await commitFiles(database, request, async (view) => {
+      await refuseLateChange(view.transaction, store);
       const changes = decide(view);
+      const target = paths.at(-1) ?? "";
+      if (changes !== null && view.directories.has(target)) {
+        const inTheWay = await emptyDirectories(view.transaction, store, target);
+        await applyChanges(view.transaction, store.mount, request.actor, inTheWay);
+      }
       return { changes: changes ?? [], result: changes !== null };
     });
     return result;
