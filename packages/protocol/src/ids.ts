@@ -23,6 +23,8 @@ export const idPrefixes = {
   memoryStore: "memstore",
   memory: "mem",
   memoryVersion: "memver",
+  sessionResource: "sesrsc",
+  file: "file",
   webhook: "whk",
   workItem: "work",
   request: "req",

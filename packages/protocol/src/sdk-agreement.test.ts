@@ -19,6 +19,18 @@ import type {
   EnvironmentCreateParams,
   EnvironmentUpdateParams,
 } from "@anthropic-ai/sdk/resources/beta/environments/environments";
+import type {
+  BetaManagedAgentsMemory,
+  BetaManagedAgentsMemoryListItem,
+  MemoryCreateParams,
+  MemoryUpdateParams,
+} from "@anthropic-ai/sdk/resources/beta/memory-stores/memories";
+import type {
+  BetaManagedAgentsMemoryStore,
+  MemoryStoreCreateParams,
+  MemoryStoreUpdateParams,
+} from "@anthropic-ai/sdk/resources/beta/memory-stores/memory-stores";
+import type { BetaManagedAgentsMemoryVersion } from "@anthropic-ai/sdk/resources/beta/memory-stores/memory-versions";
 import type { BetaModelInfo } from "@anthropic-ai/sdk/resources/beta/models";
 import type {
   BetaManagedAgentsEventParams,
@@ -58,6 +70,8 @@ import {
   createEnvironmentRequest,
 } from "./environments.ts";
 import { type SendableEvent, sendableEvent } from "./events.ts";
+import type { CreateMemoryRequest, Memory, MemoryListItem, MemoryVersion, UpdateMemoryRequest } from "./memories.ts";
+import type { CreateMemoryStoreRequest, MemoryStore, UpdateMemoryStoreRequest } from "./memory-stores.ts";
 import type { Model } from "./models.ts";
 import type { Preview } from "./previews.ts";
 import type { SentEvents, SessionEvent } from "./session-events.ts";
@@ -84,6 +98,13 @@ export const answers = {
   model: (value: Model): BetaModelInfo => value,
 };
 
+export const memoryAnswers = {
+  store: (value: MemoryStore): BetaManagedAgentsMemoryStore => value,
+  memory: (value: Memory): BetaManagedAgentsMemory => value,
+  item: (value: MemoryListItem): BetaManagedAgentsMemoryListItem => value,
+  version: (value: MemoryVersion): BetaManagedAgentsMemoryVersion => value,
+};
+
 type Sent<Params> = Omit<Params, "betas" | "workspace_id">;
 
 /** Requests: whatever the SDK lets its users send has a place in our schema. */
@@ -93,6 +114,13 @@ export const requests = {
   createEnvironment: (value: Sent<EnvironmentCreateParams>): CreateEnvironmentRequest => value,
   updateEnvironment: (value: Sent<EnvironmentUpdateParams>): UpdateEnvironmentRequest => value,
   event: (value: BetaManagedAgentsEventParams): SendableEvent => value,
+};
+
+export const memoryRequests = {
+  createStore: (value: Sent<MemoryStoreCreateParams>): CreateMemoryStoreRequest => value,
+  updateStore: (value: Sent<MemoryStoreUpdateParams>): UpdateMemoryStoreRequest => value,
+  create: (value: Omit<Sent<MemoryCreateParams>, "view">): CreateMemoryRequest => value,
+  update: (value: Omit<Sent<MemoryUpdateParams>, "view" | "memory_store_id">): UpdateMemoryRequest => value,
 };
 
 export const deploymentRequests = {

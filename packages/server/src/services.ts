@@ -10,6 +10,7 @@ import { createDeploymentService } from "./deployments/service.ts";
 import type { Engine } from "./engine/engine.ts";
 import type { AppDependencies } from "./http/app.ts";
 import { createRequestOnce } from "./http/idempotency.ts";
+import { createMemoryServices } from "./files/memory/memory-services.ts";
 import type { ModelCatalog } from "./models/catalog.ts";
 import { createAuthenticator } from "./orgs/api-keys.ts";
 import { createEnvironmentKeys } from "./orgs/environment-keys.ts";
@@ -69,6 +70,7 @@ export function createServices(parts: ServiceParts): AppDependencies {
     environments: createEnvironmentRepository(database),
     deployments: createDeploymentService({ database, engine, notices, log }),
     deploymentRuns: createDeploymentRuns(database),
+    memory: createMemoryServices(database),
     budgets: {
       ...createBudgetService({ database, engine }),
       usage: ({ organizationId }, query) => readUsageReport(database, organizationId, query),

@@ -5,6 +5,7 @@ import type { DeploymentTables } from "./tables/deployments.ts";
 import type { BudgetTables } from "./tables/budgets.ts";
 import type { EngineTables } from "./tables/engine.ts";
 import type { FileTables } from "./tables/files.ts";
+import type { MemoryTables } from "./tables/memory.ts";
 import type { SandboxTables } from "./tables/sandboxes.ts";
 import type { WaitTables } from "./tables/waits.ts";
 import type { WebhookTables } from "./tables/webhooks.ts";
@@ -163,6 +164,7 @@ export interface Tables
     DeploymentTables,
     EngineTables,
     FileTables,
+    MemoryTables,
     SandboxTables,
     WaitTables,
     WebhookTables,

@@ -21,6 +21,8 @@ import { addWorkRoutes } from "./routes/work.ts";
 import { addBudgetRoutes, type BudgetPort } from "./routes/budgets.ts";
 import { addEventRoutes } from "./routes/events.ts";
 import { type HealthPort, addHealthRoutes } from "./routes/health.ts";
+import { addMemoryRoutes, addMemoryVersionRoutes } from "./routes/memories.ts";
+import { addMemoryStoreRoutes } from "./routes/memory-stores.ts";
 import { type ModelEntry, addModelRoutes } from "./routes/models.ts";
 import { type CommandPort, type SandboxPort, addCommandRoute, addSandboxRoute } from "./routes/sandboxes.ts";
 import { addSnapshotRoutes, type SnapshotPort } from "./routes/snapshots.ts";
@@ -30,6 +32,7 @@ import { addThreadRoutes } from "./routes/threads.ts";
 import { addUserRoutes } from "./routes/users.ts";
 import { addWebhookRoutes } from "./routes/webhooks.ts";
 import type { PreviewProxy } from "../previews/proxy.ts";
+import type { MemoryServices } from "../files/memory/memory-services.ts";
 import type { SessionService, ThreadService } from "../sessions/port.ts";
 import type { EnvironmentKeyRepository } from "../orgs/environment-keys.ts";
 import type { WorkService } from "../work/service.ts";
@@ -45,6 +48,7 @@ export interface AppDependencies {
   readonly deployments: DeploymentService;
   readonly deploymentRuns: DeploymentRuns;
   readonly users?: UserRepository;
+  readonly memory?: MemoryServices;
   readonly authenticate: Authenticate;
   /** Remembers requests that carry an Idempotency-Key. */
   readonly once: RequestOnce;
@@ -109,6 +113,11 @@ export function createApp(dependencies: AppDependencies): HttpApp {
   addThreadRoutes(context, dependencies.threads, streams);
   addDeploymentRoutes(context, dependencies.deployments);
   addDeploymentRunRoutes(context, dependencies.deploymentRuns);
+  if (dependencies.memory !== undefined) {
+    addMemoryStoreRoutes(context, dependencies.memory.stores);
+    addMemoryRoutes(context, dependencies.memory.memories);
+    addMemoryVersionRoutes(context, dependencies.memory.versions);
+  }
   addModelRoutes(context, dependencies.models ?? (() => []));
   if (dependencies.commands !== undefined) addCommandRoute(context, dependencies.commands);
   if (dependencies.sandboxes !== undefined) addSandboxRoute(context, dependencies.sandboxes);

@@ -10,6 +10,7 @@ import type { Database } from "../db/database.ts";
 import { createTestDatabase, type TestDatabase } from "../db/testing.ts";
 import type { Engine } from "../engine/engine.ts";
 import { createUserRepository } from "../orgs/users.ts";
+import { createMemoryServices } from "../files/memory/memory-services.ts";
 import { authenticate, createApiKey } from "../orgs/api-keys.ts";
 import { createEnvironmentKeys } from "../orgs/environment-keys.ts";
 import { createWorkService, type WorkDependencies } from "../work/service.ts";
@@ -88,6 +89,7 @@ export async function startTestServer({ driven, openRoom, ...options }: TestServ
     environments: createEnvironmentRepository(database),
     deployments: createDeploymentService({ database, engine, notices, log: silentLog }),
     deploymentRuns: createDeploymentRuns(database),
+    memory: createMemoryServices(database),
     budgets: {
       ...createBudgetService({ database, engine }),
       usage: ({ organizationId }, query) => readUsageReport(database, organizationId, query),

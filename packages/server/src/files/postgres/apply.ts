@@ -109,6 +109,7 @@ function encodeActor(actor: FileActor) {
     session: actor.sessionId,
     user: actor.userId ?? null,
     call: actor.toolUseId,
+    key: actor.apiKeyId ?? null,
     via: actor.via,
     untrusted: actor.untrusted ?? false,
   };
