@@ -47,6 +47,8 @@ import type {
   BetaManagedAgentsSessionThread,
   BetaManagedAgentsStreamSessionThreadEvents,
 } from "@anthropic-ai/sdk/resources/beta/sessions/threads/threads";
+import type { BetaSkill } from "@anthropic-ai/sdk/resources/beta/skills/skills";
+import type { BetaSkillVersion } from "@anthropic-ai/sdk/resources/beta/skills/versions";
 import { expect, test } from "vitest";
 import {
   type Agent,
@@ -81,6 +83,7 @@ import {
   type UpdateSessionRequest,
   createSessionRequest,
 } from "./sessions.ts";
+import type { Skill, SkillVersion } from "./skills.ts";
 import type { SessionThread } from "./threads.ts";
 
 /** Answers: what we send is what the SDK promises its users. */
@@ -96,6 +99,8 @@ export const answers = {
   sent: (value: SentEvents): BetaManagedAgentsSendSessionEvents => value,
   preview: (value: Exclude<Preview, { type: `x_exoloop.${string}` }>): BetaManagedAgentsStreamSessionEvents => value,
   model: (value: Model): BetaModelInfo => value,
+  skill: (value: Skill): BetaSkill => value,
+  skillVersion: (value: SkillVersion): BetaSkillVersion => value,
 };
 
 export const memoryAnswers = {

@@ -37,6 +37,7 @@ export interface ServiceParts {
   readonly notices: NoticeBoard;
   readonly room: SandboxRoom;
   readonly models: NonNullable<AppDependencies["models"]>;
+  readonly skills: NonNullable<AppDependencies["skills"]>;
   readonly catalog: ModelCatalog;
   /** At which people reach this server; null: as they name it. */
   readonly publicUrl: URL | null;
@@ -44,7 +45,7 @@ export interface ServiceParts {
 }
 
 export function createServices(parts: ServiceParts): AppDependencies {
-  const { database, engine, notices, room, models, catalog, publicUrl, log } = parts;
+  const { database, engine, notices, room, models, catalog, publicUrl, skills, log } = parts;
   const { workspaces, commandsOf, ports } = room;
   const previews = createPreviews({ database, ports, log });
   const ending: EndDependencies = {
@@ -81,6 +82,7 @@ export function createServices(parts: ServiceParts): AppDependencies {
     notices,
     health: { ready: () => askDatabase(database) },
     models,
+    skills,
     commands: createPersonCommands({ sessions, commandsOf, newId: () => createId("event") }),
     sandboxes: { list: (principal) => listSandboxes(database, principal) },
     sessionSandboxes: createSessionSandboxes({ database, sessions, room, previews, publicUrl }),

@@ -31,6 +31,7 @@ export type FileErrorCode =
   | "invalid_path"
   | "path_conflict"
   | "no_permission"
+  | "invalid_skill"
   | "failed";
 
 /** Shown to the model as the tool's error: one sentence, what and what to do. */

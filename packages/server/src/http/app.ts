@@ -28,6 +28,7 @@ import { type CommandPort, type SandboxPort, addCommandRoute, addSandboxRoute } 
 import { addSnapshotRoutes, type SnapshotPort } from "./routes/snapshots.ts";
 import { addSessionSandboxRoutes, type SessionSandboxPort } from "./routes/session-sandboxes.ts";
 import { addSessionRoutes } from "./routes/sessions.ts";
+import { addSkillRoutes } from "./routes/skills.ts";
 import { addThreadRoutes } from "./routes/threads.ts";
 import { addUserRoutes } from "./routes/users.ts";
 import { addWebhookRoutes } from "./routes/webhooks.ts";
@@ -37,6 +38,7 @@ import type { SessionService, ThreadService } from "../sessions/port.ts";
 import type { EnvironmentKeyRepository } from "../orgs/environment-keys.ts";
 import type { WorkService } from "../work/service.ts";
 import type { UserRepository } from "../orgs/users.ts";
+import type { SkillService } from "../skills/port.ts";
 import type { WebhookReceiver } from "../webhooks/deliver.ts";
 import type { WebhookRepository } from "../webhooks/webhooks.ts";
 
@@ -61,6 +63,7 @@ export interface AppDependencies {
   readonly sessionSandboxes?: SessionSandboxPort;
   readonly snapshots?: SnapshotPort;
   readonly budgets?: BudgetPort;
+  readonly skills?: SkillService;
   readonly webhooks?: { readonly repository: WebhookRepository; readonly receiver: WebhookReceiver };
   /** What workers of self-hosted environments do. */
   readonly workers?: {
@@ -123,6 +126,7 @@ export function createApp(dependencies: AppDependencies): HttpApp {
   if (dependencies.sandboxes !== undefined) addSandboxRoute(context, dependencies.sandboxes);
   if (dependencies.sessionSandboxes !== undefined) addSessionSandboxRoutes(context, dependencies.sessionSandboxes);
   if (dependencies.snapshots !== undefined) addSnapshotRoutes(context, dependencies.snapshots);
+  if (dependencies.skills !== undefined) addSkillRoutes(context, dependencies.skills);
   if (dependencies.budgets !== undefined) addBudgetRoutes(context, dependencies.budgets);
   if (dependencies.users !== undefined) addUserRoutes(context, dependencies.users);
   const { webhooks } = dependencies;

@@ -19,6 +19,7 @@ import type { NoticeBoard } from "../sessions/notices.ts";
 import { publicEvent, recordEvent } from "../sessions/event.ts";
 import { appendUnderLock } from "../sessions/log.ts";
 import type { EndDependencies } from "../sessions/end-session.ts";
+import { createSkillService } from "../files/postgres/skills/skill-service.ts";
 import { createSnapshotRepository } from "../sandboxes/snapshots/listed-snapshots.ts";
 import { createSessionService } from "../sessions/service.ts";
 import { createThreadService } from "../sessions/threads.ts";
@@ -98,6 +99,7 @@ export async function startTestServer({ driven, openRoom, ...options }: TestServ
     authenticate: (apiKey) => authenticate(database, apiKey),
     once: createRequestOnce(database),
     workers: workerServices({ database, engine, notices }),
+    skills: createSkillService(database),
     snapshots: createSnapshotRepository(database),
     notices,
     health: { ready: async () => void (await database.selectFrom("organizations").select("id").limit(1).execute()) },
