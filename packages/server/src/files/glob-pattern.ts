@@ -1,7 +1,6 @@
 /**
  * Glob patterns as linear-time expressions. A pattern comes from a model and runs on the server's event loop, so it is
- * translated to a regular expression of
- * files/regex; the usual libraries build backtracking expressions with look-ahead.
+ * translated to a regular expression of regex/; the usual libraries build backtracking expressions with look-ahead.
  * @module
  */
 import { Automaton } from "./regex/automaton.ts";
@@ -34,8 +33,8 @@ export function compileGlob(pattern: string, options: { readonly anyDepth?: bool
   const relative = pattern.startsWith("./") ? pattern.slice(2) : pattern;
   const anchored = options.anyDepth === true && !relative.includes("/") ? `**/${relative}` : relative;
   try {
-    const { node } = parsePattern(`\\A(?:${translate(anchored)})\\z`, { ignoreCase: false, dotAll: true });
-    const automaton = new Automaton(compileProgram(node, false), false);
+    const { node } = parsePattern(`(?:${translate(anchored)})\\z`, { ignoreCase: false, dotAll: true });
+    const automaton = new Automaton(compileProgram(node, false), { singleLines: false, anchored: true });
     return (path) => {
       const scan = new Scan(automaton, path, { singleLines: false, literal: "", maximum: 1 });
       while (!scan.advance());

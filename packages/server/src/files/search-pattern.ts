@@ -48,7 +48,7 @@ export interface PatternOptions {
  */
 export function compileSearchPattern(pattern: string, { ignoreCase, multiline }: PatternOptions): SearchPattern {
   const { program, required } = compile(pattern, ignoreCase, multiline);
-  const automaton = new Automaton(program, !multiline);
+  const automaton = new Automaton(program, { singleLines: !multiline });
   const literals = required.ignoreCase ? [] : required.clauses;
   const literal = literals.find((clause) => clause.length === 1)?.[0] ?? "";
   const mayMatch = (text: string) => literals.every((clause) => clause.some((one) => text.includes(one)));

@@ -13,6 +13,8 @@ import type { GrepFile, GrepLine, GrepRequest, GrepResult } from "./store.ts";
 const mostContext = 100;
 /** Of one search. */
 const searchTimeMs = 20_000;
+/** Of the files: an index that names so many costs more than it saves. */
+const frequentShare = 0.3;
 /** How long nothing else runs. */
 const turnMs = 10;
 
@@ -22,11 +24,8 @@ export interface Search {
   wants(path: string): boolean;
   /** Takes the matches of the next text; lets others run meanwhile. False: no more are wanted, or it took too long. */
   add(path: string, text: string): Promise<boolean>;
-  /**
-   * Whether so many more files are likely to hold all that is wanted.
-   * @param searched So many were searched until now.
-   */
-  fillsWithin(searched: number, files: number): boolean;
+  /** Whether an index would not help: what is wanted is in many files, or likely to be found in this many more. */
+  isFrequent(files: number): boolean;
   result(): GrepResult;
 }
 
@@ -39,6 +38,7 @@ export function startSearch(request: GrepRequest): Search {
   const lines: GrepLine[] = [];
   const files: GrepFile[] = [];
   let left = request.maximumMatches;
+  let [searched, matching] = [0, 0];
   let stopped: GrepResult["stopped"] = null;
   // One more than there is room for tells whether there are more.
   const wanted = () => (mode === "lines" ? left + 1 : mode === "files" || left <= 0 ? 1 : Number.MAX_SAFE_INTEGER);
@@ -58,12 +58,17 @@ export function startSearch(request: GrepRequest): Search {
         await turns.next();
         if (turns.elapsedMs() > searchTimeMs) break;
       }
-      if (search.starts.length > 0) keep(path, text, search.starts);
+      searched += 1;
+      if (search.starts.length > 0) {
+        matching += 1;
+        keep(path, text, search.starts);
+      }
       await turns.next();
       if (stopped === null && turns.elapsedMs() > searchTimeMs) stopped = "time";
       return stopped === null;
     },
-    fillsWithin: (searched, more) => ((request.maximumMatches - left) / Math.max(1, searched)) * more > 2 * left,
+    isFrequent: (more) =>
+      matching > frequentShare * searched || ((request.maximumMatches - left) / searched) * more > 2 * left,
     result: () => ({ lines, files, stopped }),
   };
 }

@@ -96,7 +96,7 @@ export async function grepStored(
     if (!(await matchTexts(database, scope.mount, selected, search))) return search.result();
     after = candidates.at(-1)?.path ?? after;
     if (candidates.length < limit) return search.result();
-    if (clauses.length > 0 && !search.fillsWithin(selected.length, nextFiles)) break;
+    if (clauses.length > 0 && !search.isFrequent(nextFiles)) break;
   }
   const rest = await findCandidates(
     database,

@@ -33,6 +33,7 @@ export class Automaton {
   /** Places that were looked at, since the last reading: what building states has cost. */
   work = 0;
   readonly #singleLines: boolean;
+  readonly #anchored: boolean;
   #states: State[] = [];
   #rows = new Map<string, number>();
   readonly #starts = new Map<number, number>();
@@ -40,10 +41,14 @@ export class Automaton {
   #marks: Int32Array;
   #mark = 0;
 
-  /** @param singleLines Matches hold no line feed. */
-  constructor(program: Program, singleLines: boolean) {
+  /**
+   * @param options.singleLines Matches hold no line feed.
+   * @param options.anchored Matches begin where the text does. Default: anywhere.
+   */
+  constructor(program: Program, options: { readonly singleLines: boolean; readonly anchored?: boolean }) {
     this.program = program;
-    this.#singleLines = singleLines;
+    this.#singleLines = options.singleLines;
+    this.#anchored = options.anchored ?? false;
     this.width = program.alphabet.size + 2;
     this.table = new Int32Array(this.width * 16);
     this.#marks = new Int32Array(program.kinds.length);
@@ -88,7 +93,8 @@ export class Automaton {
           targets.push(nexts[place] ?? 0);
       }
     }
-    targets.push(start);
+    if (!this.#anchored) targets.push(start);
+    else if (targets.length === 0) return ended;
     const reached = this.#reach(targets, null, null);
     // Behind a line feed there may be no line any more.
     if (!isLineEnd && this.#accepts(reached)) return matched;
