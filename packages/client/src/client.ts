@@ -25,6 +25,7 @@ import type { CreateSessionRequest, Session, SessionStatus, UpdateSessionRequest
 import type { UpdateSnapshotRequest, WorkspaceSnapshot } from "@exoloop/protocol/snapshots";
 import type { SessionThread } from "@exoloop/protocol/threads";
 import { sessionTarget, type StreamItem, type StreamOptions, streamEvents, threadTarget } from "./event-stream.ts";
+import { filesystemMethods } from "./filesystem.ts";
 import { commandMethods, sandboxMethods } from "./sandboxes.ts";
 import { webhookMethods } from "./webhooks.ts";
 import { type ClientOptions, type Query, type Transport, createTransport, segment } from "./transport.ts";
@@ -32,6 +33,7 @@ import { type ClientOptions, type Query, type Transport, createTransport, segmen
 import { readApiError } from "./api-error.ts";
 
 export { ApiError } from "./api-error.ts";
+export type { FileContent, FileMoment } from "./filesystem.ts";
 export type { CommandOutput } from "./sandboxes.ts";
 export type { StreamItem, StreamOptions } from "./event-stream.ts";
 export type { ClientOptions } from "./transport.ts";
@@ -121,6 +123,7 @@ export function createClient(options: ClientOptions) {
         ),
     },
     sandboxes: sandboxMethods(transport),
+    filesystem: filesystemMethods(transport),
   };
 }
 

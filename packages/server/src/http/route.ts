@@ -54,6 +54,8 @@ export interface Route<Query extends z.ZodType, Body extends z.ZodType, Answer e
   readonly query?: Query;
   /** Without it, a body is neither needed nor read. */
   readonly body?: Body;
+  /** Where a body may be larger than a mebibyte. */
+  readonly maximumBodyBytes?: number;
   readonly answer: Answer;
   /** The media type when it is not JSON. */
   readonly stream?: "text/event-stream" | "application/octet-stream";
@@ -97,8 +99,12 @@ function describeRoute(route: Route<z.ZodType, z.ZodType, z.ZodType>): RouteConf
   };
 }
 
-async function readBody<Body extends z.ZodType>(request: Request, schema: Body): Promise<z.output<Body>> {
-  const parsed = schema.safeParse(await readJsonBody(request));
+async function readBody<Body extends z.ZodType>(
+  request: Request,
+  schema: Body,
+  maximumBytes: number | undefined,
+): Promise<z.output<Body>> {
+  const parsed = schema.safeParse(await readJsonBody(request, maximumBytes));
   if (!parsed.success) throw issuesProblem(parsed.error.issues);
   return parsed.data;
 }
@@ -123,8 +129,9 @@ export function addRoute<
     const principal = await authenticateRequest(request.headers, authenticate);
     if (route.admin === true) requireAdmin(principal);
     const query = readQuery(new URL(request.url).searchParams, route.query ?? noQuery);
-    checkDeclaredLength(request.headers);
-    const body = route.body === undefined ? undefined : await readBody(request, route.body);
+    checkDeclaredLength(request.headers, route.maximumBodyBytes);
+    const body =
+      route.body === undefined ? undefined : await readBody(request, route.body, route.maximumBodyBytes);
     const call = {
       principal,
       query: query as z.output<Query>,
