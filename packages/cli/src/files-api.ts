@@ -33,10 +33,7 @@ export interface FilesApi {
   directory(path: string): AsyncIterable<StoredFile>;
   /** Files below a path whose path relative to it matches, newest first. */
   findFiles(path: string, glob: string, limit: number): Promise<readonly StoredFile[]>;
-  readStoredFile(
-    path: string,
-    moment?: FileMoment,
-  ): Promise<{ readonly bytes: Uint8Array; readonly version: number }>;
+  readStoredFile(path: string, moment?: FileMoment): Promise<{ readonly bytes: Uint8Array; readonly version: number }>;
   commitFiles(request: CommitFilesRequest): Promise<FileCommit>;
   searchFiles(
     path: string,
@@ -46,10 +43,7 @@ export interface FilesApi {
   exportFiles(path: string): Promise<ReadableStream<Uint8Array>>;
   /** Newest first. */
   fileVersions(query: HistoryQuery): Promise<readonly FileVersion[]>;
-  fileDifference(
-    path: string,
-    between: { readonly from?: number; readonly to?: number },
-  ): Promise<FileDifference>;
+  fileDifference(path: string, between: { readonly from?: number; readonly to?: number }): Promise<FileDifference>;
   restoreFiles(request: RestoreFilesRequest): Promise<FileRestoration>;
   undoFiles(request: UndoFilesRequest): Promise<FileRestoration>;
   redactVersion(id: string): Promise<FileVersion>;

@@ -48,8 +48,7 @@ export function filesystemMethods(transport: Transport) {
       return { bytes: new Uint8Array(await response.arrayBuffer()), version };
     },
     /** All changes or none. */
-    commit: (request: CommitFilesRequest) =>
-      transport.request<FileCommit>("POST", `${root}/commit`, { body: request }),
+    commit: (request: CommitFilesRequest) => transport.request<FileCommit>("POST", `${root}/commit`, { body: request }),
     /** Files below `path` whose path matches, newest first. */
     find: (path: string, glob: string, parameters: { readonly limit?: number } = {}) =>
       get<Page<StoredFile>>("find", { path, glob, ...parameters }),

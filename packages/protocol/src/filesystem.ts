@@ -178,9 +178,7 @@ export const fileRestoration = z
 export type FileRestoration = z.infer<typeof fileRestoration>;
 
 export const fileMatch = z.object({ path: z.string(), line: z.int(), text: z.string() });
-export const fileMatches = z
-  .object({ data: z.array(fileMatch), truncated: z.boolean() })
-  .meta({ id: "FileMatches" });
+export const fileMatches = z.object({ data: z.array(fileMatch), truncated: z.boolean() }).meta({ id: "FileMatches" });
 export type FileMatches = z.infer<typeof fileMatches>;
 
 export const fileConflict = z

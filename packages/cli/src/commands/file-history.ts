@@ -126,10 +126,14 @@ function tellRestoration(context: CommandContext, restoration: FileRestoration, 
     const changed = restoration.files.filter((file) => file.outcome !== "unchanged");
     if (changed.length === 0) writeLine(context.progress, "There is nothing to do.");
     for (const { outcome, path, reason } of changed) {
-      writeLine(context.output, `${outcome.padEnd(8)} ${escapeToLine(path)}${reason === null ? "" : `: ${escapeToLine(reason)}`}`);
+      writeLine(
+        context.output,
+        `${outcome.padEnd(8)} ${escapeToLine(path)}${reason === null ? "" : `: ${escapeToLine(reason)}`}`,
+      );
     }
     if (restoration.dry_run) writeLine(context.progress, "Nothing was changed: this was a dry run.");
-    if (kept.length > 0) writeLine(context.progress, `${kept.length} could not be put back: others have changed them since.`);
+    if (kept.length > 0)
+      writeLine(context.progress, `${kept.length} could not be put back: others have changed them since.`);
   }
   return kept.length > 0 ? exitCodes.failure : exitCodes.ok;
 }
@@ -137,7 +141,11 @@ function tellRestoration(context: CommandContext, restoration: FileRestoration, 
 export async function redactVersion(context: CommandContext, id: string, { json }: JsonOption): Promise<ExitCode> {
   const version = await (await context.connect()).redactVersion(id);
   if (json === true) writeJson(context.output, version);
-  else writeLine(context.progress, `The content of ${escapeToLine(version.path)} v${version.version} is gone; its row stays.`);
+  else
+    writeLine(
+      context.progress,
+      `The content of ${escapeToLine(version.path)} v${version.version} is gone; its row stays.`,
+    );
   return exitCodes.ok;
 }
 

@@ -9,7 +9,15 @@ import type { Api } from "../api.ts";
 import { type CommandContext, writeJson, writeLine } from "../context.ts";
 import { CommandError, exitCodes, type ExitCode } from "../exit-codes.ts";
 import { escapeToLine } from "../render/escape.ts";
-import { type LocalFile, readState, readTree, removeLocal, type TreeState, writeLocal, writeState } from "../trees/local-tree.ts";
+import {
+  type LocalFile,
+  readState,
+  readTree,
+  removeLocal,
+  type TreeState,
+  writeLocal,
+  writeState,
+} from "../trees/local-tree.ts";
 import { planPull, planPush, portionsOf, type StoredHead } from "../trees/plan.ts";
 import { putOf } from "./files.ts";
 
@@ -66,15 +74,27 @@ export async function pushTree(
   const plan = planPush(local, stored, state.files, options.delete === true);
   refuse(plan.conflicts, "Pull first, or push with another folder");
   const changes: FileChange[] = [
-    ...plan.deletes.map(({ path: below, expected }) => ({ type: "delete" as const, path: `${path}/${below}`, expected_version: expected })),
+    ...plan.deletes.map(({ path: below, expected }) => ({
+      type: "delete" as const,
+      path: `${path}/${below}`,
+      expected_version: expected,
+    })),
     ...plan.puts.map(({ file, expected }) => ({
       ...putOf(`${path}/${file.path}`, file.bytes),
       executable: file.executable,
       expected_version: expected,
     })),
   ];
-  tell(context, plan.deletes.map((deleted) => deleted.path), "delete");
-  tell(context, plan.puts.map(({ file }) => file.path), "put");
+  tell(
+    context,
+    plan.deletes.map((deleted) => deleted.path),
+    "delete",
+  );
+  tell(
+    context,
+    plan.puts.map(({ file }) => file.path),
+    "put",
+  );
   if (options.dryRun !== true) {
     const versions = await commitAll(context, api, changes);
     await writeState(root, stateAfterPush(state, local, stored, { path, versions }));
@@ -93,7 +113,8 @@ async function commitAll(
   for (const [index, portion] of portions.entries()) {
     const commit = await api.commitFiles({ changes: portion });
     for (const { path, version } of commit.files) versions.set(path, version);
-    if (portions.length > 1) writeLine(context.progress, `commit ${index + 1} of ${portions.length}: ${portion.length} files`);
+    if (portions.length > 1)
+      writeLine(context.progress, `commit ${index + 1} of ${portions.length}: ${portion.length} files`);
   }
   return versions;
 }
@@ -131,7 +152,11 @@ export async function pullTree(
   const plan = planPull(local, stored, state.files, options.force === true);
   refuse(plan.conflicts, "Push first, or pull with --force to lose what was changed here");
   tell(context, plan.removes, "delete");
-  tell(context, plan.writes.map((head) => head.path), "write");
+  tell(
+    context,
+    plan.writes.map((head) => head.path),
+    "write",
+  );
   if (options.dryRun !== true) {
     const files: Record<string, TreeState["files"][string]> = { ...state.files };
     for (const head of plan.writes) {
@@ -144,7 +169,8 @@ export async function pullTree(
       delete files[below];
     }
     for (const head of stored.values())
-      if (local.get(head.path)?.sha256 === head.sha256) files[head.path] = { version: head.version, sha256: head.sha256 };
+      if (local.get(head.path)?.sha256 === head.sha256)
+        files[head.path] = { version: head.version, sha256: head.sha256 };
     await writeState(root, { ...state, files });
   }
   finish(context, options, { written: plan.writes.length, deleted: plan.removes.length });
@@ -155,7 +181,9 @@ function refuse(conflicts: readonly string[], remedy: string): void {
   if (conflicts.length === 0) return;
   const named = conflicts.slice(0, 5).join(", ");
   const more = conflicts.length > 5 ? ` and ${conflicts.length - 5} more` : "";
-  throw new CommandError(`Changed here and there since they were last equal: ${named}${more}. Nothing was done. ${remedy}.`);
+  throw new CommandError(
+    `Changed here and there since they were last equal: ${named}${more}. Nothing was done. ${remedy}.`,
+  );
 }
 
 function tell(context: CommandContext, paths: readonly string[], verb: string): void {

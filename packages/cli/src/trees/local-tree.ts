@@ -55,7 +55,10 @@ function parseState(text: string): TreeState | null {
   const files: Record<string, { version: number; sha256: string }> = {};
   for (const [path, known] of Object.entries(value["files"])) {
     if (!isRecord(known) || typeof known["version"] !== "number" || typeof known["sha256"] !== "string") return null;
-    Object.defineProperty(files, path, { value: { version: known["version"], sha256: known["sha256"] }, enumerable: true });
+    Object.defineProperty(files, path, {
+      value: { version: known["version"], sha256: known["sha256"] },
+      enumerable: true,
+    });
   }
   return { path: value["path"], files };
 }
@@ -78,7 +81,8 @@ export async function readTree(folder: string): Promise<Map<string, LocalFile>> 
       if (skipped.has(entry.name)) continue;
       if (entry.isDirectory()) open.push(place);
       if (!entry.isFile()) continue;
-      if (found.size >= mostFiles) throw new CommandError(`${folder} holds more than ${mostFiles} files.`, exitCodes.usage);
+      if (found.size >= mostFiles)
+        throw new CommandError(`${folder} holds more than ${mostFiles} files.`, exitCodes.usage);
       const path = relative(folder, place).split(sep).join("/");
       const [bytes, status] = [await readFile(place), await lstat(place)];
       found.set(path, { path, bytes, sha256: sha256Of(bytes), executable: (status.mode & 0o100) !== 0 });

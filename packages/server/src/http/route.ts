@@ -133,8 +133,7 @@ export function addRoute<
     letIn(principal, route, (name) => c.req.param(name));
     const query = readQuery(new URL(request.url).searchParams, route.query ?? noQuery);
     checkDeclaredLength(request.headers, route.maximumBodyBytes);
-    const body =
-      route.body === undefined ? undefined : await readBody(request, route.body, route.maximumBodyBytes);
+    const body = route.body === undefined ? undefined : await readBody(request, route.body, route.maximumBodyBytes);
     const call = {
       principal,
       query: query as z.output<Query>,

@@ -42,7 +42,11 @@ export interface FileSearch {
 export interface FilesystemPort extends FileHistoryPort {
   stat(principal: Principal, path: string): Promise<StoredFile>;
   /** What lies directly in a directory, by name; `after`: only names beyond this path. */
-  list(principal: Principal, path: string, query: { readonly limit: number; readonly after?: string }): Promise<readonly StoredFile[]>;
+  list(
+    principal: Principal,
+    path: string,
+    query: { readonly limit: number; readonly after?: string },
+  ): Promise<readonly StoredFile[]>;
   read(principal: Principal, path: string, moment: FileMoment): Promise<ReadFile>;
   /** @throws Problem `version_conflict`, `forbidden`, `invalid_request` */
   commit(principal: Principal, request: CommitFilesRequest): Promise<FileCommit>;
