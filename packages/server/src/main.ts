@@ -114,7 +114,9 @@ export async function startServer(
   const { room } = sandboxes;
   const { catalog } = dependencies;
   const { publicUrl } = config;
-  const http = createApp(createServices({ database, engine, notices, room, models, catalog, publicUrl, log }));
+  const http = createApp(
+    createServices({ database, engine, notices, room, files: sandboxes.files, models, catalog, publicUrl, log }),
+  );
   const listener = await listen(http, config.host, config.port);
   return {
     url: listener.url,

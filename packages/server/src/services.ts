@@ -16,6 +16,8 @@ import { createEnvironmentKeys } from "./orgs/environment-keys.ts";
 import { createPreviewProxy } from "./previews/proxy.ts";
 import { createPreviews } from "./previews/previews.ts";
 import { createPersonCommands } from "./sandboxes/person-commands.ts";
+import { createFilesystem } from "./files/filesystem/service.ts";
+import type { StoredFiles } from "./files/postgres/stored-files.ts";
 import { createSnapshotRepository } from "./sandboxes/snapshots/listed-snapshots.ts";
 import { listSandboxes } from "./sandboxes/summary.ts";
 import type { SandboxRoom } from "./sandboxes/room.ts";
@@ -34,6 +36,7 @@ export interface ServiceParts {
   readonly engine: Engine;
   readonly notices: NoticeBoard;
   readonly room: SandboxRoom;
+  readonly files: StoredFiles;
   readonly models: NonNullable<AppDependencies["models"]>;
   readonly catalog: ModelCatalog;
   /** At which people reach this server; null: as they name it. */
@@ -80,6 +83,7 @@ export function createServices(parts: ServiceParts): AppDependencies {
     sessionSandboxes: createSessionSandboxes({ database, sessions, room, previews, publicUrl }),
     previews: createPreviewProxy(previews, log, { publicUrl }),
     snapshots: createSnapshotRepository(database),
+    filesystem: createFilesystem({ database, files: parts.files }),
     workers: {
       work: createWorkService({ database, engine, notices }),
       keys: createEnvironmentKeys(database),

@@ -97,6 +97,7 @@ export async function pushTree(
   );
   if (options.dryRun !== true) {
     const versions = await commitAll(context, api, changes);
+    for (const deleted of plan.deletes) stored.delete(deleted.path);
     await writeState(root, stateAfterPush(state, local, stored, { path, versions }));
   }
   finish(context, options, { put: plan.puts.length, deleted: plan.deletes.length });
@@ -126,6 +127,9 @@ function stateAfterPush(
   { path, versions }: { readonly path: string; readonly versions: ReadonlyMap<string, number> },
 ): TreeState {
   const files: Record<string, TreeState["files"][string]> = {};
+  // What was deleted in the folder alone stays known: a later push may delete it in the store.
+  for (const [below, known] of Object.entries(state.files))
+    if (stored.has(below) && !local.has(below)) files[below] = known;
   for (const file of local.values()) {
     const version = versions.get(`${path}/${file.path}`);
     const head = stored.get(file.path);

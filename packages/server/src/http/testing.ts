@@ -9,6 +9,8 @@ import { readUsageReport, writeCsv } from "../budgets/usage-report.ts";
 import type { Database } from "../db/database.ts";
 import { createTestDatabase, type TestDatabase } from "../db/testing.ts";
 import type { Engine } from "../engine/engine.ts";
+import { createFilesystem } from "../files/filesystem/service.ts";
+import { createStoredFiles } from "../files/postgres/stored-files.ts";
 import { authenticate, createApiKey } from "../orgs/api-keys.ts";
 import { createEnvironmentKeys } from "../orgs/environment-keys.ts";
 import { createWorkService, type WorkDependencies } from "../work/service.ts";
@@ -88,6 +90,7 @@ export async function startTestServer({ driven, openRoom, ...options }: TestServ
     once: createRequestOnce(database),
     workers: workerServices({ database, engine, notices }),
     snapshots: createSnapshotRepository(database),
+    filesystem: createFilesystem({ database, files: createStoredFiles(database) }),
     notices,
     health: { ready: async () => void (await database.selectFrom("organizations").select("id").limit(1).execute()) },
     log: silentLog,

@@ -30,7 +30,7 @@ export async function commitRequest(
   const { mount, changes } = placeChanges(await principalMounts(parts.database, principal), request.changes);
   if (mount.access === "read_only")
     throw new FileError("read_only", `${mount.prefix} is read-only for this key, so nothing was changed.`);
-  const actor = { organizationId, sessionId: null, toolUseId: null, via: "api" as const, userId: principal.userId };
+  const actor = { organizationId, sessionId: null, toolUseId: null, via: "api" as const, userId: null };
   const paths = changes.flatMap((change) => (change.type === "move" ? [change.path, change.to] : [change.path]));
   const trees = await expandTrees(parts, organizationId, mount, changes);
   const { revision, versions } = await parts.files.commit({ mount, actor, paths }, (view) => ({

@@ -72,7 +72,8 @@ export async function listDirectory(
   const mounts = await principalMounts(parts.database, principal);
   const { path, mount } = place(mounts, wanted);
   if (mount === null) {
-    const names = mounts.map(({ prefix }) => relativePath(path, prefix).split("/")[0] ?? "");
+    const below = mounts.filter(({ prefix }) => isWithin(path, prefix));
+    const names = below.map(({ prefix }) => relativePath(path, prefix).split("/")[0] ?? "");
     const paths = [...new Set(names)].map((name) => `${path === "/" ? "" : path}/${name}`).sort();
     return paths
       .filter((found) => query.after === undefined || found > query.after)

@@ -15,7 +15,6 @@ import { z } from "zod";
 import type { Principal } from "../../orgs/principal.ts";
 import { flag, limit } from "../query.ts";
 import { addRoute, type RouteContext } from "../route.ts";
-import { addFileHistoryRoutes, type FileHistoryPort } from "./file-history.ts";
 
 /** Which state of a file or a mount: at most one of them; the present one without any. */
 export interface FileMoment {
@@ -39,7 +38,7 @@ export interface FileSearch {
 }
 
 /** Every method throws Problem `not_found`, `invalid_path` for a path that is not there, or not the caller's. */
-export interface FilesystemPort extends FileHistoryPort {
+export interface FilesystemPort {
   stat(principal: Principal, path: string): Promise<StoredFile>;
   /** What lies directly in a directory, by name; `after`: only names beyond this path. */
   list(
@@ -90,7 +89,6 @@ function momentOf(query: {
 export function addFilesystemRoutes(context: RouteContext, files: FilesystemPort): void {
   addReadingRoutes(context, files);
   addSearchRoutes(context, files);
-  addFileHistoryRoutes(context, files);
   addRoute(
     context,
     {
