@@ -198,7 +198,7 @@ export async function searchStored(
 async function readAll(stream: NodeJS.ReadStream): Promise<Buffer> {
   if (stream.isTTY) process.stderr.write("Type the content, then Ctrl-D.\n");
   const chunks: Buffer[] = [];
-  for await (const chunk of stream) chunks.push(Buffer.from(chunk));
+  for await (const chunk of stream as AsyncIterable<Buffer>) chunks.push(chunk);
   return Buffer.concat(chunks);
 }
 

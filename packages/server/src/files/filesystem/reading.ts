@@ -147,9 +147,9 @@ export async function exportArchive(
   const blocks = archiveOf(parts, principal.organizationId, path, mounts);
   return new ReadableStream({
     async pull(controller) {
-      const { done, value } = await blocks.next();
-      if (done === true) controller.close();
-      else controller.enqueue(value);
+      const next = await blocks.next();
+      if (next.done === true) controller.close();
+      else controller.enqueue(next.value);
     },
     cancel: async () => void (await blocks.return(undefined)),
   });
