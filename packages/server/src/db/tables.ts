@@ -4,6 +4,7 @@ import type { BudgetLimits } from "../loop/budgets.ts";
 import type { DeploymentTables } from "./tables/deployments.ts";
 import type { BudgetTables } from "./tables/budgets.ts";
 import type { EngineTables } from "./tables/engine.ts";
+import type { FileTables } from "./tables/files.ts";
 import type { SandboxTables } from "./tables/sandboxes.ts";
 import type { WaitTables } from "./tables/waits.ts";
 import type { WebhookTables } from "./tables/webhooks.ts";
@@ -20,6 +21,16 @@ export interface OrganizationTable {
   created_at: Timestamp;
 }
 
+export interface UserTable {
+  id: string;
+  organization_id: string;
+  external_id: string;
+  name: string;
+  created_at: Timestamp;
+  updated_at: Timestamp;
+  archived_at: Date | null;
+}
+
 export interface ApiKeyTable {
   id: string;
   organization_id: string;
@@ -30,6 +41,7 @@ export interface ApiKeyTable {
   created_at: Timestamp;
   last_used_at: Date | null;
   revoked_at: Date | null;
+  user_id: string | null;
 }
 
 export interface AgentTable {
@@ -86,6 +98,9 @@ export interface SessionTable {
   updated_at: Timestamp;
   archived_at: Date | null;
   deployment_id: string | null;
+  user_id: string | null;
+  visibility: Generated<"private" | "shared">;
+  untrusted: Generated<boolean>;
 }
 
 export interface SessionEventTable {
@@ -132,89 +147,6 @@ export interface AuditTable {
   digest: string;
 }
 
-export interface FileMountTable {
-  organization_id: string;
-  mount: string;
-  revision: Count;
-  files: Generated<number>;
-}
-
-export interface FileBlobTable {
-  organization_id: string;
-  sha256: string;
-  content: Buffer;
-}
-
-export interface FileEntryTable {
-  id: Generated<number>;
-  organization_id: string;
-  mount: string;
-  path: string;
-  folded_path: string;
-  kind: "file" | "directory";
-  version: number;
-  revision: Count;
-  sha256: string | null;
-  size_bytes: Generated<number>;
-  executable: Generated<boolean>;
-  session_id: string | null;
-  updated_at: Timestamp;
-}
-
-export interface FileTextTable {
-  entry_id: number;
-  organization_id: string;
-  body: string;
-}
-
-export interface FileVersionTable {
-  organization_id: string;
-  mount: string;
-  revision: Count;
-  ordinal: number;
-  path: string;
-  version: number;
-  operation: "create" | "write" | "edit" | "merge" | "delete";
-  base_version: number | null;
-  sha256: string | null;
-  source_sha256: string | null;
-  size_bytes: number;
-  executable: boolean;
-  replacements: Generated<number>;
-  session_id: string | null;
-  tool_use_id: string | null;
-  via: "tool" | "bash" | "api" | "import";
-  created_at: Timestamp;
-}
-
-export interface FileReadTable {
-  session_id: string;
-  path: string;
-  organization_id: string;
-  version: number;
-}
-
-export interface FileConflictTable {
-  id: Generated<number>;
-  organization_id: string;
-  path: string;
-  base_version: number | null;
-  head_version: number | null;
-  sha256: string;
-  session_id: string | null;
-  tool_use_id: string | null;
-  created_at: Timestamp;
-}
-
-export interface FileProjectionTable {
-  session_id: string;
-  organization_id: string;
-  sandbox_id: string;
-  generation: number;
-  revisions: Json<Record<string, number>>;
-  updated_at: Timestamp;
-}
-
 export interface IdempotentRequestTable {
   organization_id: string;
   key_hash: Buffer;
@@ -225,8 +157,17 @@ export interface IdempotentRequestTable {
 }
 
 export interface Tables
-  extends BudgetTables, DeploymentTables, EngineTables, SandboxTables, WaitTables, WebhookTables, WorkTables {
+  extends
+    BudgetTables,
+    DeploymentTables,
+    EngineTables,
+    FileTables,
+    SandboxTables,
+    WaitTables,
+    WebhookTables,
+    WorkTables {
   organizations: OrganizationTable;
+  users: UserTable;
   api_keys: ApiKeyTable;
   agents: AgentTable;
   agent_versions: AgentVersionTable;
@@ -236,12 +177,4 @@ export interface Tables
   snapshots: SnapshotTable;
   audit_log: AuditTable;
   idempotent_requests: IdempotentRequestTable;
-  file_mounts: FileMountTable;
-  file_blobs: FileBlobTable;
-  file_entries: FileEntryTable;
-  file_texts: FileTextTable;
-  file_versions: FileVersionTable;
-  file_reads: FileReadTable;
-  file_conflicts: FileConflictTable;
-  file_projections: FileProjectionTable;
 }

@@ -1,8 +1,11 @@
 /** The mounts that Postgres serves, and what each of them takes. @module */
 import { isWithin } from "./path.ts";
 
+/** Some files in Postgres, at the place where whoever uses them sees them. */
 export interface StoredMount {
-  /** Also the mount's key in Postgres. */
+  /** Which files: `skills`, `memory/org`, `memory/user/<user>` or `store/<memory store>`. Postgres knows them by it. */
+  readonly key: string;
+  /** Where they are seen. Empty: their paths are those that are stored, which begin with a slash. */
   readonly prefix: string;
   /** For the model's tools and for commands. */
   readonly access: "read_write" | "read_only";
@@ -11,11 +14,14 @@ export interface StoredMount {
   /** Bytes; zero refuses binary files. */
   readonly maximumBinaryBytes: number;
   readonly maximumFiles: number;
+  /** Bytes of all files together; absent: 2 GiB. */
+  readonly maximumBytes?: number;
 }
 
 const mebibyte = 1024 * 1024;
 
 export const skillsMount: StoredMount = {
+  key: "skills",
   prefix: "/skills",
   access: "read_only",
   maximumTextBytes: mebibyte,
@@ -25,6 +31,7 @@ export const skillsMount: StoredMount = {
 
 /** Shared by everybody in the organization. */
 export const organizationMemoryMount: StoredMount = {
+  key: "memory/org",
   prefix: "/memory/org",
   access: "read_write",
   maximumTextBytes: mebibyte,
@@ -32,7 +39,36 @@ export const organizationMemoryMount: StoredMount = {
   maximumFiles: 20_000,
 };
 
+/** What every session sees, whoever's it is. */
 export const storedMounts: readonly StoredMount[] = [skillsMount, organizationMemoryMount];
+
+/**
+ * One person's own memory. Only private sessions of that person have it.
+ * @example personalMemoryMount("user_06ERZW1S4M3V8Q6P1K2T7XY9AB").key // "memory/user/user_06ERZW1S4M3V8Q6P1K2T7XY9AB"
+ */
+export function personalMemoryMount(userId: string): StoredMount {
+  return {
+    key: `memory/user/${userId}`,
+    prefix: "/memory/me",
+    access: "read_write",
+    maximumTextBytes: mebibyte,
+    maximumBinaryBytes: 0,
+    maximumFiles: 20_000,
+  };
+}
+
+/**
+ * Where `/memories` leads: the person's own memory, else the first attached store that may be written, else the
+ * organization's.
+ * @param mounts Of one session, in the order in which its stores were attached.
+ */
+export function defaultMemoryOf(mounts: readonly StoredMount[]): StoredMount | undefined {
+  return (
+    mounts.find(({ key }) => key.startsWith("memory/user/")) ??
+    mounts.find(({ key, access }) => key.startsWith("store/") && access === "read_write") ??
+    mounts.find(({ key }) => key === organizationMemoryMount.key)
+  );
+}
 
 /** Directories whose content never belongs to the sandbox, whichever mounts exist below them. */
 export const storedRoots = ["/skills", "/memory"] as const;
@@ -40,4 +76,18 @@ export const storedRoots = ["/skills", "/memory"] as const;
 /** The mount that holds a path. */
 export function mountOf(mounts: readonly StoredMount[], path: string): StoredMount | undefined {
   return mounts.find((mount) => path !== mount.prefix && isWithin(mount.prefix, path));
+}
+
+/**
+ * The path of a file within its mount, as it is stored.
+ * @param path In the mount.
+ * @example pathInMount(organizationMemoryMount, "/memory/org/a.md") // "/a.md"
+ */
+export function pathInMount(mount: StoredMount, path: string): string {
+  return path.slice(mount.prefix.length);
+}
+
+/** Where a stored file is seen. */
+export function visiblePath(mount: StoredMount, stored: string): string {
+  return `${mount.prefix}${stored}`;
 }

@@ -95,7 +95,7 @@ describe("after a command", () => {
       "saved /memory/org/c.sh (new, v1)",
     ]);
     expect(await stored("/memory/org/a.md")).toBe("a\nmore\n");
-    const heads = await files.manifest(organizationId, memory.prefix);
+    const heads = await files.manifest(organizationId, memory);
     expect(heads.map((head) => [head.path, head.executable])).toEqual([
       ["/memory/org/a.md", false],
       ["/memory/org/b.md", false],
@@ -136,7 +136,7 @@ describe("after a command", () => {
       .select(["path", "base_version", "head_version"])
       .where("organization_id", "=", organizationId)
       .execute();
-    expect(kept).toEqual([{ path: "/memory/org/plan.md", base_version: 3, head_version: 4 }]);
+    expect(kept).toEqual([{ path: "/plan.md", base_version: 3, head_version: 4 }]);
   });
 
   it("a file that another session deleted or changed is not lost", async () => {
@@ -177,7 +177,7 @@ describe("after a command", () => {
     expect(
       await run("cat /memory/org/a.md; cat /memory/org/dir/b.md; test -L /memory/org/dir || echo no link"),
     ).toMatchObject({ output: "a\nb\nno link\n", sync: null });
-    expect((await files.manifest(organizationId, memory.prefix)).map((head) => head.path)).toEqual([
+    expect((await files.manifest(organizationId, memory)).map((head) => head.path)).toEqual([
       "/memory/org/a.md",
       "/memory/org/dir/b.md",
     ]);
@@ -189,7 +189,7 @@ describe("after a command", () => {
       "mkdir /memory/org/Notes; echo b > /memory/org/Notes/b.md; echo c > /memory/org/c.md; seq 600 | while read i; do echo $i > /memory/org/n$i.md; done",
     );
     expect(report.sync).toContain("more.");
-    expect((await files.manifest(organizationId, memory.prefix)).length).toBe(602);
+    expect((await files.manifest(organizationId, memory)).length).toBe(602);
     expect(await stored("/memory/org/c.md")).toBe("c\n");
     const again = await run("echo d > /memory/org/Notes/b.md; ls /memory/org | wc -l");
     expect(again.output).toBe("603\n");

@@ -30,6 +30,8 @@ export interface ProjectionDependencies {
   readonly organizationId: string;
   readonly sessionId: string;
   readonly mounts: readonly StoredMount[];
+  /** For whom the session works: whoever changes a file is written into its history. */
+  readonly userId?: string | null;
 }
 
 export interface FileProjection {
@@ -80,7 +82,7 @@ async function findBaseline(dependencies: ProjectionDependencies, workspace: Wor
   const valid =
     cached !== undefined &&
     recorded !== null &&
-    mounts.every((mount) => cached.revisions.get(mount.prefix) === recorded.get(mount.prefix));
+    mounts.every((mount) => cached.revisions.get(mount.key) === recorded.get(mount.key));
   return { baseline: valid ? cached : null, recorded };
 }
 
@@ -95,8 +97,8 @@ async function isCurrent(
   { files, organizationId, mounts }: ProjectionDependencies,
   baseline: Baseline,
 ): Promise<boolean> {
-  const revisions = await Promise.all(mounts.map((mount) => files.revision(organizationId, mount.prefix)));
-  return mounts.every((mount, index) => baseline.revisions.get(mount.prefix) === revisions[index]);
+  const revisions = await Promise.all(mounts.map((mount) => files.revision(organizationId, mount)));
+  return mounts.every((mount, index) => baseline.revisions.get(mount.key) === revisions[index]);
 }
 
 async function scan({ session }: Workspace): Promise<readonly TreeEntry[]> {
@@ -130,7 +132,7 @@ async function synchronise(
   await layer.lay();
   const moved =
     start.recorded === null ||
-    dependencies.mounts.some((mount) => before.get(mount.prefix) !== baseline.revisions.get(mount.prefix));
+    dependencies.mounts.some((mount) => before.get(mount.key) !== baseline.revisions.get(mount.key));
   if (moved) await dependencies.files.projections.save(key, baseline.revisions);
   baselines.set(key, baseline);
   if (start.toolUseId !== null) return describeSync(lines);
@@ -181,15 +183,15 @@ async function pull(
   mount: StoredMount,
   layer: Layer,
 ): Promise<void> {
-  const held = baseline.revisions.get(mount.prefix);
+  const held = baseline.revisions.get(mount.key);
   // The revision is read first: what is committed in between is laid now and again next time.
-  const revision = await files.revision(organizationId, mount.prefix);
-  baseline.revisions.set(mount.prefix, revision);
+  const revision = await files.revision(organizationId, mount);
+  baseline.revisions.set(mount.key, revision);
   if (held === revision) return;
   const changes =
     held === undefined
-      ? (await files.manifest(organizationId, mount.prefix)).map((head) => ({ path: head.path, head }))
-      : await files.changesSince(organizationId, mount.prefix, held);
+      ? (await files.manifest(organizationId, mount)).map((head) => ({ path: head.path, head }))
+      : await files.changesSince(organizationId, mount, held);
   for (const { path, head } of changes) {
     if (layer.left.has(path)) continue;
     const laid = baseline.files.get(path);

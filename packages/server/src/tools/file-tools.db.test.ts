@@ -5,6 +5,7 @@ import { createStoredFiles, type StoredFiles } from "../files/postgres/stored-fi
 import { actorOf, createTestOrganization, createTestSession } from "../files/postgres/testing.ts";
 import { createHistoryStore } from "../files/history-store.ts";
 import { createSessionFiles } from "../files/session-files.ts";
+import { organizationMemoryMount, storedMounts } from "../files/mounts.ts";
 import { encodeText } from "../files/text.ts";
 import { builtInTools } from "./built-in.ts";
 import { noBackground } from "./testing.ts";
@@ -38,6 +39,7 @@ async function call(name: string, input: Record<string, unknown>, toolUseId = cr
       files,
       organizationId,
       sessionId,
+      mounts: storedMounts,
       history: createHistoryStore(test.database, sessionId),
       useWorkspace: asleep,
     }),
@@ -77,7 +79,7 @@ describe("tools on stored files", () => {
     const id = createId("event");
     const input = { file_path: "/memory/org/a.md", content: "x" };
     expect(await call("write", input, id)).toBe(await call("write", input, id));
-    expect(await files.revision(organizationId, "/memory/org")).toBe(1);
+    expect(await files.revision(organizationId, organizationMemoryMount)).toBe(1);
   });
 
   it("tell why nothing was written", async () => {

@@ -1,6 +1,7 @@
 /** Which revisions each session's sandbox holds, for whichever worker looks next. @module */
 import type { Kysely } from "kysely";
 import type { Tables } from "../../db/tables.ts";
+import { pathInMount, type StoredMount, visiblePath } from "../mounts.ts";
 
 export interface SandboxKey {
   readonly organizationId: string;
@@ -17,12 +18,13 @@ export interface VersionOfContent {
 }
 
 export interface ProjectionRecords {
-  /** Mount → revision. Null when nothing was ever laid into this sandbox, so that no command has seen anything. */
+  /** Key of a mount → revision. Null when nothing was ever laid into this sandbox, so that no command has seen anything. */
   find(key: SandboxKey): Promise<ReadonlyMap<string, number> | null>;
   save(key: SandboxKey, revisions: ReadonlyMap<string, number>): Promise<void>;
   /** Every version of these paths that has one of these contents. */
   versionsOfContents(
     organizationId: string,
+    mount: StoredMount,
     paths: readonly string[],
     hashes: readonly string[],
   ): Promise<readonly VersionOfContent[]>;
@@ -49,16 +51,23 @@ export function createProjectionRecords(database: Kysely<Tables>): ProjectionRec
         .onConflict((conflict) => conflict.column("session_id").doUpdateSet({ ...values, updated_at: new Date() }))
         .execute();
     },
-    async versionsOfContents(organizationId, paths, hashes) {
+    async versionsOfContents(organizationId, mount, paths, hashes) {
       if (paths.length === 0) return [];
       const rows = await database
         .selectFrom("file_versions")
         .select(["path", "version", "sha256"])
         .where("organization_id", "=", organizationId)
-        .where("path", "in", paths)
+        .where("mount", "=", mount.key)
+        .where(
+          "path",
+          "in",
+          paths.map((path) => pathInMount(mount, path)),
+        )
         .where("sha256", "in", hashes)
         .execute();
-      return rows.flatMap(({ path, version, sha256 }) => (sha256 === null ? [] : [{ path, version, sha256 }]));
+      return rows.flatMap(({ path, version, sha256 }) =>
+        sha256 === null ? [] : [{ path: visiblePath(mount, path), version, sha256 }],
+      );
     },
   };
 }

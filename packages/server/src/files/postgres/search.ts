@@ -9,16 +9,18 @@
 import { type Kysely, sql, type Transaction } from "kysely";
 import type { Tables } from "../../db/tables.ts";
 import { compileGlob } from "../glob-pattern.ts";
+import { pathInMount, type StoredMount, visiblePath } from "../mounts.ts";
 import { isWithin, relativePath } from "../path.ts";
-import { compileSearchPattern, matchingLines, type SearchPattern } from "../search-pattern.ts";
-import type { FileMatch, GrepMatch, GrepRequest } from "../store.ts";
+import type { SearchPattern } from "../search-pattern.ts";
+import { startSearch } from "../search-request.ts";
+import type { FileMatch, GrepRequest, GrepResult } from "../store.ts";
 
 /** Files read at once; one batch holds at most this many texts of a mebibyte. */
 const batchFiles = 64;
 
 export interface SearchScope {
   readonly organizationId: string;
-  readonly mount: string;
+  readonly mount: StoredMount;
 }
 
 /** `path` may be a directory in the mount, the mount itself, or a directory above it. */
@@ -34,7 +36,7 @@ export async function globStored(
     .selectFrom("file_entries")
     .select(["path", "updated_at"])
     .where("organization_id", "=", scope.organizationId)
-    .where("mount", "=", scope.mount)
+    .where("mount", "=", scope.mount.key)
     .where("kind", "=", "file")
     .where(below(scope, path))
     .orderBy("updated_at", "desc")
@@ -43,37 +45,28 @@ export async function globStored(
   const found: FileMatch[] = [];
   for (const row of rows) {
     if (found.length >= maximum) break;
-    if (matches(relativePath(path, row.path))) found.push({ path: row.path, modifiedAt: row.updated_at.getTime() });
+    const visible = visiblePath(scope.mount, row.path);
+    if (matches(relativePath(path, visible))) found.push({ path: visible, modifiedAt: row.updated_at.getTime() });
   }
   return found;
 }
 
-/** Matches in path order. */
 export async function grepStored(
   database: Kysely<Tables>,
   scope: SearchScope,
   request: GrepRequest,
-): Promise<readonly GrepMatch[]> {
-  const pattern = compileSearchPattern(request.pattern, request.ignoreCase);
-  const wanted = request.glob === undefined ? () => true : compileGlob(request.glob, { anyDepth: true });
+): Promise<GrepResult> {
+  const search = startSearch(request);
   const candidates = await database
     .transaction()
-    .execute((transaction) => findCandidates(transaction, scope, request.path, pattern));
-  const selected = candidates.filter((candidate) => {
-    return candidate.path === request.path || wanted(relativePath(request.path, candidate.path));
-  });
-  const found: GrepMatch[] = [];
+    .execute((transaction) => findCandidates(transaction, scope, request.path, search.pattern));
+  const selected = candidates.filter((candidate) => search.wants(candidate.path));
   for (let start = 0; start < selected.length; start += batchFiles) {
-    for (const { path, body } of await readTexts(database, selected.slice(start, start + batchFiles))) {
-      for (const match of matchingLines(body, pattern)) {
-        found.push({ path, ...match });
-        if (found.length >= request.maximumMatches) return found;
-      }
-      // A megabyte takes milliseconds: other requests of this process run in between.
-      if (body.length > 100_000) await new Promise((resolve) => setImmediate(resolve));
+    for (const { path, body } of await readTexts(database, scope.mount, selected.slice(start, start + batchFiles))) {
+      if (!(await search.add(path, body))) return search.result();
     }
   }
-  return found;
+  return search.result();
 }
 
 interface Candidate {
@@ -91,7 +84,7 @@ async function findCandidates(
     await sql`set local enable_seqscan = off`.execute(transaction);
   }
   const { rows } = await candidateQuery(scope, path, pattern).execute(transaction);
-  return rows;
+  return rows.map(({ id, path: stored }) => ({ id, path: visiblePath(scope.mount, stored) }));
 }
 
 /** Exported for the test that looks at its plan. */
@@ -110,12 +103,12 @@ export function candidateQuery(scope: SearchScope, path: string, pattern: Search
   const start = below(scope, path);
   return sql<Candidate>`
     select id, path from file_entries
-    where organization_id = ${scope.organizationId} and mount = ${scope.mount} and kind = 'file' and ${start} ${narrowed}
+    where organization_id = ${scope.organizationId} and mount = ${scope.mount.key} and kind = 'file' and ${start} ${narrowed}
     order by path`;
 }
 
-async function readTexts(database: Kysely<Tables>, candidates: readonly Candidate[]) {
-  return database
+async function readTexts(database: Kysely<Tables>, mount: StoredMount, candidates: readonly Candidate[]) {
+  const rows = await database
     .selectFrom("file_texts")
     .innerJoin("file_entries", "file_entries.id", "file_texts.entry_id")
     .select(["file_entries.path", "file_texts.body"])
@@ -126,10 +119,12 @@ async function readTexts(database: Kysely<Tables>, candidates: readonly Candidat
     )
     .orderBy("file_entries.path")
     .execute();
+  return rows.map(({ path, body }) => ({ path: visiblePath(mount, path), body }));
 }
 
 function below(scope: SearchScope, path: string) {
-  if (isWithin(path, scope.mount)) return sql<boolean>`true`;
+  if (isWithin(path, scope.mount.prefix)) return sql<boolean>`true`;
+  const stored = pathInMount(scope.mount, path);
   // Everything below a directory sorts between its path with a slash and its path with the next character.
-  return sql<boolean>`(path = ${path} or (path > ${`${path}/`} and path < ${`${path}0`}))`;
+  return sql<boolean>`(path = ${stored} or (path > ${`${stored}/`} and path < ${`${stored}0`}))`;
 }

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../db/testing.ts";
 import { organizationMemoryMount as memory, skillsMount } from "../mounts.ts";
 import { compileSearchPattern } from "../search-pattern.ts";
-import { FileError, type FileStore } from "../store.ts";
+import { type DirectoryOperations, FileError, type FileStore, nothingFound } from "../store.ts";
 import { decodeText, encodeText } from "../text.ts";
 import { candidateQuery } from "./search.ts";
 import { createStoredFiles, type StoredFiles } from "./stored-files.ts";
@@ -13,7 +13,7 @@ let test: TestDatabase;
 let files: StoredFiles;
 let organizationId: string;
 let sessionId: string;
-let store: FileStore;
+let store: FileStore & DirectoryOperations;
 
 beforeAll(async () => {
   test = await createTestDatabase();
@@ -31,10 +31,13 @@ const otherSession = () => createTestSession(test.database, organizationId);
 const put = (path: string, text: string, version?: string | null) =>
   store.write(path, encodeText(text), actor(), version);
 const textOf = async (path: string) => decodeText((await store.read(path)).bytes);
-const grep = (
+const grep = async (
   pattern: string,
   options: { path?: string; ignoreCase?: boolean; glob?: string; maximumMatches?: number } = {},
-) => store.grep({ pattern, path: "/memory", ignoreCase: false, maximumMatches: 100, ...options });
+) => {
+  const request = { pattern, path: "/memory", ignoreCase: false, maximumMatches: 100, ...options };
+  return (await store.grep(request)).lines;
+};
 
 async function failure(work: Promise<unknown>): Promise<string> {
   return work.then(
@@ -51,7 +54,7 @@ describe("versions", () => {
     await store.remove("/memory/org/a.md", actor());
     expect(await failure(store.read("/memory/org/a.md"))).toBe("not_found");
     expect(await put("/memory/org/a.md", "1")).toMatchObject({ created: true, version: "4" });
-    expect(await files.revision(organizationId, memory.prefix)).toBe(4);
+    expect(await files.revision(organizationId, memory)).toBe(4);
   });
 
   it("are compared before a write", async () => {
@@ -93,7 +96,7 @@ describe("idempotence", () => {
     const removal = actor();
     await store.remove("/memory/org/a.md", removal);
     await store.remove("/memory/org/a.md", removal);
-    expect(await files.revision(organizationId, memory.prefix)).toBe(3);
+    expect(await files.revision(organizationId, memory)).toBe(3);
   });
 });
 
@@ -106,8 +109,10 @@ describe("structure", () => {
     expect(await failure(put("/memory/org/notes/A.md", "x"))).toBe("path_conflict");
     expect(await failure(put("/memory/org/a\u202eb", "x"))).toBe("invalid_path");
     expect(await failure(store.read("/memory/org/notes"))).toBe("is_directory");
-    expect(await files.revision(organizationId, memory.prefix)).toBe(1);
+    expect(await files.revision(organizationId, memory)).toBe(1);
     await store.remove("/memory/org/notes/a.md", actor());
+    expect(await failure(put("/memory/org/notes", "x"))).toBe("is_directory");
+    await store.removeTree("/memory/org/notes", actor());
     expect(await put("/memory/org/notes", "x")).toMatchObject({ created: true });
   });
 
@@ -119,7 +124,7 @@ describe("structure", () => {
   it("refuses binary and large files, and changes nothing", async () => {
     expect(await failure(store.write("/memory/org/a", new Uint8Array([0, 1]), actor()))).toBe("binary");
     expect(await failure(put("/memory/org/a", "x".repeat(1024 * 1024 + 1)))).toBe("too_large");
-    expect(await files.revision(organizationId, memory.prefix)).toBe(0);
+    expect(await files.revision(organizationId, memory)).toBe(0);
   });
 
   it("keeps organizations apart", async () => {
@@ -127,8 +132,10 @@ describe("structure", () => {
     const elsewhere = await createTestOrganization(test.database);
     const other = files.open({ organizationId: elsewhere, sessionId: null }, memory);
     expect(await failure(other.read("/memory/org/a.md"))).toBe("not_found");
-    expect(await other.grep({ pattern: "secret", path: "/memory", ignoreCase: false, maximumMatches: 9 })).toEqual([]);
-    expect(await files.manifest(elsewhere, memory.prefix)).toEqual([]);
+    expect(await other.grep({ pattern: "secret", path: "/memory", ignoreCase: false, maximumMatches: 9 })).toEqual(
+      nothingFound,
+    );
+    expect(await files.manifest(elsewhere, memory)).toEqual([]);
   });
 });
 
@@ -201,16 +208,16 @@ describe("search", () => {
 
   it("uses the trigram index", async () => {
     await sql`insert into file_entries (organization_id, mount, path, folded_path, kind, version, revision, sha256)
-      select ${organizationId}, '/memory/org', '/memory/org/f' || n, '/memory/org/f' || n, 'file', 1, 1, '' from generate_series(1, 400) n`.execute(
+      select ${organizationId}, 'memory/org', '/f' || n, '/f' || n, 'file', 1, 1, '' from generate_series(1, 400) n`.execute(
       test.database,
     );
     await sql`insert into file_texts (entry_id, organization_id, body)
-      select id, organization_id, repeat(md5(path) || ' lorem ipsum ', 400) from file_entries where organization_id = ${organizationId} and path like '/memory/org/f%'`.execute(
+      select id, organization_id, repeat(md5(path) || ' lorem ipsum ', 400) from file_entries where organization_id = ${organizationId} and path like '/f%'`.execute(
       test.database,
     );
     const plan = await test.database.transaction().execute(async (transaction) => {
       await sql`set local enable_seqscan = off`.execute(transaction);
-      const scope = { organizationId, mount: memory.prefix };
+      const scope = { organizationId, mount: memory };
       const query = candidateQuery(scope, "/memory", compileSearchPattern("the cat sat", false));
       const { rows } = await sql<{ "QUERY PLAN": string }>`explain ${query}`.execute(transaction);
       return rows.map((row) => row["QUERY PLAN"]).join("\n");
@@ -225,18 +232,18 @@ describe("changes since a revision", () => {
   it("name each path once, with its head or its absence", async () => {
     await put("/memory/org/a.md", "1");
     await put("/memory/org/b.md", "1");
-    const revision = await files.revision(organizationId, memory.prefix);
+    const revision = await files.revision(organizationId, memory);
     await put("/memory/org/a.md", "2");
     await put("/memory/org/a.md", "3");
     await store.remove("/memory/org/b.md", actor());
-    const changes = await files.changesSince(organizationId, memory.prefix, revision);
+    const changes = await files.changesSince(organizationId, memory, revision);
     expect(new Map(changes.map((change) => [change.path, change.head?.version]))).toEqual(
       new Map([
         ["/memory/org/a.md", 3],
         ["/memory/org/b.md", undefined],
       ]),
     );
-    const before = await files.atRevision(organizationId, memory.prefix, revision);
+    const before = await files.atRevision(organizationId, memory, revision);
     expect(before.map((file) => [file.path, file.version])).toEqual([
       ["/memory/org/a.md", 1],
       ["/memory/org/b.md", 1],
@@ -256,7 +263,7 @@ describe("skills", () => {
     const again = [file("SKILL.md", "how, better"), file("scripts/run.sh", "#!/bin/sh", true)];
     await files.importSkill(organizationId, "review", again);
     expect(await files.importSkill(organizationId, "review", again)).toEqual({ revision: 2 });
-    const manifest = await files.manifest(organizationId, skillsMount.prefix);
+    const manifest = await files.manifest(organizationId, skillsMount);
     expect(manifest.map((head) => [head.path, head.executable])).toEqual([
       ["/skills/review/SKILL.md", false],
       ["/skills/review/scripts/run.sh", true],
@@ -271,6 +278,6 @@ describe("skills", () => {
       "invalid_path",
     );
     expect(await failure(files.importSkill(organizationId, "review", []))).toBe("invalid_path");
-    expect(await files.revision(organizationId, skillsMount.prefix)).toBe(0);
+    expect(await files.revision(organizationId, skillsMount)).toBe(0);
   });
 });

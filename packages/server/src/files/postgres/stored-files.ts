@@ -5,39 +5,51 @@
  */
 import type { Kysely } from "kysely";
 import type { Tables } from "../../db/tables.ts";
-import type { StoredMount } from "../mounts.ts";
-import type { FileStore } from "../store.ts";
+import { type StoredMount, visiblePath } from "../mounts.ts";
+import type { SessionSkills } from "../session-skills.ts";
+import type { DirectoryOperations, FileStore } from "../store.ts";
 import { type CommitDecision, commitFiles, type CommitRequest, type Committed, type CommitView } from "./commit.ts";
 import { createProjectionRecords, type ProjectionRecords } from "./projection-records.ts";
 import {
   filesAtRevision,
-  findHeads,
+  findEntries,
+  listDirectories,
   listHeads,
   mountRevision,
   type PastFile,
+  type PathKind,
   readContents,
+  type StoredDirectory,
   type StoredFile,
 } from "./rows.ts";
-import { createSessionStore, markKnown, moveKnown } from "./session-store.ts";
+import { createSessionSkills } from "./session-skills.ts";
+import { createSessionStore } from "./session-store.ts";
+import { markKnown, moveKnown } from "./known.ts";
 import { importSkill, type SkillFile } from "./skills.ts";
 
-/** A path that changed; `head` is null where it was deleted. */
+/** A path that changed. `head` is null unless a file is there now. */
 export interface StoredChange {
   readonly path: string;
+  readonly kind: PathKind;
   readonly head: StoredFile | null;
 }
 
 export interface StoredFiles {
   /** The store as one session sees it. `sessionId` is null for the API. */
-  open(owner: { readonly organizationId: string; readonly sessionId: string | null }, mount: StoredMount): FileStore;
+  open(
+    owner: { readonly organizationId: string; readonly sessionId: string | null },
+    mount: StoredMount,
+  ): FileStore & DirectoryOperations;
   /** Grows by one with every commit of the mount; zero for a mount that nobody has written to. */
-  revision(organizationId: string, mount: string): Promise<number>;
+  revision(organizationId: string, mount: StoredMount): Promise<number>;
   /** Each path that changed after the revision, once, as it is now. */
-  changesSince(organizationId: string, mount: string, revision: number): Promise<readonly StoredChange[]>;
+  changesSince(organizationId: string, mount: StoredMount, revision: number): Promise<readonly StoredChange[]>;
   /** Every file of the mount, in path order. */
-  manifest(organizationId: string, mount: string): Promise<readonly StoredFile[]>;
+  manifest(organizationId: string, mount: StoredMount): Promise<readonly StoredFile[]>;
+  /** Every directory of the mount, each before what lies in it. */
+  directories(organizationId: string, mount: StoredMount): Promise<readonly StoredDirectory[]>;
   /** The mount as it was: the last version of each path up to the revision. */
-  atRevision(organizationId: string, mount: string, revision: number): Promise<readonly PastFile[]>;
+  atRevision(organizationId: string, mount: StoredMount, revision: number): Promise<readonly PastFile[]>;
   /** Contents by hash. The caller bounds their number and size. */
   contents(organizationId: string, hashes: readonly string[]): Promise<ReadonlyMap<string, Uint8Array>>;
   commit<Result>(
@@ -45,11 +57,18 @@ export interface StoredFiles {
     decide: (view: CommitView) => Promise<CommitDecision<Result>> | CommitDecision<Result>,
   ): Promise<Committed<Result>>;
   /** The session has these versions before its eyes: it may overwrite them. */
-  markKnown(organizationId: string, sessionId: string, versions: ReadonlyMap<string, number>): Promise<void>;
+  markKnown(
+    organizationId: string,
+    sessionId: string,
+    mount: StoredMount,
+    versions: ReadonlyMap<string, number>,
+  ): Promise<void>;
   /** The session changed a file without seeing it: it knows the new version only if it knew the old one. */
-  moveKnown(sessionId: string, path: string, base: number, version: number): Promise<void>;
+  moveKnown(sessionId: string, mount: StoredMount, path: string, base: number, version: number): Promise<void>;
   /** Which revisions a session's sandbox holds. */
   readonly projections: ProjectionRecords;
+  /** What `/skills` holds for one session. */
+  readonly sessionSkills: SessionSkills;
   /**
    * Makes `/skills/<name>` hold exactly these files, in one commit; the same files again change nothing.
    * @throws FileError `invalid_path`, `too_large`, `path_conflict`
@@ -68,12 +87,15 @@ export function createStoredFiles(database: Kysely<Tables>): StoredFiles {
     revision: (organizationId, mount) => mountRevision(database, organizationId, mount),
     changesSince: (organizationId, mount, revision) => changesSince(database, organizationId, mount, revision),
     manifest: (organizationId, mount) => listHeads(database, organizationId, mount),
+    directories: (organizationId, mount) => listDirectories(database, organizationId, mount),
     atRevision: (organizationId, mount, revision) => filesAtRevision(database, organizationId, mount, revision),
     contents: (organizationId, hashes) => readContents(database, organizationId, hashes),
     commit: (request, decide) => commitFiles(database, request, decide),
-    markKnown: (organizationId, sessionId, versions) => markKnown(database, { organizationId, sessionId }, versions),
-    moveKnown: (sessionId, path, base, version) => moveKnown(database, sessionId, path, base, version),
+    markKnown: (organizationId, sessionId, mount, versions) =>
+      markKnown(database, { organizationId, sessionId }, mount, versions),
+    moveKnown: (sessionId, mount, path, base, version) => moveKnown(database, sessionId, mount, path, base, version),
     projections: createProjectionRecords(database),
+    sessionSkills: createSessionSkills(database),
     importSkill: (organizationId, name, files) => importSkill(database, organizationId, name, files),
   };
 }
@@ -81,7 +103,7 @@ export function createStoredFiles(database: Kysely<Tables>): StoredFiles {
 async function changesSince(
   database: Kysely<Tables>,
   organizationId: string,
-  mount: string,
+  mount: StoredMount,
   revision: number,
 ): Promise<readonly StoredChange[]> {
   const rows = await database
@@ -89,10 +111,13 @@ async function changesSince(
     .select("path")
     .distinct()
     .where("organization_id", "=", organizationId)
-    .where("mount", "=", mount)
+    .where("mount", "=", mount.key)
     .where("revision", ">", revision)
     .execute();
-  const paths = rows.map((row) => row.path);
-  const heads = await findHeads(database, organizationId, paths);
-  return paths.map((path) => ({ path, head: heads.get(path) ?? null }));
+  const paths = rows.map((row) => visiblePath(mount, row.path));
+  const { files, directories } = await findEntries(database, organizationId, mount, paths);
+  return paths.map((path) => {
+    const head = files.get(path) ?? null;
+    return { path, kind: head !== null ? "file" : directories.has(path) ? "directory" : "absent", head };
+  });
 }

@@ -15,7 +15,7 @@ import { isExecutable, type LaidFile } from "./laid-file.ts";
 
 export interface Baseline {
   readonly files: Map<string, LaidFile>;
-  /** Mount → revision. */
+  /** Key of a mount → revision. */
   readonly revisions: Map<string, number>;
   /** What the model was told and need not hear again: path and fingerprint. */
   readonly told: Set<string>;
@@ -68,19 +68,21 @@ export async function rebuildBaseline(request: RebuildRequest): Promise<Baseline
   const baseline = emptyBaseline();
   const recorded = new Map<string, PastFile>();
   for (const mount of mounts) {
-    const revision = revisions.get(mount.prefix) ?? 0;
-    baseline.revisions.set(mount.prefix, revision);
-    for (const past of await files.atRevision(organizationId, mount.prefix, revision)) recorded.set(past.path, past);
+    const revision = revisions.get(mount.key) ?? 0;
+    baseline.revisions.set(mount.key, revision);
+    for (const past of await files.atRevision(organizationId, mount, revision)) recorded.set(past.path, past);
   }
   for (const { path, version, sha256, executable } of recorded.values()) {
     if (sha256 !== null) baseline.files.set(path, { version, sha256, executable, fingerprint: "" });
   }
   const copies = await hashCopies(request);
-  const versions = await files.projections.versionsOfContents(
-    organizationId,
-    [...copies.keys()],
-    [...new Set([...copies.values()].map((copy) => copy.sha256))],
-  );
+  const versions = [];
+  for (const mount of mounts) {
+    const inside = [...copies].filter(([path]) => mountOf([mount], path) !== undefined);
+    const hashes = [...new Set(inside.map(([, { sha256 }]) => sha256))];
+    const paths = inside.map(([path]) => path);
+    versions.push(...(await files.projections.versionsOfContents(organizationId, mount, paths, hashes)));
+  }
   for (const [path, { sha256, entry }] of copies) {
     const floor = recorded.get(path)?.version ?? 0;
     const known = versions.filter(

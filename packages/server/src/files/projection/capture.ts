@@ -18,6 +18,7 @@ import { type ChangedCopy, type MountChanges, settleChanges, type Verdict } from
 const portionFiles = 500;
 
 export interface CaptureDependencies {
+  readonly userId?: string | null;
   readonly files: StoredFiles;
   readonly organizationId: string;
   readonly sessionId: string;
@@ -57,7 +58,7 @@ export async function capture(capturing: Capture, mount: StoredMount, entries: r
   }
   await commitChanges(capturing, mount, { ...inspection, gone: held ? [] : inspection.gone });
   if (relay.length === 0) return;
-  const heads = await dependencies.files.manifest(dependencies.organizationId, mount.prefix);
+  const heads = await dependencies.files.manifest(dependencies.organizationId, mount);
   const wanted = new Set(relay);
   for (const head of heads) if (wanted.has(head.path)) layer.add(mount, head);
 }
@@ -91,10 +92,10 @@ async function commitPortion(
   changed: readonly ChangedCopy[],
   deleted: readonly Deletion[],
 ): Promise<void> {
-  const { organizationId, sessionId, files } = capturing.dependencies;
+  const { organizationId, sessionId, userId = null, files } = capturing.dependencies;
   const paths = [...changed, ...deleted].map((change) => change.path);
   if (paths.length === 0) return;
-  const actor = { organizationId, sessionId, toolUseId: capturing.toolUseId, via: "bash" as const };
+  const actor = { organizationId, sessionId, toolUseId: capturing.toolUseId, via: "bash" as const, userId };
   try {
     const { result, versions } = await files.commit({ mount, actor, paths }, (view) =>
       settleChanges(view, { mount, actor, changed, deleted }),
@@ -105,7 +106,8 @@ async function commitPortion(
     // What a command created alone, its session knows; of what was there before or was merged it may have seen nothing.
     const made = new Set(changed.flatMap(({ path, base }) => (base === null ? [path] : [])));
     const saved = result.filter((verdict) => verdict.type === "saved" && made.has(verdict.path));
-    await files.markKnown(organizationId, sessionId, new Map(saved.map(({ path }) => [path, versions.get(path) ?? 0])));
+    const known = new Map(saved.map(({ path }) => [path, versions.get(path) ?? 0]));
+    await files.markKnown(organizationId, sessionId, mount, known);
   } catch (error) {
     if (!(error instanceof FileError)) throw error;
     const [only] = paths;
@@ -153,7 +155,7 @@ async function carryOut(
         fingerprint: copy.fingerprint,
       });
       lines.push(verdict.hadVanished ? explain.restored(path, version) : explain.saved(path, base, version));
-      if (base !== null) await dependencies.files.moveKnown(dependencies.sessionId, path, base, version);
+      if (base !== null) await dependencies.files.moveKnown(dependencies.sessionId, mount, path, base, version);
       return;
     case "equal":
       if (copy !== undefined) baseline.files.set(path, { ...verdict.head, fingerprint: copy.fingerprint });

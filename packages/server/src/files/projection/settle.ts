@@ -4,9 +4,10 @@
  * @module
  */
 import { mergeTexts } from "../merge.ts";
-import type { StoredMount } from "../mounts.ts";
+import { pathInMount, type StoredMount, visiblePath } from "../mounts.ts";
 import type { FileChange } from "../postgres/change.ts";
-import type { CommitDecision, CommitView, LostText } from "../postgres/commit.ts";
+import type { CommitDecision, CommitView } from "../postgres/commit.ts";
+import type { LostText } from "../postgres/conflicts.ts";
 import type { StoredFile } from "../postgres/rows.ts";
 import { decodeText, encodeText } from "../text.ts";
 import type { FileActor } from "../store.ts";
@@ -51,6 +52,7 @@ export async function settleChanges(
   const verdicts: Verdict[] = [];
   const mergedBefore = await findMerged(
     view,
+    mount,
     actor,
     changed.map((copy) => copy.path),
   );
@@ -93,17 +95,27 @@ export async function settleChanges(
  * What this session merged before: after a crash between the commit and its report the copy on disk is still the
  * unmerged one, and merging it again would add it twice.
  */
-async function findMerged(view: CommitView, actor: FileActor, paths: readonly string[]): Promise<ReadonlySet<string>> {
+async function findMerged(
+  view: CommitView,
+  mount: StoredMount,
+  actor: FileActor,
+  paths: readonly string[],
+): Promise<ReadonlySet<string>> {
   if (paths.length === 0 || actor.sessionId === null) return new Set();
   const rows = await view.transaction
     .selectFrom("file_versions")
     .select(["path", "source_sha256"])
     .where("organization_id", "=", actor.organizationId)
     .where("session_id", "=", actor.sessionId)
-    .where("path", "in", paths)
+    .where("mount", "=", mount.key)
+    .where(
+      "path",
+      "in",
+      paths.map((path) => pathInMount(mount, path)),
+    )
     .where("source_sha256", "is not", null)
     .execute();
-  return new Set(rows.map((row) => `${row.path}\0${row.source_sha256}`));
+  return new Set(rows.map((row) => `${visiblePath(mount, row.path)}\0${row.source_sha256}`));
 }
 
 async function mergeWithHead(view: CommitView, mount: StoredMount, copy: ChangedCopy, head: StoredFile) {
