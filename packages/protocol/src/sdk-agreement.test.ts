@@ -19,6 +19,13 @@ import type {
   EnvironmentCreateParams,
   EnvironmentUpdateParams,
 } from "@anthropic-ai/sdk/resources/beta/environments/environments";
+import type {
+  BetaSelfHostedWork,
+  BetaSelfHostedWorkHeartbeatResponse,
+  BetaSelfHostedWorkQueueStats,
+  BetaWorkLeaseState,
+  BetaWorkSecret,
+} from "@anthropic-ai/sdk/resources/beta/environments/work";
 import type { BetaModelInfo } from "@anthropic-ai/sdk/resources/beta/models";
 import type {
   BetaManagedAgentsEventParams,
@@ -68,6 +75,7 @@ import {
   createSessionRequest,
 } from "./sessions.ts";
 import type { SessionThread } from "./threads.ts";
+import type { WorkHeartbeat, WorkItem, WorkLeaseState, WorkSecret, WorkStats } from "./work.ts";
 
 /** Answers: what we send is what the SDK promises its users. */
 export const answers = {
@@ -82,6 +90,11 @@ export const answers = {
   sent: (value: SentEvents): BetaManagedAgentsSendSessionEvents => value,
   preview: (value: Exclude<Preview, { type: `x_exoloop.${string}` }>): BetaManagedAgentsStreamSessionEvents => value,
   model: (value: Model): BetaModelInfo => value,
+  work: (value: WorkItem): BetaSelfHostedWork => value,
+  heartbeat: (value: WorkHeartbeat): BetaSelfHostedWorkHeartbeatResponse => value,
+  workStats: (value: WorkStats): BetaSelfHostedWorkQueueStats => value,
+  workLease: (value: WorkLeaseState): BetaWorkLeaseState => value,
+  workSecret: (value: WorkSecret): BetaWorkSecret => value,
 };
 
 type Sent<Params> = Omit<Params, "betas" | "workspace_id">;

@@ -1,104 +1,35 @@
 /** The official SDK's own worker of self-hosted environments, with its own tools, against this server. */
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import Anthropic from "@anthropic-ai/sdk";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { scriptedMessage, startTestServer, type TestServer } from "./running.ts";
+import { createWorkerPlace, isOver, resultsOf, type SessionEvent, textOf, type WorkerPlace } from "./worker-place.ts";
 
-type SessionEvent = Anthropic.Beta.Sessions.BetaManagedAgentsSessionEvent;
-
-interface RunningWorker {
-  /** As a signal would: what it runs is aborted, its item is stopped. */
-  stop(): Promise<void>;
-}
+const command = (text: string) => ({ toolCalls: [{ name: "bash", input: { command: text } }] });
+const done = { text: "Done." };
 
 describe("the SDK's worker", () => {
   let server: TestServer;
   let sdk: Anthropic;
-  let workdir: string;
-  let environmentId: string;
-  let environmentKey: string;
-  const workers: RunningWorker[] = [];
+  let place: WorkerPlace;
   beforeAll(async () => {
     server = await startTestServer();
     sdk = server.sdk;
   }, 60_000);
   afterAll(() => server.stop());
   beforeEach(async () => {
-    workdir = await mkdtemp(join(tmpdir(), "exoloop-worker-"));
-    const name = `worker ${crypto.randomUUID()}`;
-    const environment = await sdk.beta.environments.create({ name, config: { type: "self_hosted" } });
-    environmentId = environment.id;
-    const path = `/v1/x/environments/${environmentId}/keys`;
-    const key: { key: string } = await sdk.post(path, { body: { name: "test" } });
-    environmentKey = key.key;
+    place = await createWorkerPlace(server);
   });
-  afterEach(async () => {
-    for (const worker of workers.splice(0)) await worker.stop();
-    await rm(workdir, { recursive: true, force: true });
-  });
+  afterEach(() => place.leave());
 
-  function startWorker(): RunningWorker {
-    const ending = new AbortController();
-    // Without the organization's key: the worker has its environment's and nothing else.
-    const client = new Anthropic({ baseURL: server.exoloop.url, apiKey: null, authToken: null, logLevel: "off" });
-    const options = { environmentId, environmentKey, workdir, maxIdleMs: 300 };
-    const ran = client.beta.environments.work
-      .worker(options)
-      .run(ending.signal)
-      .catch(() => undefined);
-    const worker = {
-      async stop() {
-        ending.abort();
-        await ran;
-      },
-    };
-    workers.push(worker);
-    return worker;
-  }
-
-  async function newSession(policy: "always_allow" | "always_ask" = "always_allow"): Promise<string> {
-    const agent = await sdk.beta.agents.create({
-      name: "tester",
-      model: "scripted",
-      tools: [{ type: "agent_toolset_20260401", default_config: { permission_policy: { type: policy } } }],
-    });
-    return (await sdk.beta.sessions.create({ agent: agent.id, environment_id: environmentId })).id;
-  }
-
-  async function history(sessionId: string): Promise<SessionEvent[]> {
-    const events: SessionEvent[] = [];
-    for await (const event of sdk.beta.sessions.events.list(sessionId, { limit: 1000 })) events.push(event);
-    return events;
-  }
-
-  async function eventually(
-    sessionId: string,
-    done: (events: readonly SessionEvent[]) => boolean,
-    seconds = 60,
-  ): Promise<SessionEvent[]> {
-    let events: SessionEvent[] = [];
-    for (const until = Date.now() + seconds * 1_000; Date.now() < until;) {
-      events = await history(sessionId);
-      if (done(events)) return events;
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-    throw new Error(`not reached: ${events.map((event) => event.type).join(", ")}`);
-  }
-
-  const ended = (events: readonly SessionEvent[]) => {
-    const last = events.at(-1);
-    return last?.type === "session.status_idle" && last.stop_reason.type !== "requires_action";
-  };
-  const results = (events: readonly SessionEvent[]) =>
-    events.flatMap((event) => (event.type === "user.tool_result" ? [event] : []));
-  const textOf = ({ content }: { content?: readonly { type: string }[] }) =>
-    (content ?? []).map((block) => ("text" in block ? String(block.text) : "")).join("");
+  const itemsAre = (...states: string[]) =>
+    expect.poll(async () => (await place.items()).map((item) => item.state), { timeout: 15_000 }).toEqual(states);
+  const isAtWork = () => expect.poll(() => place.exists("at-work"), { timeout: 20_000 }).toBe(true);
 
   it("runs bash, write, read, edit, glob and grep where it is", async () => {
-    startWorker();
-    const sessionId = await newSession();
+    place.startWorker();
+    const sessionId = await place.newSession();
     await sdk.beta.sessions.events.send(sessionId, {
       events: [
         scriptedMessage([
@@ -117,10 +48,10 @@ describe("the SDK's worker", () => {
         ]),
       ],
     });
-    const events = await eventually(sessionId, ended);
-    const answers = results(events);
+    const events = await place.eventually(sessionId, isOver);
+    const answers = resultsOf(events);
     expect(answers.map((event) => event.is_error)).toEqual([false, false, false, false, false, false, true]);
-    expect(answers.map(textOf).map((text) => text.replaceAll(workdir, "."))).toEqual([
+    expect(answers.map(textOf).map((text) => text.replaceAll(place.workdir, "."))).toEqual([
       expect.stringContaining("."),
       expect.stringContaining("notes/a.md"),
       "one\ntwo\n",
@@ -129,35 +60,31 @@ describe("the SDK's worker", () => {
       expect.stringContaining("three"),
       expect.stringContaining("exit 3"),
     ]);
-    expect(await readFile(join(workdir, "list.txt"), "utf8")).toBe("one\nthree\n");
+    expect(await readFile(join(place.workdir, "list.txt"), "utf8")).toBe("one\nthree\n");
     // No sandbox of this server was made, and nothing of it was asked for.
     expect((await sdk.beta.sessions.retrieve(sessionId)).status).toBe("idle");
     const sandboxes: { data: { session_id: string }[] } = await sdk.get("/v1/x/sandboxes");
     expect(sandboxes.data.map((sandbox) => sandbox.session_id)).not.toContain(sessionId);
     // The item ends a moment after the turn, and the next message makes another.
-    await expect
-      .poll(async () => (await sdk.beta.environments.work.list(environmentId)).data.map((item) => item.state), {
-        timeout: 10_000,
-      })
-      .toEqual(["stopped"]);
+    await itemsAre("stopped");
     await sdk.beta.sessions.events.send(sessionId, {
       events: [
         scriptedMessage([{ toolCalls: [{ name: "bash", input: { command: "cat list.txt" } }] }, { text: "Yes." }]),
       ],
     });
-    const again = await eventually(sessionId, (all) => ended(all) && results(all).length === 8);
-    expect(textOf(results(again).at(-1) ?? {})).toContain("three");
+    const again = await place.eventually(sessionId, (all) => isOver(all) && resultsOf(all).length === 8);
+    expect(textOf(resultsOf(again).at(-1) ?? {})).toContain("three");
   });
 
   it("waits for an approval before it runs what is asked about, and runs nothing that is denied", async () => {
-    startWorker();
-    const sessionId = await newSession("always_ask");
+    place.startWorker();
+    const sessionId = await place.newSession({ policy: "always_ask" });
     await sdk.beta.sessions.events.send(sessionId, {
       events: [
         scriptedMessage([
           { toolCalls: [{ name: "bash", input: { command: "touch allowed" } }] },
           { toolCalls: [{ name: "bash", input: { command: "touch denied" } }] },
-          { text: "Done." },
+          done,
         ]),
       ],
     });
@@ -166,22 +93,119 @@ describe("the SDK's worker", () => {
       events.at(-1)?.type === "session.status_idle";
     const call = (events: readonly SessionEvent[]) =>
       events.findLast((event) => event.type === "agent.tool_use")?.id ?? "";
-    const first = call(await eventually(sessionId, asked(1)));
+    const first = call(await place.eventually(sessionId, asked(1)));
     // Nobody needs a worker yet.
-    expect((await sdk.beta.environments.work.list(environmentId)).data).toEqual([]);
+    expect(await place.items()).toEqual([]);
     const early = { type: "user.tool_result" as const, tool_use_id: first, content: [] };
     await expect(sdk.beta.sessions.events.send(sessionId, { events: [early] })).rejects.toThrow("no call");
     const answer = (tool_use_id: string, result: "allow" | "deny") =>
       sdk.beta.sessions.events.send(sessionId, { events: [{ type: "user.tool_confirmation", tool_use_id, result }] });
     await answer(first, "allow");
-    const second = call(await eventually(sessionId, asked(2)));
+    const second = call(await place.eventually(sessionId, asked(2)));
     await answer(second, "deny");
-    const events = await eventually(sessionId, ended);
-    expect(results(events).map((event) => [event.tool_use_id, event.is_error])).toEqual([
+    const events = await place.eventually(sessionId, isOver);
+    expect(resultsOf(events).map((event) => [event.tool_use_id, event.is_error])).toEqual([
       [first, false],
       [second, true],
     ]);
-    await readFile(join(workdir, "allowed"));
-    await expect(readFile(join(workdir, "denied"))).rejects.toThrow();
+    await readFile(join(place.workdir, "allowed"));
+    await expect(readFile(join(place.workdir, "denied"))).rejects.toThrow();
+  });
+
+  it("killed in the middle of a call, is followed by another, which runs the call again", async () => {
+    const first = place.spawnWorker();
+    const sessionId = await place.newSession();
+    // Once is for ever, twice is at once: the kill leaves the first command to itself.
+    await place.send(
+      sessionId,
+      command("if mkdir begun 2>/dev/null; then touch at-work; sleep 20; else echo again; fi"),
+      done,
+    );
+    await isAtWork();
+    first.kill("SIGKILL");
+    place.startWorker();
+    const events = await place.eventually(sessionId, isOver);
+    expect(resultsOf(events).map((event) => [textOf(event).trim(), event.is_error])).toEqual([["again", false]]);
+    await itemsAre("stopped");
+  });
+
+  it("whose item another one has by now leaves it alone", async () => {
+    const { environmentId, environmentKey } = place;
+    const sessionId = await place.newSession();
+    await place.send(sessionId, command("sleep 20; touch done"), done);
+    await place.eventually(sessionId, (events) => events.at(-1)?.type === "session.status_idle");
+    const client = new Anthropic({
+      baseURL: server.exoloop.url,
+      apiKey: null,
+      authToken: environmentKey,
+      maxRetries: 0,
+      logLevel: "off",
+    });
+    const { work } = client.beta.environments;
+    const item = await work.poll(environmentId);
+    if (item === null) throw new Error("there is no work");
+    await work.ack(item.id, { environment_id: environmentId });
+    await work.heartbeat(item.id, { environment_id: environmentId, expected_last_heartbeat: "NO_HEARTBEAT" });
+    const late = client.beta.environments.work.worker({ workdir: place.workdir });
+    await late
+      .handleItem({
+        workId: item.id,
+        environmentId,
+        sessionId,
+        ...(item.secret === null ? {} : { workSecret: item.secret }),
+      })
+      .catch(() => undefined);
+    expect((await place.items()).map(({ id, state }) => [id, state])).toEqual([[item.id, "active"]]);
+    expect(resultsOf(await place.history(sessionId))).toEqual([]);
+    expect(await place.exists("done")).toBe(false);
+    await sdk.beta.sessions.archive(sessionId);
+  });
+
+  it("ends what it runs when the user interrupts, and is there again for the next message", async () => {
+    place.startWorker();
+    const sessionId = await place.newSession();
+    await place.send(sessionId, command("touch at-work; sleep 60; touch done"), done);
+    await isAtWork();
+    await sdk.beta.sessions.events.send(sessionId, { events: [{ type: "user.interrupt" }] });
+    const interrupted = await place.eventually(sessionId, isOver);
+    expect(resultsOf(interrupted).map((event) => [event.is_error, textOf(event)])).toEqual([
+      [true, expect.stringContaining("interrupted")],
+    ]);
+    await itemsAre("stopped");
+    await place.send(sessionId, command("echo here"), done);
+    const events = await place.eventually(sessionId, (all) => isOver(all) && resultsOf(all).length === 2);
+    expect(textOf(resultsOf(events).at(-1) ?? {})).toContain("here");
+    expect(await place.exists("done")).toBe(false);
+  });
+
+  it("ends with its session", async () => {
+    place.startWorker();
+    const sessionId = await place.newSession();
+    await place.send(sessionId, command("touch at-work; sleep 60; touch done"), done);
+    await isAtWork();
+    await sdk.beta.sessions.archive(sessionId);
+    await itemsAre("stopped");
+    expect(await place.exists("done")).toBe(false);
+  });
+
+  it("runs the tools of a sub-agent as well", async () => {
+    place.startWorker();
+    const tools = [{ type: "agent_toolset_20260401" as const }];
+    const anna = await sdk.beta.agents.create({ name: "anna", model: "scripted", tools });
+    const lead = await sdk.beta.agents.create({
+      name: "lead",
+      model: "scripted",
+      tools,
+      multiagent: { type: "coordinator", agents: [{ type: "agent", id: anna.id }] },
+    });
+    const session = await sdk.beta.sessions.create({ agent: lead.id, environment_id: place.environmentId });
+    const [{ text: task } = { text: "" }] = scriptedMessage([
+      command("echo $((40 + 2)) > answer"),
+      { text: "Written." },
+    ]).content;
+    await place.send(session.id, { toolCalls: [{ name: "delegate", input: { agent: "anna", task } }] }, done);
+    const events = await place.eventually(session.id, isOver);
+    expect(resultsOf(events).map((event) => event.session_thread_id)).toEqual([expect.stringMatching(/^sthr_/)]);
+    expect(await readFile(join(place.workdir, "answer"), "utf8")).toBe("42\n");
   });
 });
