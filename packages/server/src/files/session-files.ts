@@ -1,6 +1,6 @@
 /** The file system that one session sees: its sandbox, with skills and memory from Postgres in their places. @module */
 import { historyDirectory } from "./path.ts";
-import { storedMounts } from "./mounts.ts";
+import type { StoredMount } from "./mounts.ts";
 import type { StoredFiles } from "./postgres/stored-files.ts";
 import { createReservedStore, createRouter } from "./router.ts";
 import { createSandboxStore, type UseWorkspace } from "./sandbox-store.ts";
@@ -10,13 +10,15 @@ export interface SessionFilesOptions {
   readonly files: StoredFiles;
   readonly organizationId: string;
   readonly sessionId: string;
+  /** What this session sees of Postgres, as of this tool call. */
+  readonly mounts: readonly StoredMount[];
   /** Called for paths of the sandbox only. */
   readonly useWorkspace: UseWorkspace;
   /** What tools have answered before. */
   readonly history: FileStore;
 }
 
-export function createSessionFiles({ files, useWorkspace, history, ...owner }: SessionFilesOptions): FileStore {
+export function createSessionFiles({ files, mounts, useWorkspace, history, ...owner }: SessionFilesOptions): FileStore {
   return createRouter([
     { prefix: "/", store: createSandboxStore(useWorkspace), access: "read_write" },
     { prefix: historyDirectory, store: history, access: "read_only" },
@@ -25,6 +27,6 @@ export function createSessionFiles({ files, useWorkspace, history, ...owner }: S
       store: createReservedStore("What is to be kept goes under /memory/org."),
       access: "read_write",
     },
-    ...storedMounts.map((mount) => ({ prefix: mount.prefix, store: files.open(owner, mount), access: mount.access })),
+    ...mounts.map((mount) => ({ prefix: mount.prefix, store: files.open(owner, mount), access: mount.access })),
   ]);
 }

@@ -5,7 +5,7 @@ import { createStoredFiles, type StoredFiles } from "../files/postgres/stored-fi
 import { actorOf, createTestOrganization, createTestSession } from "../files/postgres/testing.ts";
 import { createHistoryStore } from "../files/history-store.ts";
 import { createSessionFiles } from "../files/session-files.ts";
-import { organizationMemoryMount } from "../files/mounts.ts";
+import { organizationMemoryMount, storedMounts } from "../files/mounts.ts";
 import { encodeText } from "../files/text.ts";
 import { builtInTools } from "./built-in.ts";
 import { noBackground } from "./testing.ts";
@@ -39,6 +39,7 @@ async function call(name: string, input: Record<string, unknown>, toolUseId = cr
       files,
       organizationId,
       sessionId,
+      mounts: storedMounts,
       history: createHistoryStore(test.database, sessionId),
       useWorkspace: asleep,
     }),

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../db/testing.ts";
 import { organizationMemoryMount as memory, skillsMount } from "../mounts.ts";
 import { compileSearchPattern } from "../search-pattern.ts";
-import { type DirectoryOperations, FileError, type FileStore } from "../store.ts";
+import { type DirectoryOperations, FileError, type FileStore, nothingFound } from "../store.ts";
 import { decodeText, encodeText } from "../text.ts";
 import { candidateQuery } from "./search.ts";
 import { createStoredFiles, type StoredFiles } from "./stored-files.ts";
@@ -31,10 +31,13 @@ const otherSession = () => createTestSession(test.database, organizationId);
 const put = (path: string, text: string, version?: string | null) =>
   store.write(path, encodeText(text), actor(), version);
 const textOf = async (path: string) => decodeText((await store.read(path)).bytes);
-const grep = (
+const grep = async (
   pattern: string,
   options: { path?: string; ignoreCase?: boolean; glob?: string; maximumMatches?: number } = {},
-) => store.grep({ pattern, path: "/memory", ignoreCase: false, maximumMatches: 100, ...options });
+) => {
+  const request = { pattern, path: "/memory", ignoreCase: false, maximumMatches: 100, ...options };
+  return (await store.grep(request)).lines;
+};
 
 async function failure(work: Promise<unknown>): Promise<string> {
   return work.then(
@@ -129,7 +132,9 @@ describe("structure", () => {
     const elsewhere = await createTestOrganization(test.database);
     const other = files.open({ organizationId: elsewhere, sessionId: null }, memory);
     expect(await failure(other.read("/memory/org/a.md"))).toBe("not_found");
-    expect(await other.grep({ pattern: "secret", path: "/memory", ignoreCase: false, maximumMatches: 9 })).toEqual([]);
+    expect(await other.grep({ pattern: "secret", path: "/memory", ignoreCase: false, maximumMatches: 9 })).toEqual(
+      nothingFound,
+    );
     expect(await files.manifest(elsewhere, memory)).toEqual([]);
   });
 });
