@@ -13,6 +13,8 @@ type FileVerbs = Pick<
   | "stat"
   | "listDirectory"
   | "listTree"
+  | "surveyTree"
+  | "inspectEntries"
   | "scanTree"
   | "deleteFile"
 >;
@@ -62,6 +64,16 @@ function collect(tree: FileTree, path: string, most: number): TreeEntry[] {
   if (node.kind !== "directory") refuse(path, "not_directory", "not a directory");
   collectBelow(path.replace(/\/+$/, ""), node, most, entries);
   return entries;
+}
+
+function inspect(tree: FileTree, path: string): TreeEntry | null {
+  try {
+    const { node } = tree.lookup(path, { follow: false, refuseLinks: true, privileged: true });
+    return node === null || node.kind === "symlink" ? null : entryOf(path, node);
+  } catch (error) {
+    if (error instanceof SandboxFileError) return null;
+    throw error;
+  }
 }
 
 export function streamOf(bytes: Uint8Array): ReadableStream<Uint8Array> {
@@ -141,6 +153,16 @@ export function createFileVerbs(tree: FileTree, enter: (verb: string) => Promise
     async listTree({ path, maximumEntries = defaultMaximumEntries }) {
       await enter("listTree");
       return collect(tree, path, maximumEntries);
+    },
+    async surveyTree({ path, maximumEntries = defaultMaximumEntries }) {
+      await enter("surveyTree");
+      const entries = collect(tree, path, maximumEntries);
+      const fingerprint = JSON.stringify(entries.map((entry) => [entry.path, entry.fingerprint]));
+      return { fingerprint, entries: () => entries };
+    },
+    async inspectEntries({ paths }) {
+      await enter("inspectEntries");
+      return paths.map((path) => inspect(tree, path));
     },
     async *scanTree({ path }) {
       await enter("scanTree");
