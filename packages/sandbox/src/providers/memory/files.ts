@@ -108,6 +108,32 @@ export function replaceFile(tree: FileTree, path: string, content: Uint8Array, m
   }
 }
 
+type Scans = Pick<SandboxSession, "listTree" | "surveyTree" | "inspectEntries" | "scanTree">;
+
+function createScans(tree: FileTree, enter: (verb: string) => Promise<void>): Scans {
+  return {
+    async listTree({ path, maximumEntries = defaultMaximumEntries }) {
+      await enter("listTree");
+      return collect(tree, path, maximumEntries);
+    },
+    async surveyTree({ path, maximumEntries = defaultMaximumEntries }) {
+      await enter("surveyTree");
+      const entries = collect(tree, path, maximumEntries);
+      const fingerprint = JSON.stringify(entries.map((entry) => [entry.path, entry.fingerprint]));
+      return { fingerprint, entries: () => entries };
+    },
+    async inspectEntries({ paths }) {
+      await enter("inspectEntries");
+      return paths.map((path) => inspect(tree, path));
+    },
+    async *scanTree({ path }) {
+      await enter("scanTree");
+      const entries = collect(tree, path, Infinity);
+      for (let at = 0; at < entries.length; at += entriesAtATime) yield entries.slice(at, at + entriesAtATime);
+    },
+  };
+}
+
 /** `enter` runs before each verb: it rejects when the sandbox is gone, and takes its time where that is asked for. */
 export function createFileVerbs(tree: FileTree, enter: (verb: string) => Promise<void>): FileVerbs {
   const find = async (verb: string, path: string, follow = true): Promise<Place> => {
@@ -150,25 +176,7 @@ export function createFileVerbs(tree: FileTree, enter: (verb: string) => Promise
       if ((node.mode & 0o400) === 0) refuse(path, "no_permission", "no permission");
       return [...node.children].map(([name, child]): DirectoryEntry => ({ name, kind: child.kind }));
     },
-    async listTree({ path, maximumEntries = defaultMaximumEntries }) {
-      await enter("listTree");
-      return collect(tree, path, maximumEntries);
-    },
-    async surveyTree({ path, maximumEntries = defaultMaximumEntries }) {
-      await enter("surveyTree");
-      const entries = collect(tree, path, maximumEntries);
-      const fingerprint = JSON.stringify(entries.map((entry) => [entry.path, entry.fingerprint]));
-      return { fingerprint, entries: () => entries };
-    },
-    async inspectEntries({ paths }) {
-      await enter("inspectEntries");
-      return paths.map((path) => inspect(tree, path));
-    },
-    async *scanTree({ path }) {
-      await enter("scanTree");
-      const entries = collect(tree, path, Infinity);
-      for (let at = 0; at < entries.length; at += entriesAtATime) yield entries.slice(at, at + entriesAtATime);
-    },
+    ...createScans(tree, enter),
     async deleteFile({ path, recursive = false }) {
       const place = await find("deleteFile", path, false);
       if (place.node === null) return false;

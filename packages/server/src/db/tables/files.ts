@@ -25,6 +25,7 @@ interface FileMountTable {
   revision: Count;
   files: Generated<number>;
   bytes: Count;
+  directories: Generated<number>;
 }
 
 interface FileBlobTable {
@@ -114,6 +115,7 @@ interface FileProjectionTable {
   sandbox_id: string;
   generation: number;
   revisions: Json<Record<string, number>>;
+  places: ColumnType<Record<string, string>, string | undefined, string>;
   updated_at: Timestamp;
 }
 

@@ -1,9 +1,9 @@
 /** Taking over what a command changed in one mount: all of it in one commit, but for what cannot be stored. @module */
 import { holdsDeletions, mostDeletions } from "../merge.ts";
 import { isWithin } from "../path.ts";
-import type { StoredFiles } from "../postgres/stored-files.ts";
 import { type FileActor, FileError } from "../store.ts";
-import type { Inspecting, Inspection } from "./inspect.ts";
+import type { Capture } from "./capturing.ts";
+import type { Inspection } from "./inspect.ts";
 import { inspectWritable, layAgain, tellOnce } from "./inspect.ts";
 import { carryOut } from "./outcome.ts";
 import { putBack } from "./put-back.ts";
@@ -15,21 +15,6 @@ import type { CopyEntry } from "./target.ts";
 const mostChanges = 2_000;
 /** Changes that are left out one by one, each for its reason, before the rest is halved to find them. */
 const mostLeftOut = 16;
-
-export interface CaptureDependencies {
-  readonly userId?: string | null;
-  readonly untrusted?: boolean;
-  readonly files: StoredFiles;
-  readonly organizationId: string;
-  readonly sessionId: string;
-}
-
-export interface Capture extends Inspecting {
-  readonly dependencies: CaptureDependencies;
-  readonly toolUseId: string | null;
-  /** Paths of which the lines speak already. */
-  readonly mentioned: Set<string>;
-}
 
 export interface Captured {
   /** Of the mount after the commit; null when nothing was committed. */

@@ -65,7 +65,12 @@ export async function inspectWritable(inspecting: Inspecting, entries: readonly 
     bytes += part.reduce((sum, { size }) => sum + size, 0);
   }
   if (postponed > 0) lines.push(explain.postponed(postponed));
-  return { ...rest, newDirectories: namedWell(inspecting, rest.newDirectories), changed, unsettled: moved || postponed > 0 };
+  return {
+    ...rest,
+    newDirectories: namedWell(inspecting, rest.newDirectories),
+    changed,
+    unsettled: moved || postponed > 0,
+  };
 }
 
 function nameOf({ kind }: CopyEntry): string {
@@ -159,4 +164,3 @@ export function tellOnce(
   baseline.told.add(key);
   lines.push(explain.refused(entry.path, why));
 }
-

@@ -1,7 +1,7 @@
 /** What follows from each verdict: in the baseline, on the disk, in what the session knows, and in words. @module */
 import { relativePath, workspaceDirectory } from "../path.ts";
 import { encodeText } from "../text.ts";
-import type { Capture } from "./capture.ts";
+import type { Capture } from "./capturing.ts";
 import { explain } from "./report.ts";
 import type { ChangedCopy, Verdict } from "./settle.ts";
 
@@ -80,7 +80,7 @@ function carryOutName({ copies, lines, laying }: Capture, verdict: Verdict, name
   lines.push(explain.keptAgainstDeletion(path, verdict.head, explain.who(verdict.head, names)));
 }
 
-/** What a command created alone, its session knows; of what was there before or was merged it may have seen nothing. */
+/** What a command created alone, its session knows; what it changed, it knows if it knew what was there before. */
 async function noteKnown(
   { copies, dependencies }: Capture,
   verdicts: readonly Verdict[],
@@ -89,16 +89,11 @@ async function noteKnown(
 ): Promise<void> {
   const { organizationId, sessionId, files } = dependencies;
   const made = new Map<string, number>();
-  const moved: { path: string; base: number; version: number }[] = [];
   for (const { type, path } of verdicts) {
-    const [copy, version] = [changed.get(path), versions.get(path)];
-    if (type !== "saved" || copy === undefined || version === undefined) continue;
-    if (copy.base === null) made.set(path, version);
-    else moved.push({ path, base: copy.base.version, version });
+    const version = versions.get(path);
+    if (type === "saved" && changed.get(path)?.base === null && version !== undefined) made.set(path, version);
   }
   if (made.size > 0) await files.markKnown(organizationId, sessionId, copies.mount, made);
-  for (const { path, base, version } of moved)
-    await files.moveKnown(sessionId, copies.mount, path, base, version);
 }
 
 /** The loser's text beside the work. Null when the workspace takes no file: the history has it in any case. */

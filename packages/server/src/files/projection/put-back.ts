@@ -64,7 +64,7 @@ export function tellStrays(
   mounts: readonly StoredMount[],
   entries: readonly CopyEntry[],
 ): void {
-  const kept = mounts.filter((mount) => mount.access === "read_write").map((mount) => mount.prefix);
+  const kept = [...new Set(mounts.flatMap(({ access, prefix }) => (access === "read_write" ? [prefix] : [])))];
   for (const entry of entries) {
     if (entry.kind === "directory" || entry.path === defaultMemoryLink) continue;
     if (mountOf(mounts, entry.path) !== undefined) continue;

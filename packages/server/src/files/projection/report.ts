@@ -68,5 +68,8 @@ export function describeSync(lines: readonly string[], wholeAt: string | null = 
   }
   const left = lines.length - shown.length;
   if (left > 0) shown.push(`… and ${left} more${wholeAt === null ? "." : `: all of them are in ${wholeAt}.`}`);
-  return { text: ["<files_sync>", ...shown, "</files_sync>"].join("\n"), whole: left > 0 ? `${lines.join("\n")}\n` : null };
+  return {
+    text: ["<files_sync>", ...shown, "</files_sync>"].join("\n"),
+    whole: left > 0 ? `${lines.join("\n")}\n` : null,
+  };
 }

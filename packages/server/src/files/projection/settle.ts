@@ -7,7 +7,8 @@ import { mergeTexts } from "../merge.ts";
 import { isWithin } from "../path.ts";
 import { pathInMount, type StoredMount, visiblePath } from "../mounts.ts";
 import type { FileChange } from "../postgres/change.ts";
-import type { CommitDecision, CommitView, LostText } from "../postgres/commit.ts";
+import type { CommitDecision, CommitView } from "../postgres/commit.ts";
+import type { LostText } from "../postgres/conflicts.ts";
 import type { StoredFile } from "../postgres/rows.ts";
 import { decodeText, encodeText } from "../text.ts";
 import type { FileActor } from "../store.ts";
@@ -49,8 +50,9 @@ export interface MountChanges {
 /** Called with the mount locked. */
 export async function settleChanges(
   view: CommitView,
-  { mount, actor, changed, deleted, newDirectories, goneDirectories }: MountChanges,
+  settling: MountChanges,
 ): Promise<CommitDecision<readonly Verdict[]>> {
+  const { mount, actor, changed, deleted } = settling;
   const changes: FileChange[] = [];
   const lost: LostText[] = [];
   const verdicts: Verdict[] = [];
@@ -92,20 +94,31 @@ export async function settleChanges(
     if (head.version === base.version) changes.push({ type: "delete", path });
     verdicts.push(head.version === base.version ? { type: "deleted", path } : { type: "kept", path, head });
   }
+  settleDirectories(view, settling, changes, verdicts);
+  return { changes, lost, options: { known: "follow" }, result: verdicts };
+}
+
+function settleDirectories(
+  view: CommitView,
+  { changed, deleted, newDirectories, goneDirectories }: MountChanges,
+  changes: FileChange[],
+  verdicts: Verdict[],
+): void {
   for (const path of newDirectories) {
     if (view.directories.has(path)) continue;
     changes.push({ type: "make_directory", path });
     // Where a file goes into it, that says enough.
-    const told = !changed.some((copy) => isWithin(path, copy.path)) && !newDirectories.some((other) => isBelow(path, other));
+    const told =
+      !changed.some((copy) => isWithin(path, copy.path)) && !newDirectories.some((other) => isBelow(path, other));
     if (told) verdicts.push({ type: "made", path });
   }
   for (const path of goneDirectories) {
     if (!view.directories.has(path)) continue;
     changes.push({ type: "remove_directory", path, ifEmpty: true });
-    const told = !deleted.some((copy) => isWithin(path, copy.path)) && !goneDirectories.some((other) => isBelow(other, path));
+    const told =
+      !deleted.some((copy) => isWithin(path, copy.path)) && !goneDirectories.some((other) => isBelow(other, path));
     if (told) verdicts.push({ type: "deleted", path });
   }
-  return { changes, lost, result: verdicts };
 }
 
 /** Whether `path` lies in the directory, and is another one. */
