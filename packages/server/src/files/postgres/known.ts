@@ -48,25 +48,17 @@ export async function knownVersion(
   return row?.version ?? null;
 }
 
-/** The versions that a session has seen of these paths; of all paths when null. */
+/** The versions that a session has seen, of all files of a mount. */
 export async function knownVersions(
   database: Kysely<Tables>,
   sessionId: string,
   mount: StoredMount,
-  paths: readonly string[] | null,
 ): Promise<ReadonlyMap<string, number>> {
-  if (paths?.length === 0) return new Map();
-  let query = database
+  const rows = await database
     .selectFrom("file_reads")
     .select(["path", "version"])
     .where("session_id", "=", sessionId)
-    .where("mount", "=", mount.key);
-  if (paths !== null)
-    query = query.where(
-      "path",
-      "in",
-      paths.map((path) => pathInMount(mount, path)),
-    );
-  const rows = await query.execute();
+    .where("mount", "=", mount.key)
+    .execute();
   return new Map(rows.map(({ path, version }) => [visiblePath(mount, path), version]));
 }

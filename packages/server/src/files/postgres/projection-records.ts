@@ -4,6 +4,7 @@ import { preparedMark } from "../../db/prepared.ts";
 import type { Tables } from "../../db/tables.ts";
 import { pathInMount, type StoredMount, visiblePath } from "../mounts.ts";
 import { knownVersions } from "./known.ts";
+import { headOf, type HeadRow, type PathKind, type StoredFile } from "./rows.ts";
 
 export interface SandboxKey {
   readonly organizationId: string;
@@ -26,6 +27,18 @@ export interface Standing {
   readonly revisions: ReadonlyMap<string, number>;
 }
 
+/** A path that changed after a revision, as it is now, and what the session knows of it. */
+export interface ProjectedChange {
+  readonly path: string;
+  readonly kind: PathKind;
+  /** Null unless a file is there now. */
+  readonly head: StoredFile | null;
+  /** Of a file: its content, where few files changed and this one is small. */
+  readonly bytes: Uint8Array | null;
+  /** The version that the session has seen. */
+  readonly known: number | null;
+}
+
 /** A version of a path with a certain content. */
 export interface VersionOfContent {
   readonly path: string;
@@ -36,6 +49,12 @@ export interface VersionOfContent {
 export interface ProjectionRecords {
   /** In one query: it is asked before and after every command. */
   stand(key: SandboxKey, mounts: readonly StoredMount[]): Promise<Standing>;
+  /** What changed in a mount after a revision, each path once, in one query. */
+  changes(
+    owner: { readonly organizationId: string; readonly sessionId: string },
+    mount: StoredMount,
+    revision: number,
+  ): Promise<readonly ProjectedChange[]>;
   /**
    * Written before a command sees what is recorded. Where there is a record already, the statement's commit does not
    * wait for the disk: with the database's last moment an older record comes back, and copies are recognised by their
@@ -49,8 +68,8 @@ export interface ProjectionRecords {
     paths: readonly string[],
     hashes: readonly string[],
   ): Promise<readonly VersionOfContent[]>;
-  /** The versions that the session has seen of these paths; of all paths when null. */
-  known(sessionId: string, mount: StoredMount, paths: readonly string[] | null): Promise<ReadonlyMap<string, number>>;
+  /** The versions that the session has seen, of all files of a mount. */
+  known(sessionId: string, mount: StoredMount): Promise<ReadonlyMap<string, number>>;
   /** Those of the paths whose last change is by this session. */
   endedBy(
     owner: { readonly organizationId: string; readonly sessionId: string },
@@ -81,6 +100,21 @@ export function createProjectionRecords(database: Kysely<Tables>): ProjectionRec
       const record = recorded === null ? null : { revisions: mapOf(recorded), prefixes: mapOf(places ?? {}) };
       return { record, revisions: mapOf(revisions) };
     },
+    async changes({ organizationId, sessionId }, mount, revision) {
+      const { rows } = await sql<ChangeRow>`${sql.raw(preparedMark)}
+        select changed.path as changed_path, entry.*, seen.version as known,
+          case when count(*) over () <= ${fewChanges} and entry.size_bytes <= ${smallBytes} then blob.content end as content
+        from (select distinct path from file_versions where organization_id = ${organizationId}
+          and mount = ${mount.key} and revision > ${revision}) changed
+        left join file_entries entry on entry.organization_id = ${organizationId} and entry.mount = ${mount.key}
+          and entry.path = changed.path
+        left join file_reads seen on seen.session_id = ${sessionId} and seen.mount = ${mount.key}
+          and seen.path = changed.path
+        left join file_blobs blob on blob.organization_id = ${organizationId} and blob.sha256 = entry.sha256`.execute(
+        database,
+      );
+      return rows.map((row) => changeOf(mount, row));
+    },
     save: (key, record) => saveRecord(database, key, record),
     async versionsOfContents(organizationId, mount, paths, hashes) {
       if (paths.length === 0) return [];
@@ -92,7 +126,7 @@ export function createProjectionRecords(database: Kysely<Tables>): ProjectionRec
       );
       return rows.map((row) => ({ ...row, path: visiblePath(mount, row.path) }));
     },
-    known: (sessionId, mount, paths) => knownVersions(database, sessionId, mount, paths),
+    known: (sessionId, mount) => knownVersions(database, sessionId, mount),
     async endedBy({ organizationId, sessionId }, mount, paths) {
       if (paths.length === 0) return new Set();
       const stored = paths.map((path) => pathInMount(mount, path));
@@ -113,6 +147,22 @@ export function createProjectionRecords(database: Kysely<Tables>): ProjectionRec
       return new Map(rows.map(({ id, name }) => [id, name]));
     },
   };
+}
+
+interface ChangeRow extends HeadRow {
+  readonly changed_path: string;
+  readonly kind: "file" | "directory" | null;
+  readonly known: number | null;
+  readonly content: Buffer | null;
+}
+
+/** Contents come with the changes where so few changed, of at most so many bytes each. */
+const [fewChanges, smallBytes] = [50, 65_536];
+
+function changeOf(mount: StoredMount, row: ChangeRow): ProjectedChange {
+  const [head = null] = row.kind === "file" ? headOf(mount, row) : [];
+  const path = visiblePath(mount, row.changed_path);
+  return { path, kind: row.kind ?? "absent", head, bytes: row.content, known: row.known };
 }
 
 function mapOf<Value>(record: Readonly<Record<string, Value>>): Map<string, Value> {

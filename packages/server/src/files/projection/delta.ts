@@ -44,7 +44,7 @@ export async function layDelta(
   for (const { copies, revision, found } of behind) {
     const moved = { ...copies, revision };
     baseline.copies.set(copies.mount.key, moved);
-    collectChanges(moved, found.changes, laying);
+    collectChanges(moved, found, laying);
     lines.push(...found.stale.map(({ line }) => line));
   }
   if (!(await lay(dependencies, delta, laying))) return "failed";

@@ -20,12 +20,21 @@ export interface Laying {
   readonly removals: Set<string>;
   /** Path → where it leads. */
   readonly links: Map<string, string>;
+  /** By hash: those of the files that need not be asked for. */
+  readonly contents: Map<string, Uint8Array>;
   /** Copies that no newer head may overwrite now. */
   readonly left: Set<string>;
 }
 
 export function emptyLaying(): Laying {
-  return { files: new Map(), directories: new Set(), removals: new Set(), links: new Map(), left: new Set() };
+  return {
+    files: new Map(),
+    directories: new Set(),
+    removals: new Set(),
+    links: new Map(),
+    contents: new Map(),
+    left: new Set(),
+  };
 }
 
 export function isEmpty({ files, directories, removals, links }: Laying): boolean {
@@ -56,9 +65,10 @@ export async function layAll(
   const first: CopyChange[] = [...removals, ...directories, ...links];
   if (laying.files.size === 0) await target.pull(first);
   for (const part of inParts(laying.files.values(), ({ file }) => file.size)) {
-    const contents = await files.contents(organizationId, [...new Set(part.map(({ file }) => file.sha256))]);
+    const missing = part.map(({ file }) => file.sha256).filter((sha256) => !laying.contents.has(sha256));
+    const asked = await files.contents(organizationId, [...new Set(missing)]);
     const changes = part.flatMap(({ copies, file }): CopyChange[] => {
-      const bytes = contents.get(file.sha256);
+      const bytes = laying.contents.get(file.sha256) ?? asked.get(file.sha256);
       // Redacted since its hash was read: the next revision says what is there instead.
       if (bytes === undefined) return [];
       return [{ type: "file", path: file.path, bytes, mode: modeOf(copies, file) }];

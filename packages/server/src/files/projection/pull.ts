@@ -1,7 +1,8 @@
 /** What changed in Postgres since a revision, by anybody, and what follows for the copies. @module */
 import { ancestorsBelow, isWithin } from "../path.ts";
 import { skillsMount, type StoredMount } from "../mounts.ts";
-import type { StoredChange, StoredFiles } from "../postgres/stored-files.ts";
+import type { ProjectedChange } from "../postgres/projection-records.ts";
+import type { StoredFiles } from "../postgres/stored-files.ts";
 import type { StoredFile } from "../postgres/rows.ts";
 import type { MountCopies } from "./baseline.ts";
 import type { FileToLay, Laying } from "./laying.ts";
@@ -22,6 +23,8 @@ export interface MountChange {
   readonly changes: readonly PathChange[];
   /** Lines about what the session has read and others have changed since. */
   readonly stale: readonly { readonly path: string; readonly line: string }[];
+  /** Of some of the files, by their hashes. */
+  readonly contents: ReadonlyMap<string, Uint8Array>;
 }
 
 /** @param revision At least so new; what is committed meanwhile may be in it, and comes again next time. */
@@ -30,32 +33,37 @@ export async function findChanges(
   copies: MountCopies,
   revision: number,
 ): Promise<MountChange> {
-  const { files, organizationId } = dependencies;
+  const { files, organizationId, sessionId } = dependencies;
   const { mount, revision: held } = copies;
-  if (mount.key === skillsMount.key) return { changes: await findSkills(dependencies, copies, revision), stale: [] };
+  const contents = new Map<string, Uint8Array>();
+  if (mount.key === skillsMount.key)
+    return { changes: await findSkills(dependencies, copies, revision), stale: [], contents };
   if (held === null) {
-    const [heads, directories] = await Promise.all([
+    const [heads, directories, known] = await Promise.all([
       files.manifest(organizationId, mount),
       files.directories(organizationId, mount),
+      files.projections.known(sessionId, mount),
     ]);
+    const read = heads.flatMap((head): ProjectedChange[] => {
+      const { path } = head;
+      return known.has(path) ? [{ path, kind: "file", head, bytes: null, known: known.get(path) ?? null }] : [];
+    });
     const changes = [
       ...directories.map(({ path }) => ({ kind: "directory" as const, path })),
       ...heads.map(fileChange),
     ];
-    return { changes, stale: await findStale(dependencies, mount, heads, [], null) };
+    return { changes, stale: await findStale(dependencies, mount, read), contents };
   }
-  const since = await files.changesSince(organizationId, mount, held);
-  const heads = since.flatMap(({ head }) => (head === null ? [] : [head]));
-  const ended = since.filter(({ kind }) => kind === "absent").map(({ path }) => path);
-  const stale = await findStale(dependencies, mount, heads, ended, [...heads.map(({ path }) => path), ...ended]);
-  return { changes: since.map(pathChange), stale };
+  const since = await files.projections.changes({ organizationId, sessionId }, mount, held);
+  for (const { head, bytes } of since) if (head !== null && bytes !== null) contents.set(head.sha256, bytes);
+  return { changes: since.map(pathChange), stale: await findStale(dependencies, mount, since), contents };
 }
 
 function fileChange(head: StoredFile): PathChange {
   return { kind: "file", path: head.path, file: head };
 }
 
-function pathChange({ path, kind, head }: StoredChange): PathChange {
+function pathChange({ path, kind, head }: Pick<ProjectedChange, "path" | "kind" | "head">): PathChange {
   return head === null ? { kind: kind === "directory" ? "directory" : "absent", path } : fileChange(head);
 }
 
@@ -77,45 +85,41 @@ async function findSkills(
   return changes;
 }
 
+/** What the session has read, and somebody else has changed or ended since. */
 async function findStale(
-  { files, organizationId, sessionId }: PullDependencies,
+  { files: { projections }, organizationId, sessionId }: PullDependencies,
   mount: StoredMount,
-  heads: readonly StoredFile[],
-  ended: readonly string[],
-  paths: readonly string[] | null,
+  changes: readonly ProjectedChange[],
 ): Promise<MountChange["stale"]> {
-  const others = heads.filter((head) => head.sessionId !== sessionId);
-  if (others.length + ended.length === 0) return [];
-  const known = await files.projections.known(sessionId, mount, paths);
-  if (known.size === 0) return [];
-  const changed = others.filter(({ path, version }) => version > (known.get(path) ?? version));
-  const names = await files.projections.namesOf(
-    organizationId,
-    changed.map(({ userId }) => userId),
+  const read = changes.flatMap((change) => (change.known === null ? [] : [{ ...change, known: change.known }]));
+  const changed = read.flatMap(({ head, known }) =>
+    head !== null && head.sessionId !== sessionId && head.version > known ? [{ head, known }] : [],
   );
-  const lines = changed.map((head) => {
-    const line = explain.stale(head.path, known.get(head.path) ?? 0, head, explain.who(head, names));
-    return { path: head.path, line };
-  });
-  return [...lines, ...(await endedByOthers(files, { organizationId, sessionId }, mount, ended, known))];
-}
-
-async function endedByOthers(
-  { projections }: StoredFiles,
-  owner: { readonly organizationId: string; readonly sessionId: string },
-  mount: StoredMount,
-  ended: readonly string[],
-  known: ReadonlyMap<string, number>,
-): Promise<MountChange["stale"]> {
-  const read = ended.filter((path) => known.has(path));
-  const own = await projections.endedBy(owner, mount, read);
-  return read
-    .filter((path) => !own.has(path))
-    .map((path) => ({ path, line: explain.stale(path, known.get(path) ?? 0, null, "") }));
+  const ended = read.filter(({ kind }) => kind === "absent");
+  if (changed.length + ended.length === 0) return [];
+  const names = await projections.namesOf(
+    organizationId,
+    changed.map(({ head }) => head.userId),
+  );
+  const own = await projections.endedBy(
+    { organizationId, sessionId },
+    mount,
+    ended.map(({ path }) => path),
+  );
+  return [
+    ...changed.map(({ head, known }) => ({
+      path: head.path,
+      line: explain.stale(head.path, known, head, explain.who(head, names)),
+    })),
+    ...ended
+      .filter(({ path }) => !own.has(path))
+      .map(({ path, known }) => ({ path, line: explain.stale(path, known, null, "") })),
+  ];
 }
 
 /** Collects what is to be laid and removed; what is on the disk already only gets its new version. */
-export function collectChanges(copies: MountCopies, changes: readonly PathChange[], laying: Laying): void {
+export function collectChanges(copies: MountCopies, { changes, contents }: MountChange, laying: Laying): void {
+  for (const [sha256, bytes] of contents) laying.contents.set(sha256, bytes);
   for (const change of changes) {
     const { path } = change;
     if (laying.left.has(path)) continue;

@@ -133,9 +133,9 @@ async function pullMount(work: Work, mount: StoredMount, committed: number | und
   const revision = Math.max(committed ?? 0, footing.revisions.get(mount.key) ?? 0);
   baseline.copies.set(mount.key, { ...copies, mount, revision });
   if (copies.revision === revision) return;
-  const { changes, stale } = await findChanges(dependencies, copies, revision);
-  collectChanges(baseline.copies.get(mount.key) ?? copies, changes, laying);
-  for (const { path, line } of stale) if (!mentioned.has(path)) lines.push(line);
+  const found = await findChanges(dependencies, copies, revision);
+  collectChanges(baseline.copies.get(mount.key) ?? copies, found, laying);
+  for (const { path, line } of found.stale) if (!mentioned.has(path)) lines.push(line);
 }
 
 /** A mount that holds no file is there all the same: the model is told of it, and writes into it. */
