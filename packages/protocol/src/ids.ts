@@ -23,7 +23,12 @@ export const idPrefixes = {
   memoryStore: "memstore",
   memory: "mem",
   memoryVersion: "memver",
+  sessionResource: "sesrsc",
+  file: "file",
+  skill: "skill",
+  skillVersion: "skillver",
   webhook: "whk",
+  workItem: "work",
   request: "req",
 } as const;
 

@@ -5,9 +5,12 @@ import type { DeploymentTables } from "./tables/deployments.ts";
 import type { BudgetTables } from "./tables/budgets.ts";
 import type { EngineTables } from "./tables/engine.ts";
 import type { FileTables } from "./tables/files.ts";
+import type { MemoryTables } from "./tables/memory.ts";
 import type { SandboxTables } from "./tables/sandboxes.ts";
+import type { SkillTables } from "./tables/skills.ts";
 import type { WaitTables } from "./tables/waits.ts";
 import type { WebhookTables } from "./tables/webhooks.ts";
+import type { WorkTables } from "./tables/work.ts";
 
 type Timestamp = ColumnType<Date, Date | undefined, Date>;
 type Json<T> = ColumnType<T, string, string>;
@@ -36,6 +39,7 @@ export interface ApiKeyTable {
   name: string;
   key_hash: Buffer;
   scopes: string[];
+  environment_id: string | null;
   created_at: Timestamp;
   last_used_at: Date | null;
   revoked_at: Date | null;
@@ -130,6 +134,7 @@ export interface SnapshotTable {
   blobs: string[];
   kept: Generated<boolean>;
   created_at: Timestamp;
+  private_to: string | null;
 }
 
 export interface AuditTable {
@@ -155,7 +160,17 @@ export interface IdempotentRequestTable {
 }
 
 export interface Tables
-  extends BudgetTables, DeploymentTables, EngineTables, FileTables, SandboxTables, WaitTables, WebhookTables {
+  extends
+    BudgetTables,
+    DeploymentTables,
+    EngineTables,
+    FileTables,
+    MemoryTables,
+    SandboxTables,
+    SkillTables,
+    WaitTables,
+    WebhookTables,
+    WorkTables {
   organizations: OrganizationTable;
   users: UserTable;
   api_keys: ApiKeyTable;

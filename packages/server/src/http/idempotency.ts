@@ -47,7 +47,8 @@ export function createRequestOnce(database: Kysely<Tables>): RequestOnce {
   return async (principal, { key, request }, handle) => {
     const row = {
       organization_id: principal.organizationId,
-      key_hash: sha256(key),
+      // Of the caller's own: what one key was answered is not shown to another.
+      key_hash: sha256(`${principal.apiKeyId} ${key}`),
       fingerprint: sha256(JSON.stringify(request)),
     };
     const earlier = await begin(database, row);
@@ -140,14 +141,19 @@ async function forget(database: Kysely<Tables>, row: RequestKey): Promise<void> 
     .execute();
 }
 
-function refusalOf({ code, message, hint }: Problem) {
-  return { code, message, hint };
+function refusalOf({ code, message, hint, details }: Problem) {
+  return { code, message, hint, details };
 }
 
 function toProblem(stored: unknown): Problem {
-  const { code, message, hint } = stored as { code: string; message: string; hint?: string };
+  const { code, message, hint, details } = stored as {
+    code: string;
+    message: string;
+    hint?: string;
+    details?: Readonly<Record<string, unknown>>;
+  };
   const known = Object.hasOwn(problems, code) ? (code as ProblemCode) : "invalid_request";
-  return new Problem(known, message, hint);
+  return new Problem(known, message, hint, details);
 }
 
 function sha256(text: string): Buffer {

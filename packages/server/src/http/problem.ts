@@ -35,11 +35,12 @@ function answerProblem(problem: Problem, requestId: string): Response {
   const body: ErrorAnswer = {
     type: "error",
     error: {
+      ...problem.members,
       type: problem.type,
       message: problem.message,
       code: problem.code,
       hint: problem.hint ?? null,
-      details: { error_code: problem.code },
+      details: { ...problem.details, error_code: problem.code },
     },
     request_id: requestId,
   };

@@ -3,6 +3,7 @@
  * request reaches a handler unchecked.
  * @module
  */
+import { createHash } from "node:crypto";
 import { ServerResponse } from "node:http";
 import { type OpenAPIHono, type RouteConfig } from "@hono/zod-openapi";
 import { errorAnswer } from "@exoloop/protocol/errors";
@@ -10,8 +11,10 @@ import { z } from "zod";
 import { Problem } from "../errors.ts";
 import { type Authenticate, authenticateRequest } from "./authentication.ts";
 import type { Principal } from "../orgs/principal.ts";
+import { letIn, type WorkerKind } from "./worker-gate.ts";
 import { checkDeclaredLength, readJsonBody } from "./body.ts";
 import { readIdempotencyKey, type RequestOnce } from "./idempotency.ts";
+import { readUpload, type Upload } from "./multipart.ts";
 import { issuesProblem } from "./problem.ts";
 import { readQuery } from "./query.ts";
 
@@ -30,6 +33,8 @@ export interface Call<Query, Body> {
   readonly principal: Principal;
   readonly query: Query;
   readonly body: Body;
+  /** Empty where the route takes none. */
+  readonly upload: Upload;
   readonly headers: Headers;
   /** How the caller names this server. */
   readonly origin: URL;
@@ -51,14 +56,19 @@ export interface Route<Query extends z.ZodType, Body extends z.ZodType, Answer e
   readonly tag: string;
   /** Needs a key with the scope `admin`. */
   readonly admin?: boolean;
+  /** Which workers may use it, each for its own environment or session; others may not, whatever their scope. */
+  readonly workers?: readonly WorkerKind[];
   readonly query?: Query;
   /** Without it, a body is neither needed nor read. */
   readonly body?: Body;
+  /** Files in place of a body: bytes of all that is sent at most. */
+  readonly upload?: number;
   readonly answer: Answer;
   /** The media type when it is not JSON. */
-  readonly stream?: "text/event-stream" | "application/octet-stream";
+  readonly stream?: "text/event-stream" | "application/octet-stream" | "application/zip";
 }
 
+const noUpload: Upload = { files: [], texts: new Map() };
 const noQuery = z.strictObject({});
 const maximumIdLength = 128;
 
@@ -72,6 +82,15 @@ function named(schema: z.ZodType): { $ref: string } {
   if (id === undefined) throw new Error("the schema of a body needs an id in its meta data");
   return { $ref: `#/components/schemas/${id}` };
 }
+
+const uploadContent = {
+  "multipart/form-data": {
+    schema: {
+      type: "object" as const,
+      properties: { "files[]": { type: "array" as const, items: { type: "string" as const, format: "binary" } } },
+    },
+  },
+};
 
 function describeRoute(route: Route<z.ZodType, z.ZodType, z.ZodType>): RouteConfig {
   const names = pathParameters(route.path);
@@ -89,6 +108,7 @@ function describeRoute(route: Route<z.ZodType, z.ZodType, z.ZodType>): RouteConf
       ...(body === undefined
         ? {}
         : { body: { required: true, content: { "application/json": { schema: named(body) } } } }),
+      ...(route.upload === undefined ? {} : { body: { required: true, content: uploadContent } }),
     },
     responses: {
       200: { description: "Done.", content: { [route.stream ?? "application/json"]: { schema: named(route.answer) } } },
@@ -121,19 +141,24 @@ export function addRoute<
   app.on(route.method.toUpperCase(), route.path.replaceAll(/\{(\w+)\}/g, ":$1"), async (c) => {
     const request = c.req.raw;
     const principal = await authenticateRequest(request.headers, authenticate);
-    if (route.admin === true) requireAdmin(principal);
+    letIn(principal, route, (name) => c.req.param(name));
     const query = readQuery(new URL(request.url).searchParams, route.query ?? noQuery);
-    checkDeclaredLength(request.headers);
+    if (route.upload === undefined) checkDeclaredLength(request.headers);
+    const upload = route.upload === undefined ? noUpload : await readUpload(request, route.upload);
     const body = route.body === undefined ? undefined : await readBody(request, route.body);
     const call = {
       principal,
       query: query as z.output<Query>,
       body: body as z.output<Body>,
+      upload,
       headers: request.headers,
       origin: new URL("/", request.url),
       signal: request.signal,
       hangUp: () => destroyConnection(c.env),
-      isRevoked: () => isRevoked(request.headers, authenticate),
+      isRevoked: () =>
+        isRefused(async () =>
+          letIn(await authenticateRequest(request.headers, authenticate), route, (name) => c.req.param(name)),
+        ),
       parameter: (name: string) => readParameter(c.req.param(name)),
     };
     const key = route.method === "post" ? readIdempotencyKey(request.headers) : null;
@@ -142,7 +167,15 @@ export function addRoute<
         ? await handle(call)
         : await once(
             principal,
-            { key, request: [new URL(request.url).pathname, [...new URL(request.url).searchParams], body] },
+            {
+              key,
+              request: [
+                new URL(request.url).pathname,
+                [...new URL(request.url).searchParams],
+                body,
+                ...digests(upload),
+              ],
+            },
             () => handle(call),
           );
     return answer instanceof Response ? answer : c.json(answer as object);
@@ -155,7 +188,7 @@ export function addRoute<
  */
 export function addOpenRoute<Answer extends z.ZodType>(
   { app }: RouteContext,
-  route: Omit<Route<typeof noQuery, z.ZodUndefined, Answer>, "admin" | "query" | "body">,
+  route: Omit<Route<typeof noQuery, z.ZodUndefined, Answer>, "admin" | "workers" | "query" | "body">,
   handle: (call: { readonly request: Request; parameter(name: string): string }) => Promise<z.output<Answer>>,
 ): void {
   app.openAPIRegistry.registerPath({ ...describeRoute(route), security: [] });
@@ -165,18 +198,23 @@ export function addOpenRoute<Answer extends z.ZodType>(
   });
 }
 
-async function isRevoked(headers: Headers, authenticate: Authenticate): Promise<boolean> {
+/** What tells two uploads apart, for a key of idempotency. */
+function digests({ files, texts }: Upload): readonly unknown[] {
+  const parts = files.map(({ field, fileName, bytes }) => [
+    field,
+    fileName,
+    createHash("sha256").update(bytes).digest("hex"),
+  ]);
+  return files.length === 0 && texts.size === 0 ? [] : [parts, [...texts]];
+}
+
+async function isRefused(look: () => Promise<void>): Promise<boolean> {
   try {
-    await authenticateRequest(headers, authenticate);
+    await look();
     return false;
   } catch (error) {
     return error instanceof Problem;
   }
-}
-
-function requireAdmin(principal: Principal): void {
-  if (principal.scopes.includes("admin")) return;
-  throw new Problem("forbidden", "This key may not do this.", "Use a key with the scope admin.");
 }
 
 /** An identifier that no object can have is refused like one that none has. */

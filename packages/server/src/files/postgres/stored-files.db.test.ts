@@ -1,9 +1,10 @@
 import { sql } from "kysely";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../db/testing.ts";
+import { skillManifest } from "../testing-skills.ts";
 import { organizationMemoryMount as memory, skillsMount } from "../mounts.ts";
 import { compileSearchPattern } from "../search-pattern.ts";
-import { type DirectoryOperations, FileError, type FileStore } from "../store.ts";
+import { type DirectoryOperations, FileError, type FileStore, nothingFound } from "../store.ts";
 import { decodeText, encodeText } from "../text.ts";
 import { candidateQuery } from "./search.ts";
 import { createStoredFiles, type StoredFiles } from "./stored-files.ts";
@@ -31,10 +32,13 @@ const otherSession = () => createTestSession(test.database, organizationId);
 const put = (path: string, text: string, version?: string | null) =>
   store.write(path, encodeText(text), actor(), version);
 const textOf = async (path: string) => decodeText((await store.read(path)).bytes);
-const grep = (
+const grep = async (
   pattern: string,
   options: { path?: string; ignoreCase?: boolean; glob?: string; maximumMatches?: number } = {},
-) => store.grep({ pattern, path: "/memory", ignoreCase: false, maximumMatches: 100, ...options });
+) => {
+  const request = { pattern, path: "/memory", ignoreCase: false, maximumMatches: 100, ...options };
+  return (await store.grep(request)).lines;
+};
 
 async function failure(work: Promise<unknown>): Promise<string> {
   return work.then(
@@ -129,7 +133,9 @@ describe("structure", () => {
     const elsewhere = await createTestOrganization(test.database);
     const other = files.open({ organizationId: elsewhere, sessionId: null }, memory);
     expect(await failure(other.read("/memory/org/a.md"))).toBe("not_found");
-    expect(await other.grep({ pattern: "secret", path: "/memory", ignoreCase: false, maximumMatches: 9 })).toEqual([]);
+    expect(await other.grep({ pattern: "secret", path: "/memory", ignoreCase: false, maximumMatches: 9 })).toEqual(
+      nothingFound,
+    );
     expect(await files.manifest(elsewhere, memory)).toEqual([]);
   });
 });
@@ -251,11 +257,11 @@ describe("skills", () => {
 
   it("are imported as a whole, once", async () => {
     await files.importSkill(organizationId, "review", [
-      file("SKILL.md", "how"),
+      skillManifest("review", "how"),
       file("scripts/run.sh", "#!/bin/sh", true),
       file("old.md", "x"),
     ]);
-    const again = [file("SKILL.md", "how, better"), file("scripts/run.sh", "#!/bin/sh", true)];
+    const again = [skillManifest("review", "how, better"), file("scripts/run.sh", "#!/bin/sh", true)];
     await files.importSkill(organizationId, "review", again);
     expect(await files.importSkill(organizationId, "review", again)).toEqual({ revision: 2 });
     const manifest = await files.manifest(organizationId, skillsMount);
@@ -266,13 +272,15 @@ describe("skills", () => {
   });
 
   it("stay inside their directory", async () => {
-    const skill = file("SKILL.md", "how");
-    expect(await failure(files.importSkill(organizationId, "Review", [skill]))).toBe("invalid_path");
-    expect(await failure(files.importSkill(organizationId, "review", [skill, file("../x", "x")]))).toBe("invalid_path");
-    expect(await failure(files.importSkill(organizationId, "review", [skill, file("/etc/x", "x")]))).toBe(
-      "invalid_path",
+    const skill = skillManifest("review", "how");
+    expect(await failure(files.importSkill(organizationId, "Review", [skill]))).toBe("invalid_skill");
+    expect(await failure(files.importSkill(organizationId, "review", [skill, file("../x", "x")]))).toBe(
+      "invalid_skill",
     );
-    expect(await failure(files.importSkill(organizationId, "review", []))).toBe("invalid_path");
+    expect(await failure(files.importSkill(organizationId, "review", [skill, file("/etc/x", "x")]))).toBe(
+      "invalid_skill",
+    );
+    expect(await failure(files.importSkill(organizationId, "review", []))).toBe("invalid_skill");
     expect(await files.revision(organizationId, skillsMount)).toBe(0);
   });
 });
