@@ -3,8 +3,7 @@ import { createTestDatabase, type TestDatabase } from "../../db/testing.ts";
 import { createStoredFiles } from "../postgres/stored-files.ts";
 import { createTestOrganization, createTestSession } from "../postgres/testing.ts";
 import { startTestHost, type TestHost } from "../testing.ts";
-import { coherenceCases } from "./cases.ts";
-import { measureCoherence } from "./measure.ts";
+import { coherenceCases, measureCoherence } from "./measure.ts";
 
 let test: TestDatabase;
 let host: TestHost;

@@ -13,7 +13,9 @@ import { createProjection, type FileProjection } from "../projection.ts";
 import type { DirectoryOperations, FileActor, FileStore } from "../store.ts";
 import { createTestSandbox, runProjected } from "../testing.ts";
 import { encodeText } from "../text.ts";
-import { caseTools, type CoherenceCase, coherenceCases, type ExpectedTree } from "./cases.ts";
+import { caseTools, type CoherenceCase, type ExpectedTree } from "./coherence-case.ts";
+import { contentCases } from "./content-cases.ts";
+import { nameCases } from "./name-cases.ts";
 
 /** One session with tools and a sandbox. */
 interface Party {
@@ -38,6 +40,8 @@ export interface Observation {
   readonly expected: string;
   readonly seen: string;
 }
+
+export const coherenceCases: readonly CoherenceCase[] = [...contentCases, ...nameCases];
 
 /** Everything that was seen; where `seen` is `expected` they agree. */
 export async function measureCoherence(
@@ -80,7 +84,7 @@ async function observe(
   await runProjected(theirs.sandbox, theirs.projection, "true");
   if (doneBy === "tools") await one.tools?.(caseTools(ours.store, directory, ours.actor));
   else await runProjected(ours.sandbox, ours.projection, `cd '${directory}' && { ${one.bash}\n}`);
-  const expected = describeExpected(one.then);
+  const expected = describeExpected(one.expected);
   const seen = {
     tools: await lookByTools(ours, directory),
     bash: await lookByCommand(ours, directory),
