@@ -23,6 +23,8 @@ export const idPrefixes = {
   memoryStore: "memstore",
   memory: "mem",
   memoryVersion: "memver",
+  sessionResource: "sesrsc",
+  file: "file",
   skill: "skill",
   skillVersion: "skillver",
   webhook: "whk",

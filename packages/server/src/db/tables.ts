@@ -5,6 +5,7 @@ import type { DeploymentTables } from "./tables/deployments.ts";
 import type { BudgetTables } from "./tables/budgets.ts";
 import type { EngineTables } from "./tables/engine.ts";
 import type { FileTables } from "./tables/files.ts";
+import type { MemoryTables } from "./tables/memory.ts";
 import type { SandboxTables } from "./tables/sandboxes.ts";
 import type { SkillTables } from "./tables/skills.ts";
 import type { WaitTables } from "./tables/waits.ts";
@@ -133,6 +134,7 @@ export interface SnapshotTable {
   blobs: string[];
   kept: Generated<boolean>;
   created_at: Timestamp;
+  private_to: string | null;
 }
 
 export interface AuditTable {
@@ -163,6 +165,7 @@ export interface Tables
     DeploymentTables,
     EngineTables,
     FileTables,
+    MemoryTables,
     SandboxTables,
     SkillTables,
     WaitTables,
