@@ -271,7 +271,7 @@ function driverDependencies(
     catalog: createModelCatalog(readCatalogOverrides(config.models.catalog)),
     tools: createToolRegistry([...builtInTools, ...tools]),
     sharedBudget: createSharedBudget(database),
-    readSkills: (claim, known) => readTurnSkills(sandboxes.files.sessionSkills, claim, known),
+    readSkills: (claim, ...rest) => readTurnSkills(sandboxes.files.sessionSkills, claim, ...rest),
     captureWorkspace: (claim) => sandboxes.room.workspaces.capture(claim),
     sandboxWake: sandboxes.room.workspaces,
     toolContext: async (claim, call, options) => {

@@ -20,7 +20,7 @@ import {
   inSandbox,
   modelsOf,
   type RosterEntry,
-  usesSandbox,
+  usesOurTools,
 } from "./context.ts";
 import { decideTool } from "./tool-decision.ts";
 import type { Effects, SkillsReading } from "./effects.ts";
@@ -44,7 +44,7 @@ export interface LiveEffectsDependencies {
   /** Wakes the session's sandbox for a command that the model is about to ask for. Nothing waits for it. */
   readonly sandboxWake?: SandboxWake;
   /** What the session sees below /skills, when a turn begins; without it no session is told of any. */
-  readonly readSkills?: (claim: Claim, known: number | null) => Promise<SkillsReading | null>;
+  readonly readSkills?: (claim: Claim, known: number | null, atWorker: boolean) => Promise<SkillsReading | null>;
   /** What a tool call of this session works with. */
   readonly toolContext: (
     claim: Claim,
@@ -92,8 +92,10 @@ export function createLiveEffects(
       return append(dependencies, claim, thread === null ? request : showInSession(request, thread));
     },
     async readSkills(known) {
-      if (!usesSandbox(agent, tools.definitions, roster)) return null;
-      return (await dependencies.readSkills?.(claim, known)) ?? null;
+      if (!usesOurTools(agent, tools.definitions, roster)) return null;
+      // A worker brings in what the agent names, and nothing else.
+      if (selfHosted && (agent.skills ?? []).length === 0) return null;
+      return (await dependencies.readSkills?.(claim, known, selfHosted)) ?? null;
     },
     readAfter: (seq) => readLog(database, sessionId, seq),
     reachedBudget: async ({ usage, delegation }) =>

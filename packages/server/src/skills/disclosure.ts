@@ -6,6 +6,8 @@
 import type { SessionSkill } from "../files/session-skills.ts";
 import { manifestName } from "./format/skill-files.ts";
 
+/** Where skills are, unless a worker keeps them. */
+const skillsRoot = "/skills";
 /** Characters of the whole list: some 5,000 tokens. */
 export const listingBudget = 20_000;
 /** Characters of one description, where all of them in full do not fit. */
@@ -15,19 +17,20 @@ const noteBudget = 6_000;
 
 /**
  * Null for none. In the order of their names, so that the same skills are the same text.
+ * @param root The directory that holds them, as the model sees it.
  * @example describeSkills([{ name: "review", directory: "/skills/review", description: "Reviews code.", … }])
  */
-export function describeSkills(skills: readonly SessionSkill[]): string | null {
+export function describeSkills(skills: readonly SessionSkill[], root: string = skillsRoot): string | null {
   if (skills.length === 0) return null;
-  const full = skills.map((skill) => line(skill, Number.MAX_SAFE_INTEGER));
-  const lines = lengthOf(full) <= listingBudget ? full : skills.map((skill) => line(skill, shortDescription));
+  const full = skills.map((skill) => line(skill, Number.MAX_SAFE_INTEGER, root));
+  const lines = lengthOf(full) <= listingBudget ? full : skills.map((skill) => line(skill, shortDescription, root));
   const shown = fitting(lines, listingBudget);
   const rest = skills.length - shown.length;
   const more =
     rest === 0
       ? []
       : [
-          `And ${rest} more: list them with glob, pattern "*/${manifestName}" in /skills, or search for "^description:.*<word>" with grep in /skills.`,
+          `And ${rest} more: list them with glob, pattern "*/${manifestName}" in ${root}, or search for "^description:.*<word>" with grep in ${root}.`,
         ];
   return [
     "<skills>",
@@ -42,21 +45,25 @@ export function describeSkills(skills: readonly SessionSkill[]): string | null {
  * What is different since the model was last told; null for nothing.
  * @param before As it was told.
  */
-export function describeChanges(before: readonly SessionSkill[], now: readonly SessionSkill[]): string | null {
+export function describeChanges(
+  before: readonly SessionSkill[],
+  now: readonly SessionSkill[],
+  root: string = skillsRoot,
+): string | null {
   const known = new Map(before.map((skill) => [skill.name, skill]));
   const names = new Set(now.map(({ name }) => name));
   const lines = [
     ...before.filter(({ name }) => !names.has(name)).map(({ name }) => `gone: ${name}`),
     ...now.flatMap((skill) => {
       const old = known.get(skill.name);
-      if (old === undefined) return [`new: ${line(skill, shortDescription).slice(2)}`];
-      return old.version === skill.version ? [] : [`changed: ${line(skill, shortDescription).slice(2)}`];
+      if (old === undefined) return [`new: ${line(skill, shortDescription, root).slice(2)}`];
+      return old.version === skill.version ? [] : [`changed: ${line(skill, shortDescription, root).slice(2)}`];
     }),
   ];
   if (lines.length === 0) return null;
   const shown = fitting(lines, noteBudget);
   const rest = lines.length - shown.length;
-  const more = rest === 0 ? [] : [`And ${rest} more changes: look at /skills.`];
+  const more = rest === 0 ? [] : [`And ${rest} more changes: look at ${root}.`];
   return [
     "<skills_update>",
     "The skills are not those that you were told of any more. What you have read of a changed one is out of date: read it again before you follow it.",
@@ -66,8 +73,8 @@ export function describeChanges(before: readonly SessionSkill[], now: readonly S
   ].join("\n");
 }
 
-function line({ name, directory, description }: SessionSkill, longest: number): string {
-  return `- ${name} (${directory}/${manifestName}): ${plain(description, longest)}`;
+function line({ name, description }: SessionSkill, longest: number, root: string): string {
+  return `- ${name} (${root}/${name}/${manifestName}): ${plain(description, longest)}`;
 }
 
 /** In one line, without what could end the list or open another element. */

@@ -9,23 +9,29 @@ export interface TurnSkills {
   readonly text: string | null;
 }
 
+/** Of the directory into which a worker lays the skills that an agent names, in its own. */
+const workersRoot = "skills";
+
 /**
  * One small query where nothing has changed.
  * @param known Revision that the model was told of; null: it was told of none.
+ * @param atWorker The session's tools run at a worker, which lays skills below its own directory.
  * @returns null when there is nothing new
  */
 export async function readTurnSkills(
   skills: SessionSkills,
   viewer: SkillViewer,
   known: number | null,
+  atWorker = false,
 ): Promise<TurnSkills | null> {
   const revision = await skills.newest(viewer);
   if (revision === known) return null;
+  const root = atWorker ? workersRoot : undefined;
   const now = await skills.at(viewer, revision);
   if (known !== null) {
     const before = await skills.at(viewer, known);
-    return { revision, text: describeChanges(before.skills, now.skills) };
+    return { revision, text: describeChanges(before.skills, now.skills, root) };
   }
-  const text = describeSkills(now.skills);
+  const text = describeSkills(now.skills, root);
   return text === null ? null : { revision, text };
 }
