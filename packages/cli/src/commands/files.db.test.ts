@@ -3,7 +3,7 @@ import { chmod, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startTestServer, type TestServer } from "@exoloop/server/http/testing";
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import { connectTo } from "../connection.ts";
 import type { CommandContext } from "../context.ts";
 import {
@@ -16,6 +16,8 @@ import {
   searchStored,
   writeFileTo,
 } from "./files.ts";
+import { createProgram } from "../program.ts";
+import { addCompletion } from "./completion.ts";
 import { pullTree, pushTree } from "./file-trees.ts";
 
 let server: TestServer;
@@ -130,6 +132,25 @@ test("an edit that lost a race is refused, and its text is kept", async () => {
   expect((await run((context) => printFile(context, "/memory/org/a.md", {}))).output).toBe(
     await readFile(theirs, "utf8"),
   );
+});
+
+test("a path that is being typed is completed from what is stored", async () => {
+  await run(async (context) => writeFileTo(context, "/memory/org/docs/plan.md", { from: await local("a", "one\n") }));
+  const offered = async (typed: string) => {
+    const program = createProgram({} as CommandContext, "1", () => undefined);
+    let text = "";
+    const written = vi.spyOn(console, "log").mockImplementation((line: string) => void (text += `${line}\n`));
+    await run(async (context) => {
+      await addCompletion(program, context, ["complete", "--", "files", "cat", typed]);
+      await program.parseAsync(["complete", "--", "files", "cat", typed], { from: "user" });
+      return 0;
+    });
+    written.mockRestore();
+    return text;
+  };
+  expect(await offered("/mem")).toContain("/memory/");
+  expect(await offered("/memory/org/d")).toContain("/memory/org/docs/");
+  expect(await offered("/memory/org/docs/")).toContain("/memory/org/docs/plan.md\t4 bytes");
 });
 
 test("a folder is pushed and pulled, and nobody's change is overwritten", async () => {
