@@ -24,6 +24,7 @@ import {
 } from "./rows.ts";
 import { createSessionSkills } from "./session-skills.ts";
 import { createSessionStore } from "./session-store.ts";
+import { createFileHistory, type FileHistory } from "./history/file-history.ts";
 import { markKnown, moveKnown } from "./known.ts";
 import { importSkill, type SkillFile } from "./skills.ts";
 
@@ -65,6 +66,8 @@ export interface StoredFiles {
   ): Promise<void>;
   /** The session changed a file without seeing it: it knows the new version only if it knew the old one. */
   moveKnown(sessionId: string, mount: StoredMount, path: string, base: number, version: number): Promise<void>;
+  /** What happened to them, and taking it back. */
+  readonly history: FileHistory;
   /** Which revisions a session's sandbox holds. */
   readonly projections: ProjectionRecords;
   /** What `/skills` holds for one session. */
@@ -94,6 +97,7 @@ export function createStoredFiles(database: Kysely<Tables>): StoredFiles {
     markKnown: (organizationId, sessionId, mount, versions) =>
       markKnown(database, { organizationId, sessionId }, mount, versions),
     moveKnown: (sessionId, mount, path, base, version) => moveKnown(database, sessionId, mount, path, base, version),
+    history: createFileHistory(database),
     projections: createProjectionRecords(database),
     sessionSkills: createSessionSkills(database),
     importSkill: (organizationId, name, files) => importSkill(database, organizationId, name, files),
