@@ -27,6 +27,7 @@ import { createSessionStore } from "./session-store.ts";
 import { markKnown } from "./known.ts";
 import type { SkillFile } from "../../skills/format/skill-files.ts";
 import { importSkill } from "./skills/import-skill.ts";
+import { createFileHistory, type FileHistory } from "./history/file-history.ts";
 
 /** A path that changed. `head` is null unless a file is there now. */
 export interface StoredChange {
@@ -64,6 +65,8 @@ export interface StoredFiles {
     mount: StoredMount,
     versions: ReadonlyMap<string, number>,
   ): Promise<void>;
+  /** What happened to them, and taking it back. */
+  readonly history: FileHistory;
   /** Which revisions a session's sandbox holds. */
   readonly projections: ProjectionRecords;
   /** What `/skills` holds for one session. */
@@ -92,6 +95,7 @@ export function createStoredFiles(database: Kysely<Tables>): StoredFiles {
     commit: (request, decide) => commitFiles(database, request, decide),
     markKnown: (organizationId, sessionId, mount, versions) =>
       markKnown(database, { organizationId, sessionId }, mount, versions),
+    history: createFileHistory(database),
     projections: createProjectionRecords(database),
     sessionSkills: createSessionSkills(database),
     async importSkill(organizationId, name, files) {
