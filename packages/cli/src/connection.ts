@@ -128,7 +128,7 @@ function fileMethods({ filesystem }: Client): FilesApi {
     redactVersion: (id) => filesystem.redact(id),
     fileConflicts: async (query) => (await filesystem.conflicts(query)).data,
     conflictContent: (id) => filesystem.conflictContent(id),
-    resolveConflict: (id) => filesystem.resolveConflict(id),
+    resolveConflict: (id, keep) => filesystem.resolveConflict(id, keep),
   };
 }
 

@@ -18,6 +18,7 @@ import { createSkillService } from "./files/postgres/skills/skill-service.ts";
 import { createStoredFiles, type StoredFiles } from "./files/postgres/stored-files.ts";
 import { createHistoryStore } from "./files/history-store.ts";
 import { createBaselineCache } from "./files/projection/baseline.ts";
+import { createFileHistoryService } from "./files/filesystem/history.ts";
 import { createFilesystem } from "./files/filesystem/service.ts";
 import { createProjection } from "./files/projection.ts";
 import { createSessionFiles } from "./files/session-files.ts";
@@ -138,7 +139,11 @@ export async function startServer(
 }
 
 function storageServices(database: Database, files: StoredFiles): StorageServices {
-  return { skills: createSkillService(database), filesystem: createFilesystem({ database, files }) };
+  return {
+    skills: createSkillService(database),
+    filesystem: createFilesystem({ database, files }),
+    fileHistory: createFileHistoryService({ database, files }),
+  };
 }
 
 async function findDefaultModel(config: Config): Promise<string> {

@@ -18,6 +18,7 @@ import {
 } from "./files.ts";
 import { createProgram } from "../program.ts";
 import { addCompletion } from "./completion.ts";
+import { listConflicts, restoreFiles, showDifference, showHistory, undoSession } from "./file-history.ts";
 import { pullTree, pushTree } from "./file-trees.ts";
 
 let server: TestServer;
@@ -182,4 +183,27 @@ test("a folder is pushed and pulled, and nobody's change is overwritten", async 
   await push(ann, { delete: true });
   await pull(bob);
   await expect(stat(join(bob, "a.md"))).rejects.toThrow(/ENOENT/);
+});
+
+test("history, differences, restoring and undoing are shown as they are", async () => {
+  const write = async (content: string) =>
+    run(async (context) => writeFileTo(context, "/memory/org/a.md", { from: await local("a", content) }));
+  await write("one\n");
+  await write("two\n");
+  const history = await run((context) => showHistory(context, "/memory/org/a.md", { limit: 9 }));
+  expect(history.output).toMatch(/^v2 .* write +api .*memver_\S+ +\/memory\/org\/a\.md$/m);
+  expect(await run((context) => showDifference(context, "/memory/org/a.md", {}))).toMatchObject({
+    code: 1,
+    output: expect.stringContaining("-one\n+two"),
+  });
+  const dry = await run((context) => restoreFiles(context, "/memory/org/a.md", { version: 1, dryRun: true }));
+  expect([dry.output, dry.progress]).toEqual([
+    expect.stringMatching(/^written +\/memory\/org\/a\.md$/m),
+    "Nothing was changed: this was a dry run.\n",
+  ]);
+  await run((context) => restoreFiles(context, "/memory/org/a.md", { version: 1 }));
+  expect((await run((context) => printFile(context, "/memory/org/a.md", {}))).output).toBe("one\n");
+  await expect(run((context) => restoreFiles(context, "/memory/org/a.md", {}))).rejects.toThrow(/Say which state/);
+  await expect(run((context) => undoSession(context, "sesn_none", {}))).rejects.toMatchObject({ status: 404 });
+  expect((await run((context) => listConflicts(context, { limit: 9 }))).progress).toBe("No text has lost a race.\n");
 });

@@ -11,6 +11,7 @@ import { createTestDatabase, type TestDatabase } from "../db/testing.ts";
 import type { Engine } from "../engine/engine.ts";
 import { createUserRepository } from "../orgs/users.ts";
 import { createMemoryServices } from "../files/memory/memory-services.ts";
+import { createFileHistoryService } from "../files/filesystem/history.ts";
 import { createFilesystem } from "../files/filesystem/service.ts";
 import { createStoredFiles } from "../files/postgres/stored-files.ts";
 import { authenticate, createApiKey } from "../orgs/api-keys.ts";
@@ -104,6 +105,7 @@ export async function startTestServer({ driven, openRoom, ...options }: TestServ
     skills: createSkillService(database),
     snapshots: createSnapshotRepository(database),
     filesystem: createFilesystem({ database, files: createStoredFiles(database) }),
+    fileHistory: createFileHistoryService({ database, files: createStoredFiles(database) }),
     notices,
     health: { ready: async () => void (await database.selectFrom("organizations").select("id").limit(1).execute()) },
     log: silentLog,

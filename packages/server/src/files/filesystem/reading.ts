@@ -8,7 +8,7 @@ import { isWithin, relativePath } from "../path.ts";
 import { findEntries, findEntry, listEntries, type ListingQuery, type StoredEntry } from "../postgres/listing.ts";
 import type { StoredFiles } from "../postgres/stored-files.ts";
 import { FileError } from "../store.ts";
-import { place, principalMounts } from "./principal-mounts.ts";
+import { mountsBelow, place, principalMounts } from "./principal-mounts.ts";
 
 export interface FilesystemParts {
   readonly database: Kysely<Tables>;
@@ -86,13 +86,6 @@ export async function listDirectory(
   return entries.map(showEntry);
 }
 
-/** Mounts that hold something at or below a path. */
-async function mountsBelow(parts: FilesystemParts, principal: Principal, wanted: string) {
-  const mounts = await principalMounts(parts.database, principal);
-  const { path, mount } = place(mounts, wanted);
-  return { path, mounts: mount === null ? mounts.filter(({ prefix }) => isWithin(path, prefix)) : [mount] };
-}
-
 export async function findFiles(
   parts: FilesystemParts,
   principal: Principal,
@@ -101,7 +94,7 @@ export async function findFiles(
   maximum: number,
 ): Promise<readonly StoredFile[]> {
   const { organizationId } = principal;
-  const { path, mounts } = await mountsBelow(parts, principal, wanted);
+  const { path, mounts } = mountsBelow(await principalMounts(parts.database, principal), wanted);
   const found: StoredEntry[] = [];
   for (const mount of mounts) {
     const matches = await parts.files.open({ organizationId, sessionId: null }, mount).glob(path, glob, maximum);
@@ -119,7 +112,7 @@ export async function searchFiles(
   principal: Principal,
   { path: wanted, maximum, ...search }: FileSearch,
 ): Promise<FileMatches> {
-  const { path, mounts } = await mountsBelow(parts, principal, wanted);
+  const { path, mounts } = mountsBelow(await principalMounts(parts.database, principal), wanted);
   const data: FileMatches["data"] = [];
   let truncated = false;
   for (const mount of mounts) {
