@@ -106,10 +106,10 @@ describe("putting back", () => {
     expect(await text("d/a.md")).toBe("two");
     const done = await client.filesystem.restore(request);
     expect(done.files).toEqual(dry.files);
-    expect(done.files.map(({ path, outcome }) => [path, outcome]).sort()).toEqual([
-      ["/memory/org/d/a.md", "written"],
-      ["/memory/org/d/b.md", "written"],
-      ["/memory/org/d/c.md", "deleted"],
+    expect(done.files.map(({ path, outcome }) => `${outcome} ${path}`).sort()).toEqual([
+      "deleted /memory/org/d/c.md",
+      "written /memory/org/d/a.md",
+      "written /memory/org/d/b.md",
     ]);
     expect([await text("d/a.md"), await text("d/b.md")]).toEqual(["one", "one"]);
     await client.filesystem.restore({ path: "/memory/org/d/a.md", version: 2 });
@@ -127,10 +127,10 @@ describe("putting back", () => {
     await remove("kept.md");
     await commit(put("raced.md", "line by somebody else\n"));
     const undone = await client.filesystem.undo({ session_id: sessionId });
-    expect(undone.files.map(({ path, outcome }) => [path, outcome]).sort()).toEqual([
-      ["/memory/org/kept.md", "put_back"],
-      ["/memory/org/made.md", "deleted"],
-      ["/memory/org/raced.md", "kept"],
+    expect(undone.files.map(({ path, outcome }) => `${outcome} ${path}`).sort()).toEqual([
+      "deleted /memory/org/made.md",
+      "kept /memory/org/raced.md",
+      "put_back /memory/org/kept.md",
     ]);
     expect(await text("kept.md")).toBe("before");
     expect(await text("raced.md")).toBe("line by somebody else\n");
