@@ -4,6 +4,7 @@ import { addDeployments } from "./deployment-grammar.ts";
 import { addBudgets } from "./budget-grammar.ts";
 import { addFiles } from "./file-grammar.ts";
 import { addSandbox } from "./sandbox-grammar.ts";
+import { addSkills } from "./skill-grammar.ts";
 import { addWebhooks } from "./webhook-grammar.ts";
 import { sessionStatuses, type SessionStatus } from "./session-statuses.ts";
 import type { DemoOptions } from "./commands/demo.ts";
@@ -39,6 +40,7 @@ export function createProgram(context: CommandContext, version: string, finish: 
   addSandbox(grammar);
   addWebhooks(grammar);
   addFiles(grammar);
+  addSkills(grammar);
   return program;
 }
 

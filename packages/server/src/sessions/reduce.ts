@@ -10,6 +10,7 @@ import { compactionReducers } from "./reduce/compaction.ts";
 import { appendUserMessage, isFields, readNumber, readStrings, type Reducers } from "./reduce/fields.ts";
 import { modelReducers } from "./reduce/model-calls.ts";
 import { outcomeReducers } from "./reduce/outcomes.ts";
+import { skillReducers } from "./reduce/skills.ts";
 import { threadReducers } from "./reduce/threads.ts";
 import { initialState, type InboxEvent, type OpenCall, type SessionState } from "./state.ts";
 
@@ -114,6 +115,7 @@ const reducers: Reducers = {
   ...threadReducers,
   ...outcomeReducers,
   ...compactionReducers,
+  ...skillReducers,
 };
 
 /** A thread at rest that asks for nothing has told its result in the same transaction. */
