@@ -2,6 +2,8 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { addDeployments } from "./deployment-grammar.ts";
 import { addBudgets } from "./budget-grammar.ts";
+import { addFiles } from "./file-grammar.ts";
+import { addEnvironments } from "./environment-grammar.ts";
 import { addSandbox } from "./sandbox-grammar.ts";
 import { addWebhooks } from "./webhook-grammar.ts";
 import { sessionStatuses, type SessionStatus } from "./session-statuses.ts";
@@ -37,6 +39,8 @@ export function createProgram(context: CommandContext, version: string, finish: 
   addBudgets(grammar);
   addSandbox(grammar);
   addWebhooks(grammar);
+  addEnvironments(grammar);
+  addFiles(grammar);
   return program;
 }
 
