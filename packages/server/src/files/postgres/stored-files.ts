@@ -24,7 +24,7 @@ import {
 } from "./rows.ts";
 import { createSessionSkills } from "./skills/session-skills.ts";
 import { createSessionStore } from "./session-store.ts";
-import { markKnown, moveKnown } from "./known.ts";
+import { markKnown } from "./known.ts";
 import type { SkillFile } from "../../skills/format/skill-files.ts";
 import { importSkill } from "./skills/import-skill.ts";
 
@@ -64,8 +64,6 @@ export interface StoredFiles {
     mount: StoredMount,
     versions: ReadonlyMap<string, number>,
   ): Promise<void>;
-  /** The session changed a file without seeing it: it knows the new version only if it knew the old one. */
-  moveKnown(sessionId: string, mount: StoredMount, path: string, base: number, version: number): Promise<void>;
   /** Which revisions a session's sandbox holds. */
   readonly projections: ProjectionRecords;
   /** What `/skills` holds for one session. */
@@ -94,7 +92,6 @@ export function createStoredFiles(database: Kysely<Tables>): StoredFiles {
     commit: (request, decide) => commitFiles(database, request, decide),
     markKnown: (organizationId, sessionId, mount, versions) =>
       markKnown(database, { organizationId, sessionId }, mount, versions),
-    moveKnown: (sessionId, mount, path, base, version) => moveKnown(database, sessionId, mount, path, base, version),
     projections: createProjectionRecords(database),
     sessionSkills: createSessionSkills(database),
     async importSkill(organizationId, name, files) {
