@@ -96,9 +96,11 @@ const statusReducers: Reducers = {
   "session.status_rescheduled": (state, _data, _record, event) => ({ ...stop(state, event), status: "rescheduling" }),
   "session.status_terminated": (state, _data, _record, event) => ({ ...stop(state, event), status: "terminated" }),
   "session.status_idle": (state, data, _record, event) => {
-    const reason = isFields(data["stop_reason"]) ? data["stop_reason"]["type"] : null;
+    const stopReason = isFields(data["stop_reason"]) ? data["stop_reason"] : {};
+    const reason = stopReason["type"];
+    const askedFor = readStrings(stopReason["event_ids"]);
     const rested = reason === "requires_action" ? state.delegation : settled(state);
-    const idle: SessionState = { ...stop(state, event), status: "idle", delegation: rested };
+    const idle: SessionState = { ...stop(state, event), status: "idle", askedFor, delegation: rested };
     // The model has had its last word on an outcome that it did not reach.
     const outcome = reason === "end_turn" && idle.outcome?.status === "acknowledging" ? null : idle.outcome;
     return reason === "retries_exhausted"

@@ -173,6 +173,8 @@ export interface SessionState {
   /** Number of the last event reduced. */
   readonly seq: number;
   readonly status: "idle" | "running" | "rescheduling" | "terminated";
+  /** What the last rest was said to wait for. */
+  readonly askedFor: readonly string[];
   /** What the model sees. Grows only at its tail, until a compaction replaces its head. */
   readonly transcript: readonly TranscriptMessage[];
   /** Admitted, not consumed. */
@@ -213,6 +215,7 @@ const noUsage: Usage = {
 export const initialState: SessionState = {
   seq: 0,
   status: "idle",
+  askedFor: [],
   transcript: [],
   inbox: [],
   modelCall: null,
