@@ -8,6 +8,7 @@ import type { FileTables } from "./tables/files.ts";
 import type { SandboxTables } from "./tables/sandboxes.ts";
 import type { WaitTables } from "./tables/waits.ts";
 import type { WebhookTables } from "./tables/webhooks.ts";
+import type { WorkTables } from "./tables/work.ts";
 
 type Timestamp = ColumnType<Date, Date | undefined, Date>;
 type Json<T> = ColumnType<T, string, string>;
@@ -36,6 +37,7 @@ export interface ApiKeyTable {
   name: string;
   key_hash: Buffer;
   scopes: string[];
+  environment_id: string | null;
   created_at: Timestamp;
   last_used_at: Date | null;
   revoked_at: Date | null;
@@ -156,7 +158,15 @@ export interface IdempotentRequestTable {
 }
 
 export interface Tables
-  extends BudgetTables, DeploymentTables, EngineTables, FileTables, SandboxTables, WaitTables, WebhookTables {
+  extends
+    BudgetTables,
+    DeploymentTables,
+    EngineTables,
+    FileTables,
+    SandboxTables,
+    WaitTables,
+    WebhookTables,
+    WorkTables {
   organizations: OrganizationTable;
   users: UserTable;
   api_keys: ApiKeyTable;

@@ -4,6 +4,7 @@ import { publicEvent } from "../sessions/event.ts";
 import { appendUnderLock } from "../sessions/log.ts";
 import { insertTestSession, type TestSession } from "../sessions/testing-database.ts";
 import { createHistoryStore } from "./history-store.ts";
+import { nothingFound } from "./store.ts";
 import type { FileActor } from "./store.ts";
 import { decodeText } from "./text.ts";
 
@@ -45,12 +46,12 @@ test("finds results by name and by content, the latest first", async () => {
   const paths = (await open().glob("/history", "*.txt", 10)).map((file) => file.path);
   expect(paths).toEqual(["/history/sevt_two.txt", "/history/sevt_one.txt"]);
   const request = { path: "/", pattern: "needle", ignoreCase: false, maximumMatches: 10 };
-  expect(await open().grep(request)).toEqual([
-    { path: "/history/sevt_two.txt", line: 2, text: "needle too" },
-    { path: "/history/sevt_one.txt", line: 3, text: "needle here" },
+  expect((await open().grep(request)).lines).toEqual([
+    { path: "/history/sevt_two.txt", line: 2, text: "needle too", isContext: false },
+    { path: "/history/sevt_one.txt", line: 3, text: "needle here", isContext: false },
   ]);
-  expect(await open().grep({ ...request, maximumMatches: 1 })).toHaveLength(1);
-  expect(await open().grep({ ...request, path: "/workspace" })).toEqual([]);
+  expect((await open().grep({ ...request, maximumMatches: 1 })).lines).toHaveLength(1);
+  expect(await open().grep({ ...request, path: "/workspace" })).toEqual(nothingFound);
 });
 
 test("knows nothing of other sessions, and of names that are no call's", async () => {

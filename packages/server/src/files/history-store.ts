@@ -7,8 +7,8 @@ import { type Kysely, sql } from "kysely";
 import type { Tables } from "../db/tables.ts";
 import { compileGlob } from "./glob-pattern.ts";
 import { historyDirectory, isWithin, relativePath } from "./path.ts";
-import { compileSearchPattern, matchingLines } from "./search-pattern.ts";
-import { FileError, type FileStore, type GrepMatch } from "./store.ts";
+import { startSearch } from "./search-request.ts";
+import { FileError, type FileStore } from "./store.ts";
 import { encodeText } from "./text.ts";
 
 /** Results looked at by one search, the latest first. */
@@ -44,21 +44,15 @@ export function createHistoryStore(database: Kysely<Tables>, sessionId: string):
         .map((file) => ({ path: file.path, modifiedAt: file.at.getTime() }));
     },
     async grep(request) {
-      const pattern = compileSearchPattern(request.pattern, request.ignoreCase);
-      const wanted = request.glob === undefined ? () => true : compileGlob(request.glob, { anyDepth: true });
-      const files = await listFiles(database, sessionId, request.path);
-      const selected = files.filter(({ path }) => path === request.path || wanted(relativePath(request.path, path)));
-      const found: GrepMatch[] = [];
+      const search = startSearch(request);
+      const selected = (await listFiles(database, sessionId, request.path)).filter(({ path }) => search.wants(path));
       for (let start = 0; start < selected.length; start += batchSize) {
         const paths = selected.slice(start, start + batchSize).map((file) => file.path);
         for (const { path, text } of await readTexts(database, sessionId, paths)) {
-          for (const match of matchingLines(text, pattern)) {
-            found.push({ path, ...match });
-            if (found.length >= request.maximumMatches) return found;
-          }
+          if (!(await search.add(path, text))) return search.result();
         }
       }
-      return found;
+      return search.result();
     },
   };
 }

@@ -31,11 +31,15 @@ function storeOf(initial: Record<string, string>): FileStore {
       const inside = [...contents.keys()].filter((file) => isWithin(path, file) && matches(relativePath(path, file)));
       return inside.slice(0, maximum).map((file) => ({ path: file, modifiedAt: file.length }));
     },
-    grep: async (request) =>
-      [...contents]
-        .filter(([path, bytes]) => isWithin(request.path, path) && (decodeText(bytes) ?? "").includes(request.pattern))
+    grep: async (request) => {
+      const found = [...contents].filter(
+        ([path, bytes]) => isWithin(request.path, path) && (decodeText(bytes) ?? "").includes(request.pattern),
+      );
+      const lines = found
         .slice(0, request.maximumMatches)
-        .map(([path, bytes]) => ({ path, line: 1, text: decodeText(bytes) ?? "" })),
+        .map(([path, bytes]) => ({ path, line: 1, text: decodeText(bytes) ?? "", isContext: false }));
+      return { lines, files: [], stopped: found.length > lines.length ? "maximum" : null };
+    },
   };
 }
 
@@ -74,10 +78,16 @@ describe("router", () => {
   });
   it("searches the mounts below a directory, and hides what lies under another's prefix", async () => {
     const everything = await router.grep({ pattern: "needle", path: "/", ignoreCase: false, maximumMatches: 10 });
-    expect(everything.map((match) => match.text).sort()).toEqual(["needle", "needle", "needle", "needle, current"]);
+    expect(everything.lines.map((match) => match.text).sort()).toEqual([
+      "needle",
+      "needle",
+      "needle",
+      "needle, current",
+    ]);
     const memory = await router.grep({ pattern: "needle", path: "/memory", ignoreCase: false, maximumMatches: 10 });
-    expect(memory.map((match) => match.path)).toEqual(["/memory/org/b.md"]);
-    expect(await router.grep({ pattern: "needle", path: "/", ignoreCase: false, maximumMatches: 2 })).toHaveLength(2);
+    expect(memory.lines.map((match) => match.path)).toEqual(["/memory/org/b.md"]);
+    const two = await router.grep({ pattern: "needle", path: "/", ignoreCase: false, maximumMatches: 2 });
+    expect(two).toMatchObject({ lines: [{ line: 1 }, { line: 1 }], stopped: "maximum" });
     expect((await router.glob("/", "**/*.md", 10)).map((match) => match.path)).toEqual([
       "/skills/review/SKILL.md",
       "/memory/org/b.md",

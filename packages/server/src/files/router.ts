@@ -1,6 +1,6 @@
 /** One file system out of several stores: the longest prefix that contains a path decides. @module */
 import { isWithin } from "./path.ts";
-import { FileError, type FileStore } from "./store.ts";
+import { FileError, type FileStore, type GrepRequest, type GrepResult, nothingFound } from "./store.ts";
 
 export interface Mount {
   /** Normalised, such as `/memory/org`; `/` takes whatever no other mount does. */
@@ -47,17 +47,29 @@ export function createRouter(mounts: readonly Mount[]): FileStore {
       }
       return found.sort((left, right) => right.modifiedAt - left.modifiedAt).slice(0, maximum);
     },
-    async grep(request) {
-      const found = [];
-      for (const mount of searched(request.path)) {
-        const maximumMatches = request.maximumMatches - found.length;
-        if (maximumMatches <= 0) break;
-        const matches = await mount.store.grep({ ...request, maximumMatches });
-        found.push(...matches.filter((match) => ownerOf(match.path) === mount));
-      }
-      return found;
-    },
+    grep: (request) => grepMounts(request, searched(request.path), (path, mount) => ownerOf(path) === mount),
   };
+}
+
+/** One after the other, until one has more than is wanted. */
+async function grepMounts(
+  request: GrepRequest,
+  mounts: readonly Mount[],
+  isOwner: (path: string, mount: Mount) => boolean,
+): Promise<GrepResult> {
+  const lines = [];
+  const files = [];
+  let left = request.maximumMatches;
+  for (const mount of mounts) {
+    const found = await mount.store.grep({ ...request, maximumMatches: left });
+    const own = found.lines.filter((line) => isOwner(line.path, mount));
+    const ownFiles = found.files.filter((file) => isOwner(file.path, mount));
+    lines.push(...own);
+    files.push(...ownFiles);
+    left -= own.filter((line) => !line.isContext).length + ownFiles.length;
+    if (found.stopped !== null) return { lines, files, stopped: found.stopped };
+  }
+  return { lines, files, stopped: null };
 }
 
 /**
@@ -74,6 +86,6 @@ export function createReservedStore(remedy: string): FileStore {
     edit: refuse,
     remove: refuse,
     glob: () => Promise.resolve([]),
-    grep: () => Promise.resolve([]),
+    grep: () => Promise.resolve(nothingFound),
   };
 }

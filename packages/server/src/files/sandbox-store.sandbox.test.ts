@@ -35,7 +35,7 @@ const code = (work: Promise<unknown>) =>
   );
 const grep = async (pattern: string, options: object = {}) => {
   const found = await store.grep({ pattern, path: "/workspace", ignoreCase: false, maximumMatches: 100, ...options });
-  return found.map((match) => `${match.path.replace("/workspace/", "")}:${match.line}`);
+  return found.lines.map((match) => `${match.path.replace("/workspace/", "")}:${match.line}`);
 };
 
 describe("the sandbox's files", () => {

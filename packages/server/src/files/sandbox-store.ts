@@ -13,8 +13,9 @@ import { SandboxFileError } from "@exoloop/sandbox/errors";
 import type { Workspace } from "../sandboxes/workspace.ts";
 import { compileGlob } from "./glob-pattern.ts";
 import { relativePath } from "./path.ts";
-import { compileSearchPattern, matchingLines, type SearchPattern } from "./search-pattern.ts";
-import { FileError, type FileStore, type GrepMatch, type GrepRequest } from "./store.ts";
+import type { SearchPattern } from "./search-pattern.ts";
+import { type Search, startSearch } from "./search-request.ts";
+import { FileError, type FileStore, type GrepRequest, type GrepResult } from "./store.ts";
 import { decodeText, replaceText } from "./text.ts";
 
 /**
@@ -129,22 +130,19 @@ async function globTree(session: Session, path: string, pattern: string, maximum
   return found.slice(0, maximum).map((entry) => ({ path: entry.path, modifiedAt: entry.modifiedAt }));
 }
 
-async function grepTree(session: Session, request: GrepRequest): Promise<readonly GrepMatch[]> {
-  const pattern = compileSearchPattern(request.pattern, request.ignoreCase);
+async function grepTree(session: Session, request: GrepRequest): Promise<GrepResult> {
+  const search = startSearch(request);
   const target = await session.stat({ path: request.path });
   if (target === null) throw new FileError("not_found", `${request.path} does not exist.`);
-  if (target.kind === "file") return matchFiles(session, [request.path], pattern, request.maximumMatches);
-  const wanted = request.glob === undefined ? () => true : compileGlob(request.glob, { anyDepth: true });
-  const candidates = (await findCandidates(session, request.path, pattern)).filter((path) =>
-    wanted(relativePath(request.path, path)),
-  );
+  if (target.kind === "file") return searchFiles(session, [request.path], search);
+  const candidates = (await findCandidates(session, request.path, search.pattern)).filter((path) => search.wants(path));
   if (candidates.length > mostSearchedFiles) {
     throw new FileError(
       "too_large",
       `${candidates.length} files would have to be read, at most ${mostSearchedFiles} are: name a smaller directory, a glob, or a longer word in the pattern.`,
     );
   }
-  return matchFiles(session, candidates, pattern, request.maximumMatches);
+  return searchFiles(session, candidates, search);
 }
 
 async function findCandidates(session: Session, path: string, pattern: SearchPattern): Promise<string[]> {
@@ -177,26 +175,16 @@ async function findCandidates(session: Session, path: string, pattern: SearchPat
 }
 
 /** Reads several files at once and keeps their order. */
-async function matchFiles(
-  session: Session,
-  paths: readonly string[],
-  pattern: SearchPattern,
-  maximum: number,
-): Promise<readonly GrepMatch[]> {
-  const found: GrepMatch[] = [];
+async function searchFiles(session: Session, paths: readonly string[], search: Search): Promise<GrepResult> {
   let bytesRead = 0;
-  for (let start = 0; start < paths.length && found.length < maximum; start += readersAtOnce) {
+  for (let start = 0; start < paths.length; start += readersAtOnce) {
     const group = paths.slice(start, start + readersAtOnce);
     const contents = await Promise.all(group.map((path) => readForSearch(session, path)));
     for (const [index, bytes] of contents.entries()) {
       if (bytes === null) continue;
       bytesRead += bytes.length;
       const text = decodeText(bytes);
-      if (text === null) continue;
-      for (const match of matchingLines(text, pattern)) {
-        found.push({ path: group[index] ?? "", ...match });
-        if (found.length >= maximum) return found;
-      }
+      if (text !== null && !(await search.add(group[index] ?? "", text))) return search.result();
     }
     if (bytesRead > mostSearchedBytes) {
       throw new FileError(
@@ -205,7 +193,7 @@ async function matchFiles(
       );
     }
   }
-  return found;
+  return search.result();
 }
 
 /** Null for what cannot be searched: vanished, unreadable, too large. */

@@ -13,52 +13,83 @@ const longestShownLine = 500;
 const longestPattern = 1_000;
 
 export interface SearchPattern {
-  /** Every line that matches holds each of these. Empty: nothing is known. */
+  /** Every text that matches holds each of these. Empty: nothing is known. */
   readonly literals: readonly string[];
   readonly ignoreCase: boolean;
+  /** Whether a line, given without its end, matches. */
   matches(line: string): boolean;
+  /** The first lines of a text that match, in order. A carriage return before the line feed is no part of the line. */
+  findLines(text: string, maximum: number): LineMatch[];
 }
 
-/** @throws FileError `invalid_path` never; `failed` when the pattern is not valid. */
-export function compileSearchPattern(pattern: string, ignoreCase: boolean): SearchPattern {
+/** A line that matches: its number, from 1, and where it begins. */
+export interface LineMatch {
+  readonly line: number;
+  readonly start: number;
+}
+
+/**
+ * @param multiline A match may go over several lines, all of which match then, and `.` matches a line feed.
+ * @throws FileError `failed` when the pattern is not valid
+ */
+export function compileSearchPattern(pattern: string, ignoreCase: boolean, multiline = false): SearchPattern {
   if (pattern.length > longestPattern)
     throw new FileError("failed", `The pattern is longer than ${longestPattern} characters.`);
   let compiled: RE2JS;
   try {
-    compiled = RE2JS.compile(pattern, ignoreCase ? RE2JS.CASE_INSENSITIVE : 0);
+    const flags = multiline ? RE2JS.DOTALL | RE2JS.MULTILINE : 0;
+    compiled = RE2JS.compile(pattern, flags | (ignoreCase ? RE2JS.CASE_INSENSITIVE : 0));
   } catch (error) {
     const why = error instanceof Error ? error.message : "it cannot be read";
     throw new FileError("failed", `The pattern is not a valid regular expression (RE2 syntax, as in ripgrep): ${why}`);
   }
   const literals = requiredLiterals(pattern);
   const required = ignoreCase ? [] : literals;
+  const matches = (line: string) => required.every((literal) => line.includes(literal)) && compiled.test(line);
   return {
     literals,
     ignoreCase,
-    matches: (line) => required.every((literal) => line.includes(literal)) && compiled.test(line),
+    matches,
+    findLines: (text, maximum) =>
+      multiline ? findSpans(text, compiled, maximum) : findSingleLines(text, matches, maximum),
   };
 }
 
-/**
- * The lines of a text that match. A carriage return before the line feed is no part of the line.
- * @example [...matchingLines("a\nb\n", compileSearchPattern("b", false))] // [{ line: 2, text: "b" }]
- */
-export function* matchingLines(
-  text: string,
-  pattern: SearchPattern,
-): Generator<{ readonly line: number; readonly text: string }> {
+function findSingleLines(text: string, matches: (line: string) => boolean, maximum: number): LineMatch[] {
+  const found: LineMatch[] = [];
   let line = 0;
-  for (let start = 0; start < text.length;) {
+  for (let start = 0; start < text.length && found.length < maximum;) {
     line += 1;
     const feed = text.indexOf("\n", start);
     const end = feed === -1 ? text.length : feed;
-    const content = text.slice(start, end > start && text[end - 1] === "\r" ? end - 1 : end);
-    if (pattern.matches(content)) yield { line, text: shorten(content) };
+    if (matches(text.slice(start, end > start && text[end - 1] === "\r" ? end - 1 : end))) found.push({ line, start });
     start = end + 1;
   }
+  return found;
 }
 
-function shorten(line: string): string {
+function findSpans(text: string, compiled: RE2JS, maximum: number): LineMatch[] {
+  const found: LineMatch[] = [];
+  const matcher = compiled.matcher(text);
+  let [line, start] = [1, 0];
+  while (found.length < maximum && matcher.find()) {
+    while (start <= matcher.start()) {
+      const feed = text.indexOf("\n", start);
+      if (feed === -1 || feed >= matcher.start()) break;
+      [line, start] = [line + 1, feed + 1];
+    }
+    while (start < text.length && found.length < maximum) {
+      if (found.at(-1)?.line !== line) found.push({ line, start });
+      const feed = text.indexOf("\n", start);
+      if (feed === -1 || feed + 1 >= matcher.end()) break;
+      [line, start] = [line + 1, feed + 1];
+    }
+  }
+  return found;
+}
+
+/** As it is shown. */
+export function shortenLine(line: string): string {
   if (line.length <= longestShownLine) return line;
   return `${line.slice(0, longestShownLine)}… [${line.length - longestShownLine} more characters]`;
 }

@@ -58,20 +58,55 @@ export interface FileMatch {
   readonly modifiedAt: number;
 }
 
+/**
+ * A search for lines. Everything means what it does in ripgrep, wherever the files live.
+ * @example { pattern: "TODO", path: "/memory", ignoreCase: false, before: 1, maximumMatches: 250 }
+ */
 export interface GrepRequest {
   readonly pattern: string;
+  /** A file, or a directory whose files are all searched. */
   readonly path: string;
+  /** Only files that match; without a slash at any depth. A leading `!` leaves out what matches. */
   readonly glob?: string;
+  /** Only files of a language, by ripgrep's name for it, such as `ts` or `py`. */
+  readonly fileType?: string;
   readonly ignoreCase: boolean;
+  /** A match may go over several lines, and `.` matches a line feed too. Default false. */
+  readonly multiline?: boolean;
+  /** What is wanted: each line, only which files match, or how many lines match in each. Default `lines`. */
+  readonly mode?: "lines" | "files" | "counts";
+  /** Lines shown before and after each match, in mode `lines`. Default 0. */
+  readonly before?: number;
+  readonly after?: number;
+  /** Lines that match, without those around them; in the other modes files. */
   readonly maximumMatches: number;
 }
 
-export interface GrepMatch {
+export interface GrepLine {
   readonly path: string;
   /** 1-based. */
   readonly line: number;
   readonly text: string;
+  /** It does not match itself: it stands before or after one that does. */
+  readonly isContext: boolean;
 }
+
+export interface GrepFile {
+  readonly path: string;
+  /** Lines that match; 1 in mode `files`, which does not look for more. */
+  readonly count: number;
+}
+
+export interface GrepResult {
+  /** In order of paths and lines, each line once; a gap in the numbers is where lines were left out. Mode `lines`. */
+  readonly lines: readonly GrepLine[];
+  /** In order of paths. Modes `files` and `counts`. */
+  readonly files: readonly GrepFile[];
+  /** Why there may be more than this: `maximumMatches` were found, or it took too long. Null: this is all. */
+  readonly stopped: "maximum" | "time" | null;
+}
+
+export const nothingFound: GrepResult = { lines: [], files: [], stopped: null };
 
 export interface FileStore {
   read(path: string): Promise<FileContent>;
@@ -86,7 +121,8 @@ export interface FileStore {
   remove(path: string, actor: FileActor): Promise<void>;
   /** Files below `path` whose path relative to it matches, newest first. */
   glob(path: string, pattern: string, maximum: number): Promise<readonly FileMatch[]>;
-  grep(request: GrepRequest): Promise<readonly GrepMatch[]>;
+  /** @throws FileError `failed` when the pattern, the glob or the type cannot be used */
+  grep(request: GrepRequest): Promise<GrepResult>;
 }
 
 export interface FileStatus {

@@ -8,9 +8,13 @@ import { createId } from "@exoloop/protocol/ids";
 import { type Kysely, sql } from "kysely";
 import type { Tables } from "../db/tables.ts";
 import type { Principal } from "./principal.ts";
+import { authenticateWorkToken, isWorkToken } from "./work-tokens.ts";
 
-/** `admin` may do everything in its organization; `sessions` may use agents and run sessions. */
-export const apiKeyScopes = ["admin", "sessions"] as const;
+/**
+ * `admin` may do everything in its organization; `sessions` may use agents and run sessions; `worker` may take the work
+ * of the environment that the key belongs to, and is of no use to any other key.
+ */
+export const apiKeyScopes = ["admin", "sessions", "worker"] as const;
 export type ApiKeyScope = (typeof apiKeyScopes)[number];
 
 const keyPrefix = "exo_";
@@ -28,6 +32,8 @@ export async function createApiKey(
     readonly name: string;
     readonly scopes: readonly ApiKeyScope[];
     readonly userId?: string;
+    /** The key is a worker's, and opens nothing but this environment's work. */
+    readonly environmentId?: string;
   },
 ): Promise<{ readonly id: string; readonly apiKey: string }> {
   const id = createId("apiKey");
@@ -41,6 +47,7 @@ export async function createApiKey(
       key_hash: hashKey(apiKey),
       scopes: [...request.scopes],
       user_id: request.userId ?? null,
+      environment_id: request.environmentId ?? null,
     })
     .execute();
   return { id, apiKey };
@@ -63,21 +70,27 @@ export async function revokeApiKey(database: Kysely<Tables>, organizationId: str
  * every request use `createAuthenticator`.
  */
 export async function authenticate(database: Kysely<Tables>, apiKey: string): Promise<Principal | null> {
+  if (isWorkToken(apiKey)) return authenticateWorkToken(database, apiKey);
   if (!keyPattern.test(apiKey)) return null;
   const { rows } = await sql<KeyRow>`
     with found as (
-      select id, organization_id, scopes, user_id, last_used_at from api_keys
+      select id, organization_id, scopes, user_id, environment_id, last_used_at from api_keys
       where key_hash = ${hashKey(apiKey)} and revoked_at is null
         and not exists (select from users where users.id = api_keys.user_id and archived_at is not null)
     ), used as (
       update api_keys set last_used_at = now() from found
       where api_keys.id = found.id and (found.last_used_at is null or found.last_used_at < now() - interval '1 minute')
     )
-    select id, organization_id, scopes, user_id from found`.execute(database);
+    select id, organization_id, scopes, user_id, environment_id from found`.execute(database);
   const row = rows[0];
   if (row === undefined) return null;
-  const principal = { organizationId: row.organization_id, apiKeyId: row.id, scopes: row.scopes };
-  return row.user_id === null ? principal : { ...principal, userId: row.user_id };
+  return {
+    organizationId: row.organization_id,
+    apiKeyId: row.id,
+    scopes: row.scopes,
+    ...(row.user_id === null ? {} : { userId: row.user_id }),
+    ...(row.environment_id === null ? {} : { environment: { environmentId: row.environment_id } }),
+  };
 }
 
 interface KeyRow {
@@ -85,6 +98,7 @@ interface KeyRow {
   readonly organization_id: string;
   readonly scopes: string[];
   readonly user_id: string | null;
+  readonly environment_id: string | null;
 }
 
 export interface AuthenticatorOptions {
@@ -104,6 +118,8 @@ export function createAuthenticator(
   // By hash, so that no key lies in memory longer than its request.
   const remembered = new Map<string, { readonly until: number; readonly answer: Promise<Principal | null> }>();
   return (apiKey) => {
+    // Not remembered: that another worker has the item now must be known at once.
+    if (isWorkToken(apiKey)) return authenticateWorkToken(database, apiKey);
     if (!keyPattern.test(apiKey)) return Promise.resolve(null);
     const hash = hashKey(apiKey).toString("base64");
     const known = remembered.get(hash);

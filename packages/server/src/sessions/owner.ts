@@ -78,12 +78,19 @@ async function privateOrigin(
   const row = await database
     .selectFrom("snapshots")
     .leftJoin("sessions", "sessions.id", "snapshots.session_id")
-    .select(["snapshots.organization_id", "private_to", "user_id", "visibility", "created_by"])
+    .select([
+      "snapshots.organization_id",
+      "sessions.id as session_id",
+      "private_to",
+      "user_id",
+      "visibility",
+      "created_by",
+    ])
     .where("snapshots.id", "=", snapshotId)
     .executeTakeFirst();
   if (row !== undefined) {
     const { organization_id, created_by, private_to } = row;
-    const origin = { organization_id, created_by, user_id: row.user_id ?? private_to };
+    const origin = { id: row.session_id ?? "", organization_id, created_by, user_id: row.user_id ?? private_to };
     const visibility = row.visibility ?? (private_to === null ? "shared" : "private");
     if (mayUse(principal, { ...origin, visibility }, "drive")) return visibility === "private" ? origin.user_id : null;
   }

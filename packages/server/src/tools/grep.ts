@@ -1,7 +1,7 @@
 /** Finds text in files. @module */
 import { z } from "zod";
 import { resolvePath, workspaceDirectory } from "../files/path.ts";
-import type { GrepMatch } from "../files/store.ts";
+import type { GrepResult } from "../files/store.ts";
 import { defineTool, textResult } from "./registry.ts";
 
 const defaultMatches = 250;
@@ -35,26 +35,27 @@ export const grepTool = defineTool({
   replay: "safe",
   parallel: true,
   async run({ pattern, path = workspaceDirectory, glob, ignore_case, output_mode = "content", head_limit }, { files }) {
-    const limit = output_mode === "content" ? (head_limit ?? defaultMatches) : mostMatches;
-    const matches = await files.grep({
+    const limit = head_limit ?? (output_mode === "content" ? defaultMatches : mostMatches);
+    const found = await files.grep({
       pattern,
       path: resolvePath(path),
       ...(glob === undefined ? {} : { glob }),
       ignoreCase: ignore_case ?? false,
-      maximumMatches: limit + 1,
+      mode: modes[output_mode],
+      maximumMatches: limit,
     });
-    if (matches.length === 0) return textResult("no matches");
-    const lines = describeMatches(matches.slice(0, limit), output_mode);
-    const shown = output_mode === "content" ? lines : lines.slice(0, head_limit ?? lines.length);
-    if (matches.length > limit)
-      shown.push(`[only the first ${limit} matching lines were counted: narrow the pattern, path or glob]`);
+    const shown = describe(found, output_mode);
+    if (shown.length === 0) return textResult("no matches");
+    if (found.stopped === "maximum")
+      shown.push(`[only the first ${limit} are shown: narrow the pattern, path or glob]`);
+    if (found.stopped === "time") shown.push("[it took too long to look further: narrow the pattern, path or glob]");
     return textResult(shown.join("\n"));
   },
 });
 
-function describeMatches(matches: readonly GrepMatch[], mode: "content" | "files_with_matches" | "count"): string[] {
-  if (mode === "content") return matches.map((match) => `${match.path}:${match.line}:${match.text}`);
-  const counts = new Map<string, number>();
-  for (const match of matches) counts.set(match.path, (counts.get(match.path) ?? 0) + 1);
-  return [...counts].map(([path, count]) => (mode === "count" ? `${path}:${count}` : path));
+const modes = { content: "lines", files_with_matches: "files", count: "counts" } as const;
+
+function describe({ lines, files }: GrepResult, mode: keyof typeof modes): string[] {
+  if (mode === "content") return lines.map((line) => `${line.path}:${line.line}:${line.text}`);
+  return files.map(({ path, count }) => (mode === "count" ? `${path}:${count}` : path));
 }

@@ -11,8 +11,9 @@ import type { Tables } from "../../db/tables.ts";
 import { compileGlob } from "../glob-pattern.ts";
 import { pathInMount, type StoredMount, visiblePath } from "../mounts.ts";
 import { isWithin, relativePath } from "../path.ts";
-import { compileSearchPattern, matchingLines, type SearchPattern } from "../search-pattern.ts";
-import type { FileMatch, GrepMatch, GrepRequest } from "../store.ts";
+import type { SearchPattern } from "../search-pattern.ts";
+import { startSearch } from "../search-request.ts";
+import type { FileMatch, GrepRequest, GrepResult } from "../store.ts";
 
 /** Files read at once; one batch holds at most this many texts of a mebibyte. */
 const batchFiles = 64;
@@ -50,32 +51,22 @@ export async function globStored(
   return found;
 }
 
-/** Matches in path order. */
 export async function grepStored(
   database: Kysely<Tables>,
   scope: SearchScope,
   request: GrepRequest,
-): Promise<readonly GrepMatch[]> {
-  const pattern = compileSearchPattern(request.pattern, request.ignoreCase);
-  const wanted = request.glob === undefined ? () => true : compileGlob(request.glob, { anyDepth: true });
+): Promise<GrepResult> {
+  const search = startSearch(request);
   const candidates = await database
     .transaction()
-    .execute((transaction) => findCandidates(transaction, scope, request.path, pattern));
-  const selected = candidates.filter((candidate) => {
-    return candidate.path === request.path || wanted(relativePath(request.path, candidate.path));
-  });
-  const found: GrepMatch[] = [];
+    .execute((transaction) => findCandidates(transaction, scope, request.path, search.pattern));
+  const selected = candidates.filter((candidate) => search.wants(candidate.path));
   for (let start = 0; start < selected.length; start += batchFiles) {
     for (const { path, body } of await readTexts(database, scope.mount, selected.slice(start, start + batchFiles))) {
-      for (const match of matchingLines(body, pattern)) {
-        found.push({ path, ...match });
-        if (found.length >= request.maximumMatches) return found;
-      }
-      // A megabyte takes milliseconds: other requests of this process run in between.
-      if (body.length > 100_000) await new Promise((resolve) => setImmediate(resolve));
+      if (!(await search.add(path, body))) return search.result();
     }
   }
-  return found;
+  return search.result();
 }
 
 interface Candidate {

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../db/testing.ts";
 import { organizationMemoryMount as memory, skillsMount } from "../mounts.ts";
 import { compileSearchPattern } from "../search-pattern.ts";
-import { FileError, type FileStore } from "../store.ts";
+import { type DirectoryOperations, FileError, type FileStore, nothingFound } from "../store.ts";
 import { decodeText, encodeText } from "../text.ts";
 import { candidateQuery } from "./search.ts";
 import { createStoredFiles, type StoredFiles } from "./stored-files.ts";
@@ -13,7 +13,7 @@ let test: TestDatabase;
 let files: StoredFiles;
 let organizationId: string;
 let sessionId: string;
-let store: FileStore;
+let store: FileStore & DirectoryOperations;
 
 beforeAll(async () => {
   test = await createTestDatabase();
@@ -31,10 +31,13 @@ const otherSession = () => createTestSession(test.database, organizationId);
 const put = (path: string, text: string, version?: string | null) =>
   store.write(path, encodeText(text), actor(), version);
 const textOf = async (path: string) => decodeText((await store.read(path)).bytes);
-const grep = (
+const grep = async (
   pattern: string,
   options: { path?: string; ignoreCase?: boolean; glob?: string; maximumMatches?: number } = {},
-) => store.grep({ pattern, path: "/memory", ignoreCase: false, maximumMatches: 100, ...options });
+) => {
+  const request = { pattern, path: "/memory", ignoreCase: false, maximumMatches: 100, ...options };
+  return (await store.grep(request)).lines;
+};
 
 async function failure(work: Promise<unknown>): Promise<string> {
   return work.then(
@@ -108,6 +111,8 @@ describe("structure", () => {
     expect(await failure(store.read("/memory/org/notes"))).toBe("is_directory");
     expect(await files.revision(organizationId, memory)).toBe(1);
     await store.remove("/memory/org/notes/a.md", actor());
+    expect(await failure(put("/memory/org/notes", "x"))).toBe("is_directory");
+    await store.removeTree("/memory/org/notes", actor());
     expect(await put("/memory/org/notes", "x")).toMatchObject({ created: true });
   });
 
@@ -127,7 +132,9 @@ describe("structure", () => {
     const elsewhere = await createTestOrganization(test.database);
     const other = files.open({ organizationId: elsewhere, sessionId: null }, memory);
     expect(await failure(other.read("/memory/org/a.md"))).toBe("not_found");
-    expect(await other.grep({ pattern: "secret", path: "/memory", ignoreCase: false, maximumMatches: 9 })).toEqual([]);
+    expect(await other.grep({ pattern: "secret", path: "/memory", ignoreCase: false, maximumMatches: 9 })).toEqual(
+      nothingFound,
+    );
     expect(await files.manifest(elsewhere, memory)).toEqual([]);
   });
 });
