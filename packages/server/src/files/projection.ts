@@ -32,6 +32,8 @@ export interface ProjectionDependencies {
   readonly mounts: readonly StoredMount[];
   /** For whom the session works: whoever changes a file is written into its history. */
   readonly userId?: string | null;
+  /** What a command writes may come from what nobody vouches for. */
+  readonly untrusted?: boolean;
 }
 
 export interface FileProjection {

@@ -18,6 +18,10 @@ export interface SessionView {
   /** Whose session it is; null: nobody's in particular. */
   readonly userId: string | null;
   readonly mounts: readonly StoredMount[];
+  /** The session has read what nobody vouches for. */
+  readonly untrusted: boolean;
+  /** Some file of its mounts is marked as untrusted. */
+  readonly holdsUntrusted: boolean;
 }
 
 /**
@@ -28,12 +32,24 @@ export async function readSessionView(
   database: Kysely<Tables>,
   { organizationId, sessionId }: MountOwner,
 ): Promise<SessionView> {
-  const { rows } = await sql<{ user_id: string | null; private: boolean }>`${sql.raw(preparedMark)}
-    select user_id, visibility = 'private' as private from sessions
-    where id = ${sessionId} and organization_id = ${organizationId}`.execute(database);
+  const { rows } = await sql<ViewRow>`${sql.raw(preparedMark)}
+    select user_id, visibility = 'private' as private, untrusted, exists (
+      select from file_entries entry where entry.organization_id = sessions.organization_id and entry.untrusted
+        and (entry.mount in ('skills', 'memory/org')
+          or (visibility = 'private' and entry.mount = 'memory/user/' || sessions.user_id))) as holds_untrusted
+    from sessions where id = ${sessionId} and organization_id = ${organizationId}`.execute(database);
   const [session] = rows;
-  if (session === undefined) return { userId: null, mounts: [] };
-  const { user_id: userId } = session;
+  if (session === undefined) return nothing;
+  const { user_id: userId, untrusted, holds_untrusted: holdsUntrusted } = session;
   const personal = userId !== null && session.private ? [personalMemoryMount(userId)] : [];
-  return { userId, mounts: [...storedMounts, ...personal] };
+  return { userId, mounts: [...storedMounts, ...personal], untrusted, holdsUntrusted };
+}
+
+const nothing: SessionView = { userId: null, mounts: [], untrusted: false, holdsUntrusted: false };
+
+interface ViewRow {
+  readonly user_id: string | null;
+  readonly private: boolean;
+  readonly untrusted: boolean;
+  readonly holds_untrusted: boolean;
 }

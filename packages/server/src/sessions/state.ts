@@ -183,6 +183,8 @@ export interface SessionState {
   /** The evaluation whose start is recorded and whose end is not. */
   readonly evaluation: { readonly startId: string; readonly iteration: number } | null;
   readonly delegation: Delegation | null;
+  /** The model has seen what nobody vouches for; never false again. */
+  readonly untrusted: boolean;
 }
 
 const noUsage: Usage = {
@@ -214,4 +216,5 @@ export const initialState: SessionState = {
   outcome: null,
   evaluation: null,
   delegation: null,
+  untrusted: false,
 };

@@ -19,6 +19,7 @@ const portionFiles = 500;
 
 export interface CaptureDependencies {
   readonly userId?: string | null;
+  readonly untrusted?: boolean;
   readonly files: StoredFiles;
   readonly organizationId: string;
   readonly sessionId: string;
@@ -92,10 +93,10 @@ async function commitPortion(
   changed: readonly ChangedCopy[],
   deleted: readonly Deletion[],
 ): Promise<void> {
-  const { organizationId, sessionId, userId = null, files } = capturing.dependencies;
+  const { organizationId, sessionId, userId = null, untrusted = false, files } = capturing.dependencies;
   const paths = [...changed, ...deleted].map((change) => change.path);
   if (paths.length === 0) return;
-  const actor = { organizationId, sessionId, toolUseId: capturing.toolUseId, via: "bash" as const, userId };
+  const actor = { organizationId, sessionId, toolUseId: capturing.toolUseId, via: "bash" as const, userId, untrusted };
   try {
     const { result, versions } = await files.commit({ mount, actor, paths }, (view) =>
       settleChanges(view, { mount, actor, changed, deleted }),
