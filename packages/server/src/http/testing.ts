@@ -10,6 +10,9 @@ import type { Database } from "../db/database.ts";
 import { createTestDatabase, type TestDatabase } from "../db/testing.ts";
 import type { Engine } from "../engine/engine.ts";
 import { createUserRepository } from "../orgs/users.ts";
+import { createMemoryServices } from "../files/memory/memory-services.ts";
+import { createFilesystem } from "../files/filesystem/service.ts";
+import { createStoredFiles } from "../files/postgres/stored-files.ts";
 import { authenticate, createApiKey } from "../orgs/api-keys.ts";
 import { createEnvironmentKeys } from "../orgs/environment-keys.ts";
 import { createWorkService, type WorkDependencies } from "../work/service.ts";
@@ -18,6 +21,7 @@ import type { NoticeBoard } from "../sessions/notices.ts";
 import { publicEvent, recordEvent } from "../sessions/event.ts";
 import { appendUnderLock } from "../sessions/log.ts";
 import type { EndDependencies } from "../sessions/end-session.ts";
+import { createSkillService } from "../files/postgres/skills/skill-service.ts";
 import { createSnapshotRepository } from "../sandboxes/snapshots/listed-snapshots.ts";
 import { createSessionService } from "../sessions/service.ts";
 import { createThreadService } from "../sessions/threads.ts";
@@ -88,6 +92,7 @@ export async function startTestServer({ driven, openRoom, ...options }: TestServ
     environments: createEnvironmentRepository(database),
     deployments: createDeploymentService({ database, engine, notices, log: silentLog }),
     deploymentRuns: createDeploymentRuns(database),
+    memory: createMemoryServices(database),
     budgets: {
       ...createBudgetService({ database, engine }),
       usage: ({ organizationId }, query) => readUsageReport(database, organizationId, query),
@@ -96,7 +101,9 @@ export async function startTestServer({ driven, openRoom, ...options }: TestServ
     authenticate: (apiKey) => authenticate(database, apiKey),
     once: createRequestOnce(database),
     workers: workerServices({ database, engine, notices }),
+    skills: createSkillService(database),
     snapshots: createSnapshotRepository(database),
+    filesystem: createFilesystem({ database, files: createStoredFiles(database) }),
     notices,
     health: { ready: async () => void (await database.selectFrom("organizations").select("id").limit(1).execute()) },
     log: silentLog,
@@ -121,6 +128,10 @@ export async function startTestServer({ driven, openRoom, ...options }: TestServ
   };
 }
 
+function workerServices(parts: WorkDependencies) {
+  return { work: createWorkService(parts), keys: createEnvironmentKeys(parts.database), publicUrl: null };
+}
+
 /** Organizations and people with keys. */
 function callersOf(database: Database): Pick<TestServer, "newOrganization" | "newUser"> {
   const principalOf = async (apiKey: string) => {
@@ -142,10 +153,6 @@ function callersOf(database: Database): Pick<TestServer, "newOrganization" | "ne
       return { apiKey, principal: await principalOf(apiKey), userId };
     },
   };
-}
-
-function workerServices(parts: WorkDependencies) {
-  return { work: createWorkService(parts), keys: createEnvironmentKeys(parts.database), publicUrl: null };
 }
 
 /** Nobody drives the sessions: turns are only noted. */

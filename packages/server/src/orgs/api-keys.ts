@@ -31,9 +31,9 @@ export async function createApiKey(
     readonly organizationId: string;
     readonly name: string;
     readonly scopes: readonly ApiKeyScope[];
-    readonly userId?: string;
     /** The key is a worker's, and opens nothing but this environment's work. */
     readonly environmentId?: string;
+    readonly userId?: string;
   },
 ): Promise<{ readonly id: string; readonly apiKey: string }> {
   const id = createId("apiKey");
@@ -46,8 +46,8 @@ export async function createApiKey(
       name: request.name,
       key_hash: hashKey(apiKey),
       scopes: [...request.scopes],
-      user_id: request.userId ?? null,
       environment_id: request.environmentId ?? null,
+      user_id: request.userId ?? null,
     })
     .execute();
   return { id, apiKey };
@@ -74,22 +74,22 @@ export async function authenticate(database: Kysely<Tables>, apiKey: string): Pr
   if (!keyPattern.test(apiKey)) return null;
   const { rows } = await sql<KeyRow>`
     with found as (
-      select id, organization_id, scopes, user_id, environment_id, last_used_at from api_keys
+      select id, organization_id, scopes, environment_id, user_id, last_used_at from api_keys
       where key_hash = ${hashKey(apiKey)} and revoked_at is null
         and not exists (select from users where users.id = api_keys.user_id and archived_at is not null)
     ), used as (
       update api_keys set last_used_at = now() from found
       where api_keys.id = found.id and (found.last_used_at is null or found.last_used_at < now() - interval '1 minute')
     )
-    select id, organization_id, scopes, user_id, environment_id from found`.execute(database);
+    select id, organization_id, scopes, environment_id, user_id from found`.execute(database);
   const row = rows[0];
   if (row === undefined) return null;
   return {
     organizationId: row.organization_id,
     apiKeyId: row.id,
     scopes: row.scopes,
-    ...(row.user_id === null ? {} : { userId: row.user_id }),
     ...(row.environment_id === null ? {} : { environment: { environmentId: row.environment_id } }),
+    ...(row.user_id === null ? {} : { userId: row.user_id }),
   };
 }
 
@@ -97,8 +97,8 @@ interface KeyRow {
   readonly id: string;
   readonly organization_id: string;
   readonly scopes: string[];
-  readonly user_id: string | null;
   readonly environment_id: string | null;
+  readonly user_id: string | null;
 }
 
 export interface AuthenticatorOptions {
