@@ -42,7 +42,6 @@ alter table file_entries add constraint file_entries_path_form
 
 -- Plans are made before there are statistics, and kept: a second index that begins with organization and mount would be
 -- taken for the one by path, and read a whole mount for one file.
-drop index file_entries_revision;
 alter table file_entries drop constraint file_entries_organization_id_mount_folded_path_key;
 create unique index file_entries_twins on file_entries (folded_path, mount, organization_id);
 
@@ -455,7 +454,6 @@ drop function file_look, file_commit, file_move, file_know, file_make_parents, f
 drop function file_identifier;
 drop index file_entries_twins;
 alter table file_entries add unique (organization_id, mount, folded_path);
-create index file_entries_revision on file_entries (organization_id, mount, revision);
 alter table file_blobs alter column content set compression default;
 alter table file_texts alter column body set compression default;
 alter table file_entries drop constraint file_entries_path_form;
