@@ -12,6 +12,7 @@ import { modelReducers } from "./reduce/model-calls.ts";
 import { outcomeReducers } from "./reduce/outcomes.ts";
 import { skillReducers } from "./reduce/skills.ts";
 import { threadReducers } from "./reduce/threads.ts";
+import { bringsUntrusted } from "./reduce/untrusted.ts";
 import { initialState, type InboxEvent, type OpenCall, type SessionState } from "./state.ts";
 
 /** Applies events in the order of their numbers. Events of unknown type change nothing but `seq`. */
@@ -22,9 +23,14 @@ export function reduce(state: SessionState, events: readonly LogEvent[]): Sessio
     // Input for a thread, shown here because its session is where people answer.
     const passedOn = event.record?.["passed_on"] === true;
     if (apply !== undefined && !passedOn) next = apply(next, event.data ?? {}, event.record ?? {}, event);
-    next = { ...next, seq: event.seq };
+    next = { ...next, seq: event.seq, untrusted: next.untrusted || bringsUntrusted(event) };
   }
   return next;
+}
+
+/** Whether the model has seen what nobody vouches for: what the session writes from then on is marked. */
+export function hasReadUntrusted(state: SessionState): boolean {
+  return state.untrusted;
 }
 
 /** @example reduceLog(await readLog(database, sessionId, 0)) */

@@ -198,6 +198,8 @@ export interface SessionState {
   readonly delegation: Delegation | null;
   /** Null: no turn has seen any skill. */
   readonly skills: SkillsShown | null;
+  /** The model has seen what nobody vouches for; never false again. */
+  readonly untrusted: boolean;
 }
 
 const noUsage: Usage = {
@@ -231,4 +233,5 @@ export const initialState: SessionState = {
   evaluation: null,
   delegation: null,
   skills: null,
+  untrusted: false,
 };
