@@ -26,12 +26,14 @@ import { addMemoryStoreRoutes } from "./routes/memory-stores.ts";
 import { type ModelEntry, addModelRoutes } from "./routes/models.ts";
 import { type CommandPort, type SandboxPort, addCommandRoute, addSandboxRoute } from "./routes/sandboxes.ts";
 import { addSnapshotRoutes, type SnapshotPort } from "./routes/snapshots.ts";
+import { addSessionResourceRoutes } from "./routes/session-resources.ts";
 import { addSessionSandboxRoutes, type SessionSandboxPort } from "./routes/session-sandboxes.ts";
 import { addSessionRoutes } from "./routes/sessions.ts";
 import { addThreadRoutes } from "./routes/threads.ts";
 import { addWebhookRoutes } from "./routes/webhooks.ts";
 import type { PreviewProxy } from "../previews/proxy.ts";
 import type { MemoryServices } from "../files/memory/memory-services.ts";
+import type { SessionResourceService } from "../sessions/resources/service.ts";
 import type { SessionService, ThreadService } from "../sessions/port.ts";
 import type { EnvironmentKeyRepository } from "../orgs/environment-keys.ts";
 import type { WorkService } from "../work/service.ts";
@@ -46,6 +48,7 @@ export interface AppDependencies {
   readonly deployments: DeploymentService;
   readonly deploymentRuns: DeploymentRuns;
   readonly memory?: MemoryServices;
+  readonly sessionResources?: SessionResourceService;
   readonly authenticate: Authenticate;
   /** Remembers requests that carry an Idempotency-Key. */
   readonly once: RequestOnce;
@@ -110,6 +113,8 @@ export function createApp(dependencies: AppDependencies): HttpApp {
   addThreadRoutes(context, dependencies.threads, streams);
   addDeploymentRoutes(context, dependencies.deployments);
   addDeploymentRunRoutes(context, dependencies.deploymentRuns);
+  const { sessionResources } = dependencies;
+  if (sessionResources !== undefined) addSessionResourceRoutes(context, sessionResources);
   if (dependencies.memory !== undefined) {
     addMemoryStoreRoutes(context, dependencies.memory.stores);
     addMemoryRoutes(context, dependencies.memory.memories);

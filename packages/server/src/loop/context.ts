@@ -2,6 +2,7 @@
 import type { ModelRequest, ToolDefinition } from "../models/model.ts";
 import { type AgentTool, toolConfig } from "../policy/decide-call.ts";
 import type { SessionState } from "../sessions/state.ts";
+import { describeStores, type ToldStore } from "../sessions/resources/told-stores.ts";
 import { delegateDefinition, waitForDefinition } from "./loop-tools.ts";
 
 /** The agent as a session keeps it: the part that the loop reads. */
@@ -70,10 +71,13 @@ export function describeRequest(
   builtIn: readonly ToolDefinition[],
   roster: readonly { readonly agent: AgentSnapshot }[],
   state: SessionState,
+  stores: readonly ToldStore[] = [],
 ): Omit<ModelRequest, "abortSignal" | "model"> {
   const tools = offeredTools(agent.tools, builtIn, roster);
   const usesSandbox = tools.some((tool) => builtIn.includes(tool));
-  const system = [agent.system, usesSandbox ? workplace : null].filter((part) => part !== null && part !== "");
+  const system = [agent.system, usesSandbox ? workplace : null, usesSandbox ? describeStores(stores) : null].filter(
+    (part) => part !== null && part !== "",
+  );
   const effort = agent.model.effort?.type;
   return {
     ...(effort === undefined ? {} : { effort }),

@@ -2,6 +2,7 @@
 import type { Kysely } from "kysely";
 import type { Tables } from "../db/tables.ts";
 import { type Claim, claimSession, ClaimLostError } from "../sessions/log.ts";
+import { toldStores } from "../sessions/resources/told-stores.ts";
 import { type AgentSnapshot, modelsOf, rosterOf } from "./context.ts";
 import type { Effects } from "./effects.ts";
 import { createLiveEffects, type DrivenSession, type LiveEffectsDependencies } from "./effects-live.ts";
@@ -55,5 +56,6 @@ async function readSession(database: Kysely<Tables>, claim: Claim): Promise<Driv
   const agent = row.agent as AgentSnapshot;
   // A thread gives no work to others: its parent does.
   const roster = row.parent_session_id === null ? rosterOf(agent) : [];
-  return { agent, roster, budget: row.budget ?? {}, parentId: row.parent_session_id };
+  const stores = await toldStores(database, claim.sessionId);
+  return { agent, roster, budget: row.budget ?? {}, parentId: row.parent_session_id, stores };
 }

@@ -12,6 +12,7 @@ import { admit } from "./inbox.ts";
 import { listSessions } from "./list.ts";
 import { lockSession, refuseArchived, sessionNotFound } from "./locked-session.ts";
 import { readOutcomeEvaluations } from "./outcome-evaluations.ts";
+import { readResources } from "./resources/read-resources.ts";
 import { updateSession } from "./update.ts";
 
 export interface SessionServiceDependencies extends EndDependencies {
@@ -77,10 +78,11 @@ async function withFigures(
   rows: readonly Selectable<SessionTable>[],
 ): Promise<readonly SessionRow[]> {
   const ids = rows.map((row) => row.id);
-  const [figures, sandboxes, outcomes] = await Promise.all([
+  const [figures, sandboxes, outcomes, resources] = await Promise.all([
     readFigures(database, ids),
     readSandboxFigures(database, ids),
     readOutcomeEvaluations(database, ids),
+    readResources(database, ids),
   ]);
   return rows.map((row): SessionRow => {
     const usage = figures.get(row.id) ?? noFigures;
@@ -94,6 +96,7 @@ async function withFigures(
       metadata: row.metadata,
       status: row.status,
       usage,
+      resources: resources.get(row.id) ?? [],
       budget: row.budget ?? {},
       outcomeEvaluations: outcomes.get(row.id) ?? [],
       stats: {
