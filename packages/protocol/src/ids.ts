@@ -25,6 +25,8 @@ export const idPrefixes = {
   memoryVersion: "memver",
   sessionResource: "sesrsc",
   file: "file",
+  skill: "skill",
+  skillVersion: "skillver",
   webhook: "whk",
   workItem: "work",
   request: "req",

@@ -20,6 +20,13 @@ import type {
   EnvironmentUpdateParams,
 } from "@anthropic-ai/sdk/resources/beta/environments/environments";
 import type {
+  BetaSelfHostedWork,
+  BetaSelfHostedWorkHeartbeatResponse,
+  BetaSelfHostedWorkQueueStats,
+  BetaWorkLeaseState,
+  BetaWorkSecret,
+} from "@anthropic-ai/sdk/resources/beta/environments/work";
+import type {
   BetaManagedAgentsMemory,
   BetaManagedAgentsMemoryListItem,
   MemoryCreateParams,
@@ -52,6 +59,8 @@ import type {
   BetaManagedAgentsSessionThread,
   BetaManagedAgentsStreamSessionThreadEvents,
 } from "@anthropic-ai/sdk/resources/beta/sessions/threads/threads";
+import type { BetaSkill } from "@anthropic-ai/sdk/resources/beta/skills/skills";
+import type { BetaSkillVersion } from "@anthropic-ai/sdk/resources/beta/skills/versions";
 import { expect, test } from "vitest";
 import type { z } from "zod";
 import {
@@ -88,7 +97,9 @@ import {
   type UpdateSessionRequest,
   createSessionRequest,
 } from "./sessions.ts";
+import type { Skill, SkillVersion } from "./skills.ts";
 import type { SessionThread } from "./threads.ts";
+import type { WorkHeartbeat, WorkItem, WorkLeaseState, WorkSecret, WorkStats } from "./work.ts";
 
 /** Answers: what we send is what the SDK promises its users. */
 export const answers = {
@@ -103,6 +114,13 @@ export const answers = {
   sent: (value: SentEvents): BetaManagedAgentsSendSessionEvents => value,
   preview: (value: Exclude<Preview, { type: `x_exoloop.${string}` }>): BetaManagedAgentsStreamSessionEvents => value,
   model: (value: Model): BetaModelInfo => value,
+  work: (value: WorkItem): BetaSelfHostedWork => value,
+  heartbeat: (value: WorkHeartbeat): BetaSelfHostedWorkHeartbeatResponse => value,
+  workStats: (value: WorkStats): BetaSelfHostedWorkQueueStats => value,
+  workLease: (value: WorkLeaseState): BetaWorkLeaseState => value,
+  workSecret: (value: WorkSecret): BetaWorkSecret => value,
+  skill: (value: Skill): BetaSkill => value,
+  skillVersion: (value: SkillVersion): BetaSkillVersion => value,
 };
 
 export const memoryAnswers = {

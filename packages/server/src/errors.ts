@@ -20,6 +20,8 @@ export const problems = {
   budget_create_only: { status: 400, type: "invalid_request_error" },
   budget_not_raised: { status: 400, type: "invalid_request_error" },
   model_not_budgetable: { status: 400, type: "invalid_request_error" },
+  invalid_skill: { status: 400, type: "invalid_request_error" },
+  skill_has_versions: { status: 400, type: "invalid_request_error" },
   invalid_path: { status: 400, type: "invalid_request_error" },
   idempotency_key_reused: { status: 400, type: "invalid_request_error" },
   idempotency_outcome_unknown: { status: 409, type: "conflict_error" },

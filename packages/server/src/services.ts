@@ -14,6 +14,7 @@ import { createMemoryServices } from "./files/memory/memory-services.ts";
 import type { ModelCatalog } from "./models/catalog.ts";
 import { createAuthenticator } from "./orgs/api-keys.ts";
 import { createEnvironmentKeys } from "./orgs/environment-keys.ts";
+import { createUserRepository } from "./orgs/users.ts";
 import { createPreviewProxy } from "./previews/proxy.ts";
 import { createPreviews } from "./previews/previews.ts";
 import { createPersonCommands } from "./sandboxes/person-commands.ts";
@@ -31,11 +32,15 @@ import { createWebhookReceiver } from "./webhooks/deliver.ts";
 import { createWebhookRepository } from "./webhooks/webhooks.ts";
 import { createWorkService } from "./work/service.ts";
 
+/** What people keep: files, memories, skills. */
+export type StorageServices = Pick<AppDependencies, "skills" | "filesystem">;
+
 export interface ServiceParts {
   readonly database: Database;
   readonly engine: Engine;
   readonly notices: NoticeBoard;
   readonly room: SandboxRoom;
+  readonly storage: StorageServices;
   readonly models: NonNullable<AppDependencies["models"]>;
   readonly catalog: ModelCatalog;
   /** At which people reach this server; null: as they name it. */
@@ -58,11 +63,14 @@ export function createServices(parts: ServiceParts): AppDependencies {
   };
   const sessions = createSessionService({
     ...ending,
+    captureWorkspace: workspaces.capture,
+    dropSandbox: room.drop,
     isPriced: (model) => catalog.describe(model).price !== null,
   });
   return {
     sessions,
     threads: createThreadService(ending),
+    users: createUserRepository(database),
     agents: createAgentRepository(database),
     environments: createEnvironmentRepository(database),
     deployments: createDeploymentService({ database, engine, notices, log }),
@@ -79,8 +87,9 @@ export function createServices(parts: ServiceParts): AppDependencies {
     notices,
     health: { ready: () => askDatabase(database) },
     models,
+    ...parts.storage,
     commands: createPersonCommands({ sessions, commandsOf, newId: () => createId("event") }),
-    sandboxes: { list: (principal) => listSandboxes(database, principal.organizationId) },
+    sandboxes: { list: (principal) => listSandboxes(database, principal) },
     sessionSandboxes: createSessionSandboxes({ database, sessions, room, previews, publicUrl }),
     previews: createPreviewProxy(previews, log, { publicUrl }),
     snapshots: createSnapshotRepository(database),

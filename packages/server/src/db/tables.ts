@@ -7,6 +7,7 @@ import type { EngineTables } from "./tables/engine.ts";
 import type { FileTables } from "./tables/files.ts";
 import type { MemoryTables } from "./tables/memory.ts";
 import type { SandboxTables } from "./tables/sandboxes.ts";
+import type { SkillTables } from "./tables/skills.ts";
 import type { WaitTables } from "./tables/waits.ts";
 import type { WebhookTables } from "./tables/webhooks.ts";
 import type { WorkTables } from "./tables/work.ts";
@@ -133,6 +134,7 @@ export interface SnapshotTable {
   blobs: string[];
   kept: Generated<boolean>;
   created_at: Timestamp;
+  private_to: string | null;
 }
 
 export interface AuditTable {
@@ -165,6 +167,7 @@ export interface Tables
     FileTables,
     MemoryTables,
     SandboxTables,
+    SkillTables,
     WaitTables,
     WebhookTables,
     WorkTables {

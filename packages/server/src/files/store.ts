@@ -31,15 +31,19 @@ export type FileErrorCode =
   | "invalid_path"
   | "path_conflict"
   | "no_permission"
+  | "invalid_skill"
   | "failed";
 
 /** Shown to the model as the tool's error: one sentence, what and what to do. */
 export class FileError extends Error {
   override readonly name = "FileError";
   readonly code: FileErrorCode;
-  constructor(code: FileErrorCode, message: string) {
+  /** Of a commit that was refused: what is in the way, or cannot be stored. */
+  readonly path: string | undefined;
+  constructor(code: FileErrorCode, message: string, path?: string) {
     super(message);
     this.code = code;
+    this.path = path;
   }
 }
 

@@ -25,11 +25,14 @@ import { addMemoryRoutes, addMemoryVersionRoutes } from "./routes/memories.ts";
 import { addMemoryStoreRoutes } from "./routes/memory-stores.ts";
 import { type ModelEntry, addModelRoutes } from "./routes/models.ts";
 import { type CommandPort, type SandboxPort, addCommandRoute, addSandboxRoute } from "./routes/sandboxes.ts";
+import { addFilesystemRoutes, type FilesystemPort } from "./routes/filesystem.ts";
 import { addSnapshotRoutes, type SnapshotPort } from "./routes/snapshots.ts";
 import { addSessionResourceRoutes } from "./routes/session-resources.ts";
 import { addSessionSandboxRoutes, type SessionSandboxPort } from "./routes/session-sandboxes.ts";
 import { addSessionRoutes } from "./routes/sessions.ts";
+import { addSkillRoutes } from "./routes/skills.ts";
 import { addThreadRoutes } from "./routes/threads.ts";
+import { addUserRoutes } from "./routes/users.ts";
 import { addWebhookRoutes } from "./routes/webhooks.ts";
 import type { PreviewProxy } from "../previews/proxy.ts";
 import type { MemoryServices } from "../files/memory/memory-services.ts";
@@ -37,6 +40,8 @@ import type { SessionResourceService } from "../sessions/resources/service.ts";
 import type { SessionService, ThreadService } from "../sessions/port.ts";
 import type { EnvironmentKeyRepository } from "../orgs/environment-keys.ts";
 import type { WorkService } from "../work/service.ts";
+import type { UserRepository } from "../orgs/users.ts";
+import type { SkillService } from "../skills/port.ts";
 import type { WebhookReceiver } from "../webhooks/deliver.ts";
 import type { WebhookRepository } from "../webhooks/webhooks.ts";
 
@@ -47,6 +52,7 @@ export interface AppDependencies {
   readonly environments: EnvironmentRepository;
   readonly deployments: DeploymentService;
   readonly deploymentRuns: DeploymentRuns;
+  readonly users?: UserRepository;
   readonly memory?: MemoryServices;
   readonly sessionResources?: SessionResourceService;
   readonly authenticate: Authenticate;
@@ -60,7 +66,9 @@ export interface AppDependencies {
   readonly sandboxes?: SandboxPort;
   readonly sessionSandboxes?: SessionSandboxPort;
   readonly snapshots?: SnapshotPort;
+  readonly filesystem?: FilesystemPort;
   readonly budgets?: BudgetPort;
+  readonly skills?: SkillService;
   readonly webhooks?: { readonly repository: WebhookRepository; readonly receiver: WebhookReceiver };
   /** What workers of self-hosted environments do. */
   readonly workers?: {
@@ -125,7 +133,10 @@ export function createApp(dependencies: AppDependencies): HttpApp {
   if (dependencies.sandboxes !== undefined) addSandboxRoute(context, dependencies.sandboxes);
   if (dependencies.sessionSandboxes !== undefined) addSessionSandboxRoutes(context, dependencies.sessionSandboxes);
   if (dependencies.snapshots !== undefined) addSnapshotRoutes(context, dependencies.snapshots);
+  if (dependencies.skills !== undefined) addSkillRoutes(context, dependencies.skills);
+  if (dependencies.filesystem !== undefined) addFilesystemRoutes(context, dependencies.filesystem);
   if (dependencies.budgets !== undefined) addBudgetRoutes(context, dependencies.budgets);
+  if (dependencies.users !== undefined) addUserRoutes(context, dependencies.users);
   const { webhooks } = dependencies;
   if (webhooks !== undefined) addWebhookRoutes(context, webhooks.repository, webhooks.receiver);
   const { previews, workers } = dependencies;

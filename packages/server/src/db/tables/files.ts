@@ -116,6 +116,7 @@ interface FileProjectionTable {
   sandbox_id: string;
   generation: number;
   revisions: Json<Record<string, number>>;
+  places: ColumnType<Record<string, string>, string | undefined, string>;
   updated_at: Timestamp;
 }
 

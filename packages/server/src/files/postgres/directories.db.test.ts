@@ -150,7 +150,7 @@ describe("moves", () => {
     expect(await failure(store.read(at("/a.md")))).toMatch(/^not_found/);
     expect(await textOf("/new/b.md")).toBe("needle");
     const found = await store.grep({ pattern: "needle", path: "/memory", ignoreCase: false, maximumMatches: 9 });
-    expect(found.lines.map((line) => line.path)).toEqual([at("/new/b.md")]);
+    expect(found.lines.map((match) => match.path)).toEqual([at("/new/b.md")]);
     const rows = await history();
     expect(rows.map((row) => [row.operation, row.path, row.version, row.other_path])).toEqual([
       ["create", "/a.md", 1, null],

@@ -4,7 +4,8 @@ import { type Kysely, sql, type Transaction } from "kysely";
 import type { Tables } from "../../db/tables.ts";
 import { Problem } from "../../errors.ts";
 import { recordEvent } from "../event.ts";
-import { lockSession, refuseArchived, sessionNotFound } from "../locked-session.ts";
+import { findOpenSession, lockOpenSession } from "../access.ts";
+import { refuseArchived } from "../locked-session.ts";
 import { appendUnderLock } from "../log.ts";
 import type { NoticeBoard } from "../notices.ts";
 import type { Principal } from "../port.ts";
@@ -12,7 +13,8 @@ import { attachResources } from "./attach.ts";
 import { readResources, type ResourceRow, toResource } from "./read-resources.ts";
 import { storeRoot, tellAttached, tellDetached } from "./told-stores.ts";
 
-/** Every method throws Problem `not_found` for a session or a resource that the caller does not have. */
+/** Every method throws Problem `not_found` for a session or a resource that the caller does not have, `forbidden` for a session
+ * that it may not look into. */
 export interface SessionResourceService {
   /** The model is told at its next step. @throws Problem `session_archived`, and as attachResources does */
   add(principal: Principal, sessionId: string, input: ResourceInput): Promise<SessionResource>;
@@ -30,7 +32,7 @@ export interface ResourceDependencies {
 
 export function createSessionResources({ database, notices }: ResourceDependencies): SessionResourceService {
   const list = async (principal: Principal, sessionId: string) => {
-    await requireSession(database, principal, sessionId);
+    await findOpenSession(database, principal, sessionId, "drive");
     return (await readResources(database, [sessionId])).get(sessionId) ?? [];
   };
   const tell = async <Result>(
@@ -42,7 +44,7 @@ export function createSessionResources({ database, notices }: ResourceDependenci
     ) => Promise<{ readonly note: string; readonly result: Result }>,
   ): Promise<Result> => {
     const { seq, result } = await database.transaction().execute(async (transaction) => {
-      const session = await lockSession(transaction, principal.organizationId, sessionId);
+      const session = await lockOpenSession(transaction, principal, sessionId, "drive");
       refuseArchived(session);
       const root = storeRoot(await environmentType(transaction, session.environment_id));
       const changed = await change(transaction, root);
@@ -103,17 +105,6 @@ async function environmentType(database: Kysely<Tables>, environmentId: string):
   const { rows } = await sql<{ type: string | null }>`
     select config->>'type' as type from environments where id = ${environmentId}`.execute(database);
   return rows[0]?.type ?? "";
-}
-
-async function requireSession(database: Kysely<Tables>, { organizationId }: Principal, sessionId: string) {
-  const row = await database
-    .selectFrom("sessions")
-    .select("id")
-    .where("id", "=", sessionId)
-    .where("organization_id", "=", organizationId)
-    .where("parent_session_id", "is", null)
-    .executeTakeFirst();
-  if (row === undefined) throw sessionNotFound(sessionId);
 }
 
 function resourceNotFound(resourceId: string): Problem {
