@@ -28,6 +28,7 @@ import { type CommandPort, type SandboxPort, addCommandRoute, addSandboxRoute } 
 import { addFileHistoryRoutes, type FileHistoryPort } from "./routes/file-history.ts";
 import { addFilesystemRoutes, type FilesystemPort } from "./routes/filesystem.ts";
 import { addSnapshotRoutes, type SnapshotPort } from "./routes/snapshots.ts";
+import { addSessionResourceRoutes } from "./routes/session-resources.ts";
 import { addSessionSandboxRoutes, type SessionSandboxPort } from "./routes/session-sandboxes.ts";
 import { addSessionRoutes } from "./routes/sessions.ts";
 import { addSkillRoutes } from "./routes/skills.ts";
@@ -36,6 +37,7 @@ import { addUserRoutes } from "./routes/users.ts";
 import { addWebhookRoutes } from "./routes/webhooks.ts";
 import type { PreviewProxy } from "../previews/proxy.ts";
 import type { MemoryServices } from "../files/memory/memory-services.ts";
+import type { SessionResourceService } from "../sessions/resources/service.ts";
 import type { SessionService, ThreadService } from "../sessions/port.ts";
 import type { EnvironmentKeyRepository } from "../orgs/environment-keys.ts";
 import type { WorkService } from "../work/service.ts";
@@ -53,6 +55,7 @@ export interface AppDependencies {
   readonly deploymentRuns: DeploymentRuns;
   readonly users?: UserRepository;
   readonly memory?: MemoryServices;
+  readonly sessionResources?: SessionResourceService;
   readonly authenticate: Authenticate;
   /** Remembers requests that carry an Idempotency-Key. */
   readonly once: RequestOnce;
@@ -120,6 +123,8 @@ export function createApp(dependencies: AppDependencies): HttpApp {
   addThreadRoutes(context, dependencies.threads, streams);
   addDeploymentRoutes(context, dependencies.deployments);
   addDeploymentRunRoutes(context, dependencies.deploymentRuns);
+  const { sessionResources } = dependencies;
+  if (sessionResources !== undefined) addSessionResourceRoutes(context, sessionResources);
   if (dependencies.memory !== undefined) {
     addMemoryStoreRoutes(context, dependencies.memory.stores);
     addMemoryRoutes(context, dependencies.memory.memories);

@@ -24,6 +24,7 @@ import { appendUnderLock } from "../sessions/log.ts";
 import type { EndDependencies } from "../sessions/end-session.ts";
 import { createSkillService } from "../files/postgres/skills/skill-service.ts";
 import { createSnapshotRepository } from "../sandboxes/snapshots/listed-snapshots.ts";
+import { createSessionResources } from "../sessions/resources/service.ts";
 import { createSessionService } from "../sessions/service.ts";
 import { createThreadService } from "../sessions/threads.ts";
 import { createPreviewProxy, type PreviewProxy } from "../previews/proxy.ts";
@@ -94,6 +95,7 @@ export async function startTestServer({ driven, openRoom, ...options }: TestServ
     deployments: createDeploymentService({ database, engine, notices, log: silentLog }),
     deploymentRuns: createDeploymentRuns(database),
     memory: createMemoryServices(database),
+    sessionResources: createSessionResources({ database, notices }),
     budgets: {
       ...createBudgetService({ database, engine }),
       usage: ({ organizationId }, query) => readUsageReport(database, organizationId, query),

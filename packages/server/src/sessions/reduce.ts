@@ -85,6 +85,11 @@ const inboxReducers: Reducers = {
       stopped: false,
     });
   },
+  // Heard at the next step, but nothing starts because of it.
+  "x.resources_changed": (state, _data, record, event) => {
+    const content = [{ type: "text" as const, text: String(record["text"]) }];
+    return admit(state, { type: "message", id: event.id, content, delivery: "steer", stopped: true });
+  },
   "x.consumed": (state, _data, record) => {
     const ids = readStrings(record["event_ids"]);
     const consumed = state.inbox.filter((entry) => ids.includes(entry.id));
