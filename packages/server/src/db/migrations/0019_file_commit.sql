@@ -42,7 +42,6 @@ alter table file_entries add constraint file_entries_path_form
 
 -- Plans are made before there are statistics, and kept: a second index that begins with organization and mount would be
 -- taken for the one by path, and read a whole mount for one file.
-drop index file_entries_revision;
 alter table file_entries drop constraint file_entries_organization_id_mount_folded_path_key;
 create unique index file_entries_twins on file_entries (folded_path, mount, organization_id);
 
@@ -150,7 +149,8 @@ begin
     select moved.*, file_next_version(history.organization_id, history.mount, moved.new_path) as new_version from moved
   ), told as (
     insert into file_versions (organization_id, mount, revision, ordinal, path, version, operation, base_version, sha256,
-        size_bytes, executable, session_id, user_id, untrusted, tool_use_id, via, created_at, id, memory_id, other_path)
+        size_bytes, executable, session_id, user_id, untrusted, tool_use_id, via, created_at, id, memory_id, other_path,
+        api_key_id)
       select history.organization_id, history.mount, history.revision,
         history.ordinal + 2 * (place - 1) + case when comes then 1 else 0 end,
         case when comes then new_path else path end,
@@ -158,7 +158,8 @@ begin
         case when comes then 'move_in' else 'move_out' end,
         version, case when comes then sha256 end, case when comes then size_bytes else 0 end, comes and executable,
         history.session_id, history.user_id, history.untrusted, history.tool_use_id, history.via, history.created_at,
-        file_identifier('memver'), memory_id, case when comes then path else new_path end
+        file_identifier('memver'), memory_id, case when comes then path else new_path end,
+        history.api_key_id
       from versioned, (values (false), (true)) ends (comes)
   ), known as (
     insert into file_reads (session_id, mount, path, organization_id, version)
@@ -254,6 +255,7 @@ begin
   history.session_id := actor->>'session';
   history.user_id := actor->>'user';
   history.tool_use_id := actor->>'call';
+  history.api_key_id := actor->>'key';
   history.via := actor->>'via';
   history.untrusted := coalesce((actor->>'untrusted')::boolean, false);
   -- Later than that of every earlier revision, as a transaction's beginning need not be.
@@ -458,7 +460,6 @@ drop function file_look, file_commit, file_move, file_know, file_make_parents, f
 drop function file_identifier;
 drop index file_entries_twins;
 alter table file_entries add unique (organization_id, mount, folded_path);
-create index file_entries_revision on file_entries (organization_id, mount, revision);
 alter table file_blobs alter column content set compression default;
 alter table file_texts alter column body set compression default;
 alter table file_entries drop constraint file_entries_path_form;
