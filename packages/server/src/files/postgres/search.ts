@@ -14,7 +14,7 @@ import { isWithin, relativePath } from "../path.ts";
 import type { Clause, Required } from "../regex/required.ts";
 import { startSearch } from "../search-request.ts";
 import type { FileMatch, GrepRequest, GrepResult } from "../store.ts";
-import { matchTexts } from "./search-texts.ts";
+import { type Candidate, matchTexts } from "./search-texts.ts";
 
 /** Files looked into before the index is asked. */
 const firstFiles = 64;
@@ -106,13 +106,6 @@ export async function grepStored(
   const selected = rest.filter((candidate) => search.wants(visiblePath(scope.mount, candidate.path)));
   await matchTexts(database, scope.mount, selected, search);
   return search.result();
-}
-
-export interface Candidate {
-  readonly id: number;
-  /** As it is stored. */
-  readonly path: string;
-  readonly size_bytes: number;
 }
 
 interface Page extends SearchScope {
