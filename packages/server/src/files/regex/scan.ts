@@ -5,7 +5,7 @@ import { afterLineFeed, afterNothing } from "./program.ts";
 /** UTF-16 units of one piece: about a millisecond. */
 const pieceLength = 1 << 19;
 /** Of `Automaton.work`: some milliseconds. */
-const pieceWork = 200_000;
+const pieceWork = 50_000;
 
 const lineFeed = 0x0a;
 const carriageReturn = 0x0d;
