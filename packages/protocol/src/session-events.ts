@@ -48,6 +48,13 @@ const userEvents = [
     ...ofThread,
   }),
   z.object({
+    type: z.literal("user.tool_result"),
+    ...inbox,
+    tool_use_id: identifier,
+    ...result,
+    ...ofThread,
+  }),
+  z.object({
     type: z.literal("user.define_outcome"),
     ...made,
     outcome_id: identifier,
@@ -203,7 +210,12 @@ const lifeEvents = [
     metadata: z.exactOptional(z.record(z.string(), z.string())),
     title: z.exactOptional(z.string().nullable()),
     budget: z.exactOptional(budgetLimitAnswer.nullable()),
-    x_exoloop: z.exactOptional(z.object({ budget: sessionBudget.pick({ limits: true }) })),
+    x_exoloop: z.exactOptional(
+      z.union([
+        z.object({ budget: sessionBudget.pick({ limits: true }) }),
+        z.object({ visibility: z.literal("shared") }),
+      ]),
+    ),
   }),
   z.object({ type: z.literal("session.deleted"), ...made }),
   z.object({ type: z.literal("span.model_request_start"), ...made }),

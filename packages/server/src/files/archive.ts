@@ -17,12 +17,22 @@ const encoder = new TextEncoder();
 
 /** @example const bytes = Buffer.concat([...writeArchive(files)]) */
 export function* writeArchive(files: Iterable<ArchivedFile>): Generator<Uint8Array> {
+  yield* archiveEntries(files);
+  yield endOfArchive();
+}
+
+/** Without the end: for an archive that is written part by part. */
+export function* archiveEntries(files: Iterable<ArchivedFile>): Generator<Uint8Array> {
   for (const { path, bytes, mode } of files) {
     const name = encoder.encode(path.slice(1));
     if (name.length > 100) yield* entry(encoder.encode("pax"), "x", paxPath(path.slice(1)), 0o644);
     yield* entry(name.subarray(0, 100), "0", bytes, mode);
   }
-  yield new Uint8Array(2 * blockBytes);
+}
+
+/** Two empty blocks. */
+export function endOfArchive(): Uint8Array {
+  return new Uint8Array(2 * blockBytes);
 }
 
 function* entry(name: Uint8Array, type: "0" | "x", bytes: Uint8Array, mode: number): Generator<Uint8Array> {

@@ -84,6 +84,7 @@ interface FileVersionTable {
   untrusted: Generated<boolean>;
   redacted_at: Date | null;
   redacted_by: Json<unknown> | null;
+  api_key_id: string | null;
 }
 
 interface FileReadTable {
@@ -115,6 +116,7 @@ interface FileProjectionTable {
   sandbox_id: string;
   generation: number;
   revisions: Json<Record<string, number>>;
+  places: ColumnType<Record<string, string>, string | undefined, string>;
   updated_at: Timestamp;
 }
 

@@ -3,16 +3,18 @@
  * mount's lock, all or nothing.
  * @module
  */
-import { type Kysely, sql } from "kysely";
+import { createId } from "@exoloop/protocol/ids";
+import { CompiledQuery, type Kysely } from "kysely";
 import { preparedMark } from "../../db/prepared.ts";
 import type { FileOperation } from "../../db/tables/files.ts";
 import type { Tables } from "../../db/tables.ts";
-import { pathInMount, type StoredMount, visiblePath } from "../mounts.ts";
+import { pathInMount, skillsMount, type StoredMount, visiblePath } from "../mounts.ts";
 import { foldPath, storedPathLimits } from "../path.ts";
 import { type FileActor, FileError } from "../store.ts";
 import { decodeText, sha256Of } from "../text.ts";
 import { type FileChange, inOrder, type PutChange } from "./change.ts";
 import { explainRefusal, maximumBytes } from "./refusal.ts";
+import { settleSkills } from "./skills/settle-skills.ts";
 
 /** How a commit treats what the session and the call know. */
 export interface ApplyOptions {
@@ -48,12 +50,15 @@ interface Answer {
   readonly recorded?: Applied["recorded"];
 }
 
+const statement = `${preparedMark} select file_commit($1, $2, $3::jsonb, $4::jsonb, $5::jsonb, $6::bytea) as answer`;
+
 const mostPuts = 2_000;
 const mostChanges = 40_000;
 
 /**
  * @param database The pool, for a commit by itself, or a transaction that holds the mount's lock.
- * @throws FileError `too_large`, `binary`, `path_conflict`, `is_directory`, `not_directory`, `not_found`, `invalid_path`
+ * @throws FileError `too_large`, `binary`, `path_conflict`, `is_directory`, `not_directory`, `not_found`, `invalid_path`,
+ *   `invalid_skill`
  */
 export async function applyChanges(
   database: Kysely<Tables>,
@@ -63,6 +68,29 @@ export async function applyChanges(
   options: ApplyOptions = {},
 ): Promise<Applied> {
   refuseCrowd(changes);
+  if (mount.key !== skillsMount.key) return callCommit(database, mount, actor, changes, options);
+  const { organizationId } = actor;
+  return inTransaction(database, async (transaction) => {
+    const applied = await callCommit(transaction, mount, actor, changes, options);
+    await settleSkills(transaction, { organizationId, revision: applied.revision });
+    return applied;
+  });
+}
+
+async function inTransaction<Result>(
+  database: Kysely<Tables>,
+  work: (transaction: Kysely<Tables>) => Promise<Result>,
+): Promise<Result> {
+  return database.isTransaction ? work(database) : database.transaction().execute(work);
+}
+
+async function callCommit(
+  database: Kysely<Tables>,
+  mount: StoredMount,
+  actor: FileActor,
+  changes: readonly FileChange[],
+  options: ApplyOptions,
+): Promise<Applied> {
   const contents: Uint8Array[] = [];
   let offset = 0;
   const encoded = inOrder(changes).map((change) => {
@@ -74,10 +102,10 @@ export async function applyChanges(
   });
   const [only] = contents;
   const bytes = contents.length === 1 && only !== undefined ? Buffer.from(only) : Buffer.concat(contents);
-  const { rows } = await sql<{ answer: Answer }>`${sql.raw(preparedMark)}
-    select file_commit(${actor.organizationId}, ${mount.key}, ${JSON.stringify(encodeActor(actor))}::jsonb,
-      ${JSON.stringify(limitsOf(mount))}::jsonb, ${JSON.stringify(encoded)}::jsonb, ${bytes}::bytea) as answer`
-    .execute(database)
+  const { organizationId } = actor;
+  const parameters = [organizationId, mount.key, encodeActor(actor), limitsOf(mount), JSON.stringify(encoded), bytes];
+  const { rows } = await database
+    .executeQuery<{ answer: Answer }>(CompiledQuery.raw(statement, parameters))
     .catch((error: unknown) => {
       throw explainRefusal(mount, error);
     });
@@ -109,6 +137,7 @@ function encodeActor(actor: FileActor) {
     session: actor.sessionId,
     user: actor.userId ?? null,
     call: actor.toolUseId,
+    key: actor.apiKeyId ?? null,
     via: actor.via,
     untrusted: actor.untrusted ?? false,
   };
@@ -130,6 +159,7 @@ function encode(mount: StoredMount, change: FileChange, options: ApplyOptions) {
     type: change.type,
     path: pathInMount(mount, change.path),
     folded: foldPath(target),
+    id: createId("memoryVersion"),
     ...(change.type === "move" ? { to: target } : {}),
     ...(change.type === "remove_directory" && change.ifEmpty === true ? { ifEmpty: true } : {}),
     ...(change.expectedVersion === undefined ? {} : { expected: change.expectedVersion }),
@@ -143,6 +173,7 @@ function encodePut(mount: StoredMount, change: PutChange, offset: number, { seen
   return {
     ...encode(mount, change, seen === true ? { ...options, seen } : options),
     operation: change.operation,
+    memory: createId("memory"),
     sha256: sha256Of(change.bytes),
     offset,
     size: change.bytes.length,

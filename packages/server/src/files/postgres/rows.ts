@@ -56,7 +56,7 @@ const headColumns = [
   "updated_at",
 ] as const;
 
-interface HeadRow {
+export interface HeadRow {
   readonly memory_id: string | null;
   readonly path: string;
   readonly version: number;
@@ -70,7 +70,7 @@ interface HeadRow {
   readonly updated_at: Date;
 }
 
-function headOf(mount: StoredMount, row: HeadRow): StoredFile[] {
+export function headOf(mount: StoredMount, row: HeadRow): StoredFile[] {
   if (row.sha256 === null || row.memory_id === null) return [];
   const { version, revision, sha256, executable, untrusted } = row;
   return [
