@@ -35,6 +35,7 @@ import { filesystemMethods } from "./filesystem.ts";
 import { commandMethods, sandboxMethods } from "./sandboxes.ts";
 import { skillMethods } from "./skills.ts";
 import { userMethods } from "./users.ts";
+import { environmentKeyMethods } from "./environment-keys.ts";
 import { webhookMethods } from "./webhooks.ts";
 import { type ClientOptions, type Query, type Transport, createTransport, segment } from "./transport.ts";
 
@@ -117,6 +118,7 @@ export function createClient(options: ClientOptions) {
     commands: commandMethods(transport),
     ...budgetMethods(transport),
     webhooks: webhookMethods(transport),
+    environmentKeys: environmentKeyMethods(transport),
     users: userMethods(transport),
     skills: skillMethods(transport),
     snapshots: {

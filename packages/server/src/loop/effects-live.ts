@@ -5,6 +5,7 @@ import { costOf, type ModelCatalog } from "../models/catalog.ts";
 import type { ModelProvider } from "../models/model.ts";
 import { callDigest } from "../policy/digest.ts";
 import { type Claim, readLog } from "../sessions/log.ts";
+import { describeStores, type ToldStore } from "../sessions/resources/told-stores.ts";
 import type { NoticeBoard } from "../sessions/notices.ts";
 import type { OpenCall } from "../sessions/state.ts";
 import type { Logger } from "../telemetry/logger.ts";
@@ -65,6 +66,8 @@ export interface DrivenSession {
   readonly agent: AgentSnapshot;
   readonly roster: readonly RosterEntry[];
   readonly budget: BudgetLimits;
+  /** Memory stores, as they were attached when it began. */
+  readonly stores: readonly ToldStore[];
   /** The session that this thread works for; null for a session. */
   readonly parentId: string | null;
   /** Its environment is self-hosted: workers run the tools, and there is no sandbox. */
@@ -74,10 +77,12 @@ export interface DrivenSession {
 export function createLiveEffects(
   dependencies: LiveEffectsDependencies,
   claim: Claim,
-  { agent, roster, budget, parentId, selfHosted }: DrivenSession,
+  { agent, roster, budget, parentId, selfHosted, stores }: DrivenSession,
 ): Effects {
   const { database, notices, models, tools, catalog } = dependencies;
   const { sessionId } = claim;
+  const told = describeStores(stores);
+  const workplace = [selfHosted ? atWorker : inSandbox, ...(told === null ? [] : [told])].join("\n\n");
   return {
     sessionId,
     models: modelsOf(agent),
@@ -107,7 +112,7 @@ export function createLiveEffects(
       const { price } = catalog.describe(model);
       return price === null ? 0 : costOf(usage, price);
     },
-    describe: (state) => describeRequest(agent, tools.definitions, roster, state, selfHosted ? atWorker : inSandbox),
+    describe: (state) => describeRequest(agent, tools.definitions, roster, state, workplace),
     callModel(request, { shown }) {
       // Whatever the last answer asked for has been settled.
       dependencies.sandboxWake?.withdraw(claim);

@@ -107,7 +107,7 @@ export async function wait(
   limits: TurnLimits,
 ): Promise<boolean> {
   const approvals = approvalAlarms(state, limits);
-  if (state.status === "idle") return restOn(budget, approvals, state, effects);
+  if (state.status === "idle" && !asksForOthers(reason, state)) return restOn(budget, approvals, state, effects);
   const details = stopDetails(reason);
   const extension = budget === undefined ? {} : { x_exoloop: { budget_reached: publicBudget(budget) } };
   const abandoned =
@@ -115,7 +115,9 @@ export async function wait(
       ? abandonedEvaluation(state, "failed", "The evaluation could not be made.")
       : [];
   const idle = publicEvent("session.status_idle", { stop_reason: reason, stop_details: details, ...extension });
-  const events: readonly NewEvent[] = [...abandoned, ...usageEvents(state, effects), idle];
+  // It has gone on in between, all of it in a thread.
+  const resumed = state.status === "idle" ? runningEvents(state) : [];
+  const events: readonly NewEvent[] = [...resumed, ...abandoned, ...usageEvents(state, effects), idle];
   const { alarms = [], ...held } = holdUntil(budget, state, effects.now());
   const appended = await effects.append({
     events,
@@ -127,6 +129,14 @@ export async function wait(
     ...forParent(state, (delegation) => restEvents(effects.sessionId, delegation, state, reason, details)),
   });
   return appended !== null;
+}
+
+/**
+ * A thread was answered and asks again, and both before this driver came: whoever reads what the session waits for must
+ * not read the question that is answered.
+ */
+function asksForOthers(reason: StopReason, { askedFor }: SessionState): boolean {
+  return reason.type === "requires_action" && reason.event_ids.join() !== askedFor.join();
 }
 
 /** A worker must come, unless one is there. */

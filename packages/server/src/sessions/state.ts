@@ -173,6 +173,8 @@ export interface SessionState {
   /** Number of the last event reduced. */
   readonly seq: number;
   readonly status: "idle" | "running" | "rescheduling" | "terminated";
+  /** What the last rest was said to wait for. */
+  readonly askedFor: readonly string[];
   /** What the model sees. Grows only at its tail, until a compaction replaces its head. */
   readonly transcript: readonly TranscriptMessage[];
   /** Admitted, not consumed. */
@@ -196,6 +198,8 @@ export interface SessionState {
   readonly delegation: Delegation | null;
   /** Null: no turn has seen any skill. */
   readonly skills: SkillsShown | null;
+  /** The model has seen what nobody vouches for; never false again. */
+  readonly untrusted: boolean;
 }
 
 const noUsage: Usage = {
@@ -213,6 +217,7 @@ const noUsage: Usage = {
 export const initialState: SessionState = {
   seq: 0,
   status: "idle",
+  askedFor: [],
   transcript: [],
   inbox: [],
   modelCall: null,
@@ -228,4 +233,5 @@ export const initialState: SessionState = {
   evaluation: null,
   delegation: null,
   skills: null,
+  untrusted: false,
 };
