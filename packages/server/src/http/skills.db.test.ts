@@ -1,5 +1,6 @@
 /** The Skills API as the official SDK uses it, against a real server. */
 import Anthropic, { toFile } from "@anthropic-ai/sdk";
+import { createClient } from "@exoloop/client/client";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createSkillService } from "../files/postgres/skills/skill-service.ts";
 import { createTestSession } from "../files/postgres/testing.ts";
@@ -163,6 +164,25 @@ describe("what is refused", () => {
     expect(answer).toContain(message);
     expect(await mounted()).toEqual([]);
     expect((await client.beta.skills.list()).data).toEqual([]);
+  });
+
+  it("is a push of twenty files with one that breaks a rule: none of them is stored", async () => {
+    const files = createClient({ baseUrl: server.listener.url, apiKey: String(client.apiKey) }).filesystem;
+    const put = (name: string, content: string) => ({
+      type: "put" as const,
+      path: `/skills/${name}/SKILL.md`,
+      content,
+    });
+    const good = Array.from({ length: 19 }, (_, at) => put(`skill-${at}`, manifest(`skill-${at}`)));
+    const bad = put("last", "---\nname: last\ndescription:\n---\n");
+    await expect(files.commit({ changes: [...good, bad] })).rejects.toMatchObject({
+      status: 400,
+      code: "invalid_skill",
+      message: expect.stringContaining("/skills/last/SKILL.md, line 3: description is missing") as string,
+    });
+    expect(await mounted()).toEqual([]);
+    await files.commit({ changes: good });
+    expect((await client.beta.skills.list({ limit: 50 })).data).toHaveLength(19);
   });
 
   it("is a name that is taken, and another name for a version", async () => {
