@@ -2,7 +2,7 @@ import { createMemoryProvider } from "@exoloop/sandbox/providers/memory/provider
 import { it } from "vitest";
 import { createTestSandbox } from "../../testing.ts";
 import { createSessionTarget } from "./session-target.ts";
-import { expectTargetBehaviour } from "./target-behaviour.ts";
+import { expectTargetBehaviour } from "./testing.ts";
 
 it("copies in a sandbox whose session answers for files", async () => {
   const sandbox = await createTestSandbox(createMemoryProvider());

@@ -6,7 +6,7 @@ import { encodeText } from "../../text.ts";
 import { openProjectionTest } from "../testing.ts";
 import { createExecTarget, type Executor } from "./exec-target.ts";
 import { createSessionTarget } from "./session-target.ts";
-import { expectTargetBehaviour } from "./target-behaviour.ts";
+import { expectTargetBehaviour } from "./testing.ts";
 
 let test: TestDatabase;
 let host: TestHost;
