@@ -33,6 +33,7 @@ import type { Session, SessionStatus } from "@exoloop/protocol/sessions";
 import type { WorkspaceSnapshot } from "@exoloop/protocol/snapshots";
 import type { SessionThread } from "@exoloop/protocol/threads";
 import type { Webhook, WebhookDelivery, WebhookWithSecret } from "@exoloop/protocol/webhooks";
+import type { FilesApi } from "./files-api.ts";
 import type { StreamedEvent } from "./render/transcript.ts";
 
 export interface Named {
@@ -144,7 +145,7 @@ export interface SandboxApi {
   previewPort(sessionId: string, request: CreatePreviewRequest): Promise<PortPreview>;
 }
 
-export interface Api extends BudgetApi, DeploymentApi, SandboxApi, WebhookApi {
+export interface Api extends BudgetApi, DeploymentApi, FilesApi, SandboxApi, WebhookApi {
   /** Agents and environments that are not archived, newest first. */
   agents(): Promise<readonly Named[]>;
   environments(): Promise<readonly Named[]>;

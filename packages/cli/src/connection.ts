@@ -15,6 +15,7 @@ import {
   type WebhookApi,
 } from "./api.ts";
 import { CommandError } from "./exit-codes.ts";
+import type { FilesApi } from "./files-api.ts";
 import type { Credentials } from "./home.ts";
 import type { StreamedEvent } from "./render/transcript.ts";
 
@@ -28,6 +29,7 @@ export function connectTo(connection: Credentials): Api {
     ...budgetMethods(client),
     ...sandboxMethods(client),
     ...webhookMethods(client),
+    ...fileMethods(client),
   };
 }
 
@@ -107,6 +109,26 @@ function sessionMethods(client: Client) {
     async archiveSession(sessionId: string): Promise<void> {
       await client.sessions.archive(sessionId);
     },
+  };
+}
+
+function fileMethods({ filesystem }: Client): FilesApi {
+  return {
+    file: (path) => filesystem.retrieve(path),
+    directory: (path) => eachItem((page) => filesystem.list(path, { ...page, limit: 1_000 })),
+    findFiles: async (path, glob, limit) => (await filesystem.find(path, glob, { limit })).data,
+    readStoredFile: (path, moment) => filesystem.read(path, moment),
+    commitFiles: (request) => filesystem.commit(request),
+    searchFiles: (path, pattern, options) => filesystem.search(path, pattern, options),
+    exportFiles: (path) => filesystem.export(path),
+    fileVersions: async (query) => (await filesystem.versions(query)).data,
+    fileDifference: (path, between) => filesystem.diff(path, between),
+    restoreFiles: (request) => filesystem.restore(request),
+    undoFiles: (request) => filesystem.undo(request),
+    redactVersion: (id) => filesystem.redact(id),
+    fileConflicts: async (query) => (await filesystem.conflicts(query)).data,
+    conflictContent: (id) => filesystem.conflictContent(id),
+    resolveConflict: (id) => filesystem.resolveConflict(id),
   };
 }
 

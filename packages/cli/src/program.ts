@@ -2,6 +2,7 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { addDeployments } from "./deployment-grammar.ts";
 import { addBudgets } from "./budget-grammar.ts";
+import { addFiles } from "./file-grammar.ts";
 import { addSandbox } from "./sandbox-grammar.ts";
 import { addWebhooks } from "./webhook-grammar.ts";
 import { sessionStatuses, type SessionStatus } from "./session-statuses.ts";
@@ -37,6 +38,7 @@ export function createProgram(context: CommandContext, version: string, finish: 
   addBudgets(grammar);
   addSandbox(grammar);
   addWebhooks(grammar);
+  addFiles(grammar);
   return program;
 }
 

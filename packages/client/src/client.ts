@@ -31,6 +31,7 @@ import type {
 import type { UpdateSnapshotRequest, WorkspaceSnapshot } from "@exoloop/protocol/snapshots";
 import type { SessionThread } from "@exoloop/protocol/threads";
 import { sessionTarget, type StreamItem, type StreamOptions, streamEvents, threadTarget } from "./event-stream.ts";
+import { filesystemMethods } from "./filesystem.ts";
 import { commandMethods, sandboxMethods } from "./sandboxes.ts";
 import { userMethods } from "./users.ts";
 import { webhookMethods } from "./webhooks.ts";
@@ -39,6 +40,7 @@ import { type ClientOptions, type Query, type Transport, createTransport, segmen
 import { readApiError } from "./api-error.ts";
 
 export { ApiError } from "./api-error.ts";
+export type { FileContent, FileMoment } from "./filesystem.ts";
 export type { CommandOutput } from "./sandboxes.ts";
 export type { StreamItem, StreamOptions } from "./event-stream.ts";
 export type { ClientOptions } from "./transport.ts";
@@ -131,6 +133,7 @@ export function createClient(options: ClientOptions) {
         ),
     },
     sandboxes: sandboxMethods(transport),
+    filesystem: filesystemMethods(transport),
   };
 }
 

@@ -105,6 +105,8 @@ export type SupportedUserEvent =
       content: InlineBlock[];
       is_error: boolean;
     }
+  /** Of a worker of a self-hosted environment. */
+  | { type: "user.tool_result"; tool_use_id: string; content: InlineBlock[]; is_error: boolean }
   | { type: "user.define_outcome"; description: string; rubric: TextRubric; max_iterations: number };
 
 /** What the work is held against. */
@@ -129,16 +131,13 @@ export function readSupportedEvent(event: SendableEvent): SupportedUserEvent | {
       return { type: event.type, session_thread_id: event.session_thread_id ?? null };
     case "user.tool_confirmation":
       return { ...event, deny_message: event.deny_message ?? null };
+    case "user.tool_result":
     case "user.custom_tool_result": {
       const sent = event.content ?? [];
       const content = sent.filter(isInlineBlock);
       if (content.length !== sent.length) return unsupportedContent;
       return { ...event, content, is_error: event.is_error ?? false };
     }
-    case "user.tool_result":
-      return {
-        unsupported: "user.tool_result needs a self-hosted environment, which this server does not run.",
-      };
     case "user.define_outcome": {
       const { type, description, rubric } = event;
       if (rubric.type === "file") return { unsupported: "Send the rubric as text: this server has no files yet." };

@@ -20,6 +20,13 @@ import type {
   EnvironmentUpdateParams,
 } from "@anthropic-ai/sdk/resources/beta/environments/environments";
 import type {
+  BetaSelfHostedWork,
+  BetaSelfHostedWorkHeartbeatResponse,
+  BetaSelfHostedWorkQueueStats,
+  BetaWorkLeaseState,
+  BetaWorkSecret,
+} from "@anthropic-ai/sdk/resources/beta/environments/work";
+import type {
   BetaManagedAgentsMemory,
   BetaManagedAgentsMemoryListItem,
   MemoryCreateParams,
@@ -85,6 +92,7 @@ import {
 } from "./sessions.ts";
 import type { Skill, SkillVersion } from "./skills.ts";
 import type { SessionThread } from "./threads.ts";
+import type { WorkHeartbeat, WorkItem, WorkLeaseState, WorkSecret, WorkStats } from "./work.ts";
 
 /** Answers: what we send is what the SDK promises its users. */
 export const answers = {
@@ -99,6 +107,11 @@ export const answers = {
   sent: (value: SentEvents): BetaManagedAgentsSendSessionEvents => value,
   preview: (value: Exclude<Preview, { type: `x_exoloop.${string}` }>): BetaManagedAgentsStreamSessionEvents => value,
   model: (value: Model): BetaModelInfo => value,
+  work: (value: WorkItem): BetaSelfHostedWork => value,
+  heartbeat: (value: WorkHeartbeat): BetaSelfHostedWorkHeartbeatResponse => value,
+  workStats: (value: WorkStats): BetaSelfHostedWorkQueueStats => value,
+  workLease: (value: WorkLeaseState): BetaWorkLeaseState => value,
+  workSecret: (value: WorkSecret): BetaWorkSecret => value,
   skill: (value: Skill): BetaSkill => value,
   skillVersion: (value: SkillVersion): BetaSkillVersion => value,
 };

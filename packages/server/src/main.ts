@@ -18,6 +18,7 @@ import { createSkillService } from "./files/postgres/skills/skill-service.ts";
 import { createStoredFiles, type StoredFiles } from "./files/postgres/stored-files.ts";
 import { createHistoryStore } from "./files/history-store.ts";
 import { createBaselineCache } from "./files/projection/baseline.ts";
+import { createFilesystem } from "./files/filesystem/service.ts";
 import { createProjection } from "./files/projection.ts";
 import { createSessionFiles } from "./files/session-files.ts";
 import { readSessionView, type SessionView } from "./files/session-mounts.ts";
@@ -38,7 +39,7 @@ import { collectionInterval, collectionWork } from "./sandboxes/snapshots/collec
 import type { SandboxOwner } from "./sandboxes/workspace.ts";
 import { createNoticeBoard } from "./sessions/notice-board.ts";
 import type { NoticeBoard } from "./sessions/notices.ts";
-import { createServices } from "./services.ts";
+import { createServices, type StorageServices } from "./services.ts";
 import { wakeOlderSessions } from "./sessions/protocol-sweep.ts";
 import type { Logger } from "./telemetry/logger.ts";
 import { builtInTools } from "./tools/built-in.ts";
@@ -115,8 +116,8 @@ export async function startServer(
   const { room } = sandboxes;
   const { catalog } = dependencies;
   const { publicUrl } = config;
-  const skills = createSkillService(database);
-  const http = createApp(createServices({ database, engine, notices, room, models, catalog, publicUrl, skills, log }));
+  const storage = storageServices(database, sandboxes.files);
+  const http = createApp(createServices({ database, engine, notices, room, models, catalog, publicUrl, storage, log }));
   const listener = await listen(http, config.host, config.port);
   return {
     url: listener.url,
@@ -134,6 +135,10 @@ export async function startServer(
       await database.destroy();
     },
   };
+}
+
+function storageServices(database: Database, files: StoredFiles): StorageServices {
+  return { skills: createSkillService(database), filesystem: createFilesystem({ database, files }) };
 }
 
 async function findDefaultModel(config: Config): Promise<string> {

@@ -31,13 +31,16 @@ import { createWebhookReceiver } from "./webhooks/deliver.ts";
 import { createWebhookRepository } from "./webhooks/webhooks.ts";
 import { createWorkService } from "./work/service.ts";
 
+/** What people keep: files, memories, skills. */
+export type StorageServices = Pick<AppDependencies, "skills" | "filesystem">;
+
 export interface ServiceParts {
   readonly database: Database;
   readonly engine: Engine;
   readonly notices: NoticeBoard;
   readonly room: SandboxRoom;
+  readonly storage: StorageServices;
   readonly models: NonNullable<AppDependencies["models"]>;
-  readonly skills: NonNullable<AppDependencies["skills"]>;
   readonly catalog: ModelCatalog;
   /** At which people reach this server; null: as they name it. */
   readonly publicUrl: URL | null;
@@ -45,7 +48,7 @@ export interface ServiceParts {
 }
 
 export function createServices(parts: ServiceParts): AppDependencies {
-  const { database, engine, notices, room, models, catalog, publicUrl, skills, log } = parts;
+  const { database, engine, notices, room, models, catalog, publicUrl, log } = parts;
   const { workspaces, commandsOf, ports } = room;
   const previews = createPreviews({ database, ports, log });
   const ending: EndDependencies = {
@@ -82,7 +85,7 @@ export function createServices(parts: ServiceParts): AppDependencies {
     notices,
     health: { ready: () => askDatabase(database) },
     models,
-    skills,
+    ...parts.storage,
     commands: createPersonCommands({ sessions, commandsOf, newId: () => createId("event") }),
     sandboxes: { list: (principal) => listSandboxes(database, principal) },
     sessionSandboxes: createSessionSandboxes({ database, sessions, room, previews, publicUrl }),

@@ -25,6 +25,7 @@ import { addMemoryRoutes, addMemoryVersionRoutes } from "./routes/memories.ts";
 import { addMemoryStoreRoutes } from "./routes/memory-stores.ts";
 import { type ModelEntry, addModelRoutes } from "./routes/models.ts";
 import { type CommandPort, type SandboxPort, addCommandRoute, addSandboxRoute } from "./routes/sandboxes.ts";
+import { addFilesystemRoutes, type FilesystemPort } from "./routes/filesystem.ts";
 import { addSnapshotRoutes, type SnapshotPort } from "./routes/snapshots.ts";
 import { addSessionSandboxRoutes, type SessionSandboxPort } from "./routes/session-sandboxes.ts";
 import { addSessionRoutes } from "./routes/sessions.ts";
@@ -62,6 +63,7 @@ export interface AppDependencies {
   readonly sandboxes?: SandboxPort;
   readonly sessionSandboxes?: SessionSandboxPort;
   readonly snapshots?: SnapshotPort;
+  readonly filesystem?: FilesystemPort;
   readonly budgets?: BudgetPort;
   readonly skills?: SkillService;
   readonly webhooks?: { readonly repository: WebhookRepository; readonly receiver: WebhookReceiver };
@@ -127,6 +129,7 @@ export function createApp(dependencies: AppDependencies): HttpApp {
   if (dependencies.sessionSandboxes !== undefined) addSessionSandboxRoutes(context, dependencies.sessionSandboxes);
   if (dependencies.snapshots !== undefined) addSnapshotRoutes(context, dependencies.snapshots);
   if (dependencies.skills !== undefined) addSkillRoutes(context, dependencies.skills);
+  if (dependencies.filesystem !== undefined) addFilesystemRoutes(context, dependencies.filesystem);
   if (dependencies.budgets !== undefined) addBudgetRoutes(context, dependencies.budgets);
   if (dependencies.users !== undefined) addUserRoutes(context, dependencies.users);
   const { webhooks } = dependencies;

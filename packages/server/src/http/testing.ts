@@ -11,6 +11,8 @@ import { createTestDatabase, type TestDatabase } from "../db/testing.ts";
 import type { Engine } from "../engine/engine.ts";
 import { createUserRepository } from "../orgs/users.ts";
 import { createMemoryServices } from "../files/memory/memory-services.ts";
+import { createFilesystem } from "../files/filesystem/service.ts";
+import { createStoredFiles } from "../files/postgres/stored-files.ts";
 import { authenticate, createApiKey } from "../orgs/api-keys.ts";
 import { createEnvironmentKeys } from "../orgs/environment-keys.ts";
 import { createWorkService, type WorkDependencies } from "../work/service.ts";
@@ -101,6 +103,7 @@ export async function startTestServer({ driven, openRoom, ...options }: TestServ
     workers: workerServices({ database, engine, notices }),
     skills: createSkillService(database),
     snapshots: createSnapshotRepository(database),
+    filesystem: createFilesystem({ database, files: createStoredFiles(database) }),
     notices,
     health: { ready: async () => void (await database.selectFrom("organizations").select("id").limit(1).execute()) },
     log: silentLog,

@@ -55,7 +55,8 @@ export function modelsOf(agent: AgentSnapshot): readonly string[] {
   return [agent.model.id, ...(agent.x_exoloop?.fallback_models ?? [])];
 }
 
-const workplace = [
+/** What a model is told of where its tools run: a sandbox of this server. */
+export const inSandbox = [
   "You work in a sandbox: a Linux machine that runs your commands and is suspended between them.",
   "Your working directory is /workspace. It survives when the sandbox is replaced; nothing else in the sandbox does.",
   "Skills are directories below /skills, each with a SKILL.md that tells how to do a kind of work; they are read-only.",
@@ -64,16 +65,27 @@ const workplace = [
   "In commands $WORKSPACE, $SKILLS and $MEMORY name these directories.",
 ].join("\n");
 
-/** @example describeRequest(agent, builtInTools, [], state).messages */
+/** A machine of the user's. */
+export const atWorker = [
+  "You work on a machine of your user's: a worker there runs your commands and keeps your files, in one directory.",
+  "Paths are relative to that directory, and file tools do not leave it.",
+  "Skills, where there are any, are directories below skills, each with a SKILL.md that tells how to do a kind of work.",
+].join("\n");
+
+/**
+ * @param workplace What the model is told of where its tools run.
+ * @example describeRequest(agent, builtInTools, [], state, inSandbox).messages
+ */
 export function describeRequest(
   agent: AgentSnapshot,
   builtIn: readonly ToolDefinition[],
   roster: readonly { readonly agent: AgentSnapshot }[],
   state: SessionState,
+  workplace: string,
 ): Omit<ModelRequest, "abortSignal" | "model"> {
   const tools = offeredTools(agent.tools, builtIn, roster);
-  const usesSandbox = tools.some((tool) => builtIn.includes(tool));
-  const system = [agent.system, usesSandbox ? workplace : null].filter((part) => part !== null && part !== "");
+  const usesTools = tools.some((tool) => builtIn.includes(tool));
+  const system = [agent.system, usesTools ? workplace : null].filter((part) => part !== null && part !== "");
   const effort = agent.model.effort?.type;
   return {
     ...(effort === undefined ? {} : { effort }),

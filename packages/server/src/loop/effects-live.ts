@@ -13,12 +13,12 @@ import type { ToolRegistry } from "../tools/registry.ts";
 import { append } from "./append.ts";
 import { type BudgetLimits, type BudgetReached, reachedBudget, usageSince } from "./budgets.ts";
 import { checkWait } from "./check-wait.ts";
-import { type AgentSnapshot, describeRequest, modelsOf, type RosterEntry } from "./context.ts";
+import { type AgentSnapshot, atWorker, describeRequest, inSandbox, modelsOf, type RosterEntry } from "./context.ts";
 import { decideTool } from "./tool-decision.ts";
 import type { Effects } from "./effects.ts";
 import { interruptible, interruptThread } from "./interrupts.ts";
 import { runTool } from "./run-tool.ts";
-import { showStatus } from "./thread-rest.ts";
+import { showInSession } from "./thread-rest.ts";
 import { streamModel } from "./stream-model.ts";
 
 export interface LiveEffectsDependencies {
@@ -57,12 +57,14 @@ export interface DrivenSession {
   readonly budget: BudgetLimits;
   /** The session that this thread works for; null for a session. */
   readonly parentId: string | null;
+  /** Its environment is self-hosted: workers run the tools, and there is no sandbox. */
+  readonly selfHosted: boolean;
 }
 
 export function createLiveEffects(
   dependencies: LiveEffectsDependencies,
   claim: Claim,
-  { agent, roster, budget, parentId }: DrivenSession,
+  { agent, roster, budget, parentId, selfHosted }: DrivenSession,
 ): Effects {
   const { database, notices, models, tools, catalog } = dependencies;
   const { sessionId } = claim;
@@ -77,7 +79,7 @@ export function createLiveEffects(
       // A new thread begins with a copy of the workspace.
       if (request.threads?.some((start) => start.agent !== null)) await dependencies.captureWorkspace?.(claim);
       const thread = parentId === null ? null : { id: sessionId, parentId, agentName: agent.name };
-      return append(dependencies, claim, thread === null ? request : showStatus(request, thread));
+      return append(dependencies, claim, thread === null ? request : showInSession(request, thread));
     },
     readAfter: (seq) => readLog(database, sessionId, seq),
     reachedBudget: async ({ usage, delegation }) =>
@@ -89,7 +91,7 @@ export function createLiveEffects(
       const { price } = catalog.describe(model);
       return price === null ? 0 : costOf(usage, price);
     },
-    describe: (state) => describeRequest(agent, tools.definitions, roster, state),
+    describe: (state) => describeRequest(agent, tools.definitions, roster, state, selfHosted ? atWorker : inSandbox),
     callModel(request, { shown }) {
       // Whatever the last answer asked for has been settled.
       dependencies.sandboxWake?.withdraw(claim);
@@ -100,6 +102,7 @@ export function createLiveEffects(
       });
     },
     decideCall: (call) => decideTool(tools, agent, roster, call.toolName),
+    atWorker: (toolName) => selfHosted && tools.find(toolName) !== undefined,
     callDigest: (call) => callDigest({ toolName: call.toolName, input: call.input ?? {}, sessionId }),
     runTool: (call, options) => runTool(dependencies, claim, call, options),
     checkWait: (call) => checkWait(database, claim, call),

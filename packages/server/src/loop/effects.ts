@@ -45,6 +45,10 @@ export interface AppendRequest {
   readonly parent?: { readonly sessionId: string; readonly events: readonly NewEvent[]; readonly wake: boolean };
   /** Calls that wait for a webhook or for another session, so that whoever brings it finds them. */
   readonly waits?: readonly RegisteredWait[];
+  /** A call of this session, or of the session that this thread works for, waits for a worker. */
+  readonly needsWorker?: boolean;
+  /** The worker that serves this session is to end what it runs. */
+  readonly stopsWorker?: boolean;
   /** Calls that wait no longer. */
   readonly endedWaits?: readonly string[];
   /**
@@ -101,6 +105,8 @@ export interface Effects {
   /** `shown`: clients see the answer as it arrives. */
   callModel(request: ModelRequest, options: { readonly shown: boolean }): Promise<ModelOutcome>;
   decideCall(call: ToolCallPart): CallDecision;
+  /** Whether a worker of the session's environment runs the calls of this tool. */
+  atWorker(toolName: string): boolean;
   callDigest(call: ToolCallPart): string;
   runTool(
     call: OpenCall,

@@ -25,13 +25,23 @@ export async function consume(
   const abandoned =
     interrupt === undefined ? [] : abandonedEvaluation(state, "interrupted", "The user interrupted the evaluation.");
   const consumed = recordEvent("x.consumed", { event_ids: events.map((event) => event.id) });
-  if (state.status === "running") return effects.append({ events: [...abandoned, consumed], joins: true });
+  const stopped = interrupt !== undefined && interruptsWorker(interrupt, state) ? { stopsWorker: true } : {};
+  if (state.status === "running") return effects.append({ events: [...abandoned, consumed], joins: true, ...stopped });
   return effects.append({
     events: [...runningEvents(state), ...abandoned, consumed],
     status: "running",
     joins: true,
+    ...stopped,
     ...forParent(state, (delegation) => resumedEvents(effects.sessionId, delegation, state.calls.length > 0)),
   });
+}
+
+/** One worker serves the session and its threads: it is stopped only when all of them are. */
+function interruptsWorker(interrupt: { readonly alone: boolean }, state: SessionState): boolean {
+  if (state.delegation !== null) return false;
+  const delegated = state.calls.some((call) => call.status === "delegated");
+  if (delegated) return !interrupt.alone;
+  return state.calls.some((call) => call.worker && call.status !== "settled");
 }
 
 function workingThreads(state: SessionState): readonly string[] {
@@ -90,11 +100,17 @@ export async function wait(
     events,
     status: "idle",
     onlyAt: state.seq,
+    ...worker(state),
     ...held,
     ...ringing([...alarms, ...approvals]),
     ...forParent(state, (delegation) => restEvents(effects.sessionId, delegation, state, reason, details)),
   });
   return appended !== null;
+}
+
+/** A worker must come, unless one is there. */
+function worker(state: SessionState): Pick<AppendRequest, "needsWorker"> {
+  return state.calls.some((call) => call.worker && call.status === "awaiting_result") ? { needsWorker: true } : {};
 }
 
 function ringing(alarms: readonly number[]): Pick<AppendRequest, "alarms"> {
@@ -111,7 +127,8 @@ async function restOn(
   const { alarms = [] } = holdUntil(budget, state, null);
   // That very wake may have come early by another clock than ours, or another budget is reached by now.
   const again = [...alarms, ...approvals];
-  if (again.length > 0) await effects.append({ events: [], alarms: again });
+  const needed = worker(state);
+  if (again.length > 0 || needed.needsWorker) await effects.append({ events: [], alarms: again, ...needed });
   return (await effects.readAfter(state.seq)).length === 0;
 }
 

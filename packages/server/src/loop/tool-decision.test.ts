@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { builtInTools } from "../tools/built-in.ts";
 import { createToolRegistry } from "../tools/registry.ts";
-import { type AgentSnapshot, describeRequest } from "./context.ts";
+import { type AgentSnapshot, describeRequest, inSandbox } from "./context.ts";
 import { decideTool } from "./tool-decision.ts";
 import { initialState } from "../sessions/state.ts";
 
@@ -34,6 +34,6 @@ it("lets a client's own tool come first, which is then shown once", () => {
   expect(decideTool(registry, own, [], "KillShell")).toMatchObject({ decision: "allow", custom: true });
   const theirs = { type: "custom" as const, name: "bash_output", description: "theirs", input_schema: {} };
   const agent = { ...asking, tools: [...asking.tools, theirs] };
-  const { tools } = describeRequest(agent, registry.definitions, [], initialState);
+  const { tools } = describeRequest(agent, registry.definitions, [], initialState, inSandbox);
   expect(tools.filter(({ name }) => name === "bash_output")).toMatchObject([{ description: "theirs" }]);
 });

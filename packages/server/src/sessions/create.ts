@@ -1,5 +1,5 @@
 /** A new session inside a transaction of the caller's: through the API, or by a deployment's run. @module */
-import type { Kysely, Selectable, Transaction } from "kysely";
+import { type Kysely, type Selectable, sql, type Transaction } from "kysely";
 import { resolveSessionAgent } from "../agents/resolve.ts";
 import type { SessionTable, Tables } from "../db/tables.ts";
 import type { Engine } from "../engine/engine.ts";
@@ -38,7 +38,14 @@ export async function insertSession(
 ): Promise<Selectable<SessionTable>> {
   const { id, organizationId, environmentId, initialEvents } = session;
   const agent = await resolveSessionAgent(transaction, organizationId, session.agent);
-  await requireEnvironment(transaction, organizationId, environmentId);
+  const { selfHosted } = await requireEnvironment(transaction, organizationId, environmentId);
+  if (selfHosted && session.workspaceSnapshot !== undefined) {
+    throw new Problem(
+      "unsupported",
+      "x_exoloop.workspace_snapshot: the environment is self-hosted, and its workspace is its worker's.",
+      "Leave it out, or use an environment of type cloud.",
+    );
+  }
   const budget = readNewBudget(session.budget ?? {});
   if (budget.costMicros !== undefined) requirePrices(agent, isPriced);
   await transaction
@@ -72,10 +79,10 @@ export async function requireEnvironment(
   database: Kysely<Tables>,
   organizationId: string,
   environmentId: string,
-): Promise<void> {
+): Promise<{ readonly selfHosted: boolean }> {
   const row = await database
     .selectFrom("environments")
-    .select("archived_at")
+    .select(["archived_at", sql<string | null>`config->>'type'`.as("type")])
     .where("id", "=", environmentId)
     .where("organization_id", "=", organizationId)
     .forShare()
@@ -90,4 +97,5 @@ export async function requireEnvironment(
   if (row.archived_at !== null) {
     throw new Problem("environment_archived", "environment_id: this environment is archived.", "Use another one.");
   }
+  return { selfHosted: row.type === "self_hosted" };
 }

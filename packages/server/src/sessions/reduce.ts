@@ -5,7 +5,7 @@
  */
 import { readContent } from "./content.ts";
 import type { LogEvent } from "./event.ts";
-import { callReducers, changeCall, settle } from "./reduce/calls.ts";
+import { callReducers, changeCall, countWorker, settle } from "./reduce/calls.ts";
 import { compactionReducers } from "./reduce/compaction.ts";
 import { appendUserMessage, isFields, readNumber, readStrings, type Reducers } from "./reduce/fields.ts";
 import { modelReducers } from "./reduce/model-calls.ts";
@@ -57,6 +57,13 @@ const inboxReducers: Reducers = {
       type: "custom_result",
       id: event.id,
       toolUseId: String(data["custom_tool_use_id"]),
+      result: { content: readContent(data["content"]), isError: data["is_error"] === true },
+    }),
+  "user.tool_result": (state, data, _record, event) =>
+    admit(state, {
+      type: "custom_result",
+      id: event.id,
+      toolUseId: String(data["tool_use_id"]),
       result: { content: readContent(data["content"]), isError: data["is_error"] === true },
     }),
   "user.define_outcome": (state, data, _record, event) => {
@@ -142,11 +149,11 @@ function consume(state: SessionState, entry: InboxEvent): SessionState {
     case "confirmation":
       return changeCall(state, entry.toolUseId, (call) => {
         if (call.status !== "awaiting_approval") return call;
-        if (entry.allow) return { ...call, status: "ready" };
+        if (entry.allow) return { ...call, status: call.worker ? "awaiting_result" : "ready" };
         return { ...call, status: "refused", refusal: entry.message ?? "The user did not allow this call." };
       });
     case "custom_result":
-      return settle(state, entry.toolUseId, entry.result);
+      return settle(countWorker(state, entry.toolUseId), entry.toolUseId, entry.result);
     case "outcome": {
       const { outcomeId, description, rubric, maximumIterations } = entry;
       const task = `${description}\n\nThe work is done when it meets this rubric:\n<rubric>\n${rubric}\n</rubric>`;

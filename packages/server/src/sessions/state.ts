@@ -11,7 +11,7 @@ export interface CallResult {
 export type CallStatus =
   /** Waits for user.tool_confirmation. */
   | "awaiting_approval"
-  /** A custom tool: waits for user.custom_tool_result. */
+  /** A custom tool, or a tool at a worker: waits for user.custom_tool_result or user.tool_result. */
   | "awaiting_result"
   | "ready"
   /** Its start is recorded, its result is not. */
@@ -39,6 +39,8 @@ export interface OpenCall {
   readonly callId: string;
   readonly toolName: string;
   readonly custom: boolean;
+  /** A worker of the self-hosted environment runs it. */
+  readonly worker: boolean;
   readonly input: Readonly<Record<string, unknown>>;
   readonly status: CallStatus;
   /** Why it was refused; becomes the error result's text. */
@@ -74,6 +76,7 @@ export type InboxEvent =
       readonly allow: boolean;
       readonly message: string | null;
     }
+  /** Of a custom tool, or of a worker. */
   | { readonly type: "custom_result"; readonly id: string; readonly toolUseId: string; readonly result: CallResult }
   | {
       readonly type: "outcome";

@@ -219,7 +219,10 @@ describe("search", () => {
     const plan = await test.database.transaction().execute(async (transaction) => {
       await sql`set local enable_seqscan = off`.execute(transaction);
       const scope = { organizationId, mount: memory };
-      const query = candidateQuery(scope, "/memory", compileSearchPattern("the cat sat", false));
+      const query = candidateQuery(
+        { ...scope, path: "/memory", after: "" },
+        compileSearchPattern("the cat sat", { ignoreCase: false, multiline: false }).required,
+      );
       const { rows } = await sql<{ "QUERY PLAN": string }>`explain ${query}`.execute(transaction);
       return rows.map((row) => row["QUERY PLAN"]).join("\n");
     });

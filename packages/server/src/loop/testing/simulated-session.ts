@@ -12,7 +12,7 @@ import type { AppendRequest, Effects, ModelOutcome } from "../effects.ts";
 import { SimulatedCrash } from "../effects-gated.ts";
 import { runTurn } from "../run.ts";
 import { createRandomModel } from "./random-model.ts";
-import { answerTo, randomInput } from "./random-input.ts";
+import { answerTo, approvalKey, randomInput } from "./random-input.ts";
 import type { Random } from "@exoloop/sandbox/testing/random";
 
 export interface SimulatedSession {
@@ -156,6 +156,7 @@ function plainEffects(
   | "describe"
   | "decideCall"
   | "callDigest"
+  | "atWorker"
 > {
   const custom = { type: "custom", name: "ask_person", description: "Asks.", input_schema: {} } as const;
   const toolset = (policy: "always_allow" | "always_ask") => [
@@ -177,6 +178,7 @@ function plainEffects(
       toolName === "delegate" || toolName === "wait_for"
         ? { decision: "allow", custom: false, policy: "always_allow", reasons: [] }
         : decideCall(toolset(random.chance(0.3) ? "always_ask" : "always_allow"), { toolName, readsOnly: false }),
+    atWorker: (toolName) => toolName === "bash",
     callDigest: () => "",
   };
 }
@@ -191,7 +193,14 @@ function textResult(value: string, isError: boolean): CallResult {
 
 /** The call that an event answers; nothing where it answers none. */
 export function answeredCall({ type, data, record }: LogEvent): readonly string[] {
-  const answers = ["user.tool_confirmation", "user.custom_tool_result", "x.wait_ended", "x.thread_settled"];
+  const answers = [
+    "user.tool_confirmation",
+    "user.custom_tool_result",
+    "user.tool_result",
+    "x.wait_ended",
+    "x.thread_settled",
+  ];
   if (!answers.includes(type)) return [];
-  return [String(data?.["tool_use_id"] ?? data?.["custom_tool_use_id"] ?? record?.["tool_use_id"])];
+  const id = String(data?.["tool_use_id"] ?? data?.["custom_tool_use_id"] ?? record?.["tool_use_id"]);
+  return [type === "user.tool_confirmation" ? approvalKey(id) : id];
 }
