@@ -19,6 +19,12 @@ const nothing = new Uint8Array();
  * @example const bytes = Buffer.concat([...writeArchive(entries)])
  */
 export function* writeArchive(entries: Iterable<ArchivedEntry>): Generator<Uint8Array> {
+  yield* archiveEntries(entries);
+  yield endOfArchive();
+}
+
+/** Without the end: for an archive that is written part by part. */
+export function* archiveEntries(entries: Iterable<ArchivedEntry>): Generator<Uint8Array> {
   for (const entry of entries) {
     const name = encoder.encode(entry.path.slice(1));
     const target = entry.type === "link" ? encoder.encode(entry.target) : nothing;
@@ -29,7 +35,11 @@ export function* writeArchive(entries: Iterable<ArchivedEntry>): Generator<Uint8
     else if (entry.type === "directory") yield* member({ ...header, type: "5", mode: entry.mode }, nothing);
     else yield* member({ ...header, type: "2", mode: 0o777 }, nothing);
   }
-  yield new Uint8Array(2 * blockBytes);
+}
+
+/** What ends an archive. */
+export function endOfArchive(): Uint8Array {
+  return new Uint8Array(2 * blockBytes);
 }
 
 interface Header {

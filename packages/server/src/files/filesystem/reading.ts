@@ -173,7 +173,7 @@ async function* archiveOf(
         const content = contents.get(head.sha256);
         return content === undefined
           ? []
-          : [{ path: head.path, bytes: content, mode: head.executable ? 0o755 : 0o644 }];
+          : [{ type: "file" as const, path: head.path, bytes: content, mode: head.executable ? 0o755 : 0o644 }];
       });
       yield* archiveEntries(archived);
       start = end;
