@@ -20,7 +20,7 @@ import { storedMounts } from "./files/mounts.ts";
 import { createBaselineCache } from "./files/projection/baseline.ts";
 import { createProjection } from "./files/projection.ts";
 import { createSessionFiles } from "./files/session-files.ts";
-import type { FileStore } from "./files/store.ts";
+import type { RoutedFiles } from "./files/router.ts";
 import { encodeText } from "./files/text.ts";
 import { createApp } from "./http/app.ts";
 import { listen } from "./http/listen.ts";
@@ -147,7 +147,7 @@ interface Sandboxes {
   readonly blobs: BlobStore;
   readonly room: SandboxRoom;
   readonly files: StoredFiles;
-  readonly filesOf: (owner: SandboxOwner) => FileStore;
+  readonly filesOf: (owner: SandboxOwner) => RoutedFiles;
 }
 
 /** What this machine has. @throws StartupError when the configured one is not among it. */
@@ -205,6 +205,7 @@ async function openSandboxes(
       createSessionFiles({
         files,
         ...owner,
+        mounts: storedMounts,
         history: createHistoryStore(database, owner.sessionId),
         useWorkspace: (use, options) => room.workspaces.useFiles(owner, options, use),
       }),

@@ -5,7 +5,7 @@ import { createStoredFiles, type StoredFiles } from "../files/postgres/stored-fi
 import { actorOf, createTestOrganization, createTestSession } from "../files/postgres/testing.ts";
 import { createHistoryStore } from "../files/history-store.ts";
 import { createSessionFiles } from "../files/session-files.ts";
-import { organizationMemoryMount } from "../files/mounts.ts";
+import { organizationMemoryMount, storedMounts } from "../files/mounts.ts";
 import { encodeText } from "../files/text.ts";
 import { builtInTools } from "./built-in.ts";
 import { noBackground } from "./testing.ts";
@@ -39,6 +39,7 @@ async function call(name: string, input: Record<string, unknown>, toolUseId = cr
       files,
       organizationId,
       sessionId,
+      mounts: storedMounts,
       history: createHistoryStore(test.database, sessionId),
       useWorkspace: asleep,
     }),
@@ -54,24 +55,26 @@ describe("tools on stored files", () => {
   it("write, read, edit, find, without the sandbox", async () => {
     const file_path = "/memory/org/notes/a.md";
     expect(await call("write", { file_path, content: "one\ntwo\nthree\n" })).toBe(
-      "created /memory/org/notes/a.md: 14 bytes, version 1",
+      "File created successfully at: /memory/org/notes/a.md (version 1)",
     );
     expect(await call("edit", { file_path, old_string: "two", new_string: "2" })).toBe(
-      "edited /memory/org/notes/a.md: 1 replacement, version 2",
+      "The file /memory/org/notes/a.md has been updated successfully. (version 2)",
     );
     expect(await call("read", { file_path })).toBe("     1\tone\n     2\t2\n     3\tthree");
     expect(await call("read", { file_path, view_range: [2, 2] })).toBe(
-      "     2\t2\n[lines 2 to 2 of 3; use view_range for the rest]",
+      "     2\t2\n[lines 2 to 2 of 3; use offset and limit for other parts]",
     );
     expect(await call("read", { file_path, offset: 3, limit: 9 })).toBe("     3\tthree");
-    expect(await call("read", { file_path, view_range: [9, 12] })).toContain("has 3 lines");
+    expect(await call("read", { file_path, view_range: [9, 12] })).toContain("The file has 3 lines.");
     expect(await call("grep", { pattern: "^t", path: "/memory" })).toBe("/memory/org/notes/a.md:3:three");
     expect(await call("grep", { pattern: "e", path: "/memory", output_mode: "count" })).toBe(
-      "/memory/org/notes/a.md:2",
+      "/memory/org/notes/a.md:2\n\nFound 2 total occurrences across 1 file.",
     );
-    expect(await call("grep", { pattern: "e", path: "/memory", output_mode: "files_with_matches" })).toBe(file_path);
+    expect(await call("grep", { pattern: "e", path: "/memory", output_mode: "files_with_matches" })).toBe(
+      `Found 1 file\n${file_path}`,
+    );
     expect(await call("glob", { pattern: "**/*.md", path: "/memory" })).toBe(file_path);
-    expect(await call("glob", { pattern: "*.md", path: "/skills" })).toBe("no matches");
+    expect(await call("glob", { pattern: "*.md", path: "/skills" })).toBe("No files found");
   });
 
   it("do not repeat a write that was carried out before", async () => {

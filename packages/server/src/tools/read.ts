@@ -1,6 +1,5 @@
 /** Shows a file. @module */
 import { z } from "zod";
-import { resolvePath } from "../files/path.ts";
 import { decodeText } from "../files/text.ts";
 import { defineTool, errorResult, textResult } from "./registry.ts";
 import type { ToolResult } from "./tool.ts";
@@ -25,27 +24,40 @@ const schema = z.strictObject({
 
 export const readTool = defineTool({
   name: "read",
+  otherNames: ["Read", "read_file", "view_file"],
   description: [
     "Shows a file with line numbers (number, tab, line), or a picture (PNG, JPEG, GIF, WebP).",
     `Up to ${defaultLines} lines at once: use view_range, or offset and limit, for other parts.`,
-    "Files under /workspace, /skills and /memory/org are reached by their paths; the sandbox is not woken for the latter two.",
+    "Files under /workspace, /skills and /memory are reached by their paths; the sandbox is not woken for the latter two.",
   ].join(" "),
   schema,
   aliases: { path: "file_path", filename: "file_path" },
   replay: "safe",
   parallel: true,
   async run({ file_path, view_range, offset, limit }, { files }) {
-    const path = resolvePath(file_path);
+    const path = files.resolve(file_path);
     const { bytes } = await files.read(path);
     const image = imageType(bytes);
     if (image !== null) return imageResult(path, bytes, image);
     const text = decodeText(bytes);
     if (text === null)
       return errorResult(`read: ${path} is a binary file of ${bytes.length} bytes. Use bash to look into it.`);
-    if (text === "") return textResult(`[${path} is empty]`);
-    return showLines(path, text, lineRange(view_range, offset, limit));
+    if (text === "") return textResult(warning("the file exists but the contents are empty"));
+    return showLines(text, lineRange(view_range, offset, limit));
   },
 });
+
+/** As models know it from Claude Code. */
+function warning(what: string): string {
+  return `<system-reminder>Warning: ${what}.</system-reminder>`;
+}
+
+/** Without their ends, be those a line feed or a carriage return with one: an edit keeps what the file has. */
+export function linesOf(text: string): string[] {
+  const lines = text.split(/\r?\n/);
+  if (lines.at(-1) === "") lines.pop();
+  return lines;
+}
 
 interface LineRange {
   /** Counted from 1, inclusive. */
@@ -66,10 +78,12 @@ function lineRange(
   return { first, last: first + (limit ?? defaultLines) - 1 };
 }
 
-function showLines(path: string, text: string, { first, last }: LineRange): ToolResult {
-  const lines = text.split("\n");
-  if (lines.at(-1) === "") lines.pop();
-  if (first > lines.length) return errorResult(`read: ${path} has ${lines.length} lines, so none from ${first} on.`);
+function showLines(text: string, { first, last }: LineRange): ToolResult {
+  const lines = linesOf(text);
+  if (first > lines.length) {
+    const why = `the file exists but is shorter than the provided offset (${first}). The file has ${lines.length} lines`;
+    return textResult(warning(why));
+  }
   if (last < first) return errorResult(`read: the range ends (${last}) before it begins (${first}).`);
   const end = Math.min(last, lines.length);
   const shown = lines.slice(first - 1, end).map((line, index) => {
@@ -79,7 +93,8 @@ function showLines(path: string, text: string, { first, last }: LineRange): Tool
         : line;
     return `${String(first + index).padStart(6)}\t${cut}`;
   });
-  if (end < lines.length) shown.push(`[lines ${first} to ${end} of ${lines.length}; use view_range for the rest]`);
+  if (end < lines.length)
+    shown.push(`[lines ${first} to ${end} of ${lines.length}; use offset and limit for other parts]`);
   return textResult(shown.join("\n"));
 }
 

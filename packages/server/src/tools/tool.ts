@@ -1,5 +1,6 @@
 /** A built-in tool: what the model sees of it, and how it runs. @module */
-import type { FileActor, FileStore } from "../files/store.ts";
+import type { RoutedFiles } from "../files/router.ts";
+import type { FileActor } from "../files/store.ts";
 import type { TranscriptContent, ToolDefinition } from "../models/model.ts";
 
 /**
@@ -96,7 +97,7 @@ export interface ToolContext {
   readonly toolUseId: string;
   readonly actor: FileActor;
   /** The router: every path the model may name. */
-  readonly files: FileStore;
+  readonly files: RoutedFiles;
   readonly commands: CommandRunner;
   readonly background: BackgroundCommands;
   readonly abortSignal: AbortSignal;

@@ -1,0 +1,63 @@
+/** Several stored files in one commit. @module */
+import type { StoredMount } from "../mounts.ts";
+import { mountOf } from "../mounts.ts";
+import { storedPath } from "../path.ts";
+import type { FileChange } from "../postgres/change.ts";
+import type { CommitView } from "../postgres/commit.ts";
+import type { StoredFiles } from "../postgres/stored-files.ts";
+import { type BatchOperations, FileError, type FileTransformation } from "../store.ts";
+
+/** What was there under the lock is what the change is computed from: nothing of anyone is lost. */
+export function createStoredBatch(files: StoredFiles, mount: StoredMount): BatchOperations {
+  return {
+    async transform(paths, change, actor) {
+      const keys = new Map(paths.map((path) => [keyOf(mount, path), path]));
+      const { result, versions } = await files.commit({ mount, actor, paths: [...keys.keys()] }, (view) =>
+        decide(view, keys, change),
+      );
+      if (actor.sessionId === null) return;
+      for (const [path, base] of result) {
+        const version = versions.get(path);
+        if (version === undefined) continue;
+        if (base === null)
+          await files.markKnown(actor.organizationId, actor.sessionId, mount, new Map([[path, version]]));
+        else await files.moveKnown(actor.sessionId, mount, path, base, version);
+      }
+    },
+  };
+}
+
+/** Version on which each written file was based; null for a new one. */
+type Bases = ReadonlyMap<string, number | null>;
+
+async function decide(view: CommitView, keys: ReadonlyMap<string, string>, change: FileTransformation) {
+  const contents = await view.contents([...view.heads.values()].map((head) => head.sha256));
+  const before = new Map<string, Uint8Array>();
+  for (const [key, path] of keys) {
+    const head = view.heads.get(key);
+    if (head === undefined) continue;
+    const bytes = contents.get(head.sha256);
+    if (bytes === undefined) throw new Error(`the content of ${key} version ${head.version} is missing`);
+    before.set(path, bytes);
+  }
+  const after = change(before);
+  const changes: FileChange[] = [];
+  const bases = new Map<string, number | null>();
+  for (const [key, path] of keys) {
+    const bytes = after.get(path);
+    const head = view.heads.get(key);
+    if (bytes === undefined || (bytes === null && head === undefined)) continue;
+    if (bytes === null) changes.push({ type: "delete", path: key });
+    else {
+      changes.push({ type: "put", path: key, bytes, executable: head?.executable ?? false, operation: "write" });
+      bases.set(key, head?.version ?? null);
+    }
+  }
+  return { changes, result: bases as Bases };
+}
+
+function keyOf(mount: StoredMount, path: string): string {
+  const stored = storedPath(path);
+  if (mountOf([mount], stored) !== undefined) return stored;
+  throw new FileError("is_directory", `${mount.prefix} is a directory.`);
+}
