@@ -12,8 +12,8 @@ export const errorAnswer = z
       code: z.string(),
       /** What to do about it. */
       hint: z.string().nullable(),
-      /** The code once more, where the official SDKs look for it. */
-      details: z.object({ error_code: z.string() }),
+      /** The code once more, where the official SDKs look for it, and what else programs are told. */
+      details: z.looseObject({ error_code: z.string() }),
     }),
     request_id: z.string().nullable(),
   })

@@ -24,6 +24,7 @@ export const idPrefixes = {
   memory: "mem",
   memoryVersion: "memver",
   webhook: "whk",
+  workItem: "work",
   request: "req",
 } as const;
 

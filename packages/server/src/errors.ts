@@ -30,8 +30,11 @@ export const problems = {
   not_found: { status: 404, type: "not_found_error" },
   environment_in_use: { status: 409, type: "conflict_error" },
   name_taken: { status: 409, type: "conflict_error" },
+  work_stopped: { status: 409, type: "conflict_error" },
+  work_not_claimed: { status: 409, type: "conflict_error" },
   command_ended: { status: 409, type: "conflict_error" },
   version_conflict: { status: 409, type: "conflict_error" },
+  heartbeat_precondition_failed: { status: 412, type: "invalid_request_error" },
   body_too_large: { status: 413, type: "invalid_request_error" },
   rate_limited: { status: 429, type: "rate_limit_error" },
   internal: { status: 500, type: "api_error" },
@@ -48,10 +51,13 @@ export class Problem extends Error {
   override readonly name = "Problem";
   readonly code: ProblemCode;
   readonly hint: string | undefined;
-  constructor(code: ProblemCode, message: string, hint?: string) {
+  /** What programs are told besides the code. */
+  readonly details: Readonly<Record<string, unknown>>;
+  constructor(code: ProblemCode, message: string, hint?: string, details: Readonly<Record<string, unknown>> = {}) {
     super(message);
     this.code = code;
     this.hint = hint;
+    this.details = details;
   }
   get status(): number {
     return problems[this.code].status;

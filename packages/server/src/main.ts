@@ -16,11 +16,11 @@ import { createPgBossEngine } from "./engine/pg-boss-engine.ts";
 import { StartupError } from "./errors.ts";
 import { createStoredFiles, type StoredFiles } from "./files/postgres/stored-files.ts";
 import { createHistoryStore } from "./files/history-store.ts";
-import { storedMounts } from "./files/mounts.ts";
 import { createBaselineCache } from "./files/projection/baseline.ts";
 import { createProjection } from "./files/projection.ts";
 import { createSessionFiles } from "./files/session-files.ts";
 import type { RoutedFiles } from "./files/router.ts";
+import { readSessionView, type SessionView } from "./files/session-mounts.ts";
 import { encodeText } from "./files/text.ts";
 import { createApp } from "./http/app.ts";
 import { listen } from "./http/listen.ts";
@@ -147,7 +147,8 @@ interface Sandboxes {
   readonly blobs: BlobStore;
   readonly room: SandboxRoom;
   readonly files: StoredFiles;
-  readonly filesOf: (owner: SandboxOwner) => RoutedFiles;
+  readonly viewOf: (owner: SandboxOwner) => Promise<SessionView>;
+  readonly filesOf: (owner: SandboxOwner, view: SessionView) => RoutedFiles;
 }
 
 /** What this machine has. @throws StartupError when the configured one is not among it. */
@@ -184,6 +185,7 @@ async function openSandboxes(
   const blobs = openBlobStore(config.blobs);
   const files = createStoredFiles(database);
   const baselines = createBaselineCache();
+  const viewOf = (owner: SandboxOwner) => readSessionView(database, owner);
   const room = await openSandboxRoom({
     database,
     notices,
@@ -193,7 +195,11 @@ async function openSandboxes(
     defaultProvider: config.sandboxes.provider,
     resources: resourcesOf(config.sandboxes),
     projectionOf: (owner) => {
-      const projection = createProjection({ files, baselines, ...owner, mounts: storedMounts });
+      const projectionNow = async () => createProjection({ files, baselines, ...owner, ...(await viewOf(owner)) });
+      const projection: Projection = {
+        before: async (workspace) => (await projectionNow()).before(workspace),
+        after: async (workspace, toolUseId) => (await projectionNow()).after(workspace, toolUseId),
+      };
       return wrapProjection?.(projection, owner) ?? projection;
     },
   });
@@ -201,11 +207,12 @@ async function openSandboxes(
     blobs,
     room,
     files,
-    filesOf: (owner) =>
+    viewOf,
+    filesOf: (owner, { mounts }) =>
       createSessionFiles({
         files,
         ...owner,
-        mounts: storedMounts,
+        mounts,
         history: createHistoryStore(database, owner.sessionId),
         useWorkspace: (use, options) => room.workspaces.useFiles(owner, options, use),
       }),
@@ -258,18 +265,22 @@ function driverDependencies(
     sharedBudget: createSharedBudget(database),
     captureWorkspace: (claim) => sandboxes.room.workspaces.capture(claim),
     sandboxWake: sandboxes.room.workspaces,
-    toolContext: (claim, call, options) => ({
-      toolUseId: call.toolUseId,
-      actor: {
-        organizationId: claim.organizationId,
-        sessionId: claim.sessionId,
+    toolContext: async (claim, call, options) => {
+      const view = await sandboxes.viewOf(claim);
+      return {
         toolUseId: call.toolUseId,
-        via: "tool",
-      },
-      files: sandboxes.filesOf(claim),
-      commands: sandboxes.room.commandsOf(claim),
-      background: createBackgroundCommands({ database, background: sandboxes.room.background }, claim),
-      ...options,
-    }),
+        actor: {
+          organizationId: claim.organizationId,
+          sessionId: claim.sessionId,
+          toolUseId: call.toolUseId,
+          via: "tool",
+          userId: view.userId,
+        },
+        files: sandboxes.filesOf(claim, view),
+        commands: sandboxes.room.commandsOf(claim),
+        background: createBackgroundCommands({ database, background: sandboxes.room.background }, claim),
+        ...options,
+      };
+    },
   };
 }

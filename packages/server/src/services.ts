@@ -12,6 +12,7 @@ import type { AppDependencies } from "./http/app.ts";
 import { createRequestOnce } from "./http/idempotency.ts";
 import type { ModelCatalog } from "./models/catalog.ts";
 import { createAuthenticator } from "./orgs/api-keys.ts";
+import { createEnvironmentKeys } from "./orgs/environment-keys.ts";
 import { createPreviewProxy } from "./previews/proxy.ts";
 import { createPreviews } from "./previews/previews.ts";
 import { createPersonCommands } from "./sandboxes/person-commands.ts";
@@ -26,6 +27,7 @@ import { createThreadService } from "./sessions/threads.ts";
 import type { Logger } from "./telemetry/logger.ts";
 import { createWebhookReceiver } from "./webhooks/deliver.ts";
 import { createWebhookRepository } from "./webhooks/webhooks.ts";
+import { createWorkService } from "./work/service.ts";
 
 export interface ServiceParts {
   readonly database: Database;
@@ -78,6 +80,11 @@ export function createServices(parts: ServiceParts): AppDependencies {
     sessionSandboxes: createSessionSandboxes({ database, sessions, room, previews, publicUrl }),
     previews: createPreviewProxy(previews, log, { publicUrl }),
     snapshots: createSnapshotRepository(database),
+    workers: {
+      work: createWorkService({ database, engine, notices }),
+      keys: createEnvironmentKeys(database),
+      publicUrl,
+    },
     webhooks: {
       repository: createWebhookRepository(database, engine),
       receiver: createWebhookReceiver({ database, engine, notices, log }),

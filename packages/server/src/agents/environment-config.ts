@@ -70,13 +70,7 @@ function resolveProvider(
  * @throws Problem `unsupported` for what this server would not do: silence would be a promise
  */
 export function resolveConfig(input: EnvironmentConfigInput, current?: EnvironmentConfig): EnvironmentConfig {
-  if (input.type === "self_hosted") {
-    throw new Problem(
-      "unsupported",
-      "config.type: self_hosted environments are not supported by this server.",
-      'Use {"type":"cloud"}: it is a sandbox of this server.',
-    );
-  }
+  if (input.type === "self_hosted") return input;
   const base: CloudConfig =
     current?.type === "cloud" ? current : { type: "cloud", networking: closedNetworking, packages: noPackages };
   const config: CloudConfig = {

@@ -81,13 +81,22 @@ test("what this server would not do is refused, and nothing is stored", async ()
   const mine = new Anthropic({ baseURL: server.listener.url, apiKey, maxRetries: 0 });
   const create = (config: Anthropic.Beta.EnvironmentCreateParams["config"]) =>
     codeOf(mine.beta.environments.create({ name: "e", config: config ?? null }));
-  expect(await create({ type: "self_hosted" })).toBe("unsupported");
   expect(await create({ type: "cloud", packages: { pip: ["numpy"] } })).toBe("unsupported");
   expect(
     await create({ type: "cloud", networking: { type: "limited", allowed_hosts: ["https://example.com/x"] } }),
   ).toBe("invalid_request");
   expect(await codeOf(mine.beta.environments.create({ name: "e", scope: "account" }))).toBe("unsupported");
   expect((await mine.beta.environments.list()).data).toEqual([]);
+});
+
+test("a self-hosted environment is stored as one, and stays one", async () => {
+  const created = await sdk.beta.environments.create({ name: "mine", config: { type: "self_hosted" } });
+  expect(created.config).toEqual({ type: "self_hosted" });
+  const renamed = await sdk.beta.environments.update(created.id, { name: "ours", config: { type: "self_hosted" } });
+  expect(renamed).toMatchObject({ name: "ours", config: { type: "self_hosted" } });
+  expect(await codeOf(sdk.beta.environments.update(created.id, { config: { type: "cloud" } }))).toBe(
+    "invalid_config_type_change",
+  );
 });
 
 test("an archived environment is hidden and unchangeable, and its type never changes", async () => {

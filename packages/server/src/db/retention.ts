@@ -17,6 +17,9 @@ const expiring: readonly Expiring[] = [
   // The answer to a repeated request is kept for a day, as the guide says.
   { table: "idempotent_requests", key: "organization_id, key_hash", expired: "created_at < now() - interval '1 day'" },
   { table: "webhook_deliveries", key: "webhook_id, delivery_id", expired: "received_at < now() - interval '1 day'" },
+  { table: "work_items", key: "id", expired: "state = 'stopped' and stopped_at < now() - interval '7 days'" },
+  { table: "work_tokens", key: "token_hash", expired: "expires_at < now()" },
+  { table: "work_pollers", key: "environment_id, worker_id", expired: "polled_at < now() - interval '1 day'" },
 ];
 
 const rowsAtATime = 1000;

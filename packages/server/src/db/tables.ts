@@ -8,6 +8,7 @@ import type { FileTables } from "./tables/files.ts";
 import type { SandboxTables } from "./tables/sandboxes.ts";
 import type { WaitTables } from "./tables/waits.ts";
 import type { WebhookTables } from "./tables/webhooks.ts";
+import type { WorkTables } from "./tables/work.ts";
 
 type Timestamp = ColumnType<Date, Date | undefined, Date>;
 type Json<T> = ColumnType<T, string, string>;
@@ -20,15 +21,27 @@ export interface OrganizationTable {
   created_at: Timestamp;
 }
 
+export interface UserTable {
+  id: string;
+  organization_id: string;
+  external_id: string;
+  name: string;
+  created_at: Timestamp;
+  updated_at: Timestamp;
+  archived_at: Date | null;
+}
+
 export interface ApiKeyTable {
   id: string;
   organization_id: string;
   name: string;
   key_hash: Buffer;
   scopes: string[];
+  environment_id: string | null;
   created_at: Timestamp;
   last_used_at: Date | null;
   revoked_at: Date | null;
+  user_id: string | null;
 }
 
 export interface AgentTable {
@@ -85,6 +98,9 @@ export interface SessionTable {
   updated_at: Timestamp;
   archived_at: Date | null;
   deployment_id: string | null;
+  user_id: string | null;
+  visibility: Generated<"private" | "shared">;
+  untrusted: Generated<boolean>;
 }
 
 export interface SessionEventTable {
@@ -141,8 +157,17 @@ export interface IdempotentRequestTable {
 }
 
 export interface Tables
-  extends BudgetTables, DeploymentTables, EngineTables, FileTables, SandboxTables, WaitTables, WebhookTables {
+  extends
+    BudgetTables,
+    DeploymentTables,
+    EngineTables,
+    FileTables,
+    SandboxTables,
+    WaitTables,
+    WebhookTables,
+    WorkTables {
   organizations: OrganizationTable;
+  users: UserTable;
   api_keys: ApiKeyTable;
   agents: AgentTable;
   agent_versions: AgentVersionTable;

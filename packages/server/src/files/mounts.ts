@@ -37,7 +37,36 @@ export const organizationMemoryMount: StoredMount = {
   maximumFiles: 20_000,
 };
 
+/** What every session sees, whoever's it is. */
 export const storedMounts: readonly StoredMount[] = [skillsMount, organizationMemoryMount];
+
+/**
+ * One person's own memory. Only private sessions of that person have it.
+ * @example personalMemoryMount("user_06ERZW1S4M3V8Q6P1K2T7XY9AB").key // "memory/user/user_06ERZW1S4M3V8Q6P1K2T7XY9AB"
+ */
+export function personalMemoryMount(userId: string): StoredMount {
+  return {
+    key: `memory/user/${userId}`,
+    prefix: "/memory/me",
+    access: "read_write",
+    maximumTextBytes: mebibyte,
+    maximumBinaryBytes: 0,
+    maximumFiles: 20_000,
+  };
+}
+
+/**
+ * Where `/memories` leads: the person's own memory, else the first attached store that may be written, else the
+ * organization's.
+ * @param mounts Of one session, in the order in which its stores were attached.
+ */
+export function defaultMemoryOf(mounts: readonly StoredMount[]): StoredMount | undefined {
+  return (
+    mounts.find(({ key }) => key.startsWith("memory/user/")) ??
+    mounts.find(({ key, access }) => key.startsWith("store/") && access === "read_write") ??
+    mounts.find(({ key }) => key === organizationMemoryMount.key)
+  );
+}
 
 /** Directories whose content never belongs to the sandbox, whichever mounts exist below them. */
 export const storedRoots = ["/skills", "/memory"] as const;

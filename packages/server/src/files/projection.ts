@@ -30,6 +30,8 @@ export interface ProjectionDependencies {
   readonly organizationId: string;
   readonly sessionId: string;
   readonly mounts: readonly StoredMount[];
+  /** For whom the session works: whoever changes a file is written into its history. */
+  readonly userId?: string | null;
 }
 
 export interface FileProjection {

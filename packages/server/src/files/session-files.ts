@@ -1,9 +1,9 @@
 /** The file system that one session sees: its sandbox, with skills and memory from Postgres in their places. @module */
 import { historyDirectory } from "./path.ts";
-import type { StoredMount } from "./mounts.ts";
+import { defaultMemoryOf, type StoredMount } from "./mounts.ts";
 import type { StoredFiles } from "./postgres/stored-files.ts";
 import { createReservedStore, createRouter, type MountedStore, type RoutedFiles } from "./router.ts";
-import { defaultMemory, followAliases } from "./routing/aliases.ts";
+import { followAliases } from "./routing/aliases.ts";
 import { createStoredBatch } from "./routing/stored-batch.ts";
 import { createSandboxStore, type UseWorkspace } from "./sandbox-store.ts";
 
@@ -11,7 +11,7 @@ export interface SessionFilesOptions {
   readonly files: StoredFiles;
   readonly organizationId: string;
   readonly sessionId: string;
-  /** What this session sees of Postgres. */
+  /** What this session sees of Postgres, as of this tool call. */
   readonly mounts: readonly StoredMount[];
   /** Called for paths of the sandbox only. */
   readonly useWorkspace: UseWorkspace;
@@ -26,7 +26,7 @@ export function createSessionFiles({
   history,
   ...owner
 }: SessionFilesOptions): RoutedFiles {
-  const memory = defaultMemory(mounts);
+  const memory = defaultMemoryOf(mounts)?.prefix ?? "/memory";
   const stored = mounts.map((mount) => ({
     prefix: mount.prefix,
     store: { ...files.open(owner, mount), ...createStoredBatch(files, mount) },

@@ -16,6 +16,8 @@ import type { App, AppEnvironment } from "./route.ts";
 import { addAgentRoutes } from "./routes/agents.ts";
 import { addDeploymentRoutes, addDeploymentRunRoutes } from "./routes/deployments.ts";
 import { addEnvironmentRoutes } from "./routes/environments.ts";
+import { addEnvironmentKeyRoutes } from "./routes/environment-keys.ts";
+import { addWorkRoutes } from "./routes/work.ts";
 import { addBudgetRoutes, type BudgetPort } from "./routes/budgets.ts";
 import { addEventRoutes } from "./routes/events.ts";
 import { type HealthPort, addHealthRoutes } from "./routes/health.ts";
@@ -28,6 +30,8 @@ import { addThreadRoutes } from "./routes/threads.ts";
 import { addWebhookRoutes } from "./routes/webhooks.ts";
 import type { PreviewProxy } from "../previews/proxy.ts";
 import type { SessionService, ThreadService } from "../sessions/port.ts";
+import type { EnvironmentKeyRepository } from "../orgs/environment-keys.ts";
+import type { WorkService } from "../work/service.ts";
 import type { WebhookReceiver } from "../webhooks/deliver.ts";
 import type { WebhookRepository } from "../webhooks/webhooks.ts";
 
@@ -51,6 +55,12 @@ export interface AppDependencies {
   readonly snapshots?: SnapshotPort;
   readonly budgets?: BudgetPort;
   readonly webhooks?: { readonly repository: WebhookRepository; readonly receiver: WebhookReceiver };
+  /** What workers of self-hosted environments do. */
+  readonly workers?: {
+    readonly work: WorkService;
+    readonly keys: EnvironmentKeyRepository;
+    readonly publicUrl: URL | null;
+  };
   /** Requests for previews: judged before the app sees them. */
   readonly previews?: PreviewProxy;
   /** Between two signs of life on a stream. */
@@ -104,6 +114,10 @@ export function createApp(dependencies: AppDependencies): HttpApp {
   if (dependencies.budgets !== undefined) addBudgetRoutes(context, dependencies.budgets);
   const { webhooks } = dependencies;
   if (webhooks !== undefined) addWebhookRoutes(context, webhooks.repository, webhooks.receiver);
-  const { previews } = dependencies;
+  const { previews, workers } = dependencies;
+  if (workers !== undefined) {
+    addEnvironmentKeyRoutes(context, workers.keys);
+    addWorkRoutes(context, workers.work, workers.publicUrl);
+  }
   return { app, closeStreams: streams.closeAll, ...(previews === undefined ? {} : { previews }) };
 }

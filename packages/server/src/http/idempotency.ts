@@ -140,14 +140,19 @@ async function forget(database: Kysely<Tables>, row: RequestKey): Promise<void> 
     .execute();
 }
 
-function refusalOf({ code, message, hint }: Problem) {
-  return { code, message, hint };
+function refusalOf({ code, message, hint, details }: Problem) {
+  return { code, message, hint, details };
 }
 
 function toProblem(stored: unknown): Problem {
-  const { code, message, hint } = stored as { code: string; message: string; hint?: string };
+  const { code, message, hint, details } = stored as {
+    code: string;
+    message: string;
+    hint?: string;
+    details?: Readonly<Record<string, unknown>>;
+  };
   const known = Object.hasOwn(problems, code) ? (code as ProblemCode) : "invalid_request";
-  return new Problem(known, message, hint);
+  return new Problem(known, message, hint, details);
 }
 
 function sha256(text: string): Buffer {

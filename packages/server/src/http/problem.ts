@@ -39,7 +39,7 @@ function answerProblem(problem: Problem, requestId: string): Response {
       message: problem.message,
       code: problem.code,
       hint: problem.hint ?? null,
-      details: { error_code: problem.code },
+      details: { ...problem.details, error_code: problem.code },
     },
     request_id: requestId,
   };

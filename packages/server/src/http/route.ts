@@ -10,6 +10,7 @@ import { z } from "zod";
 import { Problem } from "../errors.ts";
 import { type Authenticate, authenticateRequest } from "./authentication.ts";
 import type { Principal } from "../orgs/principal.ts";
+import { letIn, type WorkerKind } from "./worker-gate.ts";
 import { checkDeclaredLength, readJsonBody } from "./body.ts";
 import { readIdempotencyKey, type RequestOnce } from "./idempotency.ts";
 import { issuesProblem } from "./problem.ts";
@@ -51,6 +52,8 @@ export interface Route<Query extends z.ZodType, Body extends z.ZodType, Answer e
   readonly tag: string;
   /** Needs a key with the scope `admin`. */
   readonly admin?: boolean;
+  /** Which workers may use it, each for its own environment or session; others may not, whatever their scope. */
+  readonly workers?: readonly WorkerKind[];
   readonly query?: Query;
   /** Without it, a body is neither needed nor read. */
   readonly body?: Body;
@@ -121,7 +124,7 @@ export function addRoute<
   app.on(route.method.toUpperCase(), route.path.replaceAll(/\{(\w+)\}/g, ":$1"), async (c) => {
     const request = c.req.raw;
     const principal = await authenticateRequest(request.headers, authenticate);
-    if (route.admin === true) requireAdmin(principal);
+    letIn(principal, route, (name) => c.req.param(name));
     const query = readQuery(new URL(request.url).searchParams, route.query ?? noQuery);
     checkDeclaredLength(request.headers);
     const body = route.body === undefined ? undefined : await readBody(request, route.body);
@@ -133,7 +136,10 @@ export function addRoute<
       origin: new URL("/", request.url),
       signal: request.signal,
       hangUp: () => destroyConnection(c.env),
-      isRevoked: () => isRevoked(request.headers, authenticate),
+      isRevoked: () =>
+        isRefused(async () =>
+          letIn(await authenticateRequest(request.headers, authenticate), route, (name) => c.req.param(name)),
+        ),
       parameter: (name: string) => readParameter(c.req.param(name)),
     };
     const key = route.method === "post" ? readIdempotencyKey(request.headers) : null;
@@ -155,7 +161,7 @@ export function addRoute<
  */
 export function addOpenRoute<Answer extends z.ZodType>(
   { app }: RouteContext,
-  route: Omit<Route<typeof noQuery, z.ZodUndefined, Answer>, "admin" | "query" | "body">,
+  route: Omit<Route<typeof noQuery, z.ZodUndefined, Answer>, "admin" | "workers" | "query" | "body">,
   handle: (call: { readonly request: Request; parameter(name: string): string }) => Promise<z.output<Answer>>,
 ): void {
   app.openAPIRegistry.registerPath({ ...describeRoute(route), security: [] });
@@ -165,18 +171,13 @@ export function addOpenRoute<Answer extends z.ZodType>(
   });
 }
 
-async function isRevoked(headers: Headers, authenticate: Authenticate): Promise<boolean> {
+async function isRefused(look: () => Promise<void>): Promise<boolean> {
   try {
-    await authenticateRequest(headers, authenticate);
+    await look();
     return false;
   } catch (error) {
     return error instanceof Problem;
   }
-}
-
-function requireAdmin(principal: Principal): void {
-  if (principal.scopes.includes("admin")) return;
-  throw new Problem("forbidden", "This key may not do this.", "Use a key with the scope admin.");
 }
 
 /** An identifier that no object can have is refused like one that none has. */

@@ -10,6 +10,8 @@ import type { Database } from "../db/database.ts";
 import { createTestDatabase, type TestDatabase } from "../db/testing.ts";
 import type { Engine } from "../engine/engine.ts";
 import { authenticate, createApiKey } from "../orgs/api-keys.ts";
+import { createEnvironmentKeys } from "../orgs/environment-keys.ts";
+import { createWorkService, type WorkDependencies } from "../work/service.ts";
 import { type ClosableNoticeBoard, createNoticeBoard } from "../sessions/notice-board.ts";
 import type { NoticeBoard } from "../sessions/notices.ts";
 import { publicEvent, recordEvent } from "../sessions/event.ts";
@@ -84,6 +86,7 @@ export async function startTestServer({ driven, openRoom, ...options }: TestServ
     },
     authenticate: (apiKey) => authenticate(database, apiKey),
     once: createRequestOnce(database),
+    workers: workerServices({ database, engine, notices }),
     snapshots: createSnapshotRepository(database),
     notices,
     health: { ready: async () => void (await database.selectFrom("organizations").select("id").limit(1).execute()) },
@@ -114,6 +117,10 @@ export async function startTestServer({ driven, openRoom, ...options }: TestServ
       await test.drop();
     },
   };
+}
+
+function workerServices(parts: WorkDependencies) {
+  return { work: createWorkService(parts), keys: createEnvironmentKeys(parts.database), publicUrl: null };
 }
 
 /** Nobody drives the sessions: turns are only noted. */

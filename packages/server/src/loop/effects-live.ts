@@ -40,7 +40,7 @@ export interface LiveEffectsDependencies {
     claim: Claim,
     call: OpenCall,
     options: { readonly resumed: boolean; readonly abortSignal: AbortSignal },
-  ) => ToolContext;
+  ) => ToolContext | Promise<ToolContext>;
 }
 
 export interface SandboxWake {

@@ -15,7 +15,7 @@ interface RunOptions {
 export interface RunToolDependencies {
   readonly tools: ToolRegistry;
   readonly log: Logger;
-  readonly toolContext: (claim: Claim, call: OpenCall, options: RunOptions) => ToolContext;
+  readonly toolContext: (claim: Claim, call: OpenCall, options: RunOptions) => ToolContext | Promise<ToolContext>;
 }
 
 /**
@@ -39,7 +39,7 @@ export async function runTool(
     return failure("The user interrupted before this call ran.");
   }
   try {
-    return await dependencies.tools.run(tool, call.input, dependencies.toolContext(claim, call, options));
+    return await dependencies.tools.run(tool, call.input, await dependencies.toolContext(claim, call, options));
   } catch (error) {
     if (error instanceof SandboxUnavailableError) return failure(`${error.message} ${error.remedy}`);
     if (isDatabaseAway(error)) throw error;

@@ -1,5 +1,6 @@
 import { sql } from "kysely";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { createEnvironmentRepository } from "../agents/environments.ts";
 import { createTestDatabase, type TestDatabase } from "../db/testing.ts";
 import { authenticate, createApiKey, createAuthenticator, revokeApiKey } from "./api-keys.ts";
 import { createFirstOrganization } from "./organizations.ts";
@@ -105,4 +106,21 @@ test("the authenticator's memory is bounded, and an outage is not remembered", a
   await expect(other(apiKey)).rejects.toThrow();
   await sql`alter table api_keys_away rename to api_keys`.execute(postgres.database);
   expect((await other(apiKey))?.apiKeyId).toBe(id);
+});
+
+test("a worker's key says which environment it is for, and ends with it", async () => {
+  const { database } = postgres;
+  const { organizationId } = await createFirstOrganization(database);
+  const environment = await createEnvironmentRepository(database).create(organizationId, { name: "workers" });
+  const environmentId = environment.id;
+  const request = { organizationId, name: "worker", scopes: ["worker"], environmentId } as const;
+  const { apiKey, id } = await createApiKey(database, request);
+  expect(await authenticate(database, apiKey)).toEqual({
+    organizationId,
+    apiKeyId: id,
+    scopes: ["worker"],
+    environment: { environmentId },
+  });
+  await createEnvironmentRepository(database).delete(organizationId, environmentId);
+  expect(await authenticate(database, apiKey)).toBeNull();
 });

@@ -8,9 +8,13 @@ import { createId } from "@exoloop/protocol/ids";
 import { type Kysely, sql } from "kysely";
 import type { Tables } from "../db/tables.ts";
 import type { Principal } from "./principal.ts";
+import { authenticateWorkToken, isWorkToken } from "./work-tokens.ts";
 
-/** `admin` may do everything in its organization; `sessions` may use agents and run sessions. */
-export const apiKeyScopes = ["admin", "sessions"] as const;
+/**
+ * `admin` may do everything in its organization; `sessions` may use agents and run sessions; `worker` may take the work
+ * of the environment that the key belongs to, and is of no use to any other key.
+ */
+export const apiKeyScopes = ["admin", "sessions", "worker"] as const;
 export type ApiKeyScope = (typeof apiKeyScopes)[number];
 
 const keyPrefix = "exo_";
@@ -23,7 +27,13 @@ const alphabet = "0123456789abcdefghjkmnpqrstvwxyz";
  */
 export async function createApiKey(
   database: Kysely<Tables>,
-  request: { readonly organizationId: string; readonly name: string; readonly scopes: readonly ApiKeyScope[] },
+  request: {
+    readonly organizationId: string;
+    readonly name: string;
+    readonly scopes: readonly ApiKeyScope[];
+    /** The key is a worker's, and opens nothing but this environment's work. */
+    readonly environmentId?: string;
+  },
 ): Promise<{ readonly id: string; readonly apiKey: string }> {
   const id = createId("apiKey");
   const apiKey = generateKey();
@@ -35,6 +45,7 @@ export async function createApiKey(
       name: request.name,
       key_hash: hashKey(apiKey),
       scopes: [...request.scopes],
+      environment_id: request.environmentId ?? null,
     })
     .execute();
   return { id, apiKey };
@@ -57,18 +68,28 @@ export async function revokeApiKey(database: Kysely<Tables>, organizationId: str
  * every request use `createAuthenticator`.
  */
 export async function authenticate(database: Kysely<Tables>, apiKey: string): Promise<Principal | null> {
+  if (isWorkToken(apiKey)) return authenticateWorkToken(database, apiKey);
   if (!keyPattern.test(apiKey)) return null;
-  const { rows } = await sql<{ id: string; organization_id: string; scopes: string[] }>`
+  const { rows } = await sql<KeyRow>`
     with found as (
-      select id, organization_id, scopes, last_used_at from api_keys
+      select id, organization_id, scopes, environment_id, last_used_at from api_keys
       where key_hash = ${hashKey(apiKey)} and revoked_at is null
     ), used as (
       update api_keys set last_used_at = now() from found
       where api_keys.id = found.id and (found.last_used_at is null or found.last_used_at < now() - interval '1 minute')
     )
-    select id, organization_id, scopes from found`.execute(database);
+    select id, organization_id, scopes, environment_id from found`.execute(database);
   const row = rows[0];
-  return row === undefined ? null : { organizationId: row.organization_id, apiKeyId: row.id, scopes: row.scopes };
+  if (row === undefined) return null;
+  const principal = { organizationId: row.organization_id, apiKeyId: row.id, scopes: row.scopes };
+  return row.environment_id === null ? principal : { ...principal, environment: { environmentId: row.environment_id } };
+}
+
+interface KeyRow {
+  readonly id: string;
+  readonly organization_id: string;
+  readonly scopes: string[];
+  readonly environment_id: string | null;
 }
 
 export interface AuthenticatorOptions {
@@ -88,6 +109,8 @@ export function createAuthenticator(
   // By hash, so that no key lies in memory longer than its request.
   const remembered = new Map<string, { readonly until: number; readonly answer: Promise<Principal | null> }>();
   return (apiKey) => {
+    // Not remembered: that another worker has the item now must be known at once.
+    if (isWorkToken(apiKey)) return authenticateWorkToken(database, apiKey);
     if (!keyPattern.test(apiKey)) return Promise.resolve(null);
     const hash = hashKey(apiKey).toString("base64");
     const known = remembered.get(hash);

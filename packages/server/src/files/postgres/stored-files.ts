@@ -6,6 +6,7 @@
 import type { Kysely } from "kysely";
 import type { Tables } from "../../db/tables.ts";
 import { type StoredMount, visiblePath } from "../mounts.ts";
+import type { SessionSkills } from "../session-skills.ts";
 import type { FileStore } from "../store.ts";
 import { type CommitDecision, commitFiles, type CommitRequest, type Committed, type CommitView } from "./commit.ts";
 import { createProjectionRecords, type ProjectionRecords } from "./projection-records.ts";
@@ -18,6 +19,7 @@ import {
   readContents,
   type StoredFile,
 } from "./rows.ts";
+import { createSessionSkills } from "./session-skills.ts";
 import { createSessionStore, markKnown, moveKnown } from "./session-store.ts";
 import { importSkill, type SkillFile } from "./skills.ts";
 
@@ -55,6 +57,8 @@ export interface StoredFiles {
   moveKnown(sessionId: string, mount: StoredMount, path: string, base: number, version: number): Promise<void>;
   /** Which revisions a session's sandbox holds. */
   readonly projections: ProjectionRecords;
+  /** What `/skills` holds for one session. */
+  readonly sessionSkills: SessionSkills;
   /**
    * Makes `/skills/<name>` hold exactly these files, in one commit; the same files again change nothing.
    * @throws FileError `invalid_path`, `too_large`, `path_conflict`
@@ -80,6 +84,7 @@ export function createStoredFiles(database: Kysely<Tables>): StoredFiles {
       markKnown(database, { organizationId, sessionId }, mount, versions),
     moveKnown: (sessionId, mount, path, base, version) => moveKnown(database, sessionId, mount, path, base, version),
     projections: createProjectionRecords(database),
+    sessionSkills: createSessionSkills(database),
     importSkill: (organizationId, name, files) => importSkill(database, organizationId, name, files),
   };
 }

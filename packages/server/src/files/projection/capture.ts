@@ -18,6 +18,7 @@ import { type ChangedCopy, type MountChanges, settleChanges, type Verdict } from
 const portionFiles = 500;
 
 export interface CaptureDependencies {
+  readonly userId?: string | null;
   readonly files: StoredFiles;
   readonly organizationId: string;
   readonly sessionId: string;
@@ -91,10 +92,10 @@ async function commitPortion(
   changed: readonly ChangedCopy[],
   deleted: readonly Deletion[],
 ): Promise<void> {
-  const { organizationId, sessionId, files } = capturing.dependencies;
+  const { organizationId, sessionId, userId = null, files } = capturing.dependencies;
   const paths = [...changed, ...deleted].map((change) => change.path);
   if (paths.length === 0) return;
-  const actor = { organizationId, sessionId, toolUseId: capturing.toolUseId, via: "bash" as const };
+  const actor = { organizationId, sessionId, toolUseId: capturing.toolUseId, via: "bash" as const, userId };
   try {
     const { result, versions } = await files.commit({ mount, actor, paths }, (view) =>
       settleChanges(view, { mount, actor, changed, deleted }),

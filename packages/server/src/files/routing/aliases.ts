@@ -8,21 +8,13 @@
  * | `/memories`       | the session's default memory: where the tool `memory_20250818` keeps its files     |
  * @module
  */
-import type { StoredMount } from "../mounts.ts";
 import { isWithin } from "../path.ts";
 
 const memoryRoot = "/memory";
-const privateMemory = "/memory/me";
-const organizationMemory = "/memory/org";
-
-/** Where `/memories` leads: private memory, else the first attached store that can be written, else the organization's. */
-export function defaultMemory(mounts: readonly StoredMount[]): string {
-  const own = mounts.find((mount) => mount.prefix === privateMemory);
-  const attached = mounts.find((mount) => mount.key.startsWith("store/") && mount.access === "read_write");
-  return (own ?? attached)?.prefix ?? organizationMemory;
-}
-
-/** @example followAliases("/memory/me", "/memories/a.md") // "/memory/me/a.md" */
+/**
+ * @param memory Prefix of the session's default memory.
+ * @example followAliases("/memory/me", "/memories/a.md") // "/memory/me/a.md"
+ */
 export function followAliases(memory: string, path: string): string {
   for (const [alias, place] of [
     ["/memories", memory],

@@ -1,5 +1,5 @@
 /** /v1/sessions/{session_id}/events @module */
-import { sendEventsRequest } from "@exoloop/protocol/events";
+import { type SendableEvent, sendEventsRequest } from "@exoloop/protocol/events";
 import { defaultPageSize } from "@exoloop/protocol/pages";
 import { preview, previewTypes } from "@exoloop/protocol/previews";
 import { eventPage, sentEvents, sessionEvent } from "@exoloop/protocol/session-events";
@@ -35,8 +35,17 @@ export const streamData = z.union([sessionEvent, preview]).meta({ id: "StreamDat
 export function addEventRoutes(context: RouteContext, sessions: SessionService, streams: EventStreams): void {
   addRoute(
     context,
-    { method: "post", path, summary: "Send events to a session", tag, body: sendEventsRequest, answer: sentEvents },
+    {
+      method: "post",
+      workers: ["session"],
+      path,
+      summary: "Send events to a session",
+      tag,
+      body: sendEventsRequest,
+      answer: sentEvents,
+    },
     async ({ principal, body, parameter }) => {
+      if (principal.session !== undefined) requireResults(body.events);
       const events = admitEvents(body.events, "events");
       const stored = await sessions.send(principal, parameter("session_id"), events);
       return Response.json({ data: stored.map(writeEvent) });
@@ -44,13 +53,22 @@ export function addEventRoutes(context: RouteContext, sessions: SessionService, 
   );
   addRoute(
     context,
-    { method: "get", path, summary: "List a session's events", tag, query: listParameters, answer: eventPage },
+    {
+      method: "get",
+      workers: ["session"],
+      path,
+      summary: "List a session's events",
+      tag,
+      query: listParameters,
+      answer: eventPage,
+    },
     (call) => listEvents(sessions, call),
   );
   addRoute(
     context,
     {
       method: "get",
+      workers: ["session"],
       path: `${path}/stream`,
       summary: "Follow a session's events",
       tag,
@@ -59,6 +77,17 @@ export function addEventRoutes(context: RouteContext, sessions: SessionService, 
       stream: "text/event-stream",
     },
     (call) => answerStream(streams, call, sessionSource(sessions, call.principal, call.parameter("session_id"))),
+  );
+}
+
+/** A worker answers calls; it neither speaks for the user nor approves what it is to do. @throws Problem `forbidden` */
+function requireResults(events: readonly SendableEvent[]): void {
+  const wrong = events.findIndex(({ type }) => type !== "user.tool_result" && type !== "user.custom_tool_result");
+  if (wrong === -1) return;
+  throw new Problem(
+    "forbidden",
+    `events[${wrong}]: a worker's token may not send ${events[wrong]?.type}.`,
+    "It sends user.tool_result and user.custom_tool_result; for others use a key of the organization.",
   );
 }
 

@@ -47,7 +47,7 @@ export function addSessionRoutes(context: RouteContext, sessions: SessionService
   addListRoute(context, sessions);
   addRoute(
     context,
-    { method: "get", path: item, summary: "Retrieve a session", tag, answer: session },
+    { method: "get", workers: ["session"], path: item, summary: "Retrieve a session", tag, answer: session },
     async ({ principal, parameter }) => writeSession(await sessions.get(principal, parameter("session_id"))),
   );
   addRoute(

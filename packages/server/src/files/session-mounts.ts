@@ -1,0 +1,39 @@
+/**
+ * Which stored files a session sees: a function of whose session it is, and whether others see it. Asked anew for each
+ * tool call, so that a session that is shared, or loses a store, loses those files with the next one.
+ * @module
+ */
+import { type Kysely, sql } from "kysely";
+import { preparedMark } from "../db/prepared.ts";
+import type { Tables } from "../db/tables.ts";
+import { personalMemoryMount, type StoredMount, storedMounts } from "./mounts.ts";
+
+interface MountOwner {
+  readonly organizationId: string;
+  readonly sessionId: string;
+}
+
+/** Who a session works for, and what it sees. */
+export interface SessionView {
+  /** Whose session it is; null: nobody's in particular. */
+  readonly userId: string | null;
+  readonly mounts: readonly StoredMount[];
+}
+
+/**
+ * As of now, in one query; nothing for a session that does not exist.
+ * @example (await readSessionView(database, { organizationId, sessionId })).mounts.map((mount) => mount.prefix)
+ */
+export async function readSessionView(
+  database: Kysely<Tables>,
+  { organizationId, sessionId }: MountOwner,
+): Promise<SessionView> {
+  const { rows } = await sql<{ user_id: string | null; private: boolean }>`${sql.raw(preparedMark)}
+    select user_id, visibility = 'private' as private from sessions
+    where id = ${sessionId} and organization_id = ${organizationId}`.execute(database);
+  const [session] = rows;
+  if (session === undefined) return { userId: null, mounts: [] };
+  const { user_id: userId } = session;
+  const personal = userId !== null && session.private ? [personalMemoryMount(userId)] : [];
+  return { userId, mounts: [...storedMounts, ...personal] };
+}
