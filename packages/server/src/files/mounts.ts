@@ -14,6 +14,8 @@ export interface StoredMount {
   /** Bytes; zero refuses binary files. */
   readonly maximumBinaryBytes: number;
   readonly maximumFiles: number;
+  /** Bytes of all files together; absent: 2 GiB. */
+  readonly maximumBytes?: number;
 }
 
 const mebibyte = 1024 * 1024;

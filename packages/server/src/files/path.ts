@@ -13,11 +13,10 @@ export const historyDirectory = "/history";
 
 /** Bytes: the longest path that Linux accepts. */
 const longestPath = 4_096;
-/** Bytes; the rest are limits of stored paths. */
-const longestStoredPath = 1_024;
+/** Of a stored path, as its viewer sees it. */
+export const storedPathLimits = { bytes: 1_024, segments: 20 } as const;
 /** Bytes: a stored file becomes a real one in the sandbox. */
 const longestSegment = 255;
-const deepestStoredPath = 20;
 
 /**
  * An absolute path without empty, `.` and `..` segments and without a slash at its end.
@@ -45,9 +44,11 @@ export function resolvePath(path: string, base: string = workspaceDirectory): st
  */
 export function storedPath(path: string): string {
   const composed = path.normalize("NFC");
-  if (Buffer.byteLength(composed) > longestStoredPath) throw invalid(path, `is longer than ${longestStoredPath} bytes`);
+  if (Buffer.byteLength(composed) > storedPathLimits.bytes)
+    throw invalid(path, `is longer than ${storedPathLimits.bytes} bytes`);
   const segments = composed.slice(1).split("/");
-  if (segments.length > deepestStoredPath) throw invalid(path, `has more than ${deepestStoredPath} segments`);
+  if (segments.length > storedPathLimits.segments)
+    throw invalid(path, `has more than ${storedPathLimits.segments} segments`);
   if (/[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}]/u.test(composed))
     throw invalid(path, "holds an invisible or control character");
   for (const segment of segments) {

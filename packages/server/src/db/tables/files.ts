@@ -25,6 +25,7 @@ interface FileMountTable {
   revision: Count;
   files: Generated<number>;
   bytes: Count;
+  directories: Generated<number>;
 }
 
 interface FileBlobTable {

@@ -1,118 +1,165 @@
-/**
- * Directories exist as rows for as long as a file lies below them, so that the database itself refuses a file where a
- * directory is, and two names that differ only in case.
- * @module
- */
-import type { Transaction } from "kysely";
+/** Directories of a stored mount, and names as things of their own. @module */
+import { type Kysely, sql } from "kysely";
 import type { Tables } from "../../db/tables.ts";
-import { pathInMount, type StoredMount, visiblePath } from "../mounts.ts";
-import { ancestorsBelow, foldPath } from "../path.ts";
-import { FileError } from "../store.ts";
+import { mountOf, pathInMount, type StoredMount, visiblePath } from "../mounts.ts";
+import { isWithin, storedPath } from "../path.ts";
+import { type DirectoryOperations, type FileActor, FileError, type FileStatus } from "../store.ts";
+import { applyChanges } from "./apply.ts";
+import type { FileChange } from "./change.ts";
+import { commitFiles } from "./commit.ts";
 
-export interface DirectoryLocation {
-  readonly organizationId: string;
-  readonly mount: StoredMount;
-  readonly revision: number;
-}
-
-/** @throws FileError `path_conflict`, `is_directory` */
-export async function ensureDirectories(
-  transaction: Transaction<Tables>,
-  { organizationId, mount, revision }: DirectoryLocation,
-  files: readonly string[],
-): Promise<void> {
-  if (files.length === 0) return;
-  const directories = new Set(files.flatMap((path) => ancestorsBelow(mount.prefix, path)));
-  const wanted = new Map<string, { readonly path: string; readonly kind: "file" | "directory" }>();
-  for (const path of directories) claim(wanted, path, "directory");
-  for (const path of files) claim(wanted, path, "file");
-  const present = await transaction
-    .selectFrom("file_entries")
-    .select(["path", "kind"])
-    .where("organization_id", "=", organizationId)
-    .where("mount", "=", mount.key)
-    .where(
-      "folded_path",
-      "in",
-      [...wanted.values()].map(({ path }) => foldPath(pathInMount(mount, path))),
-    )
-    .execute();
-  for (const { kind, ...row } of present) {
-    const entry = { path: visiblePath(mount, row.path), kind };
-    const claimed = wanted.get(foldPath(entry.path));
-    if (claimed !== undefined) refuseOverlap(claimed, entry);
-    directories.delete(entry.path);
-  }
-  if (directories.size === 0) return;
-  await transaction
-    .insertInto("file_entries")
-    .values(
-      [...directories].map((path) => ({
-        organization_id: organizationId,
-        mount: mount.key,
-        path: pathInMount(mount, path),
-        folded_path: foldPath(pathInMount(mount, path)),
-        kind: "directory" as const,
-        version: 0,
-        revision,
-      })),
-    )
-    .execute();
-}
-
-interface Claim {
-  readonly path: string;
-  readonly kind: "file" | "directory";
-}
-
-function claim(wanted: Map<string, Claim>, path: string, kind: Claim["kind"]): void {
-  const folded = foldPath(path);
-  const other = wanted.get(folded);
-  if (other !== undefined) refuseOverlap({ path, kind }, other);
-  wanted.set(folded, { path, kind });
-}
-
-function refuseOverlap(claimed: Claim, present: Claim): void {
-  if (claimed.path !== present.path) {
-    throw new FileError(
-      "path_conflict",
-      `${claimed.path} differs only in case from ${present.path}, which exists: use that name.`,
-    );
-  }
-  if (claimed.kind === present.kind) return;
-  if (claimed.kind === "file") throw new FileError("is_directory", `${claimed.path} is a directory.`);
-  throw new FileError("path_conflict", `${claimed.path} is a file, so nothing can lie below it.`);
-}
-
-/** Removes directories that have become empty, innermost first. */
-export async function pruneDirectories(
-  transaction: Transaction<Tables>,
+export function createDirectoryOperations(
+  database: Kysely<Tables>,
   organizationId: string,
   mount: StoredMount,
-  deletedFiles: readonly string[],
+): DirectoryOperations {
+  return {
+    stat: async (path) =>
+      isRoot(mount, path) ? rootOf(path) : statStored(database, organizationId, mount, inside(mount, path)),
+    list: async (path, maximum) => listStored(database, organizationId, mount, storedPath(path), maximum),
+    async makeDirectory(path, actor) {
+      if (isRoot(mount, path)) return;
+      await applyChanges(database, mount, actor, [{ type: "make_directory", path: inside(mount, path) }]);
+    },
+    async rename(from, to, actor) {
+      const change = { type: "move" as const, path: inside(mount, from), to: inside(mount, to) };
+      await applyChanges(database, mount, actor, [change], { once: "move_out" });
+    },
+    removeTree: async (path, actor) => removeTree(database, mount, inside(mount, path), actor),
+  };
+}
+
+function isRoot(mount: StoredMount, path: string): boolean {
+  return path === mount.prefix || (mount.prefix === "" && path === "/");
+}
+
+function rootOf(path: string): FileStatus {
+  return { path, kind: "directory", size: 0, executable: false, modifiedAt: 0 };
+}
+
+/** @throws FileError `path_conflict` for the mount itself, `invalid_path` outside of it */
+function inside(mount: StoredMount, path: string): string {
+  const stored = storedPath(path);
+  if (isRoot(mount, stored))
+    throw new FileError("path_conflict", `${path} is the root of what is stored: it cannot be moved or removed.`);
+  if (mountOf([mount], stored) === undefined)
+    throw new FileError("invalid_path", `${path} is not below ${mount.prefix}.`);
+  return stored;
+}
+
+const statusColumns = ["path", "kind", "size_bytes", "executable", "updated_at"] as const;
+
+interface StatusRow {
+  readonly path: string;
+  readonly kind: "file" | "directory";
+  readonly size_bytes: number;
+  readonly executable: boolean;
+  readonly updated_at: Date;
+}
+
+function statusOf(mount: StoredMount, row: StatusRow): FileStatus {
+  return {
+    path: visiblePath(mount, row.path),
+    kind: row.kind,
+    size: row.size_bytes,
+    executable: row.executable,
+    modifiedAt: row.updated_at.getTime(),
+  };
+}
+
+async function statStored(
+  database: Kysely<Tables>,
+  organizationId: string,
+  mount: StoredMount,
+  path: string,
+): Promise<FileStatus | null> {
+  const row = await database
+    .selectFrom("file_entries")
+    .select(statusColumns)
+    .where("organization_id", "=", organizationId)
+    .where("mount", "=", mount.key)
+    .where("path", "=", pathInMount(mount, path))
+    .executeTakeFirst();
+  return row === undefined ? null : statusOf(mount, row);
+}
+
+/** @throws FileError `not_found`, `not_directory` */
+async function listStored(
+  database: Kysely<Tables>,
+  organizationId: string,
+  mount: StoredMount,
+  path: string,
+  maximum: number,
+): Promise<readonly FileStatus[]> {
+  const above = isRoot(mount, path) ? "" : pathInMount(mount, inside(mount, path));
+  const rows = await database
+    .selectFrom("file_entries")
+    .select(statusColumns)
+    .where("organization_id", "=", organizationId)
+    .where("mount", "=", mount.key)
+    .where("path", ">", `${above}/`)
+    // The character after the slash: everything below the directory sorts between the two.
+    .where("path", "<", `${above}0`)
+    .where(sql<boolean>`position('/' in substr(path, length(${above}::text) + 2)) = 0`)
+    .orderBy("path")
+    .limit(maximum)
+    .execute();
+  if (rows.length === 0 && above !== "") await refuseUnlessDirectory(database, organizationId, mount, path);
+  return rows.map((row) => statusOf(mount, row));
+}
+
+async function refuseUnlessDirectory(
+  database: Kysely<Tables>,
+  organizationId: string,
+  mount: StoredMount,
+  path: string,
 ): Promise<void> {
-  const candidates = [...new Set(deletedFiles.flatMap((path) => ancestorsBelow(mount.prefix, path)))];
-  candidates.sort((left, right) => right.length - left.length);
-  for (const directory of candidates.map((path) => pathInMount(mount, path))) {
-    await transaction
-      .deleteFrom("file_entries")
-      .where("organization_id", "=", organizationId)
+  const found = await statStored(database, organizationId, mount, path);
+  if (found === null) throw new FileError("not_found", `${path} does not exist.`);
+  if (found.kind === "file") throw new FileError("not_directory", `${path} is a file, not a directory.`);
+}
+
+/** @throws FileError `not_found` */
+async function removeTree(
+  database: Kysely<Tables>,
+  mount: StoredMount,
+  path: string,
+  actor: FileActor,
+): Promise<{ readonly files: number }> {
+  const { result } = await commitFiles(database, { mount, actor, paths: [path] }, async (view) => {
+    const operation = view.recorded.get(path)?.operation;
+    if (operation === "delete" || operation === "remove_directory")
+      return { changes: [], result: await removedBefore(view.transaction, mount, path, actor) };
+    const rows = await view.transaction
+      .selectFrom("file_entries")
+      .select(["path", "kind"])
+      .where("organization_id", "=", actor.organizationId)
       .where("mount", "=", mount.key)
-      .where("path", "=", directory)
-      .where("kind", "=", "directory")
-      .where(({ not, exists, selectFrom }) =>
-        not(
-          exists(
-            selectFrom("file_entries as below")
-              .select("below.id")
-              .where("below.organization_id", "=", organizationId)
-              .where("below.mount", "=", mount.key)
-              .where("below.path", ">", `${directory}/`)
-              // The character after the slash: everything below the directory sorts between the two.
-              .where("below.path", "<", `${directory}0`),
-          ),
-        ),
-      )
+      .where(belowOrAt(pathInMount(mount, path)))
       .execute();
-  }
+    if (rows.length === 0) throw new FileError("not_found", `${path} does not exist.`);
+    const changes = rows.map((row): FileChange => {
+      const type = row.kind === "file" ? "delete" : "remove_directory";
+      return { type, path: visiblePath(mount, row.path) };
+    });
+    return { changes, result: rows.filter((row) => row.kind === "file").length };
+  });
+  return { files: result };
+}
+
+/** A condition for a path in the mount and everything below it. */
+export function belowOrAt(path: string) {
+  return sql<boolean>`(path = ${path} or (path > ${`${path}/`} and path < ${`${path}0`}))`;
+}
+
+async function removedBefore(database: Kysely<Tables>, mount: StoredMount, path: string, actor: FileActor) {
+  const rows = await database
+    .selectFrom("file_versions")
+    .select("path")
+    .where("organization_id", "=", actor.organizationId)
+    .where("tool_use_id", "=", actor.toolUseId)
+    .where("mount", "=", mount.key)
+    .where("operation", "=", "delete")
+    .execute();
+  return rows.filter((row) => isWithin(path, visiblePath(mount, row.path))).length;
 }

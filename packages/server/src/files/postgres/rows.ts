@@ -1,5 +1,6 @@
 /** Questions to the stored files that change nothing. @module */
 import type { Kysely } from "kysely";
+import type { FileOperation } from "../../db/tables/files.ts";
 import type { Tables } from "../../db/tables.ts";
 import { pathInMount, type StoredMount, visiblePath } from "../mounts.ts";
 
@@ -21,9 +22,21 @@ export interface StoredFile {
   readonly updatedAt: Date;
 }
 
-/** A path as it was at some version. `sha256` is null where that version deleted it. */
+/** A directory that exists. */
+export interface StoredDirectory {
+  readonly path: string;
+  readonly version: number;
+  readonly revision: number;
+  readonly updatedAt: Date;
+}
+
+/** What is, or was, at a path. */
+export type PathKind = "file" | "directory" | "absent";
+
+/** A path as it was at some version. `sha256` is null for a directory, and where the path had ended by then. */
 export interface PastFile {
   readonly path: string;
+  readonly kind: PathKind;
   readonly version: number;
   readonly sha256: string | null;
   readonly executable: boolean;
@@ -75,6 +88,56 @@ function headOf(mount: StoredMount, row: HeadRow): StoredFile[] {
       updatedAt: row.updated_at,
     },
   ];
+}
+
+/** What is at each of the paths. */
+export async function findEntries(
+  database: Kysely<Tables>,
+  organizationId: string,
+  mount: StoredMount,
+  paths: readonly string[],
+): Promise<{ readonly files: Map<string, StoredFile>; readonly directories: Map<string, StoredDirectory> }> {
+  const [files, directories] = [new Map<string, StoredFile>(), new Map<string, StoredDirectory>()];
+  if (paths.length === 0) return { files, directories };
+  const rows = await database
+    .selectFrom("file_entries")
+    .select([...headColumns, "kind"])
+    .where("organization_id", "=", organizationId)
+    .where("mount", "=", mount.key)
+    .where(
+      "path",
+      "in",
+      paths.map((path) => pathInMount(mount, path)),
+    )
+    .execute();
+  for (const row of rows) {
+    if (row.kind === "directory") {
+      const directory = directoryOf(mount, row);
+      directories.set(directory.path, directory);
+    } else for (const head of headOf(mount, row)) files.set(head.path, head);
+  }
+  return { files, directories };
+}
+
+function directoryOf(mount: StoredMount, { path, version, revision, updated_at }: HeadRow): StoredDirectory {
+  return { path: visiblePath(mount, path), version, revision, updatedAt: updated_at };
+}
+
+/** Every directory of a mount, in path order: each before what lies in it. */
+export async function listDirectories(
+  database: Kysely<Tables>,
+  organizationId: string,
+  mount: StoredMount,
+): Promise<StoredDirectory[]> {
+  const rows = await database
+    .selectFrom("file_entries")
+    .select(headColumns)
+    .where("organization_id", "=", organizationId)
+    .where("mount", "=", mount.key)
+    .where("kind", "=", "directory")
+    .orderBy("path")
+    .execute();
+  return rows.map((row) => directoryOf(mount, row));
 }
 
 export async function findHeads(
@@ -134,6 +197,11 @@ export async function readContents(
   return found;
 }
 
+function kindAfter(operation: FileOperation, { sha256 }: { readonly sha256: string | null }): PathKind {
+  if (sha256 !== null) return "file";
+  return operation === "make_directory" || operation === "move_in" ? "directory" : "absent";
+}
+
 /** The last version of each path that is not newer than the revision. */
 export async function filesAtRevision(
   database: Kysely<Tables>,
@@ -144,14 +212,18 @@ export async function filesAtRevision(
   const rows = await database
     .selectFrom("file_versions")
     .distinctOn("path")
-    .select(["path", "version", "sha256", "executable"])
+    .select(["path", "version", "sha256", "executable", "operation"])
     .where("organization_id", "=", organizationId)
     .where("mount", "=", mount.key)
     .where("revision", "<=", revision)
     .orderBy("path")
     .orderBy("version", "desc")
     .execute();
-  return rows.map((row) => ({ ...row, path: visiblePath(mount, row.path) }));
+  return rows.map(({ operation, ...row }) => ({
+    ...row,
+    kind: kindAfter(operation, row),
+    path: visiblePath(mount, row.path),
+  }));
 }
 
 /** Zero for a mount that nobody has written to. */

@@ -2,10 +2,10 @@
 import type { Kysely } from "kysely";
 import type { Tables } from "../../db/tables.ts";
 import { skillsMount } from "../mounts.ts";
-import { resolvePath, storedPath } from "../path.ts";
+import { isWithin, resolvePath, storedPath } from "../path.ts";
 import { FileError } from "../store.ts";
 import { commitFiles } from "./commit.ts";
-import { listHeads } from "./rows.ts";
+import { listDirectories, listHeads } from "./rows.ts";
 
 export interface SkillFile {
   /** Relative to the skill, such as `SKILL.md` or `scripts/run.sh`. */
@@ -39,6 +39,9 @@ export async function importSkill(
     head.path.startsWith(`${directory}/`),
   );
   const stale = present.map((head) => head.path).filter((path) => !wanted.has(path));
+  const directories = (await listDirectories(database, organizationId, skillsMount)).filter(
+    (found) => found.path.startsWith(`${directory}/`) && ![...wanted.keys()].some((path) => isWithin(found.path, path)),
+  );
   const request = {
     mount: skillsMount,
     actor: { organizationId, sessionId: null, toolUseId: null, via: "import" as const },
@@ -47,6 +50,7 @@ export async function importSkill(
   const { revision } = await commitFiles(database, request, () => ({
     changes: [
       ...stale.map((path) => ({ type: "delete" as const, path })),
+      ...directories.map(({ path }) => ({ type: "remove_directory" as const, path, ifEmpty: true })),
       ...[...wanted].map(([path, file]) => ({
         type: "put" as const,
         path,

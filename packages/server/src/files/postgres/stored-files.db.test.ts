@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../db/testing.ts";
 import { organizationMemoryMount as memory, skillsMount } from "../mounts.ts";
 import { compileSearchPattern } from "../search-pattern.ts";
-import { FileError, type FileStore, nothingFound } from "../store.ts";
+import { type DirectoryOperations, FileError, type FileStore, nothingFound } from "../store.ts";
 import { decodeText, encodeText } from "../text.ts";
 import { candidateQuery } from "./search.ts";
 import { createStoredFiles, type StoredFiles } from "./stored-files.ts";
@@ -13,7 +13,7 @@ let test: TestDatabase;
 let files: StoredFiles;
 let organizationId: string;
 let sessionId: string;
-let store: FileStore;
+let store: FileStore & DirectoryOperations;
 
 beforeAll(async () => {
   test = await createTestDatabase();
@@ -111,6 +111,8 @@ describe("structure", () => {
     expect(await failure(store.read("/memory/org/notes"))).toBe("is_directory");
     expect(await files.revision(organizationId, memory)).toBe(1);
     await store.remove("/memory/org/notes/a.md", actor());
+    expect(await failure(put("/memory/org/notes", "x"))).toBe("is_directory");
+    await store.removeTree("/memory/org/notes", actor());
     expect(await put("/memory/org/notes", "x")).toMatchObject({ created: true });
   });
 

@@ -7,37 +7,47 @@ import type { Kysely } from "kysely";
 import type { Tables } from "../../db/tables.ts";
 import { type StoredMount, visiblePath } from "../mounts.ts";
 import type { SessionSkills } from "../session-skills.ts";
-import type { FileStore } from "../store.ts";
+import type { DirectoryOperations, FileStore } from "../store.ts";
 import { type CommitDecision, commitFiles, type CommitRequest, type Committed, type CommitView } from "./commit.ts";
 import { createProjectionRecords, type ProjectionRecords } from "./projection-records.ts";
 import {
   filesAtRevision,
-  findHeads,
+  findEntries,
+  listDirectories,
   listHeads,
   mountRevision,
   type PastFile,
+  type PathKind,
   readContents,
+  type StoredDirectory,
   type StoredFile,
 } from "./rows.ts";
 import { createSessionSkills } from "./session-skills.ts";
-import { createSessionStore, markKnown, moveKnown } from "./session-store.ts";
+import { createSessionStore } from "./session-store.ts";
+import { markKnown, moveKnown } from "./known.ts";
 import { importSkill, type SkillFile } from "./skills.ts";
 
-/** A path that changed; `head` is null where it was deleted. */
+/** A path that changed. `head` is null unless a file is there now. */
 export interface StoredChange {
   readonly path: string;
+  readonly kind: PathKind;
   readonly head: StoredFile | null;
 }
 
 export interface StoredFiles {
   /** The store as one session sees it. `sessionId` is null for the API. */
-  open(owner: { readonly organizationId: string; readonly sessionId: string | null }, mount: StoredMount): FileStore;
+  open(
+    owner: { readonly organizationId: string; readonly sessionId: string | null },
+    mount: StoredMount,
+  ): FileStore & DirectoryOperations;
   /** Grows by one with every commit of the mount; zero for a mount that nobody has written to. */
   revision(organizationId: string, mount: StoredMount): Promise<number>;
   /** Each path that changed after the revision, once, as it is now. */
   changesSince(organizationId: string, mount: StoredMount, revision: number): Promise<readonly StoredChange[]>;
   /** Every file of the mount, in path order. */
   manifest(organizationId: string, mount: StoredMount): Promise<readonly StoredFile[]>;
+  /** Every directory of the mount, each before what lies in it. */
+  directories(organizationId: string, mount: StoredMount): Promise<readonly StoredDirectory[]>;
   /** The mount as it was: the last version of each path up to the revision. */
   atRevision(organizationId: string, mount: StoredMount, revision: number): Promise<readonly PastFile[]>;
   /** Contents by hash. The caller bounds their number and size. */
@@ -77,6 +87,7 @@ export function createStoredFiles(database: Kysely<Tables>): StoredFiles {
     revision: (organizationId, mount) => mountRevision(database, organizationId, mount),
     changesSince: (organizationId, mount, revision) => changesSince(database, organizationId, mount, revision),
     manifest: (organizationId, mount) => listHeads(database, organizationId, mount),
+    directories: (organizationId, mount) => listDirectories(database, organizationId, mount),
     atRevision: (organizationId, mount, revision) => filesAtRevision(database, organizationId, mount, revision),
     contents: (organizationId, hashes) => readContents(database, organizationId, hashes),
     commit: (request, decide) => commitFiles(database, request, decide),
@@ -104,6 +115,9 @@ async function changesSince(
     .where("revision", ">", revision)
     .execute();
   const paths = rows.map((row) => visiblePath(mount, row.path));
-  const heads = await findHeads(database, organizationId, mount, paths);
-  return paths.map((path) => ({ path, head: heads.get(path) ?? null }));
+  const { files, directories } = await findEntries(database, organizationId, mount, paths);
+  return paths.map((path) => {
+    const head = files.get(path) ?? null;
+    return { path, kind: head !== null ? "file" : directories.has(path) ? "directory" : "absent", head };
+  });
 }

@@ -6,7 +6,8 @@
 import { mergeTexts } from "../merge.ts";
 import { pathInMount, type StoredMount, visiblePath } from "../mounts.ts";
 import type { FileChange } from "../postgres/change.ts";
-import type { CommitDecision, CommitView, LostText } from "../postgres/commit.ts";
+import type { CommitDecision, CommitView } from "../postgres/commit.ts";
+import type { LostText } from "../postgres/conflicts.ts";
 import type { StoredFile } from "../postgres/rows.ts";
 import { decodeText, encodeText } from "../text.ts";
 import type { FileActor } from "../store.ts";

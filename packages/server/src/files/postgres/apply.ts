@@ -1,0 +1,167 @@
+/**
+ * Calling `file_commit` (migration 0019), the one writer of stored files: a whole commit in one round trip, under the
+ * mount's lock, all or nothing.
+ * @module
+ */
+import { type Kysely, sql } from "kysely";
+import { preparedMark } from "../../db/prepared.ts";
+import type { FileOperation } from "../../db/tables/files.ts";
+import type { Tables } from "../../db/tables.ts";
+import { pathInMount, type StoredMount, visiblePath } from "../mounts.ts";
+import { foldPath, storedPathLimits } from "../path.ts";
+import { type FileActor, FileError } from "../store.ts";
+import { decodeText, sha256Of } from "../text.ts";
+import { type FileChange, inOrder, type PutChange } from "./change.ts";
+import { explainRefusal, maximumBytes } from "./refusal.ts";
+
+/** How a commit treats what the session and the call know. */
+export interface ApplyOptions {
+  /** A call that has done this to the (only) path before gets its first result. The operation that would be on record. */
+  readonly once?: FileOperation;
+  /** The session must know the head that it replaces. */
+  readonly seen?: boolean;
+  /** `always`: the session knows what it wrote. `follow`: it does if it knew what was there before. */
+  readonly known?: "always" | "follow";
+}
+
+export interface Applied {
+  /** Of the mount; the same as before when nothing changed. */
+  readonly revision: number;
+  /** Of each path that was put, also where its content was there already, and of each file that was moved. */
+  readonly versions: ReadonlyMap<string, number>;
+  readonly memoryIds: ReadonlyMap<string, string>;
+  /** Those of them that had no file before. */
+  readonly created: ReadonlySet<string>;
+  /** Paths with another version than expected: nothing was changed. */
+  readonly stale: readonly string[];
+  /** What this call did to the path before: nothing was changed now. */
+  readonly recorded: { readonly version: number; readonly operation: FileOperation } | null;
+}
+
+interface Answer {
+  readonly revision: number;
+  readonly paths?: readonly string[];
+  readonly versions?: readonly number[];
+  readonly memories?: readonly (string | null)[];
+  readonly created?: readonly boolean[];
+  readonly stale?: readonly string[];
+  readonly recorded?: Applied["recorded"];
+}
+
+const mostPuts = 2_000;
+const mostChanges = 40_000;
+
+/**
+ * @param database The pool, for a commit by itself, or a transaction that holds the mount's lock.
+ * @throws FileError `too_large`, `binary`, `path_conflict`, `is_directory`, `not_directory`, `not_found`, `invalid_path`
+ */
+export async function applyChanges(
+  database: Kysely<Tables>,
+  mount: StoredMount,
+  actor: FileActor,
+  changes: readonly FileChange[],
+  options: ApplyOptions = {},
+): Promise<Applied> {
+  refuseCrowd(changes);
+  const contents: Uint8Array[] = [];
+  let offset = 0;
+  const encoded = inOrder(changes).map((change) => {
+    if (change.type !== "put") return encode(mount, change, options);
+    const fields = encodePut(mount, change, offset, options);
+    contents.push(change.bytes);
+    offset += change.bytes.length;
+    return fields;
+  });
+  const [only] = contents;
+  const bytes = contents.length === 1 && only !== undefined ? Buffer.from(only) : Buffer.concat(contents);
+  const { rows } = await sql<{ answer: Answer }>`${sql.raw(preparedMark)}
+    select file_commit(${actor.organizationId}, ${mount.key}, ${JSON.stringify(encodeActor(actor))}::jsonb,
+      ${JSON.stringify(limitsOf(mount))}::jsonb, ${JSON.stringify(encoded)}::jsonb, ${bytes}::bytea) as answer`
+    .execute(database)
+    .catch((error: unknown) => {
+      throw explainRefusal(mount, error);
+    });
+  return decode(mount, rows[0]?.answer);
+}
+
+function refuseCrowd(changes: readonly FileChange[]): void {
+  const puts = changes.reduce((sum, change) => sum + (change.type === "put" ? 1 : 0), 0);
+  if (puts > mostPuts) throw new FileError("too_large", `More than ${mostPuts} files would be written at once.`);
+  if (changes.length > mostChanges)
+    throw new FileError("too_large", `More than ${mostChanges} files would change at once.`);
+}
+
+function decode(mount: StoredMount, answer: Answer | undefined): Applied {
+  if (answer === undefined) throw new Error("file_commit gave no answer");
+  const paths = (answer.paths ?? []).map((path) => visiblePath(mount, path));
+  return {
+    revision: answer.revision,
+    versions: new Map(paths.map((path, index) => [path, answer.versions?.[index] ?? 0])),
+    memoryIds: new Map(paths.map((path, index) => [path, answer.memories?.[index] ?? ""])),
+    created: new Set(paths.filter((_path, index) => answer.created?.[index] === true)),
+    stale: (answer.stale ?? []).map((path) => visiblePath(mount, path)),
+    recorded: answer.recorded ?? null,
+  };
+}
+
+function encodeActor(actor: FileActor) {
+  return {
+    session: actor.sessionId,
+    user: actor.userId ?? null,
+    call: actor.toolUseId,
+    via: actor.via,
+    untrusted: actor.untrusted ?? false,
+  };
+}
+
+/** Limits of a path count from the root of what its viewer sees. */
+function limitsOf(mount: StoredMount) {
+  return {
+    files: mount.maximumFiles,
+    bytes: maximumBytes(mount),
+    longest: storedPathLimits.bytes - Buffer.byteLength(mount.prefix),
+    deepest: storedPathLimits.segments - (mount.prefix.split("/").length - 1),
+  };
+}
+
+function encode(mount: StoredMount, change: FileChange, options: ApplyOptions) {
+  const target = pathInMount(mount, change.type === "move" ? change.to : change.path);
+  return {
+    type: change.type,
+    path: pathInMount(mount, change.path),
+    folded: foldPath(target),
+    ...(change.type === "move" ? { to: target } : {}),
+    ...(change.type === "remove_directory" && change.ifEmpty === true ? { ifEmpty: true } : {}),
+    ...(change.expectedVersion === undefined ? {} : { expected: change.expectedVersion }),
+    ...options,
+  };
+}
+
+function encodePut(mount: StoredMount, change: PutChange, offset: number, { seen, ...options }: ApplyOptions) {
+  const text = decodeText(change.bytes);
+  refuseContent(mount, change, text !== null);
+  return {
+    ...encode(mount, change, seen === true ? { ...options, seen } : options),
+    operation: change.operation,
+    sha256: sha256Of(change.bytes),
+    offset,
+    size: change.bytes.length,
+    text: text !== null,
+    executable: change.executable,
+    ...(change.replacements === undefined ? {} : { replacements: change.replacements }),
+    ...(change.sourceSha256 === undefined ? {} : { source: change.sourceSha256 }),
+  };
+}
+
+function refuseContent(mount: StoredMount, { path, bytes }: PutChange, isText: boolean): void {
+  const maximum = isText ? mount.maximumTextBytes : mount.maximumBinaryBytes;
+  if (!isText && maximum === 0) {
+    throw new FileError("binary", `${path} is binary, and ${mount.prefix} takes text only. Keep it in /workspace.`);
+  }
+  if (bytes.length > maximum) {
+    throw new FileError(
+      "too_large",
+      `${path} has ${bytes.length} bytes; ${mount.prefix} takes at most ${maximum} per file.`,
+    );
+  }
+}
