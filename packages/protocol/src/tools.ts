@@ -139,12 +139,18 @@ const customToolShape = {
   input_schema: inputSchema,
 };
 
+/** Shapes of tools that models of other vendors are trained on; docs/guide/tools.md says what each shows. */
+export const toolFamilies = ["memory_20250818", "text_editor_20250728", "apply_patch", "ls"] as const;
+export type ToolFamily = (typeof toolFamilies)[number];
+const families = z.array(z.enum(toolFamilies)).max(toolFamilies.length);
+
 export const toolInput = z
   .discriminatedUnion("type", [
     z.strictObject({
       type: z.literal("agent_toolset_20260401"),
       default_config: z.exactOptional(z.strictObject(settings).nullable()),
       configs: z.exactOptional(z.array(toolConfigInput).max(builtInToolNames.length)),
+      x_exoloop: z.exactOptional(z.strictObject({ families: z.exactOptional(families) }).nullable()),
     }),
     z.strictObject({
       type: z.literal("mcp_toolset"),
@@ -163,6 +169,7 @@ export const tool = z
       type: z.literal("agent_toolset_20260401"),
       default_config: z.object(resolvedSettings),
       configs: z.array(toolConfig),
+      x_exoloop: z.exactOptional(z.object({ families })),
     }),
     z.object({
       type: z.literal("mcp_toolset"),

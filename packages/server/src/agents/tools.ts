@@ -10,6 +10,7 @@ import {
   toolConfig,
 } from "@exoloop/protocol/tools";
 import { Problem } from "../errors.ts";
+import { namesOf } from "../policy/tool-families.ts";
 
 interface Settings {
   enabled: boolean;
@@ -73,7 +74,13 @@ export function resolveTools(inputs: readonly ToolInput[]): Tool[] {
     if (input.type === "agent_toolset_20260401") {
       const fallback = resolveSettings(input.default_config, builtInDefault);
       const configs = (input.configs ?? []).map((config) => resolveConfig(config, fallback));
-      return { type: input.type, default_config: fallback, configs };
+      const families = input.x_exoloop?.families ?? [];
+      return {
+        type: input.type,
+        default_config: fallback,
+        configs,
+        ...(families.length === 0 ? {} : { x_exoloop: { families } }),
+      };
     }
     const fallback = resolveSettings(input.default_config, mcpDefault);
     const configs = (input.configs ?? []).map((config) => ({
@@ -116,7 +123,9 @@ export function checkTools(tools: readonly Tool[], servers: readonly McpServer[]
     );
   }
   const custom = tools.filter((tool) => tool.type === "custom").map((tool) => tool.name);
-  const builtIn = toolsets.length > 0 ? builtInToolNames : [];
+  const families = toolsets.flatMap((toolset) => toolset.x_exoloop?.families ?? []);
+  refuseRepeated(families, "tools.x_exoloop.families");
+  const builtIn = toolsets.length > 0 ? [...builtInToolNames, ...namesOf(families)] : [];
   refuseRepeated([...builtIn, ...(givesWork ? ["delegate"] : []), ...custom], "tools");
   for (const tool of tools)
     if (tool.type !== "custom")

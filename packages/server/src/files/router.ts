@@ -33,6 +33,8 @@ export interface RoutedFiles extends FileStore, DirectoryOperations, BatchOperat
    * @throws FileError `invalid_path`
    */
   resolve(path: string): string;
+  /** Whether the paths lie in several stores, so that no change of all of them is atomic. */
+  spansMounts(paths: readonly string[]): boolean;
   /** As {@link DirectoryOperations.rename}, also from one mount to another; the report says what was not atomic then. */
   move(from: string, to: string, actor: Parameters<FileStore["remove"]>[1]): Promise<MoveReport>;
 }
@@ -47,7 +49,7 @@ export function createRouter(mounts: readonly Mount[], follow: (path: string) =>
   const table = createMountTable(mounts);
   const { ownerOf, writable, searched } = table;
   const owns = (path: string, mount: Mount) => ownerOf(path) === mount;
-  const transform: BatchOperations["transform"] = (paths, change, actor) => {
+  const transform: BatchOperations["transform"] = (paths, change, actor, movedFrom) => {
     const groups = new Map<Mount, string[]>();
     for (const path of paths) groups.set(writable(path), [...(groups.get(writable(path)) ?? []), path]);
     // The sandbox first: what is stored has the only copy that others see.
@@ -56,6 +58,7 @@ export function createRouter(mounts: readonly Mount[], follow: (path: string) =>
       ordered.map(([mount, own]) => ({ paths: own, store: complete(mount) })),
       change,
       actor,
+      movedFrom,
     );
   };
   const move: RoutedFiles["move"] = async (from, to, actor) => {
@@ -67,6 +70,7 @@ export function createRouter(mounts: readonly Mount[], follow: (path: string) =>
   };
   return {
     resolve: (path) => follow(resolvePath(path)),
+    spansMounts: (paths) => new Set(paths.map(ownerOf)).size > 1,
     read: async (path) => ownerOf(path).store.read(path),
     write: async (path, bytes, actor, version) => writable(path).store.write(path, bytes, actor, version),
     edit: async (path, change, actor) => writable(path).store.edit(path, change, actor),
@@ -94,7 +98,7 @@ export function createRouter(mounts: readonly Mount[], follow: (path: string) =>
       refuseMountPoints(mounts, path);
       return complete(writable(path)).removeTree(path, actor);
     },
-    transform: async (paths, change, actor) => transform(paths, change, actor),
+    transform: async (...request) => transform(...request),
   };
 }
 

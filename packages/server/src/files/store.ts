@@ -162,6 +162,13 @@ export interface BatchOperations {
    * Stores with versions make all of it in one commit, with what is there under the lock. Others make one change after
    * the other, and the error of a failure in between says what was done. What `change` throws changes nothing.
    * @param paths All that `change` looks at or changes; files that do not exist are absent from what it is given.
+   * @param movedFrom Where a file that is new comes from, which `change` deletes: it keeps what belongs to a file besides
+   *   its content.
    */
-  transform(paths: readonly string[], change: FileTransformation, actor: FileActor): Promise<void>;
+  transform(
+    paths: readonly string[],
+    change: FileTransformation,
+    actor: FileActor,
+    movedFrom?: ReadonlyMap<string, string>,
+  ): Promise<void>;
 }

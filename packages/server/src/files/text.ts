@@ -38,7 +38,7 @@ export function replaceText(
 ): { readonly bytes: Uint8Array; readonly replacements: number } {
   const text = decodeText(bytes);
   if (text === null) throw new FileError("binary", `${path} is a binary file and cannot be edited as text.`);
-  const { pieces, newText } = splitByChange(text, change);
+  const { pieces, newText } = splitByText(text, change);
   const replacements = pieces.length - 1;
   const named = `String: ${shorten(change.oldText)}\nFile: ${path}`;
   if (replacements === 0) throw new FileError("no_match", `String to replace not found in file.\n${named}`);
@@ -61,18 +61,30 @@ function shorten(text: string): string {
 /**
  * Readers are shown lines without their ends, so what they send has line feeds: in a file whose lines end with carriage
  * return and line feed both texts are meant with those, and the file keeps them.
+ * @returns What is around each occurrence: one piece where there is none.
  */
-function splitByChange(text: string, { oldText, newText }: TextChange) {
+export function splitByText(
+  text: string,
+  { oldText, newText }: Pick<TextChange, "oldText" | "newText">,
+): { readonly pieces: readonly string[]; readonly newText: string } {
   if (oldText === "") return { pieces: [text], newText };
-  const feeds = text.split("\n").length - 1;
-  const returns = text.split("\r\n").length - 1;
+  const returns = countOf(text, "\r\n");
   const plain = { oldText, newText };
   const withReturns = { oldText: toReturns(oldText), newText: toReturns(newText) };
-  const tried = returns > feeds / 2 ? [withReturns, plain] : returns > 0 ? [plain, withReturns] : [plain];
+  const tried = hasReturns(text) ? [withReturns, plain] : returns > 0 ? [plain, withReturns] : [plain];
   const found = tried.map((one) => ({ pieces: text.split(one.oldText), newText: one.newText }));
   return found.find(({ pieces }) => pieces.length > 1) ?? { pieces: [text], newText };
 }
 
-function toReturns(text: string): string {
+/** Whether most lines end with carriage return and line feed. */
+export function hasReturns(text: string): boolean {
+  return countOf(text, "\r\n") > countOf(text, "\n") / 2;
+}
+
+function countOf(text: string, part: string): number {
+  return text.split(part).length - 1;
+}
+
+export function toReturns(text: string): string {
   return text.replaceAll(/\r?\n/g, "\r\n");
 }

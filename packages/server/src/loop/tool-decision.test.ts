@@ -1,3 +1,4 @@
+import type { ToolFamily } from "@exoloop/protocol/tools";
 import { expect, it } from "vitest";
 import { builtInTools } from "../tools/built-in.ts";
 import { createToolRegistry } from "../tools/registry.ts";
@@ -36,4 +37,24 @@ it("lets a client's own tool come first, which is then shown once", () => {
   const agent = { ...asking, tools: [...asking.tools, theirs] };
   const { tools } = describeRequest(agent, registry.definitions, [], initialState);
   expect(tools.filter(({ name }) => name === "bash_output")).toMatchObject([{ description: "theirs" }]);
+});
+
+it("shows the tools of a family only to agents that name it, in place of those that do the same", () => {
+  const shown = (...families: ToolFamily[]) => {
+    const [toolset] = asking.tools;
+    if (toolset?.type !== "agent_toolset_20260401") throw new Error("no toolset");
+    const agent = { ...asking, tools: [{ ...toolset, x_exoloop: { families } }] };
+    return describeRequest(agent, registry.definitions, [], initialState).tools.map(({ name }) => name);
+  };
+  const commands = ["bash", "bash_output", "kill_bash"];
+  expect(shown()).toEqual([...commands, "read", "write", "edit", "glob", "grep", "wait_for"]);
+  expect(shown("memory_20250818", "ls")).toEqual([...shown().slice(0, -1), "memory", "ls", "wait_for"]);
+  expect(shown("apply_patch")).toEqual([...commands, "read", "glob", "grep", "apply_patch", "wait_for"]);
+  expect(shown("text_editor_20250728")).toEqual([
+    ...commands,
+    "glob",
+    "grep",
+    "str_replace_based_edit_tool",
+    "wait_for",
+  ]);
 });

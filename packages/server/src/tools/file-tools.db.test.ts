@@ -7,15 +7,13 @@ import { createHistoryStore } from "../files/history-store.ts";
 import { createSessionFiles } from "../files/session-files.ts";
 import { organizationMemoryMount, storedMounts } from "../files/mounts.ts";
 import { encodeText } from "../files/text.ts";
-import { builtInTools } from "./built-in.ts";
-import { noBackground } from "./testing.ts";
-import { createToolRegistry } from "./registry.ts";
+import { answerOf, callTool, stepsIn } from "./testing.ts";
+import { toolCases } from "./testing-cases.ts";
 
 let test: TestDatabase;
 let files: StoredFiles;
 let organizationId: string;
 let sessionId: string;
-const registry = createToolRegistry(builtInTools);
 
 beforeAll(async () => {
   test = await createTestDatabase();
@@ -28,28 +26,42 @@ beforeEach(async () => {
 });
 
 /** No call here may need the sandbox. */
-async function call(name: string, input: Record<string, unknown>, toolUseId = createId("event")) {
-  const tool = registry.find(name);
-  if (tool === undefined) throw new Error(`no tool ${name}`);
-  const asleep = () => Promise.reject(new Error("the sandbox was woken"));
-  const result = await registry.run(tool, input, {
+async function call(name: string, input: Record<string, unknown>, toolUseId = createId("event"), as = sessionId) {
+  const result = await callTool(name, input, {
     toolUseId,
-    actor: { ...actorOf(organizationId, sessionId), toolUseId },
+    actor: actorOf(organizationId, as),
     files: createSessionFiles({
       files,
       organizationId,
-      sessionId,
+      sessionId: as,
       mounts: storedMounts,
-      history: createHistoryStore(test.database, sessionId),
-      useWorkspace: asleep,
+      history: createHistoryStore(test.database, as),
+      useWorkspace: () => Promise.reject(new Error("the sandbox was woken")),
     }),
-    commands: { run: asleep },
-    background: noBackground,
-    abortSignal: new AbortController().signal,
-    resumed: false,
   });
-  return result.content.map((part) => (part.type === "text" ? part.text : part.mediaType)).join("\n");
+  return answerOf(result);
 }
+
+describe("answers on stored files", () => {
+  it.each(toolCases.filter((one) => one.notSupported?.in !== "stored").map((one) => [one.name, one] as const))(
+    "%s",
+    async (_name, one) => {
+      const other = await createTestSession(test.database, organizationId);
+      for (const { tool, input, answer } of stepsIn(one, "/memory/org/case", true)) {
+        if (tool === "theirs") {
+          const file = { file_path: input["path"], content: input["text"] };
+          await call("read", file, createId("event"), other);
+          await call("write", file, createId("event"), other);
+        } else {
+          const shown = (await call(tool, input))
+            .replaceAll(other, "OTHER")
+            .replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, "TIME");
+          expect(shown, JSON.stringify(input)).toBe(answer);
+        }
+      }
+    },
+  );
+});
 
 describe("tools on stored files", () => {
   it("write, read, edit, find, without the sandbox", async () => {

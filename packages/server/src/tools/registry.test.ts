@@ -53,6 +53,10 @@ describe("definitions", () => {
       "edit",
       "glob",
       "grep",
+      "memory",
+      "str_replace_based_edit_tool",
+      "apply_patch",
+      "ls",
     ]);
     for (const { inputSchema, description } of registry.definitions) {
       expect(inputSchema).toMatchObject({ type: "object", additionalProperties: false });
@@ -72,6 +76,10 @@ describe("definitions", () => {
       ["edit", "never", false],
       ["glob", "safe", true],
       ["grep", "safe", true],
+      ["memory", "never", false],
+      ["str_replace_based_edit_tool", "never", false],
+      ["apply_patch", "never", false],
+      ["ls", "safe", true],
     ]);
   });
   it("have one tool for each name", () => {

@@ -120,10 +120,11 @@ export async function transformAcross(
   groups: readonly ChangedGroup[],
   change: FileTransformation,
   actor: FileActor,
+  movedFrom: ReadonlyMap<string, string> = new Map(),
 ): Promise<void> {
   const [first] = groups;
   if (first === undefined) return;
-  if (groups.length === 1) return first.store.transform(first.paths, change, actor);
+  if (groups.length === 1) return first.store.transform(first.paths, change, actor, movedFrom);
   const before = new Map<string, Uint8Array>();
   for (const { store, paths } of groups) {
     const look: FileTransformation = (found) => {
@@ -137,7 +138,8 @@ export async function transformAcross(
   for (const { store, paths } of groups) {
     const own = new Map([...after].filter(([path]) => paths.includes(path)));
     try {
-      await store.transform(paths, unchangedSince(before, paths, own), actor);
+      const within = [...movedFrom].filter((ends) => ends.every((path) => paths.includes(path)));
+      await store.transform(paths, unchangedSince(before, paths, own), actor, new Map(within));
     } catch (error) {
       if (done.length === 0) throw error;
       throw new FileError(

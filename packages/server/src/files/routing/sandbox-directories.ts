@@ -45,19 +45,23 @@ export function sandboxDirectories(
           throw new FileError("not_found", `${path} does not exist.`);
         return { files: entries.filter((entry) => entry.kind !== "directory").length };
       }, true),
-    transform: (paths, change) =>
+    transform: (paths, change, _actor, movedFrom = new Map()) =>
       translated(async ({ session }) => {
         const before = new Map<string, Uint8Array>();
         for (const path of paths) {
           const present = await session.stat({ path });
           if (present !== null) before.set(path, await readFile(session, path));
         }
-        await applyInTurn(session, change(before));
+        await applyInTurn(session, change(before), movedFrom);
       }, true),
   };
 }
 
-async function applyInTurn(session: Session, after: ReadonlyMap<string, Uint8Array | null>): Promise<void> {
+async function applyInTurn(
+  session: Session,
+  after: ReadonlyMap<string, Uint8Array | null>,
+  movedFrom: ReadonlyMap<string, string>,
+): Promise<void> {
   const done: string[] = [];
   const written = [...after].filter(([, bytes]) => bytes !== null);
   const deleted = [...after].filter(([, bytes]) => bytes === null);
@@ -65,7 +69,7 @@ async function applyInTurn(session: Session, after: ReadonlyMap<string, Uint8Arr
     try {
       if (content === null) await session.deleteFile({ path });
       else {
-        const mode = (await session.stat({ path }))?.mode;
+        const mode = (await session.stat({ path: movedFrom.get(path) ?? path }))?.mode;
         await session.writeBinaryFile({ path, content, ...(mode === undefined ? {} : { mode }) });
       }
     } catch (error) {

@@ -10,10 +10,10 @@ import { type BatchOperations, FileError, type FileTransformation } from "../sto
 /** What was there under the lock is what the change is computed from: nothing of anyone is lost. */
 export function createStoredBatch(files: StoredFiles, mount: StoredMount): BatchOperations {
   return {
-    async transform(paths, change, actor) {
+    async transform(paths, change, actor, movedFrom = new Map()) {
       const keys = new Map(paths.map((path) => [keyOf(mount, path), path]));
       const { result, versions } = await files.commit({ mount, actor, paths: [...keys.keys()] }, (view) =>
-        decide(view, keys, change),
+        decide(view, keys, change, movedFrom),
       );
       if (actor.sessionId === null) return;
       for (const [path, base] of result) {
@@ -30,30 +30,44 @@ export function createStoredBatch(files: StoredFiles, mount: StoredMount): Batch
 /** Version on which each written file was based; null for a new one. */
 type Bases = ReadonlyMap<string, number | null>;
 
-async function decide(view: CommitView, keys: ReadonlyMap<string, string>, change: FileTransformation) {
-  const contents = await view.contents([...view.heads.values()].map((head) => head.sha256));
-  const before = new Map<string, Uint8Array>();
-  for (const [key, path] of keys) {
-    const head = view.heads.get(key);
-    if (head === undefined) continue;
-    const bytes = contents.get(head.sha256);
-    if (bytes === undefined) throw new Error(`the content of ${key} version ${head.version} is missing`);
-    before.set(path, bytes);
-  }
-  const after = change(before);
+async function decide(
+  view: CommitView,
+  keys: ReadonlyMap<string, string>,
+  change: FileTransformation,
+  movedFrom: ReadonlyMap<string, string>,
+) {
+  const after = change(await contentsOf(view, keys));
+  const keyByPath = new Map([...keys].map(([key, path]) => [path, key]));
+  const movedAway = new Set(movedFrom.values());
   const changes: FileChange[] = [];
   const bases = new Map<string, number | null>();
   for (const [key, path] of keys) {
     const bytes = after.get(path);
     const head = view.heads.get(key);
-    if (bytes === undefined || (bytes === null && head === undefined)) continue;
-    if (bytes === null) changes.push({ type: "delete", path: key });
-    else {
-      changes.push({ type: "put", path: key, bytes, executable: head?.executable ?? false, operation: "write" });
-      bases.set(key, head?.version ?? null);
+    if (bytes === undefined) continue;
+    if (bytes === null) {
+      if (head !== undefined && !movedAway.has(path)) changes.push({ type: "delete", path: key });
+      continue;
     }
+    const source = keyByPath.get(movedFrom.get(path) ?? "");
+    if (source !== undefined) changes.push({ type: "move", path: source, to: key });
+    changes.push({ type: "put", path: key, bytes, executable: null, operation: "write" });
+    bases.set(key, head?.version ?? null);
   }
   return { changes, result: bases as Bases };
+}
+
+async function contentsOf(view: CommitView, keys: ReadonlyMap<string, string>): Promise<Map<string, Uint8Array>> {
+  const contents = await view.contents([...view.heads.values()].map((head) => head.sha256));
+  const found = new Map<string, Uint8Array>();
+  for (const [key, path] of keys) {
+    const head = view.heads.get(key);
+    if (head === undefined) continue;
+    const bytes = contents.get(head.sha256);
+    if (bytes === undefined) throw new Error(`the content of ${key} version ${head.version} is missing`);
+    found.set(path, bytes);
+  }
+  return found;
 }
 
 function keyOf(mount: StoredMount, path: string): string {
