@@ -21,11 +21,18 @@ import type { SendableEvent } from "@exoloop/protocol/events";
 import type { Model, ModelPage } from "@exoloop/protocol/models";
 import type { BidirectionalPage, Page } from "@exoloop/protocol/pages";
 import type { SentEvents, SessionEvent } from "@exoloop/protocol/session-events";
-import type { CreateSessionRequest, Session, SessionStatus, UpdateSessionRequest } from "@exoloop/protocol/sessions";
+import type {
+  CreateSessionRequest,
+  Session,
+  SessionShare,
+  SessionStatus,
+  UpdateSessionRequest,
+} from "@exoloop/protocol/sessions";
 import type { UpdateSnapshotRequest, WorkspaceSnapshot } from "@exoloop/protocol/snapshots";
 import type { SessionThread } from "@exoloop/protocol/threads";
 import { sessionTarget, type StreamItem, type StreamOptions, streamEvents, threadTarget } from "./event-stream.ts";
 import { commandMethods, sandboxMethods } from "./sandboxes.ts";
+import { userMethods } from "./users.ts";
 import { webhookMethods } from "./webhooks.ts";
 import { type ClientOptions, type Query, type Transport, createTransport, segment } from "./transport.ts";
 
@@ -51,6 +58,8 @@ export interface ListSessionsParameters extends ListParameters {
   readonly agent_id?: string;
   readonly agent_version?: number;
   readonly deployment_id?: string;
+  /** Of this person only. */
+  readonly x_user_id?: string;
   readonly statuses?: readonly SessionStatus[];
 }
 
@@ -105,6 +114,7 @@ export function createClient(options: ClientOptions) {
     commands: commandMethods(transport),
     ...budgetMethods(transport),
     webhooks: webhookMethods(transport),
+    users: userMethods(transport),
     snapshots: {
       /** Of a session's workspace, newest first. */
       list: (sessionId: string, parameters: PageParameters & { readonly order?: "asc" | "desc" } = {}) =>
@@ -235,6 +245,8 @@ function sessionMethods(transport: Transport) {
       transport.request<BidirectionalPage<Session>>("GET", "/v1/sessions", { query: asQuery(parameters) }),
     archive: (id: string) => transport.request<Session>("POST", `${path(id)}/archive`),
     delete: (id: string) => transport.request<{ id: string; type: "session_deleted" }>("DELETE", path(id)),
+    /** Shows a private session to the whole organization, for good. The answer warns of what stays in it. */
+    share: (id: string) => transport.request<SessionShare>("POST", `/v1/x/sessions/${segment(id)}/share`),
   };
 }
 

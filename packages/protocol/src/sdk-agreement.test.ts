@@ -19,6 +19,18 @@ import type {
   EnvironmentCreateParams,
   EnvironmentUpdateParams,
 } from "@anthropic-ai/sdk/resources/beta/environments/environments";
+import type {
+  BetaManagedAgentsMemory,
+  BetaManagedAgentsMemoryListItem,
+  MemoryCreateParams,
+  MemoryUpdateParams,
+} from "@anthropic-ai/sdk/resources/beta/memory-stores/memories";
+import type {
+  BetaManagedAgentsMemoryStore,
+  MemoryStoreCreateParams,
+  MemoryStoreUpdateParams,
+} from "@anthropic-ai/sdk/resources/beta/memory-stores/memory-stores";
+import type { BetaManagedAgentsMemoryVersion } from "@anthropic-ai/sdk/resources/beta/memory-stores/memory-versions";
 import type { BetaModelInfo } from "@anthropic-ai/sdk/resources/beta/models";
 import type {
   BetaManagedAgentsEventParams,
@@ -35,6 +47,8 @@ import type {
   BetaManagedAgentsSessionThread,
   BetaManagedAgentsStreamSessionThreadEvents,
 } from "@anthropic-ai/sdk/resources/beta/sessions/threads/threads";
+import type { BetaSkill } from "@anthropic-ai/sdk/resources/beta/skills/skills";
+import type { BetaSkillVersion } from "@anthropic-ai/sdk/resources/beta/skills/versions";
 import { expect, test } from "vitest";
 import {
   type Agent,
@@ -58,6 +72,8 @@ import {
   createEnvironmentRequest,
 } from "./environments.ts";
 import { type SendableEvent, sendableEvent } from "./events.ts";
+import type { CreateMemoryRequest, Memory, MemoryListItem, MemoryVersion, UpdateMemoryRequest } from "./memories.ts";
+import type { CreateMemoryStoreRequest, MemoryStore, UpdateMemoryStoreRequest } from "./memory-stores.ts";
 import type { Model } from "./models.ts";
 import type { Preview } from "./previews.ts";
 import type { SentEvents, SessionEvent } from "./session-events.ts";
@@ -67,6 +83,7 @@ import {
   type UpdateSessionRequest,
   createSessionRequest,
 } from "./sessions.ts";
+import type { Skill, SkillVersion } from "./skills.ts";
 import type { SessionThread } from "./threads.ts";
 
 /** Answers: what we send is what the SDK promises its users. */
@@ -82,6 +99,15 @@ export const answers = {
   sent: (value: SentEvents): BetaManagedAgentsSendSessionEvents => value,
   preview: (value: Exclude<Preview, { type: `x_exoloop.${string}` }>): BetaManagedAgentsStreamSessionEvents => value,
   model: (value: Model): BetaModelInfo => value,
+  skill: (value: Skill): BetaSkill => value,
+  skillVersion: (value: SkillVersion): BetaSkillVersion => value,
+};
+
+export const memoryAnswers = {
+  store: (value: MemoryStore): BetaManagedAgentsMemoryStore => value,
+  memory: (value: Memory): BetaManagedAgentsMemory => value,
+  item: (value: MemoryListItem): BetaManagedAgentsMemoryListItem => value,
+  version: (value: MemoryVersion): BetaManagedAgentsMemoryVersion => value,
 };
 
 type Sent<Params> = Omit<Params, "betas" | "workspace_id">;
@@ -93,6 +119,13 @@ export const requests = {
   createEnvironment: (value: Sent<EnvironmentCreateParams>): CreateEnvironmentRequest => value,
   updateEnvironment: (value: Sent<EnvironmentUpdateParams>): UpdateEnvironmentRequest => value,
   event: (value: BetaManagedAgentsEventParams): SendableEvent => value,
+};
+
+export const memoryRequests = {
+  createStore: (value: Sent<MemoryStoreCreateParams>): CreateMemoryStoreRequest => value,
+  updateStore: (value: Sent<MemoryStoreUpdateParams>): UpdateMemoryStoreRequest => value,
+  create: (value: Omit<Sent<MemoryCreateParams>, "view">): CreateMemoryRequest => value,
+  update: (value: Omit<Sent<MemoryUpdateParams>, "view" | "memory_store_id">): UpdateMemoryRequest => value,
 };
 
 export const deploymentRequests = {

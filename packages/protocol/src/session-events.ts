@@ -203,7 +203,12 @@ const lifeEvents = [
     metadata: z.exactOptional(z.record(z.string(), z.string())),
     title: z.exactOptional(z.string().nullable()),
     budget: z.exactOptional(budgetLimitAnswer.nullable()),
-    x_exoloop: z.exactOptional(z.object({ budget: sessionBudget.pick({ limits: true }) })),
+    x_exoloop: z.exactOptional(
+      z.union([
+        z.object({ budget: sessionBudget.pick({ limits: true }) }),
+        z.object({ visibility: z.literal("shared") }),
+      ]),
+    ),
   }),
   z.object({ type: z.literal("session.deleted"), ...made }),
   z.object({ type: z.literal("span.model_request_start"), ...made }),

@@ -15,6 +15,9 @@ export const sessionStatuses = ["idle", "running", "rescheduling", "terminated"]
 export const sessionStatus = z.enum(sessionStatuses);
 export type SessionStatus = z.infer<typeof sessionStatus>;
 
+/** `private`: its person's alone. `shared`: everybody's in the organization. */
+const sessionVisibility = z.enum(["private", "shared"]);
+
 const tools = z.array(toolInput).max(256);
 const mcpServers = z.array(mcpServer).max(20);
 const version = z.int().min(1);
@@ -58,6 +61,10 @@ export const createSessionRequest = z
         budget: z.exactOptional(budgetLimits),
         /** The workspace begins as this snapshot, of any session of the organization. */
         workspace_snapshot: z.exactOptional(reference),
+        /** For whom it works: an admin's key may say it, another key's own person is meant anyway. */
+        user_id: z.exactOptional(reference),
+        /** `private` unless given where it works for a person, else `shared`. */
+        visibility: z.exactOptional(sessionVisibility),
       }),
     ),
   })
@@ -128,10 +135,31 @@ export const session = z
     updated_at: timestamp,
     archived_at: timestamp.nullable(),
     /** What this server adds to the shared object. */
-    x_exoloop: z.object({ sandbox: sandboxFigures.nullable(), budget: sessionBudget }),
+    x_exoloop: z.object({
+      sandbox: sandboxFigures.nullable(),
+      budget: sessionBudget,
+      /** For whom it works; null: nobody in particular. */
+      user_id: z.string().nullable(),
+      visibility: sessionVisibility,
+    }),
   })
   .meta({ id: "Session" });
 export type Session = z.infer<typeof session>;
+
+export const sessionShare = z
+  .object({
+    type: z.literal("session_share"),
+    session_id: z.string(),
+    visibility: z.literal("shared"),
+    /** False: it was shared before. */
+    changed: z.boolean(),
+    /** Its sandbox held a copy of its person's memory; the next command gets another one. */
+    sandbox_replaced: z.boolean(),
+    /** To be shown to whoever shared it. */
+    warnings: z.array(z.string()),
+  })
+  .meta({ id: "SessionShare" });
+export type SessionShare = z.infer<typeof sessionShare>;
 
 export const sessionPage = bidirectionalPageOf(session).meta({ id: "SessionPage" });
 export const sessionDeletion = deletionOf("session_deleted").meta({ id: "SessionDeletion" });

@@ -12,6 +12,7 @@ export const problems = {
   agent_archived: { status: 400, type: "invalid_request_error" },
   environment_archived: { status: 400, type: "invalid_request_error" },
   deployment_archived: { status: 400, type: "invalid_request_error" },
+  memory_store_archived: { status: 400, type: "invalid_request_error" },
   invalid_metadata: { status: 400, type: "invalid_request_error" },
   invalid_config_type_change: { status: 400, type: "invalid_request_error" },
   unknown_tool_use: { status: 400, type: "invalid_request_error" },
@@ -19,6 +20,8 @@ export const problems = {
   budget_create_only: { status: 400, type: "invalid_request_error" },
   budget_not_raised: { status: 400, type: "invalid_request_error" },
   model_not_budgetable: { status: 400, type: "invalid_request_error" },
+  invalid_skill: { status: 400, type: "invalid_request_error" },
+  skill_has_versions: { status: 400, type: "invalid_request_error" },
   invalid_path: { status: 400, type: "invalid_request_error" },
   idempotency_key_reused: { status: 400, type: "invalid_request_error" },
   idempotency_outcome_unknown: { status: 409, type: "conflict_error" },
@@ -34,6 +37,9 @@ export const problems = {
   work_not_claimed: { status: 409, type: "conflict_error" },
   command_ended: { status: 409, type: "conflict_error" },
   version_conflict: { status: 409, type: "conflict_error" },
+  memory_path_conflict: { status: 409, type: "memory_path_conflict_error" },
+  memory_precondition_failed: { status: 409, type: "memory_precondition_failed_error" },
+  memory_store_full: { status: 409, type: "conflict_error" },
   heartbeat_precondition_failed: { status: 412, type: "invalid_request_error" },
   body_too_large: { status: 413, type: "invalid_request_error" },
   rate_limited: { status: 429, type: "rate_limit_error" },
@@ -53,11 +59,20 @@ export class Problem extends Error {
   readonly hint: string | undefined;
   /** What programs are told besides the code. */
   readonly details: Readonly<Record<string, unknown>>;
-  constructor(code: ProblemCode, message: string, hint?: string, details: Readonly<Record<string, unknown>> = {}) {
+  /** What the official type of this error has besides its message. */
+  readonly members: Readonly<Record<string, string>>;
+  constructor(
+    code: ProblemCode,
+    message: string,
+    hint?: string,
+    details: Readonly<Record<string, unknown>> = {},
+    members: Readonly<Record<string, string>> = {},
+  ) {
     super(message);
     this.code = code;
     this.hint = hint;
     this.details = details;
+    this.members = members;
   }
   get status(): number {
     return problems[this.code].status;

@@ -14,6 +14,7 @@ import { lookForDueRuns, lookInterval } from "./deployments/watch.ts";
 import type { Engine } from "./engine/engine.ts";
 import { createPgBossEngine } from "./engine/pg-boss-engine.ts";
 import { StartupError } from "./errors.ts";
+import { createSkillService } from "./files/postgres/skills/skill-service.ts";
 import { createStoredFiles, type StoredFiles } from "./files/postgres/stored-files.ts";
 import { createHistoryStore } from "./files/history-store.ts";
 import { createBaselineCache } from "./files/projection/baseline.ts";
@@ -114,7 +115,8 @@ export async function startServer(
   const { room } = sandboxes;
   const { catalog } = dependencies;
   const { publicUrl } = config;
-  const http = createApp(createServices({ database, engine, notices, room, models, catalog, publicUrl, log }));
+  const skills = createSkillService(database);
+  const http = createApp(createServices({ database, engine, notices, room, models, catalog, publicUrl, skills, log }));
   const listener = await listen(http, config.host, config.port);
   return {
     url: listener.url,

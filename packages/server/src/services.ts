@@ -10,9 +10,11 @@ import { createDeploymentService } from "./deployments/service.ts";
 import type { Engine } from "./engine/engine.ts";
 import type { AppDependencies } from "./http/app.ts";
 import { createRequestOnce } from "./http/idempotency.ts";
+import { createMemoryServices } from "./files/memory/memory-services.ts";
 import type { ModelCatalog } from "./models/catalog.ts";
 import { createAuthenticator } from "./orgs/api-keys.ts";
 import { createEnvironmentKeys } from "./orgs/environment-keys.ts";
+import { createUserRepository } from "./orgs/users.ts";
 import { createPreviewProxy } from "./previews/proxy.ts";
 import { createPreviews } from "./previews/previews.ts";
 import { createPersonCommands } from "./sandboxes/person-commands.ts";
@@ -35,6 +37,7 @@ export interface ServiceParts {
   readonly notices: NoticeBoard;
   readonly room: SandboxRoom;
   readonly models: NonNullable<AppDependencies["models"]>;
+  readonly skills: NonNullable<AppDependencies["skills"]>;
   readonly catalog: ModelCatalog;
   /** At which people reach this server; null: as they name it. */
   readonly publicUrl: URL | null;
@@ -42,7 +45,7 @@ export interface ServiceParts {
 }
 
 export function createServices(parts: ServiceParts): AppDependencies {
-  const { database, engine, notices, room, models, catalog, publicUrl, log } = parts;
+  const { database, engine, notices, room, models, catalog, publicUrl, skills, log } = parts;
   const { workspaces, commandsOf, ports } = room;
   const previews = createPreviews({ database, ports, log });
   const ending: EndDependencies = {
@@ -56,15 +59,19 @@ export function createServices(parts: ServiceParts): AppDependencies {
   };
   const sessions = createSessionService({
     ...ending,
+    captureWorkspace: workspaces.capture,
+    dropSandbox: room.drop,
     isPriced: (model) => catalog.describe(model).price !== null,
   });
   return {
     sessions,
     threads: createThreadService(ending),
+    users: createUserRepository(database),
     agents: createAgentRepository(database),
     environments: createEnvironmentRepository(database),
     deployments: createDeploymentService({ database, engine, notices, log }),
     deploymentRuns: createDeploymentRuns(database),
+    memory: createMemoryServices(database),
     budgets: {
       ...createBudgetService({ database, engine }),
       usage: ({ organizationId }, query) => readUsageReport(database, organizationId, query),
@@ -75,8 +82,9 @@ export function createServices(parts: ServiceParts): AppDependencies {
     notices,
     health: { ready: () => askDatabase(database) },
     models,
+    skills,
     commands: createPersonCommands({ sessions, commandsOf, newId: () => createId("event") }),
-    sandboxes: { list: (principal) => listSandboxes(database, principal.organizationId) },
+    sandboxes: { list: (principal) => listSandboxes(database, principal) },
     sessionSandboxes: createSessionSandboxes({ database, sessions, room, previews, publicUrl }),
     previews: createPreviewProxy(previews, log, { publicUrl }),
     snapshots: createSnapshotRepository(database),

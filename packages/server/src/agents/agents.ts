@@ -13,6 +13,7 @@ import type { Tables } from "../db/tables.ts";
 import { Problem } from "../errors.ts";
 import { changedDefinition, newDefinition } from "./definition.ts";
 import { draftMultiagent, followOwner, resolveMultiagent } from "./multiagent.ts";
+import { checkSkills } from "./skills.ts";
 import { type ListPage, type ListQuery, listCondition, listPage, positionColumn, readOrder } from "./list.ts";
 
 /** Agents of one organization at a time: another organization's agent is `not_found`. */
@@ -146,6 +147,7 @@ async function createAgent(
   return database.transaction().execute(async (transaction) => {
     const id = createId("agent");
     const owner = { organizationId, agentId: id, version: 1 };
+    await checkSkills(transaction, organizationId, request.skills ?? []);
     const definition = newDefinition(request, await resolveMultiagent(transaction, owner, draft));
     await transaction
       .insertInto("agents")
@@ -185,6 +187,7 @@ async function updateAgent(
     const owner = { organizationId, agentId, version: current.version };
     const draft = draftMultiagent(request.multiagent, definition.multiagent);
     const multiagent = await resolveMultiagent(transaction, owner, draft);
+    await checkSkills(transaction, organizationId, request.skills ?? []);
     const changed = changedDefinition(definition, request, multiagent);
     if (isDeepStrictEqual(changed, definition)) return current;
     const version = current.version + 1;

@@ -8,6 +8,7 @@ import type { SessionMultiagent, ThreadAgent } from "@exoloop/protocol/session-a
 import { readAgent } from "./agents.ts";
 import { rosterReferences } from "./multiagent.ts";
 import { resolveModel, resolveSkills } from "./definition.ts";
+import { checkSkills } from "./skills.ts";
 import { checkTools, resolveTools } from "./tools.ts";
 
 type Overrides = Extract<SessionAgentReference, { type: "agent_with_overrides" }>;
@@ -73,6 +74,7 @@ export async function resolveSessionAgent(
     );
   }
   const resolved = await snapshot(database, organizationId, agent);
+  if (asked.type === "agent_with_overrides") await checkSkills(database, organizationId, asked.skills ?? []);
   return asked.type === "agent_with_overrides" ? override(resolved, asked) : resolved;
 }
 

@@ -7,7 +7,7 @@ import { admit } from "../sessions/inbox.ts";
 import { lockSession } from "../sessions/locked-session.ts";
 import { readLog } from "../sessions/log.ts";
 import { createSessionService } from "../sessions/service.ts";
-import type { TestSession } from "../sessions/testing-database.ts";
+import { noSandboxes, type TestSession } from "../sessions/testing-database.ts";
 import { insertSession, readLedger, sumLogs } from "./testing.ts";
 
 const work = script([
@@ -92,7 +92,7 @@ describe("the ledger", () => {
       engine: nobody,
       notices: turns.notices,
       isPriced: () => true,
-      releaseSandbox: () => Promise.resolve(),
+      ...noSandboxes,
     });
     await new Promise((resolve) => setTimeout(resolve, 30));
     const principal = { organizationId: session.organizationId, apiKeyId: session.createdBy, scopes: [] };

@@ -6,7 +6,7 @@ import type { AgentSnapshot } from "../loop/context.ts";
 import { idleTimes, script, startTurnTest, type TurnTest } from "../loop/testing.ts";
 import { requirePrices } from "../sessions/session-budget.ts";
 import { createSessionService } from "../sessions/service.ts";
-import type { TestSession } from "../sessions/testing-database.ts";
+import { noSandboxes, type TestSession } from "../sessions/testing-database.ts";
 import { insertSession, readLedger, sumLogs } from "./testing.ts";
 
 const work = script([
@@ -23,8 +23,7 @@ afterAll(() => turns.stop());
 function service() {
   const { database } = turns.test;
   const { engine, notices } = turns.dependencies;
-  const releaseSandbox = () => Promise.resolve();
-  return createSessionService({ database, engine, notices, isPriced: () => true, releaseSandbox });
+  return createSessionService({ database, engine, notices, isPriced: () => true, ...noSandboxes });
 }
 
 function raise({ organizationId, sessionId }: TestSession, limits: BudgetLimitsPatch) {

@@ -5,7 +5,9 @@ import type { DeploymentTables } from "./tables/deployments.ts";
 import type { BudgetTables } from "./tables/budgets.ts";
 import type { EngineTables } from "./tables/engine.ts";
 import type { FileTables } from "./tables/files.ts";
+import type { MemoryTables } from "./tables/memory.ts";
 import type { SandboxTables } from "./tables/sandboxes.ts";
+import type { SkillTables } from "./tables/skills.ts";
 import type { WaitTables } from "./tables/waits.ts";
 import type { WebhookTables } from "./tables/webhooks.ts";
 import type { WorkTables } from "./tables/work.ts";
@@ -132,6 +134,7 @@ export interface SnapshotTable {
   blobs: string[];
   kept: Generated<boolean>;
   created_at: Timestamp;
+  private_to: string | null;
 }
 
 export interface AuditTable {
@@ -162,7 +165,9 @@ export interface Tables
     DeploymentTables,
     EngineTables,
     FileTables,
+    MemoryTables,
     SandboxTables,
+    SkillTables,
     WaitTables,
     WebhookTables,
     WorkTables {

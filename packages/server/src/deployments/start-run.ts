@@ -79,6 +79,8 @@ async function createSession(
       organizationId: deployment.organization_id,
       deploymentId: deployment.id,
       createdBy: null,
+      userId: null,
+      visibility: "shared",
       agent: { type: "agent", id: deployment.agent_id, version: deployment.agent_version },
       environmentId: deployment.environment_id,
       title: deployment.name,

@@ -1,9 +1,13 @@
 /**
  * Glob patterns as linear-time expressions. A pattern comes from a model and runs on the server's event loop, so it is
- * translated to RE2; the usual libraries build backtracking expressions with look-ahead.
+ * translated to a regular expression of regex/; the usual libraries build backtracking expressions with look-ahead.
  * @module
  */
-import { RE2JS } from "re2js";
+import { Automaton } from "./regex/automaton.ts";
+import { parsePattern } from "./regex/parse.ts";
+import { compileProgram } from "./regex/program.ts";
+import { Scan } from "./regex/scan.ts";
+import { PatternError } from "./regex/syntax.ts";
 import { FileError } from "./store.ts";
 
 /** Characters. */
@@ -29,9 +33,15 @@ export function compileGlob(pattern: string, options: { readonly anyDepth?: bool
   const relative = pattern.startsWith("./") ? pattern.slice(2) : pattern;
   const anchored = options.anyDepth === true && !relative.includes("/") ? `**/${relative}` : relative;
   try {
-    const compiled = RE2JS.compile(`^(?:${translate(anchored)})$`, RE2JS.DOTALL);
-    return (path) => compiled.test(path);
-  } catch {
+    const { node } = parsePattern(`(?:${translate(anchored)})\\z`, { ignoreCase: false, dotAll: true });
+    const automaton = new Automaton(compileProgram(node, false), { singleLines: false, anchored: true });
+    return (path) => {
+      const scan = new Scan(automaton, path, { singleLines: false, literal: "", maximum: 1 });
+      while (!scan.advance());
+      return scan.starts.length > 0;
+    };
+  } catch (error) {
+    if (!(error instanceof PatternError)) throw error;
     throw new FileError("failed", `The glob pattern ${JSON.stringify(pattern)} cannot be read.`);
   }
 }
@@ -65,8 +75,8 @@ function translate(pattern: string): string {
     } else if (character === "," && open > 0) expression += "|";
     else if (character === "\\" && at + 1 < pattern.length) {
       at += 1;
-      expression += RE2JS.quote(pattern.charAt(at));
-    } else expression += RE2JS.quote(character);
+      expression += quote(pattern.charAt(at));
+    } else expression += quote(character);
   }
   return expression;
 }
@@ -78,4 +88,8 @@ function translateClass(pattern: string, start: number): { readonly source: stri
   if (end === -1) return { source: "\\[", end: start };
   const members = pattern.slice(first, end).replace(/[\\[\]^&~]/g, "\\$&");
   return { source: negated ? `[^/${members}]` : `[${members}]`, end };
+}
+
+function quote(character: string): string {
+  return character.replace(/[^\p{L}\p{N}\s]/gu, (sign) => (sign < "\x7f" ? `\\${sign}` : sign));
 }

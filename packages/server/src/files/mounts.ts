@@ -1,4 +1,5 @@
 /** The mounts that Postgres serves, and what each of them takes. @module */
+import { maximumMemoriesInStore, maximumMemoryBytes } from "@exoloop/protocol/memories";
 import { isWithin } from "./path.ts";
 
 /** Some files in Postgres, at the place where whoever uses them sees them. */
@@ -41,6 +42,27 @@ export const organizationMemoryMount: StoredMount = {
 
 /** What every session sees, whoever's it is. */
 export const storedMounts: readonly StoredMount[] = [skillsMount, organizationMemoryMount];
+
+/**
+ * The files of a memory store.
+ * @param prefix Where they are seen: `/memory/<directory>` in a session; empty for the API, whose paths are the stored ones.
+ * @example memoryStoreMount("store/memstore_01…", "/memory/notes", "read_only")
+ */
+export function memoryStoreMount(key: string, prefix: string, access: StoredMount["access"]): StoredMount {
+  return {
+    key,
+    prefix,
+    access,
+    maximumTextBytes: maximumMemoryBytes,
+    maximumBinaryBytes: 0,
+    maximumFiles: maximumMemoriesInStore,
+  };
+}
+
+/** @example memoryStoreKey("memstore_01…") // "store/memstore_01…" */
+export function memoryStoreKey(storeId: string): string {
+  return `store/${storeId}`;
+}
 
 /**
  * One person's own memory. Only private sessions of that person have it.

@@ -8,6 +8,7 @@ import { createBaselineCache } from "./projection/baseline.ts";
 import { createProjection, type FileProjection } from "./projection.ts";
 import type { FileStore } from "./store.ts";
 import { createTestSandbox, runProjected, startTestHost, type TestHost, workspaceOf } from "./testing.ts";
+import { skillManifest } from "./testing-skills.ts";
 import { decodeText, encodeText } from "./text.ts";
 
 let test: TestDatabase;
@@ -55,7 +56,7 @@ const saveOver = async (path: string, text: string) => {
 const stored = async (path: string) => decodeText((await other.store.read(path)).bytes);
 const importReview = () =>
   files.importSkill(organizationId, "review", [
-    { path: "SKILL.md", bytes: encodeText("how to review\n") },
+    skillManifest("review", "how to review\n"),
     { path: "run.sh", bytes: encodeText("#!/bin/sh\necho ran\n"), executable: true },
   ]);
 
@@ -69,7 +70,7 @@ describe("before a command", () => {
     for (let index = 0; index < 30; index += 1) await save(`/memory/org/notes/${index}.md`, `note ${index}\n`);
     await save(`/memory/org/${"long-".repeat(30)}/${"name-".repeat(30)}.md`, "far away\n");
     const first = await run(
-      "cat /skills/review/SKILL.md; /skills/review/run.sh; cat /memory/org/notes/*.md | wc -l; cat /memory/org/long*/*",
+      "tail -n 1 /skills/review/SKILL.md; /skills/review/run.sh; cat /memory/org/notes/*.md | wc -l; cat /memory/org/long*/*",
     );
     expect(first).toMatchObject({ output: "how to review\nran\n30\nfar away\n", sync: null });
     await saveOver("/memory/org/notes/3.md", "changed\n");
@@ -218,7 +219,7 @@ describe("after a command", () => {
       "cd /skills/review; chmod u+w . *; echo evil > SKILL.md; rm run.sh; echo x > added.md; ln -s /etc/passwd link",
     );
     expect(report.sync).toContain("not saved: /skills/review/SKILL.md (read-only");
-    expect(await run("cat /skills/review/SKILL.md; /skills/review/run.sh; ls /skills/review")).toMatchObject({
+    expect(await run("tail -n 1 /skills/review/SKILL.md; /skills/review/run.sh; ls /skills/review")).toMatchObject({
       output: "how to review\nran\nSKILL.md\nrun.sh\n",
       sync: null,
     });

@@ -2,7 +2,7 @@
  * Files of the sandbox. Every operation happens inside it, so a path can reach only what the workload itself can reach;
  * none of them thaws the workload.
  *
- * Grep runs in two steps. A literal that every match must contain goes to `grep -F` inside the sandbox, by standard
+ * Grep runs in two steps. Literals of which every match must contain one go to `grep -F` inside the sandbox, by standard
  * input; the searched directory is the command's working directory: no text of the model is in the command. What that leaves is read and matched
  * here, line by line, so that /workspace, /memory and /skills speak one dialect and no sandbox needs a search program
  * of its own. Where the pattern has no literal every file is a candidate, within bounds that the error names.
@@ -13,7 +13,7 @@ import { SandboxFileError } from "@exoloop/sandbox/errors";
 import type { Workspace } from "../sandboxes/workspace.ts";
 import { compileGlob } from "./glob-pattern.ts";
 import { relativePath } from "./path.ts";
-import type { SearchPattern } from "./search-pattern.ts";
+import type { Required } from "./regex/required.ts";
 import { sandboxDirectories } from "./routing/sandbox-directories.ts";
 import { type Search, startSearch } from "./search-request.ts";
 import {
@@ -145,7 +145,9 @@ async function grepTree(session: Session, request: GrepRequest): Promise<GrepRes
   const target = await session.stat({ path: request.path });
   if (target === null) throw new FileError("not_found", `${request.path} does not exist.`);
   if (target.kind === "file") return searchFiles(session, [request.path], search);
-  const candidates = (await findCandidates(session, request.path, search.pattern)).filter((path) => search.wants(path));
+  const candidates = (await findCandidates(session, request.path, search.pattern.required)).filter((path) =>
+    search.wants(path),
+  );
   if (candidates.length > mostSearchedFiles) {
     throw new FileError(
       "too_large",
@@ -155,21 +157,21 @@ async function grepTree(session: Session, request: GrepRequest): Promise<GrepRes
   return searchFiles(session, candidates, search);
 }
 
-async function findCandidates(session: Session, path: string, pattern: SearchPattern): Promise<string[]> {
-  const literal = [...pattern.literals].sort((left, right) => right.length - left.length)[0];
-  // Letters beyond ASCII are folded differently by different programs.
-  const usable =
-    literal !== undefined && !literal.includes("\n") && (!pattern.ignoreCase || /^[\x20-\x7e]+$/.test(literal));
-  if (!usable)
+async function findCandidates(session: Session, path: string, required: Required): Promise<string[]> {
+  // One of these is in every file that matches. Letters beyond ASCII are folded differently by different programs.
+  const clause = required.clauses.find(
+    (literals) => !required.ignoreCase || literals.every((literal) => /^[\x20-\x7e]+$/.test(literal)),
+  );
+  if (clause === undefined)
     return (await listFiles(session, path))
       .filter((entry) => entry.size <= largestSearchedFile)
       .map((entry) => entry.path)
       .sort();
   const { exit, stdout } = await session.run({
-    command: `${grepCommand}${pattern.ignoreCase ? " -i" : ""} .`,
+    command: `${grepCommand}${required.ignoreCase ? " -i" : ""} .`,
     workingDirectory: path,
     environment: { LC_ALL: "C" },
-    stdin: new TextEncoder().encode(`${literal}\n`),
+    stdin: new TextEncoder().encode(`${clause.join("\n")}\n`),
     timeoutMs: searchTimeoutMs,
     scope: "maintenance",
   });

@@ -1,10 +1,18 @@
 /**
- * The pattern of a search, in one dialect wherever files live: RE2, which is what ripgrep's users write, and which
- * takes linear time whatever the pattern (`(a+)+$` stalls JavaScript's own engine for minutes). The literals that every
- * match must contain serve as a filter that an index or a plain `grep -F` can apply first.
+ * The pattern of a search, in one dialect wherever files live: ripgrep's. It is matched in linear time whatever it is
+ * (`(a+)+$` stalls JavaScript's own engine for minutes), and in pieces, so that nobody waits for a long text.
+ *
+ * Where ripgrep leaves a choice: `^` and `$` hold at every line, a carriage return before a line feed belongs to the line
+ * end (`--crlf`) unless the pattern names one, and `.` matches a line feed where matches may go over several lines.
  * @module
  */
-import { RE2JS } from "re2js";
+import { Automaton } from "./regex/automaton.ts";
+import { parsePattern, withoutLineFeed } from "./regex/parse.ts";
+import { compileProgram, type Program } from "./regex/program.ts";
+import { requiredLiterals, type Required } from "./regex/required.ts";
+import { Scan } from "./regex/scan.ts";
+import { findSpans } from "./regex/spans.ts";
+import { PatternError } from "./regex/syntax.ts";
 import { FileError } from "./store.ts";
 
 /** Characters kept of a line that matches. */
@@ -13,165 +21,130 @@ const longestShownLine = 500;
 const longestPattern = 1_000;
 
 export interface SearchPattern {
-  /** Every text that matches holds each of these. Empty: nothing is known. */
-  readonly literals: readonly string[];
-  readonly ignoreCase: boolean;
+  /** Literals that every text holds in which something matches: for an index, or for `grep -F`. */
+  readonly required: Required;
   /** Whether a line, given without its end, matches. */
   matches(line: string): boolean;
-  /** The first lines of a text that match, in order. A carriage return before the line feed is no part of the line. */
-  findLines(text: string, maximum: number): LineMatch[];
+  /** What matches of a line, given without its end; empty matches are left out. */
+  matchesIn(line: string): string[];
+  /** The first lines of a text that match. */
+  search(text: string, maximum: number): TextSearch;
 }
 
-/** A line that matches: its number, from 1, and where it begins. */
-export interface LineMatch {
-  readonly line: number;
-  readonly start: number;
+export interface TextSearch {
+  /** Where each line begins that matches, so far. */
+  readonly starts: readonly number[];
+  /** Goes on for some milliseconds. True: it is at its end. */
+  advance(): boolean;
+}
+
+export interface PatternOptions {
+  readonly ignoreCase: boolean;
+  /** A match may go over several lines, all of which match then. */
+  readonly multiline: boolean;
 }
 
 /**
- * @param multiline A match may go over several lines, all of which match then, and `.` matches a line feed.
  * @throws FileError `failed` when the pattern is not valid
+ * @example compileSearchPattern("^a", { ignoreCase: true, multiline: false }).matches("Abc") // true
  */
-export function compileSearchPattern(pattern: string, ignoreCase: boolean, multiline = false): SearchPattern {
-  if (pattern.length > longestPattern)
-    throw new FileError("failed", `The pattern is longer than ${longestPattern} characters.`);
-  let compiled: RE2JS;
-  try {
-    const flags = multiline ? RE2JS.DOTALL | RE2JS.MULTILINE : 0;
-    compiled = RE2JS.compile(pattern, flags | (ignoreCase ? RE2JS.CASE_INSENSITIVE : 0));
-  } catch (error) {
-    const why = error instanceof Error ? error.message : "it cannot be read";
-    throw new FileError("failed", `The pattern is not a valid regular expression (RE2 syntax, as in ripgrep): ${why}`);
-  }
-  const literals = requiredLiterals(pattern);
-  const required = ignoreCase ? [] : literals;
-  const matches = (line: string) => required.every((literal) => line.includes(literal)) && compiled.test(line);
+export function compileSearchPattern(pattern: string, { ignoreCase, multiline }: PatternOptions): SearchPattern {
+  const { program, required } = compile(pattern, ignoreCase, multiline);
+  const automaton = new Automaton(program, { singleLines: !multiline });
+  const literals = required.ignoreCase ? [] : required.clauses;
+  const literal = literals.find((clause) => clause.length === 1)?.[0] ?? "";
+  const mayMatch = (text: string) => literals.every((clause) => clause.some((one) => text.includes(one)));
+  const none: TextSearch = { starts: [], advance: () => true };
+  const scan = (text: string, maximum: number) =>
+    new Scan(automaton, text, { singleLines: !multiline, literal, maximum });
   return {
-    literals,
-    ignoreCase,
-    matches,
-    findLines: (text, maximum) =>
-      multiline ? findSpans(text, compiled, maximum) : findSingleLines(text, matches, maximum),
+    required,
+    matches(line) {
+      if (line === "") return automaton.acceptsEmpty();
+      const found = mayMatch(line) ? scan(line, 1) : none;
+      while (!found.advance());
+      return found.starts.length > 0;
+    },
+    matchesIn: (line) =>
+      [...findSpans(program, line)]
+        .filter((span) => span !== null && span.end > span.start)
+        .map((span) => line.slice(span?.start, span?.end)),
+    search(text, maximum) {
+      if (!mayMatch(text)) return none;
+      return multiline ? new SpanSearch(program, scan(text, 1), text, maximum) : scan(text, maximum);
+    },
   };
 }
 
-function findSingleLines(text: string, matches: (line: string) => boolean, maximum: number): LineMatch[] {
-  const found: LineMatch[] = [];
-  let line = 0;
-  for (let start = 0; start < text.length && found.length < maximum;) {
-    line += 1;
-    const feed = text.indexOf("\n", start);
-    const end = feed === -1 ? text.length : feed;
-    if (matches(text.slice(start, end > start && text[end - 1] === "\r" ? end - 1 : end))) found.push({ line, start });
-    start = end + 1;
+function compile(
+  pattern: string,
+  ignoreCase: boolean,
+  multiline: boolean,
+): { readonly program: Program; readonly required: Required } {
+  if (pattern.length > longestPattern)
+    throw new FileError("failed", `The pattern is longer than ${longestPattern} characters.`);
+  try {
+    const parsed = parsePattern(pattern, { ignoreCase, dotAll: multiline });
+    if (!multiline && parsed.namesLineFeed) {
+      throw new PatternError("a line holds no line feed; ask for matches over several lines", 0);
+    }
+    const node = multiline ? parsed.node : withoutLineFeed(parsed.node);
+    return { program: compileProgram(node, !parsed.namesCarriageReturn), required: requiredLiterals(node) };
+  } catch (error) {
+    if (!(error instanceof PatternError)) throw error;
+    const where = error.position === 0 ? "" : ` (at character ${error.position + 1})`;
+    throw new FileError(
+      "failed",
+      `The pattern is not a valid regular expression (RE2 syntax, as in ripgrep): ${error.message}${where}.`,
+    );
   }
-  return found;
 }
 
-function findSpans(text: string, compiled: RE2JS, maximum: number): LineMatch[] {
-  const found: LineMatch[] = [];
-  const matcher = compiled.matcher(text);
-  let [line, start] = [1, 0];
-  while (found.length < maximum && matcher.find()) {
-    while (start <= matcher.start()) {
-      const feed = text.indexOf("\n", start);
-      if (feed === -1 || feed >= matcher.start()) break;
-      [line, start] = [line + 1, feed + 1];
+/** Matches over several lines: where any match is at all, each is looked for from its beginning to its end. */
+class SpanSearch implements TextSearch {
+  readonly starts: number[] = [];
+  readonly #first: Scan;
+  readonly #text: string;
+  readonly #maximum: number;
+  readonly #spans: ReturnType<typeof findSpans>;
+  #hasAny = false;
+
+  constructor(program: Program, first: Scan, text: string, maximum: number) {
+    this.#first = first;
+    this.#text = text;
+    this.#maximum = maximum;
+    this.#spans = findSpans(program, text);
+  }
+
+  advance(): boolean {
+    if (!this.#hasAny) {
+      if (!this.#first.advance()) return false;
+      if (this.#first.starts.length === 0) return true;
+      this.#hasAny = true;
     }
-    while (start < text.length && found.length < maximum) {
-      if (found.at(-1)?.line !== line) found.push({ line, start });
-      const feed = text.indexOf("\n", start);
-      if (feed === -1 || feed + 1 >= matcher.end()) break;
-      [line, start] = [line + 1, feed + 1];
+    while (this.starts.length < this.#maximum) {
+      const { done, value } = this.#spans.next();
+      if (done === true) return true;
+      if (value === null) return false;
+      this.#addLines(value.start, value.end);
+    }
+    return true;
+  }
+
+  #addLines(from: number, end: number): void {
+    let start = from === 0 ? 0 : this.#text.lastIndexOf("\n", from - 1) + 1;
+    for (;;) {
+      if (this.starts.length >= this.#maximum) return;
+      if (start > (this.starts.at(-1) ?? -1)) this.starts.push(start);
+      const feed = this.#text.indexOf("\n", start);
+      if (feed === -1 || feed + 1 >= end) return;
+      start = feed + 1;
     }
   }
-  return found;
 }
 
 /** As it is shown. */
 export function shortenLine(line: string): string {
   if (line.length <= longestShownLine) return line;
   return `${line.slice(0, longestShownLine)}… [${line.length - longestShownLine} more characters]`;
-}
-
-/** A literal shorter than a trigram narrows nothing. */
-const shortestLiteral = 3;
-
-/**
- * Literals at the top level of a regular expression. Conservative: whatever is not surely understood ends a literal or
- * the whole search for them. Exported for its test.
- */
-export function requiredLiterals(pattern: string): string[] {
-  const characters = Array.from(pattern);
-  const found: string[] = [];
-  let current: string[] = [];
-  const end = (dropLast: boolean) => {
-    if (dropLast) current.pop();
-    const literal = current.join("");
-    if (literal.replace(/[^\p{L}\p{N}]/gu, "").length >= shortestLiteral) found.push(literal);
-    current = [];
-  };
-  for (let at = 0; at < characters.length; at += 1) {
-    const character = characters[at] ?? "";
-    if (character === "|") return [];
-    if (character === "(") {
-      const next = skipGroup(characters, at);
-      if (next === null) return [];
-      end(false);
-      at = next;
-    } else if (character === "[") {
-      end(false);
-      at = skipClass(characters, at);
-    } else if (character === "?" || character === "*" || character === "{") {
-      end(true);
-      if (character === "{") at = Math.max(at, characters.indexOf("}", at));
-    } else if (character === "\\") {
-      at += 1;
-      const escaped = characters[at] ?? "";
-      if (/[dDwWsSbBAz]/.test(escaped)) end(false);
-      else if (/[\p{L}\p{N}]/u.test(escaped)) return [];
-      else current.push(escaped);
-    } else if (/[.^$+]/.test(character)) end(false);
-    else current.push(character);
-  }
-  end(false);
-  return found;
-}
-
-/** Position of the closing parenthesis. Null when the group sets flags, which may reach beyond it. */
-function skipGroup(characters: readonly string[], start: number): number | null {
-  let depth = 0;
-  for (let at = start; at < characters.length; at += 1) {
-    const character = characters[at];
-    if (character === "\\") {
-      if (/[QE]/.test(characters[at + 1] ?? "")) return null;
-      at += 1;
-    } else if (character === "[") at = skipClass(characters, at);
-    else if (character === "(") {
-      depth += 1;
-      if (characters[at + 1] === "?" && characters[at + 2] !== ":" && characters[at + 2] !== "P") return null;
-    } else if (character === ")") {
-      depth -= 1;
-      if (depth === 0) return at;
-    }
-  }
-  return null;
-}
-
-/** Position of the bracket that closes a character class. */
-function skipClass(characters: readonly string[], start: number): number {
-  let at = start + 1;
-  if (characters[at] === "^") at += 1;
-  // A bracket in the first place is a member.
-  if (characters[at] === "]") at += 1;
-  for (; at < characters.length && characters[at] !== "]"; at += 1) {
-    if (characters[at] === "\\") at += 1;
-    else if (characters[at] === "[" && characters[at + 1] === ":") {
-      const close = characters.findIndex(
-        (character, index) => index > at + 1 && character === ":" && characters[index + 1] === "]",
-      );
-      if (close !== -1) at = close + 1;
-    }
-  }
-  return at;
 }

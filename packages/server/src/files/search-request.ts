@@ -6,56 +6,84 @@
 import { compileFileType } from "./file-types.ts";
 import { compileGlob } from "./glob-pattern.ts";
 import { relativePath } from "./path.ts";
-import { compileSearchPattern, type LineMatch, type SearchPattern, shortenLine } from "./search-pattern.ts";
+import { compileSearchPattern, type SearchPattern, shortenLine } from "./search-pattern.ts";
 import type { GrepFile, GrepLine, GrepRequest, GrepResult } from "./store.ts";
 
 /** Lines before and after a match. */
 const mostContext = 100;
+/** Of one search. */
+const searchTimeMs = 20_000;
+/** Of the files: an index that names so many costs more than it saves. */
+const frequentShare = 0.3;
+/** How long nothing else runs. */
+const turnMs = 10;
 
 export interface Search {
   readonly pattern: SearchPattern;
   /** Whether a file at or below the searched path is searched at all. */
   wants(path: string): boolean;
-  /** Takes the matches of the next text; lets others run meanwhile. False: no more are wanted. */
+  /** Takes the matches of the next text; lets others run meanwhile. False: no more are wanted, or it took too long. */
   add(path: string, text: string): Promise<boolean>;
-  result(stoppedByTime?: boolean): GrepResult;
+  /** Whether an index would not help: what is wanted is in many files, or likely to be found in this many more. */
+  isFrequent(files: number): boolean;
+  result(): GrepResult;
 }
 
 /** @throws FileError `failed` when the pattern, the glob or the type cannot be used */
 export function startSearch(request: GrepRequest): Search {
-  const { mode = "lines", maximumMatches } = request;
-  const pattern = compileSearchPattern(request.pattern, request.ignoreCase, request.multiline ?? false);
+  const { ignoreCase, multiline = false, mode = "lines" } = request;
+  const pattern = compileSearchPattern(request.pattern, { ignoreCase, multiline });
   const filters = pathFilters(request);
+  const turns = createTurns();
   const lines: GrepLine[] = [];
   const files: GrepFile[] = [];
-  let left = maximumMatches;
-  let more = false;
-  const addLines = (path: string, text: string) => {
-    // One more than there is room for tells whether there are more.
-    const matches = pattern.findLines(text, left + 1);
-    if (matches.length > left) more = true;
-    const kept = matches.slice(0, left);
-    left -= kept.length;
-    for (const line of withContext(text, kept, request)) lines.push({ path, ...line });
-  };
-  const addFile = (path: string, text: string) => {
-    const count = pattern.findLines(text, mode === "files" ? 1 : Number.MAX_SAFE_INTEGER).length;
-    if (count === 0) return;
-    if (left > 0) files.push({ path, count });
-    else more = true;
-    left -= 1;
+  let left = request.maximumMatches;
+  let [searched, matching] = [0, 0];
+  let stopped: GrepResult["stopped"] = null;
+  // One more than there is room for tells whether there are more.
+  const wanted = () => (mode === "lines" ? left + 1 : mode === "files" || left <= 0 ? 1 : Number.MAX_SAFE_INTEGER);
+  const keep = (path: string, text: string, starts: readonly number[]) => {
+    const found = mode === "lines" ? starts.length : 1;
+    if (found > left) stopped = "maximum";
+    if (mode === "lines") lines.push(...describeLines(path, text, starts.slice(0, left), request));
+    else if (left > 0) files.push({ path, count: starts.length });
+    left -= Math.min(found, left);
   };
   return {
     pattern,
     wants: (path) => path === request.path || filters.every((matches) => matches(relativePath(request.path, path))),
     async add(path, text) {
-      if (mode === "lines") addLines(path, text);
-      else addFile(path, text);
-      // A megabyte takes milliseconds: other requests of this process run in between.
-      if (text.length > 100_000) await new Promise((resolve) => setImmediate(resolve));
-      return !more;
+      const search = pattern.search(text, wanted());
+      while (!search.advance()) {
+        await turns.next();
+        if (turns.elapsedMs() > searchTimeMs) break;
+      }
+      searched += 1;
+      if (search.starts.length > 0) {
+        matching += 1;
+        keep(path, text, search.starts);
+      }
+      await turns.next();
+      if (stopped === null && turns.elapsedMs() > searchTimeMs) stopped = "time";
+      return stopped === null;
     },
-    result: (stoppedByTime = false) => ({ lines, files, stopped: more ? "maximum" : stoppedByTime ? "time" : null }),
+    isFrequent: (more) =>
+      matching > frequentShare * searched || ((request.maximumMatches - left) / searched) * more > 2 * left,
+    result: () => ({ lines, files, stopped }),
+  };
+}
+
+/** Lets others of this process run now and then. */
+function createTurns(): { next(): Promise<void>; elapsedMs(): number } {
+  const start = performance.now();
+  let turn = start;
+  return {
+    elapsedMs: () => performance.now() - start,
+    async next() {
+      if (performance.now() - turn < turnMs) return;
+      await new Promise((resolve) => setImmediate(resolve));
+      turn = performance.now();
+    },
   };
 }
 
@@ -69,29 +97,43 @@ function pathFilters({ glob, fileType }: GrepRequest): ((path: string) => boolea
   return filters;
 }
 
-function withContext(text: string, matches: readonly LineMatch[], request: GrepRequest): Omit<GrepLine, "path">[] {
+interface Place {
+  readonly line: number;
+  readonly start: number;
+}
+
+function describeLines(path: string, text: string, starts: readonly number[], request: GrepRequest): GrepLine[] {
   const before = Math.min(request.before ?? 0, mostContext);
   const after = Math.min(request.after ?? 0, mostContext);
-  const shown: Omit<GrepLine, "path">[] = [];
+  const shown: GrepLine[] = [];
+  const show = ({ line, start }: Place, isContext: boolean) => {
+    shown.push({ path, line, text: lineAt(text, start), isContext });
+  };
+  let place: Place = { line: 1, start: 0 };
   let lastShown = 0;
-  for (const [index, match] of matches.entries()) {
-    const preceding = [];
-    let start = match.start;
-    for (let line = match.line - 1; line > lastShown && line >= match.line - before; line -= 1) {
-      start = start < 2 ? 0 : text.lastIndexOf("\n", start - 2) + 1;
-      preceding.push({ line, text: lineAt(text, start), isContext: true });
+  for (const [index, start] of starts.entries()) {
+    const recent: Place[] = [];
+    const next = starts[index + 1] ?? text.length;
+    while (place.start < start) {
+      if (place.line > lastShown) recent.push(place);
+      if (recent.length > before) recent.shift();
+      place = lineAfter(text, place);
     }
-    shown.push(...preceding.reverse(), { line: match.line, text: lineAt(text, match.start), isContext: false });
-    lastShown = match.line;
-    const next = matches[index + 1]?.line ?? Number.MAX_SAFE_INTEGER;
-    let feed = text.indexOf("\n", match.start);
-    while (lastShown < match.line + after && lastShown + 1 < next && feed !== -1 && feed + 1 < text.length) {
-      lastShown += 1;
-      shown.push({ line: lastShown, text: lineAt(text, feed + 1), isContext: true });
-      feed = text.indexOf("\n", feed + 1);
+    for (const context of recent) show(context, true);
+    show(place, false);
+    place = lineAfter(text, place);
+    for (let shownAfter = 0; shownAfter < after && place.start < next; shownAfter += 1) {
+      show(place, true);
+      place = lineAfter(text, place);
     }
+    lastShown = place.line - 1;
   }
   return shown;
+}
+
+function lineAfter(text: string, { line, start }: Place): Place {
+  const feed = text.indexOf("\n", start);
+  return { line: line + 1, start: feed === -1 ? text.length : feed + 1 };
 }
 
 /** Without its end, and not longer than is shown. */

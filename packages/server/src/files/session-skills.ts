@@ -21,14 +21,29 @@ export interface SessionSkillFile {
   readonly executable: boolean;
 }
 
+/** One skill as the session has it. */
+export interface SessionSkill {
+  readonly id: string;
+  readonly name: string;
+  /** Such as `/skills/review`. */
+  readonly directory: string;
+  /** Of the skill: skillver_…. */
+  readonly version: string;
+  readonly description: string;
+}
+
 export interface SkillSet {
   /** Of the skills mount. */
   readonly revision: number;
-  /** By path, in path order. */
+  /** In the order of their names. */
+  readonly skills: readonly SessionSkill[];
+  /** By path; those of one skill together. */
   readonly files: ReadonlyMap<string, SessionSkillFile>;
 }
 
 export interface SessionSkills {
+  /** The revision with which a turn would begin now. */
+  newest(viewer: SkillViewer): Promise<number>;
   /**
    * The revision of the skills mount that the session's turn began with; the newest before any turn has begun. One small
    * query: whoever holds the set of this revision need not ask for it again.

@@ -12,6 +12,8 @@ export interface FileActor {
   readonly via: "tool" | "bash" | "api" | "import" | "undo";
   /** The person for whom the session works, or who calls the API; absent or null: nobody in particular. */
   readonly userId?: string | null;
+  /** With which the API was called. */
+  readonly apiKeyId?: string | null;
   /** What it writes may come from content that nobody vouches for. */
   readonly untrusted?: boolean;
 }
@@ -29,6 +31,7 @@ export type FileErrorCode =
   | "invalid_path"
   | "path_conflict"
   | "no_permission"
+  | "invalid_skill"
   | "failed";
 
 /** Shown to the model as the tool's error: one sentence, what and what to do. */

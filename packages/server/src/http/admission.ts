@@ -45,9 +45,19 @@ export function admitSession(request: CreateSessionRequest): CreateSessionInput 
       ...(request.budget === undefined ? {} : { budget: request.budget }),
       ...(request.x_exoloop?.budget === undefined ? {} : { limits: request.x_exoloop.budget }),
     },
-    ...(request.x_exoloop?.workspace_snapshot === undefined
-      ? {}
-      : { workspaceSnapshot: request.x_exoloop.workspace_snapshot }),
+    ...admitExtension(request.x_exoloop ?? {}),
+  };
+}
+
+function admitExtension({
+  workspace_snapshot: workspaceSnapshot,
+  user_id: userId,
+  visibility,
+}: NonNullable<CreateSessionRequest["x_exoloop"]>) {
+  return {
+    ...(workspaceSnapshot === undefined ? {} : { workspaceSnapshot }),
+    ...(userId === undefined ? {} : { userId }),
+    ...(visibility === undefined ? {} : { visibility }),
   };
 }
 

@@ -21,17 +21,24 @@ import { addWorkRoutes } from "./routes/work.ts";
 import { addBudgetRoutes, type BudgetPort } from "./routes/budgets.ts";
 import { addEventRoutes } from "./routes/events.ts";
 import { type HealthPort, addHealthRoutes } from "./routes/health.ts";
+import { addMemoryRoutes, addMemoryVersionRoutes } from "./routes/memories.ts";
+import { addMemoryStoreRoutes } from "./routes/memory-stores.ts";
 import { type ModelEntry, addModelRoutes } from "./routes/models.ts";
 import { type CommandPort, type SandboxPort, addCommandRoute, addSandboxRoute } from "./routes/sandboxes.ts";
 import { addSnapshotRoutes, type SnapshotPort } from "./routes/snapshots.ts";
 import { addSessionSandboxRoutes, type SessionSandboxPort } from "./routes/session-sandboxes.ts";
 import { addSessionRoutes } from "./routes/sessions.ts";
+import { addSkillRoutes } from "./routes/skills.ts";
 import { addThreadRoutes } from "./routes/threads.ts";
+import { addUserRoutes } from "./routes/users.ts";
 import { addWebhookRoutes } from "./routes/webhooks.ts";
 import type { PreviewProxy } from "../previews/proxy.ts";
+import type { MemoryServices } from "../files/memory/memory-services.ts";
 import type { SessionService, ThreadService } from "../sessions/port.ts";
 import type { EnvironmentKeyRepository } from "../orgs/environment-keys.ts";
 import type { WorkService } from "../work/service.ts";
+import type { UserRepository } from "../orgs/users.ts";
+import type { SkillService } from "../skills/port.ts";
 import type { WebhookReceiver } from "../webhooks/deliver.ts";
 import type { WebhookRepository } from "../webhooks/webhooks.ts";
 
@@ -42,6 +49,8 @@ export interface AppDependencies {
   readonly environments: EnvironmentRepository;
   readonly deployments: DeploymentService;
   readonly deploymentRuns: DeploymentRuns;
+  readonly users?: UserRepository;
+  readonly memory?: MemoryServices;
   readonly authenticate: Authenticate;
   /** Remembers requests that carry an Idempotency-Key. */
   readonly once: RequestOnce;
@@ -54,6 +63,7 @@ export interface AppDependencies {
   readonly sessionSandboxes?: SessionSandboxPort;
   readonly snapshots?: SnapshotPort;
   readonly budgets?: BudgetPort;
+  readonly skills?: SkillService;
   readonly webhooks?: { readonly repository: WebhookRepository; readonly receiver: WebhookReceiver };
   /** What workers of self-hosted environments do. */
   readonly workers?: {
@@ -106,12 +116,19 @@ export function createApp(dependencies: AppDependencies): HttpApp {
   addThreadRoutes(context, dependencies.threads, streams);
   addDeploymentRoutes(context, dependencies.deployments);
   addDeploymentRunRoutes(context, dependencies.deploymentRuns);
+  if (dependencies.memory !== undefined) {
+    addMemoryStoreRoutes(context, dependencies.memory.stores);
+    addMemoryRoutes(context, dependencies.memory.memories);
+    addMemoryVersionRoutes(context, dependencies.memory.versions);
+  }
   addModelRoutes(context, dependencies.models ?? (() => []));
   if (dependencies.commands !== undefined) addCommandRoute(context, dependencies.commands);
   if (dependencies.sandboxes !== undefined) addSandboxRoute(context, dependencies.sandboxes);
   if (dependencies.sessionSandboxes !== undefined) addSessionSandboxRoutes(context, dependencies.sessionSandboxes);
   if (dependencies.snapshots !== undefined) addSnapshotRoutes(context, dependencies.snapshots);
+  if (dependencies.skills !== undefined) addSkillRoutes(context, dependencies.skills);
   if (dependencies.budgets !== undefined) addBudgetRoutes(context, dependencies.budgets);
+  if (dependencies.users !== undefined) addUserRoutes(context, dependencies.users);
   const { webhooks } = dependencies;
   if (webhooks !== undefined) addWebhookRoutes(context, webhooks.repository, webhooks.receiver);
   const { previews, workers } = dependencies;

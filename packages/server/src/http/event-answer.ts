@@ -72,6 +72,11 @@ export function writeSession(row: SessionRow): Session {
     created_at: row.createdAt.toISOString(),
     updated_at: row.updatedAt.toISOString(),
     archived_at: row.archivedAt?.toISOString() ?? null,
-    x_exoloop: { sandbox: row.sandbox, budget: writeBudget(row) },
+    x_exoloop: {
+      sandbox: row.sandbox,
+      budget: writeBudget(row),
+      user_id: row.userId,
+      visibility: row.visibility,
+    },
   };
 }

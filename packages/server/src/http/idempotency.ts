@@ -47,7 +47,8 @@ export function createRequestOnce(database: Kysely<Tables>): RequestOnce {
   return async (principal, { key, request }, handle) => {
     const row = {
       organization_id: principal.organizationId,
-      key_hash: sha256(key),
+      // Of the caller's own: what one key was answered is not shown to another.
+      key_hash: sha256(`${principal.apiKeyId} ${key}`),
       fingerprint: sha256(JSON.stringify(request)),
     };
     const earlier = await begin(database, row);

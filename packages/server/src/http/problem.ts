@@ -35,6 +35,7 @@ function answerProblem(problem: Problem, requestId: string): Response {
   const body: ErrorAnswer = {
     type: "error",
     error: {
+      ...problem.members,
       type: problem.type,
       message: problem.message,
       code: problem.code,

@@ -92,7 +92,7 @@ test("what is not there, or another organization's, is not found, and changes no
     expect(await problemOf(call())).toMatch(/x_exoloop\.workspace_snapshot: there is no snapshot with this id/);
   }
   expect((await other.client.sessions.list()).data).toEqual([]);
-  expect(await problemOf(other.client.snapshots.list(id))).toMatch(/no session with this id/);
+  expect(await problemOf(other.client.snapshots.list(id))).toMatch(/no session with the id/);
   expect(await problemOf(other.client.snapshots.update(id, snapshot, { kept: true }))).toMatch(/no snapshot/);
   expect((await one.client.snapshots.list(id)).data.map(({ kept }) => kept)).toEqual([false]);
 });

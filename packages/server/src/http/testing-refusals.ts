@@ -24,6 +24,7 @@ export const sessions: SessionService = {
   update: unreachable("update"),
   archive: unreachable("archive"),
   delete: unreachable("delete"),
+  share: unreachable("share"),
   send: unreachable("send"),
   events: unreachable("events"),
   head: unreachable("head"),

@@ -9,6 +9,8 @@ import { readUsageReport, writeCsv } from "../budgets/usage-report.ts";
 import type { Database } from "../db/database.ts";
 import { createTestDatabase, type TestDatabase } from "../db/testing.ts";
 import type { Engine } from "../engine/engine.ts";
+import { createUserRepository } from "../orgs/users.ts";
+import { createMemoryServices } from "../files/memory/memory-services.ts";
 import { authenticate, createApiKey } from "../orgs/api-keys.ts";
 import { createEnvironmentKeys } from "../orgs/environment-keys.ts";
 import { createWorkService, type WorkDependencies } from "../work/service.ts";
@@ -17,6 +19,7 @@ import type { NoticeBoard } from "../sessions/notices.ts";
 import { publicEvent, recordEvent } from "../sessions/event.ts";
 import { appendUnderLock } from "../sessions/log.ts";
 import type { EndDependencies } from "../sessions/end-session.ts";
+import { createSkillService } from "../files/postgres/skills/skill-service.ts";
 import { createSnapshotRepository } from "../sandboxes/snapshots/listed-snapshots.ts";
 import { createSessionService } from "../sessions/service.ts";
 import { createThreadService } from "../sessions/threads.ts";
@@ -42,6 +45,8 @@ export interface TestServer {
   readonly sessions: SessionService;
   /** A key of an organization of its own, and who it stands for. */
   newOrganization(scopes?: readonly ("admin" | "sessions")[]): Promise<{ apiKey: string; principal: Principal }>;
+  /** A person of an organization, with a key of theirs. */
+  newUser(organizationId: string, name: string): Promise<{ apiKey: string; principal: Principal; userId: string }>;
   /** Sessions that were woken, in order. */
   readonly woken: string[];
   stop(): Promise<void>;
@@ -71,14 +76,21 @@ export async function startTestServer({ driven, openRoom, ...options }: TestServ
   const releaseSandbox = driven?.releaseSandbox ?? ((owner) => room?.workspaces.release(owner) ?? Promise.resolve());
   const ending = { database, engine, notices, releaseSandbox };
   const isPriced = (model: string) => !model.startsWith("compatible/");
-  const sessions = createSessionService({ ...ending, isPriced });
+  const sessions = createSessionService({
+    ...ending,
+    isPriced,
+    captureWorkspace: (owner) => room?.workspaces.capture(owner) ?? Promise.resolve(),
+    dropSandbox: (...rest) => room?.drop(...rest) ?? Promise.resolve(null),
+  });
   const http = createApp({
     sessions,
     threads: createThreadService(ending),
+    users: createUserRepository(database),
     agents: createAgentRepository(database),
     environments: createEnvironmentRepository(database),
     deployments: createDeploymentService({ database, engine, notices, log: silentLog }),
     deploymentRuns: createDeploymentRuns(database),
+    memory: createMemoryServices(database),
     budgets: {
       ...createBudgetService({ database, engine }),
       usage: ({ organizationId }, query) => readUsageReport(database, organizationId, query),
@@ -87,6 +99,7 @@ export async function startTestServer({ driven, openRoom, ...options }: TestServ
     authenticate: (apiKey) => authenticate(database, apiKey),
     once: createRequestOnce(database),
     workers: workerServices({ database, engine, notices }),
+    skills: createSkillService(database),
     snapshots: createSnapshotRepository(database),
     notices,
     health: { ready: async () => void (await database.selectFrom("organizations").select("id").limit(1).execute()) },
@@ -102,14 +115,7 @@ export async function startTestServer({ driven, openRoom, ...options }: TestServ
     notices,
     sessions,
     woken,
-    async newOrganization(scopes = ["admin"]) {
-      const id = `org_${randomUUID()}`;
-      await database.insertInto("organizations").values({ id, name: "Test" }).execute();
-      const { apiKey } = await createApiKey(database, { organizationId: id, name: "test", scopes });
-      const principal = await authenticate(database, apiKey);
-      if (principal === null) throw new Error("the new key does not work");
-      return { apiKey, principal };
-    },
+    ...callersOf(database),
     async stop() {
       await listener.stop(1_000);
       await room?.stop();
@@ -121,6 +127,29 @@ export async function startTestServer({ driven, openRoom, ...options }: TestServ
 
 function workerServices(parts: WorkDependencies) {
   return { work: createWorkService(parts), keys: createEnvironmentKeys(parts.database), publicUrl: null };
+}
+
+/** Organizations and people with keys. */
+function callersOf(database: Database): Pick<TestServer, "newOrganization" | "newUser"> {
+  const principalOf = async (apiKey: string) => {
+    const principal = await authenticate(database, apiKey);
+    if (principal === null) throw new Error("the new key does not work");
+    return principal;
+  };
+  return {
+    async newOrganization(scopes = ["admin"]) {
+      const id = `org_${randomUUID()}`;
+      await database.insertInto("organizations").values({ id, name: "Test" }).execute();
+      const { apiKey } = await createApiKey(database, { organizationId: id, name: "test", scopes });
+      return { apiKey, principal: await principalOf(apiKey) };
+    },
+    async newUser(organizationId, name) {
+      const users = createUserRepository(database);
+      const { id: userId } = await users.create(organizationId, { external_id: name.toLowerCase(), name });
+      const { api_key: apiKey } = await users.keys.create(organizationId, userId, {});
+      return { apiKey, principal: await principalOf(apiKey), userId };
+    },
+  };
 }
 
 /** Nobody drives the sessions: turns are only noted. */
@@ -138,7 +167,7 @@ function sandboxServices(room: SandboxRoom, database: Database, sessions: Sessio
   const previews = createPreviews({ database, ports: room.ports, log: silentLog });
   return {
     commands: createPersonCommands({ sessions, commandsOf: room.commandsOf, newId: randomUUID }),
-    sandboxes: { list: ({ organizationId }: Principal) => listSandboxes(database, organizationId) },
+    sandboxes: { list: (principal: Principal) => listSandboxes(database, principal) },
     sessionSandboxes: createSessionSandboxes({ database, sessions, room, previews, publicUrl: null }),
     previews: createPreviewProxy(previews, silentLog),
   };

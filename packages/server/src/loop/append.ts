@@ -122,9 +122,9 @@ async function insertThread(
 ): Promise<void> {
   await sql`
     insert into sessions (id, organization_id, agent, agent_id, agent_version, environment_id, title, parent_session_id,
-                          created_by)
+                          created_by, user_id, visibility)
     select ${start.threadId}, organization_id, ${JSON.stringify(agent)}::jsonb, ${agentId}, ${version}, environment_id,
-           ${start.agentName}, id, created_by
+           ${start.agentName}, id, created_by, user_id, visibility
     from sessions where id = ${claim.sessionId}`.execute(transaction);
   await sql`
     insert into sandboxes (session_id, organization_id, provider, snapshot_id, snapshot_at)

@@ -16,7 +16,7 @@ export async function checkWait(database: Kysely<Tables>, claim: Claim, call: Op
 
 async function checkSession(database: Kysely<Tables>, claim: Claim, sessionId: string): Promise<EndedWait | null> {
   if (sessionId === claim.sessionId) return text("wait_for: a session cannot wait for itself.", true);
-  const found = await settledStatus(database, claim.organizationId, sessionId);
+  const found = await settledStatus(database, claim, sessionId);
   if (found === null) return text("wait_for: there is no session with this session_id.", true);
   if (found.ended) return text(`The session ${sessionId} has ended.`, false);
   return found.rested ? text(`The session ${sessionId} has come to rest.`, false) : null;

@@ -5,7 +5,7 @@ import { withTransaction } from "../db/database.ts";
 import { publicEvent } from "../sessions/event.ts";
 import { appendUnderLock, readLog } from "../sessions/log.ts";
 import { createSessionService } from "../sessions/service.ts";
-import { insertTestSession, type TestSession } from "../sessions/testing-database.ts";
+import { insertTestSession, noSandboxes, type TestSession } from "../sessions/testing-database.ts";
 import { wakeWaiters } from "../sessions/waits.ts";
 import { idleTimes, script, startTurnTest, type TurnTest } from "./testing.ts";
 import { isParked, resultsOf } from "./testing-events.ts";
@@ -33,8 +33,7 @@ describe("a session that waits for another", () => {
       .execute();
     return [waiter, { ...target, organizationId: waiter.organizationId }];
   }
-  const service = () =>
-    createSessionService({ isPriced: () => true, ...turns.dependencies, releaseSandbox: () => Promise.resolve() });
+  const service = () => createSessionService({ isPriced: () => true, ...turns.dependencies, ...noSandboxes });
   const principalOf = ({ organizationId }: TestSession) => ({ organizationId, apiKeyId: "key_1", scopes: [] });
   const slowly = (milliseconds: number) => script([{ text: "Slow.", delayMs: milliseconds }]);
 

@@ -33,6 +33,7 @@ export async function createApiKey(
     readonly scopes: readonly ApiKeyScope[];
     /** The key is a worker's, and opens nothing but this environment's work. */
     readonly environmentId?: string;
+    readonly userId?: string;
   },
 ): Promise<{ readonly id: string; readonly apiKey: string }> {
   const id = createId("apiKey");
@@ -46,6 +47,7 @@ export async function createApiKey(
       key_hash: hashKey(apiKey),
       scopes: [...request.scopes],
       environment_id: request.environmentId ?? null,
+      user_id: request.userId ?? null,
     })
     .execute();
   return { id, apiKey };
@@ -64,7 +66,7 @@ export async function revokeApiKey(database: Kysely<Tables>, organizationId: str
 }
 
 /**
- * Whose key this is; null when it is unknown or revoked. Notes when the key was last used, at most once a minute. For
+ * Whose key this is; null when it is unknown or revoked, or its person is archived. Notes when the key was last used, at most once a minute. For
  * every request use `createAuthenticator`.
  */
 export async function authenticate(database: Kysely<Tables>, apiKey: string): Promise<Principal | null> {
@@ -72,17 +74,23 @@ export async function authenticate(database: Kysely<Tables>, apiKey: string): Pr
   if (!keyPattern.test(apiKey)) return null;
   const { rows } = await sql<KeyRow>`
     with found as (
-      select id, organization_id, scopes, environment_id, last_used_at from api_keys
+      select id, organization_id, scopes, environment_id, user_id, last_used_at from api_keys
       where key_hash = ${hashKey(apiKey)} and revoked_at is null
+        and not exists (select from users where users.id = api_keys.user_id and archived_at is not null)
     ), used as (
       update api_keys set last_used_at = now() from found
       where api_keys.id = found.id and (found.last_used_at is null or found.last_used_at < now() - interval '1 minute')
     )
-    select id, organization_id, scopes, environment_id from found`.execute(database);
+    select id, organization_id, scopes, environment_id, user_id from found`.execute(database);
   const row = rows[0];
   if (row === undefined) return null;
-  const principal = { organizationId: row.organization_id, apiKeyId: row.id, scopes: row.scopes };
-  return row.environment_id === null ? principal : { ...principal, environment: { environmentId: row.environment_id } };
+  return {
+    organizationId: row.organization_id,
+    apiKeyId: row.id,
+    scopes: row.scopes,
+    ...(row.environment_id === null ? {} : { environment: { environmentId: row.environment_id } }),
+    ...(row.user_id === null ? {} : { userId: row.user_id }),
+  };
 }
 
 interface KeyRow {
@@ -90,6 +98,7 @@ interface KeyRow {
   readonly organization_id: string;
   readonly scopes: string[];
   readonly environment_id: string | null;
+  readonly user_id: string | null;
 }
 
 export interface AuthenticatorOptions {

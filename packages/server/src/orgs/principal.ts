@@ -8,6 +8,8 @@ export interface Principal {
   readonly environment?: { readonly environmentId: string };
   /** The token of one piece of work: it serves this session and may do nothing else. */
   readonly session?: SessionGrant;
+  /** The person to whom the key was given; absent or null: it is the organization's own. */
+  readonly userId?: string | null;
 }
 
 /** What a work item's token stands for. Its scopes are empty. */

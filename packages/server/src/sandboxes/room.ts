@@ -11,7 +11,7 @@ import { createPorts, type Ports } from "./background/ports.ts";
 import { startBackground } from "./background/start.ts";
 import { createCommandRunner, type Projection } from "./command-runner.ts";
 import type { SandboxDependencies } from "./held-sandbox.ts";
-import { killSandbox } from "./life/end.ts";
+import { dropSandbox, killSandbox } from "./life/end.ts";
 import { putIdleAway } from "./life/idle.ts";
 import { readInstallation } from "./life/installation.ts";
 import { endDueLeases } from "./life/leases.ts";
@@ -50,6 +50,7 @@ export interface SandboxRoom extends Pick<RoomParts, "providers" | "defaultProvi
   };
   readonly ports: Ports;
   readonly kill: Bound<typeof killSandbox>;
+  readonly drop: Bound<typeof dropSandbox>;
   readonly move: Bound<typeof moveSandbox>;
   /** Registers what is done again and again. Called before the engine starts. */
   keep(engine: Pick<Engine, "every">, options: { readonly idleSeconds: number }): void;
@@ -89,6 +90,7 @@ export async function openSandboxRoom(parts: RoomParts): Promise<SandboxRoom> {
     },
     ports: createPorts(dependencies),
     kill: (owner) => killSandbox(dependencies, owner),
+    drop: (...rest) => dropSandbox(dependencies, ...rest),
     move: (...rest) => moveSandbox({ ...dependencies, workspaces }, ...rest),
     keep(engine, { idleSeconds }) {
       engine.every("idle sandboxes", idleLookMs, (signal) => putIdleAway(dependencies, idleSeconds, signal));

@@ -2,6 +2,8 @@
 import type { Sandbox, SandboxFigures } from "@exoloop/protocol/sandboxes";
 import type { Kysely, Selectable } from "kysely";
 import type { Tables } from "../db/tables.ts";
+import { openTo } from "../sessions/access.ts";
+import type { Principal } from "../orgs/principal.ts";
 import type { SandboxTable } from "../db/tables/sandboxes.ts";
 
 /** Figures by session id; a session that has used no sandbox is absent. */
@@ -18,17 +20,18 @@ export async function readSandboxFigures(
   return new Map(rows.map((row) => [row.session_id, toFigures(row)]));
 }
 
-/** The latest sandboxes of an organization, at most `limit`. */
+/** The latest sandboxes of those sessions that the caller may know of, at most `limit`. */
 export async function listSandboxes(
   database: Kysely<Tables>,
-  organizationId: string,
+  principal: Principal,
   limit = 200,
 ): Promise<readonly Sandbox[]> {
   const rows = await database
     .selectFrom("sandboxes")
-    .selectAll()
-    .where("organization_id", "=", organizationId)
-    .orderBy("updated_at", "desc")
+    .innerJoin("sessions", "sessions.id", "sandboxes.session_id")
+    .selectAll("sandboxes")
+    .where(openTo(principal, "oversee"))
+    .orderBy("sandboxes.updated_at", "desc")
     .limit(limit)
     .execute();
   return rows.map((row) => ({ type: "sandbox", session_id: row.session_id, ...toFigures(row) }));

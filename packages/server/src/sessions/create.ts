@@ -8,9 +8,10 @@ import { beginWithSnapshot } from "../sandboxes/snapshots/listed-snapshots.ts";
 import { admit } from "./inbox.ts";
 import { lockSession } from "./locked-session.ts";
 import type { CreateSessionInput } from "./port.ts";
+import type { SessionOwner } from "./owner.ts";
 import { readNewBudget, requirePrices } from "./session-budget.ts";
 
-export interface NewSession extends CreateSessionInput {
+export interface NewSession extends Omit<CreateSessionInput, "userId" | "visibility">, SessionOwner {
   readonly id: string;
   readonly organizationId: string;
   /** Null unless a deployment's run creates it. */
@@ -55,6 +56,8 @@ export async function insertSession(
       vault_ids: "[]",
       deployment_id: session.deploymentId,
       created_by: session.createdBy,
+      user_id: session.userId,
+      visibility: session.visibility,
       budget: Object.keys(budget).length === 0 ? null : JSON.stringify(budget),
     })
     .execute();

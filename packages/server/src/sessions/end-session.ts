@@ -11,7 +11,8 @@ import { Problem } from "../errors.ts";
 import { chargeOf } from "./charge.ts";
 import { type LogEvent, publicEvent } from "./event.ts";
 import { chargeLedger } from "./ledger.ts";
-import { lockSession, sessionNotFound } from "./locked-session.ts";
+import { lockOpenSession } from "./access.ts";
+import { sessionNotFound } from "./locked-session.ts";
 import { appendUnderLock, readLog } from "./log.ts";
 import type { NoticeBoard } from "./notices.ts";
 import type { Principal } from "./port.ts";
@@ -41,7 +42,7 @@ export async function archiveSession(
   const grown: Grown = new Map();
   await dependencies.database.transaction().execute(async (transaction) => {
     grown.clear();
-    const row = await lockSession(transaction, principal.organizationId, sessionId);
+    const row = await lockOpenSession(transaction, principal, sessionId, "oversee");
     if (row.archived_at !== null) return;
     for (const thread of await lockThreads(transaction, sessionId)) await endThread(transaction, thread, grown);
     const [last] = await end(transaction, sessionId, grown);
@@ -67,14 +68,24 @@ export async function deleteSession(
   // rows that name the sandboxes go with the session. Not announced: what streams show is the deletion.
   await archiveSession(dependencies, principal, sessionId);
   const threads = await database.transaction().execute(async (transaction) => {
-    await lockSession(transaction, principal.organizationId, sessionId);
+    const row = await lockOpenSession(transaction, principal, sessionId, "oversee");
     const rows = await transaction
       .selectFrom("sessions")
       .select("id")
       .where("parent_session_id", "=", sessionId)
       .execute();
+    const threadIds = rows.map(({ id }) => id);
+    if (row.visibility === "private") {
+      // They outlive the session that says whose they are.
+      const of = [sessionId, ...threadIds];
+      await transaction
+        .updateTable("snapshots")
+        .set({ private_to: row.user_id })
+        .where("session_id", "in", of)
+        .execute();
+    }
     await transaction.deleteFrom("sessions").where("id", "=", sessionId).execute();
-    return rows.map((row) => row.id);
+    return threadIds;
   });
   for (const id of [sessionId, ...threads]) notices.publish({ type: "deleted", sessionId: id });
 }
@@ -89,7 +100,7 @@ export async function archiveThread(
   const grown: Grown = new Map();
   await database.transaction().execute(async (transaction) => {
     grown.clear();
-    await lockSession(transaction, principal.organizationId, sessionId);
+    await lockOpenSession(transaction, principal, sessionId, "drive");
     const [thread] = await lockThreads(transaction, sessionId, threadId);
     if (thread === undefined) throw threadNotFound();
     if (thread.archived_at !== null) return;

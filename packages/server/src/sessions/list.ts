@@ -2,23 +2,25 @@
 import type { Kysely, Selectable } from "kysely";
 import { listCondition, listPage, type ListPage, positionColumn, readOrder } from "../agents/list.ts";
 import type { SessionTable, Tables } from "../db/tables.ts";
-import type { ListSessionsQuery } from "./port.ts";
+import { openTo } from "./access.ts";
+import type { ListSessionsQuery, Principal } from "./port.ts";
 
 export async function listSessions(
   database: Kysely<Tables>,
-  organizationId: string,
+  principal: Principal,
   query: ListSessionsQuery,
 ): Promise<ListPage<Selectable<SessionTable>>> {
   let select = database
     .selectFrom("sessions")
     .selectAll()
     .select(positionColumn.as("list_position"))
-    .where("organization_id", "=", organizationId)
+    .where(openTo(principal, "oversee"))
     .where("parent_session_id", "is", null)
     .where(listCondition(query));
   if (query.agentId !== undefined) select = select.where("agent_id", "=", query.agentId);
   if (query.agentVersion !== undefined) select = select.where("agent_version", "=", query.agentVersion);
   if (query.deploymentId !== undefined) select = select.where("deployment_id", "=", query.deploymentId);
+  if (query.userId !== undefined) select = select.where("user_id", "=", query.userId);
   if (query.statuses !== undefined) select = select.where("status", "in", [...query.statuses]);
   const order = readOrder(query);
   const rows = await select

@@ -9,6 +9,7 @@ import type {
   SessionAgent,
   SessionAgentReference,
   SessionAgentUpdate,
+  SessionShare,
 } from "@exoloop/protocol/sessions";
 import type { ThreadAgent } from "@exoloop/protocol/session-agent";
 import type { SandboxFigures } from "@exoloop/protocol/sandboxes";
@@ -57,7 +58,13 @@ export interface CreateSessionInput {
   readonly budget?: BudgetInput;
   /** What its workspace begins with. */
   readonly workspaceSnapshot?: string;
+  /** For whom it works: the caller's own person unless an admin says otherwise. */
+  readonly userId?: string;
+  /** `private` unless asked otherwise where it works for somebody, else `shared`. */
+  readonly visibility?: SessionVisibility;
 }
+
+export type SessionVisibility = "private" | "shared";
 
 /** Absent keeps. In `metadata`, null deletes the key. */
 export interface UpdateSessionInput {
@@ -91,6 +98,9 @@ export interface SessionRow {
   readonly stats: SessionStatFigures;
   /** The deployment whose run created it. */
   readonly deploymentId: string | null;
+  /** For whom it works; null: nobody in particular. */
+  readonly userId: string | null;
+  readonly visibility: SessionVisibility;
   /** Null when the session has never used a sandbox. */
   readonly sandbox: SandboxFigures | null;
   readonly createdAt: Date;
@@ -103,6 +113,7 @@ export interface ListSessionsQuery extends ListQuery {
   readonly agentId?: string;
   readonly agentVersion?: number;
   readonly deploymentId?: string;
+  readonly userId?: string;
   readonly statuses?: readonly SessionStatus[];
 }
 
@@ -120,8 +131,9 @@ export interface EventQuery {
 }
 
 /**
- * Every method throws Problem `not_found` for a session that does not exist or belongs to another organization, and
- * the two cannot be told apart.
+ * Every method throws Problem `not_found` for a session that does not exist, belongs to another organization, or is
+ * private to somebody else, and these cannot be told apart. An admin's key may `get`, `list`, `archive` and `delete`
+ * private ones; for the rest it gets `forbidden`. Who may what: `access.ts`.
  */
 export interface SessionService {
   /** Stores the session, appends the initial events and wakes it, in one transaction. */
@@ -132,6 +144,8 @@ export interface SessionService {
   /** Archiving twice answers the same. */
   archive(principal: Principal, sessionId: string): Promise<SessionRow>;
   delete(principal: Principal, sessionId: string): Promise<void>;
+  /** As `share.ts` says. */
+  share(principal: Principal, sessionId: string): Promise<SessionShare>;
   /** Admits all or none. */
   send(principal: Principal, sessionId: string, events: readonly UserEventInput[]): Promise<readonly StoredEvent[]>;
   events(principal: Principal, sessionId: string, query: EventQuery): Promise<readonly StoredEvent[]>;

@@ -10,11 +10,14 @@ import { noFigures, readFigures } from "./figures.ts";
 import { readHistory } from "./history.ts";
 import { admit } from "./inbox.ts";
 import { listSessions } from "./list.ts";
-import { lockSession, refuseArchived, sessionNotFound } from "./locked-session.ts";
+import { findOpenSession, lockOpenSession, mayUse } from "./access.ts";
+import { refuseArchived, sessionNotFound } from "./locked-session.ts";
+import { ownerOf } from "./owner.ts";
 import { readOutcomeEvaluations } from "./outcome-evaluations.ts";
+import { type ShareDependencies, shareSession } from "./share.ts";
 import { updateSession } from "./update.ts";
 
-export interface SessionServiceDependencies extends EndDependencies {
+export interface SessionServiceDependencies extends EndDependencies, ShareDependencies {
   /** Whether the model has a list price. */
   readonly isPriced: (model: string) => boolean;
 }
@@ -24,14 +27,14 @@ export function createSessionService(dependencies: SessionServiceDependencies): 
   const service: SessionService = {
     create: (principal, input) => createSession(dependencies, principal, input),
     async get(principal, sessionId) {
-      const row = await findSession(database, principal, sessionId);
-      const [session] = await withFigures(database, [row]);
+      const row = await findOpenSession(database, principal, sessionId, "oversee");
+      const [session] = await withFigures(database, principal, [row]);
       if (session === undefined) throw sessionNotFound(sessionId);
       return session;
     },
     async list(principal, query) {
-      const page = await listSessions(database, principal.organizationId, query);
-      return { ...page, rows: await withFigures(database, page.rows) };
+      const page = await listSessions(database, principal, query);
+      return { ...page, rows: await withFigures(database, principal, page.rows) };
     },
     async update(principal, sessionId, patch) {
       await updateSession(dependencies, principal, sessionId, patch);
@@ -43,37 +46,23 @@ export function createSessionService(dependencies: SessionServiceDependencies): 
       return service.get(principal, sessionId);
     },
     delete: (principal, sessionId) => deleteSession(dependencies, principal, sessionId),
+    share: (principal, sessionId) => shareSession(dependencies, principal, sessionId),
     send: (principal, sessionId, events) => sendEvents(dependencies, principal, sessionId, events),
     async events(principal, sessionId, query) {
-      await findSession(database, principal, sessionId);
+      await findOpenSession(database, principal, sessionId, "drive");
       return readHistory(database, sessionId, query);
     },
     async head(principal, sessionId) {
-      const row = await findSession(database, principal, sessionId);
+      const row = await findOpenSession(database, principal, sessionId, "drive");
       return { seq: Number(row.head_seq), status: row.status, archived: row.archived_at !== null };
     },
   };
   return service;
 }
 
-async function findSession(
-  database: Kysely<Tables>,
-  principal: Principal,
-  sessionId: string,
-): Promise<Selectable<SessionTable>> {
-  const row = await database
-    .selectFrom("sessions")
-    .selectAll()
-    .where("id", "=", sessionId)
-    .where("organization_id", "=", principal.organizationId)
-    .where("parent_session_id", "is", null)
-    .executeTakeFirst();
-  if (row === undefined) throw sessionNotFound(sessionId);
-  return row;
-}
-
 async function withFigures(
   database: Kysely<Tables>,
+  principal: Principal,
   rows: readonly Selectable<SessionTable>[],
 ): Promise<readonly SessionRow[]> {
   const ids = rows.map((row) => row.id);
@@ -85,23 +74,27 @@ async function withFigures(
   return rows.map((row): SessionRow => {
     const usage = figures.get(row.id) ?? noFigures;
     const end = row.archived_at ?? new Date();
+    // Words of a person or of the session's own: not for those who only oversee it.
+    const open = mayUse(principal, row, "drive");
     return {
       id: row.id,
       // Written by createSession from a resolved agent.
       agent: row.agent as SessionRow["agent"],
       environmentId: row.environment_id,
-      title: row.title,
-      metadata: row.metadata,
+      title: open ? row.title : null,
+      metadata: open ? row.metadata : {},
       status: row.status,
       usage,
       budget: row.budget ?? {},
-      outcomeEvaluations: outcomes.get(row.id) ?? [],
+      outcomeEvaluations: open ? (outcomes.get(row.id) ?? []) : [],
       stats: {
         activeSeconds: usage.runningMs / 1_000,
         durationSeconds: Math.max(0, end.getTime() - row.created_at.getTime()) / 1000,
       },
       sandbox: sandboxes.get(row.id) ?? null,
       deploymentId: row.deployment_id,
+      userId: row.user_id,
+      visibility: row.visibility,
       createdAt: row.created_at,
       updatedAt: row.updated_at,
       archivedAt: row.archived_at,
@@ -116,13 +109,14 @@ async function createSession(
 ): Promise<SessionRow> {
   const id = createId("session");
   const { organizationId, apiKeyId } = principal;
-  const session = { ...input, id, organizationId, createdBy: apiKeyId, deploymentId: null };
-  const row = await database
-    .transaction()
-    .execute((transaction) => insertSession(transaction, { engine, isPriced }, session));
+  const row = await database.transaction().execute(async (transaction) => {
+    const owner = await ownerOf(transaction, principal, input);
+    const session = { ...input, ...owner, id, organizationId, createdBy: apiKeyId, deploymentId: null };
+    return insertSession(transaction, { engine, isPriced }, session);
+  });
   if (input.initialEvents.length > 0)
     notices.publish({ type: "appended", sessionId: id, seq: input.initialEvents.length });
-  const [created] = await withFigures(database, [row]);
+  const [created] = await withFigures(database, principal, [row]);
   if (created === undefined) throw sessionNotFound(id);
   return created;
 }
@@ -136,7 +130,7 @@ async function sendEvents(
   const threads = new Map<string, number>();
   const stored = await database.transaction().execute(async (transaction) => {
     threads.clear();
-    refuseArchived(await lockSession(transaction, principal.organizationId, sessionId));
+    refuseArchived(await lockOpenSession(transaction, principal, sessionId, "drive"));
     return admit(transaction, engine, sessionId, inputs, threads);
   });
   const last = Math.max(0, ...stored.map((event) => event.seq));

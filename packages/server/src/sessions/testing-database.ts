@@ -50,3 +50,10 @@ export async function insertTestSession(
     .execute();
   return { organizationId, sessionId };
 }
+
+/** What sessions ask of sandboxes, where there are none. */
+export const noSandboxes = {
+  releaseSandbox: () => Promise.resolve(),
+  captureWorkspace: () => Promise.resolve(),
+  dropSandbox: () => Promise.resolve(null),
+};

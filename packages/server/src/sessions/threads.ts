@@ -2,12 +2,12 @@
 import { primaryThreadId } from "@exoloop/protocol/threads";
 import { type Kysely, type Selectable, sql } from "kysely";
 import type { SessionTable, Tables } from "../db/tables.ts";
+import { findOpenSession } from "./access.ts";
 import { archiveThread, type EndDependencies, threadNotFound } from "./end-session.ts";
 import { Problem } from "../errors.ts";
 import { usageSince } from "../loop/budgets.ts";
 import { noFigures, readFigures } from "./figures.ts";
 import { readHistory } from "./history.ts";
-import { sessionNotFound } from "./locked-session.ts";
 import type { Principal, ThreadRow, ThreadService } from "./port.ts";
 import type { Usage } from "./state.ts";
 
@@ -70,18 +70,18 @@ function rowsOf(database: Kysely<Tables>, sessionId: string) {
 /** The thread's row, or the session's where no thread is named. @throws Problem `not_found` */
 async function findRows(
   database: Kysely<Tables>,
-  { organizationId }: Principal,
+  principal: Principal,
   sessionId: string,
   threadId: string | null,
 ): Promise<Selectable<SessionTable>> {
-  const rows = await rowsOf(database, sessionId)
-    .where("organization_id", "=", organizationId)
-    .where("id", "in", threadId === null ? [sessionId] : [sessionId, threadId])
-    .execute();
-  const session = rows.find((row) => row.id === sessionId && row.parent_session_id === null);
-  if (session === undefined) throw sessionNotFound(sessionId);
+  const session = await findOpenSession(database, principal, sessionId, "drive");
   if (threadId === null || threadId === primaryThreadId(sessionId)) return session;
-  const thread = rows.find((row) => row.id === threadId && row.id !== sessionId);
+  const thread = await database
+    .selectFrom("sessions")
+    .selectAll()
+    .where("id", "=", threadId)
+    .where("parent_session_id", "=", sessionId)
+    .executeTakeFirst();
   if (thread === undefined) throw threadNotFound();
   return thread;
 }

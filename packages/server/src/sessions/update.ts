@@ -7,7 +7,8 @@ import type { Engine } from "../engine/engine.ts";
 import { Problem } from "../errors.ts";
 import { type BudgetLimits, publicLimits } from "../loop/budgets.ts";
 import { publicEvent } from "./event.ts";
-import { lockSession, refuseArchived } from "./locked-session.ts";
+import { lockOpenSession } from "./access.ts";
+import { refuseArchived } from "./locked-session.ts";
 import { appendUnderLock } from "./log.ts";
 import type { NoticeBoard } from "./notices.ts";
 import type { Principal, SessionRow, UpdateSessionInput } from "./port.ts";
@@ -28,7 +29,7 @@ export async function updateSession(
   patch: UpdateSessionInput,
 ): Promise<void> {
   const seq = await database.transaction().execute(async (transaction) => {
-    const row = await lockSession(transaction, principal.organizationId, sessionId);
+    const row = await lockOpenSession(transaction, principal, sessionId, "drive");
     refuseArchived(row);
     const changed: Record<string, unknown> = {};
     if (patch.title !== undefined && patch.title !== row.title) changed["title"] = patch.title;

@@ -69,19 +69,22 @@ export async function wakeWaiters(
 }
 
 /**
- * Whether a session of the same organization has ended or come to rest; null when there is none. Input that it has not
+ * Whether a session that the waiting one may know of has ended or come to rest; null when there is none. Input that it has not
  * begun with keeps it from resting, and so does a question that waits for somebody's answer. Waits for a transaction that
  * is about to change its row: one that did not see our registration yet is thereby seen by us.
  */
 export async function settledStatus(
   database: Kysely<Tables>,
-  organizationId: string,
+  waiter: { readonly sessionId: string; readonly organizationId: string },
   sessionId: string,
 ): Promise<{ readonly ended: boolean; readonly rested: boolean } | null> {
   const { rows } = await sql<{ status: SessionStatus }>`
-    select status from sessions
-    where id = ${sessionId} and organization_id = ${organizationId} and parent_session_id is null
-    for share`.execute(database);
+    select status from sessions target
+    where id = ${sessionId} and organization_id = ${waiter.organizationId} and parent_session_id is null
+      and (visibility = 'shared' or exists (
+        select from sessions waiter
+        where waiter.id = ${waiter.sessionId} and waiter.visibility = 'private' and waiter.user_id = target.user_id))
+    for share of target`.execute(database);
   const row = rows[0];
   if (row === undefined) return null;
   const rested = row.status === "idle" && (await isAtRest(database, sessionId));

@@ -38,7 +38,7 @@ export const bashOutputTool = defineTool({
   parallel: true,
   async run({ bash_id: commandId, offset, filter }, { background, toolUseId }) {
     if (commandId === undefined) return textResult(describeList(await background.list()));
-    const pattern = filter === undefined ? null : compileSearchPattern(filter, false);
+    const pattern = filter === undefined ? null : compileSearchPattern(filter, { ignoreCase: false, multiline: false });
     const request = { readingId: toolUseId, commandId, ...(offset === undefined ? {} : { offset }) };
     const output = await background.read(request);
     if (output === null) return errorResult(unknownCommand("bash_output", commandId));

@@ -5,8 +5,8 @@ import { createStoredFiles, type StoredFiles } from "../files/postgres/stored-fi
 import { actorOf, createTestOrganization, createTestSession } from "../files/postgres/testing.ts";
 import { createHistoryStore } from "../files/history-store.ts";
 import { createSessionFiles } from "../files/session-files.ts";
+import { skillManifest } from "../files/testing-skills.ts";
 import { organizationMemoryMount, storedMounts } from "../files/mounts.ts";
-import { encodeText } from "../files/text.ts";
 import { answerOf, callTool, stepsIn } from "./testing.ts";
 import { toolCases } from "./testing-cases.ts";
 
@@ -97,8 +97,8 @@ describe("tools on stored files", () => {
   });
 
   it("tell why nothing was written", async () => {
-    await files.importSkill(organizationId, "review", [{ path: "SKILL.md", bytes: encodeText("how\n") }]);
-    expect(await call("read", { file_path: "/skills/review/SKILL.md" })).toBe("     1\thow");
+    await files.importSkill(organizationId, "review", [skillManifest("review", "how\n")]);
+    expect(await call("read", { file_path: "/skills/review/SKILL.md" })).toContain("     5\thow");
     expect(await call("write", { file_path: "/skills/review/SKILL.md", content: "x" })).toContain(
       "/skills is read-only",
     );
@@ -112,7 +112,7 @@ describe("tools on stored files", () => {
   it("show pictures", async () => {
     const png = new Uint8Array([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0, 0]);
     await files.importSkill(organizationId, "review", [
-      { path: "SKILL.md", bytes: encodeText("how\n") },
+      skillManifest("review", "how\n"),
       { path: "a.png", bytes: png },
       { path: "data.bin", bytes: new Uint8Array([1, 0, 2]) },
     ]);

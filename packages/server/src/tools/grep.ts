@@ -1,7 +1,7 @@
 /** Finds text in files. @module */
-import { RE2JS } from "re2js";
 import { z } from "zod";
 import { workspaceDirectory } from "../files/path.ts";
+import { compileSearchPattern, type SearchPattern } from "../files/search-pattern.ts";
 import type { GrepLine, GrepRequest, GrepResult } from "../files/store.ts";
 import { defineTool, textResult } from "./registry.ts";
 import type { ToolResult } from "./tool.ts";
@@ -114,8 +114,7 @@ function fileLines({ files }: GrepResult, mode: Mode, offset: number): string[] 
 /** As ripgrep prints them: `path:line:text`, `path-line-text` around a match, `--` where lines are left out. */
 function contentLines(lines: readonly GrepLine[], input: Input, offset: number): string[] {
   const numbered = input["-n"] ?? true;
-  const only =
-    input["-o"] === true ? RE2JS.compile(input.pattern, input["-i"] === true ? RE2JS.CASE_INSENSITIVE : 0) : null;
+  const only = input["-o"] === true ? patternOf(input) : null;
   const kept = afterMatches(lines, offset).filter((line) => only === null || !line.isContext);
   const hasContext = kept.some((line) => line.isContext);
   return kept.flatMap((line, index) => {
@@ -128,11 +127,13 @@ function contentLines(lines: readonly GrepLine[], input: Input, offset: number):
   });
 }
 
-/** Of a line too long to be shown whole, only in what is shown. */
-function matchesIn(pattern: RE2JS, text: string): string[] {
-  const matcher = pattern.matcher(text);
-  const found: string[] = [];
-  while (matcher.find()) found.push(matcher.group() ?? "");
+function patternOf({ pattern, "-i": ignoreCase = false, multiline = false }: Input): SearchPattern {
+  return compileSearchPattern(pattern, { ignoreCase, multiline });
+}
+
+/** Of a line too long to be shown whole, only in what is shown; whole where the match goes over several lines. */
+function matchesIn(pattern: SearchPattern, text: string): readonly string[] {
+  const found = pattern.matchesIn(text);
   return found.length === 0 ? [text] : found;
 }
 

@@ -14,7 +14,7 @@ import { startTurnTest } from "../loop/testing.ts";
 import { authenticate, createApiKey } from "../orgs/api-keys.ts";
 import { createSessionService } from "../sessions/service.ts";
 import { createThreadService } from "../sessions/threads.ts";
-import { insertTestSession, type TestSession } from "../sessions/testing-database.ts";
+import { insertTestSession, noSandboxes, type TestSession } from "../sessions/testing-database.ts";
 import { createWebhookReceiver, type WebhookDependencies } from "./deliver.ts";
 import { createWebhookRepository } from "./webhooks.ts";
 
@@ -31,7 +31,7 @@ export async function startWebhookTest() {
   const sessions = createSessionService({
     ...dependencies,
     isPriced: () => true,
-    releaseSandbox: () => Promise.resolve(),
+    ...noSandboxes,
   });
   const { app } = openApp(dependencies, sessions);
   return {

@@ -140,7 +140,8 @@ begin
     select moved.*, file_next_version(history.organization_id, history.mount, moved.new_path) as new_version from moved
   ), told as (
     insert into file_versions (organization_id, mount, revision, ordinal, path, version, operation, base_version, sha256,
-        size_bytes, executable, session_id, user_id, untrusted, tool_use_id, via, created_at, id, memory_id, other_path)
+        size_bytes, executable, session_id, user_id, untrusted, tool_use_id, via, created_at, id, memory_id, other_path,
+        api_key_id)
       select history.organization_id, history.mount, history.revision,
         history.ordinal + 2 * (place - 1) + case when comes then 1 else 0 end,
         case when comes then new_path else path end,
@@ -148,7 +149,8 @@ begin
         case when comes then 'move_in' else 'move_out' end,
         version, case when comes then sha256 end, case when comes then size_bytes else 0 end, comes and executable,
         history.session_id, history.user_id, history.untrusted, history.tool_use_id, history.via, history.created_at,
-        file_identifier('memver'), memory_id, case when comes then path else new_path end
+        file_identifier('memver'), memory_id, case when comes then path else new_path end,
+        history.api_key_id
       from versioned, (values (false), (true)) ends (comes)
   ), known as (
     insert into file_reads (session_id, mount, path, organization_id, version)
@@ -236,6 +238,7 @@ begin
   history.session_id := actor->>'session';
   history.user_id := actor->>'user';
   history.tool_use_id := actor->>'call';
+  history.api_key_id := actor->>'key';
   history.via := actor->>'via';
   history.untrusted := coalesce((actor->>'untrusted')::boolean, false);
   -- Later than that of every earlier revision, as a transaction's beginning need not be.

@@ -28,10 +28,14 @@ alter table sessions
   add constraint sessions_private_to_somebody check (visibility = 'shared' or user_id is not null);
 create index sessions_user on sessions (organization_id, user_id, created_at desc, id desc) where user_id is not null;
 
+-- Of a private session that was deleted: whose it was. Null: the session itself says who may use it.
+alter table snapshots add column private_to text;
+
 create index file_entries_untrusted on file_entries (organization_id, mount) where untrusted;
 
 -- Down Migration
 drop index file_entries_untrusted;
+alter table snapshots drop column private_to;
 drop index sessions_user;
 alter table sessions drop column user_id, drop column visibility, drop column untrusted;
 -- Else everybody's sessions would be seen with the key of one person.

@@ -29,6 +29,7 @@ export interface DeploymentTable {
   created_at: Timestamp;
   updated_at: Timestamp;
   archived_at: Date | null;
+  resources: ColumnType<unknown[], string | undefined, string>;
 }
 
 export interface DeploymentRunTable {

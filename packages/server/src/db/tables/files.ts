@@ -84,6 +84,7 @@ interface FileVersionTable {
   untrusted: Generated<boolean>;
   redacted_at: Date | null;
   redacted_by: Json<unknown> | null;
+  api_key_id: string | null;
 }
 
 interface FileReadTable {

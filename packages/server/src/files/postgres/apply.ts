@@ -7,12 +7,13 @@ import { type Kysely, sql } from "kysely";
 import { preparedMark } from "../../db/prepared.ts";
 import type { FileOperation } from "../../db/tables/files.ts";
 import type { Tables } from "../../db/tables.ts";
-import { pathInMount, type StoredMount, visiblePath } from "../mounts.ts";
+import { pathInMount, skillsMount, type StoredMount, visiblePath } from "../mounts.ts";
 import { foldPath, storedPathLimits } from "../path.ts";
 import { type FileActor, FileError } from "../store.ts";
 import { decodeText, sha256Of } from "../text.ts";
 import { type FileChange, inOrder, type PutChange } from "./change.ts";
 import { explainRefusal, maximumBytes } from "./refusal.ts";
+import { settleSkills } from "./skills/settle-skills.ts";
 
 /** How a commit treats what the session and the call know. */
 export interface ApplyOptions {
@@ -53,7 +54,8 @@ const mostChanges = 40_000;
 
 /**
  * @param database The pool, for a commit by itself, or a transaction that holds the mount's lock.
- * @throws FileError `too_large`, `binary`, `path_conflict`, `is_directory`, `not_directory`, `not_found`, `invalid_path`
+ * @throws FileError `too_large`, `binary`, `path_conflict`, `is_directory`, `not_directory`, `not_found`, `invalid_path`,
+ *   `invalid_skill`
  */
 export async function applyChanges(
   database: Kysely<Tables>,
@@ -63,6 +65,29 @@ export async function applyChanges(
   options: ApplyOptions = {},
 ): Promise<Applied> {
   refuseCrowd(changes);
+  if (mount.key !== skillsMount.key) return callCommit(database, mount, actor, changes, options);
+  const { organizationId } = actor;
+  return inTransaction(database, async (transaction) => {
+    const applied = await callCommit(transaction, mount, actor, changes, options);
+    await settleSkills(transaction, { organizationId, revision: applied.revision });
+    return applied;
+  });
+}
+
+async function inTransaction<Result>(
+  database: Kysely<Tables>,
+  work: (transaction: Kysely<Tables>) => Promise<Result>,
+): Promise<Result> {
+  return database.isTransaction ? work(database) : database.transaction().execute(work);
+}
+
+async function callCommit(
+  database: Kysely<Tables>,
+  mount: StoredMount,
+  actor: FileActor,
+  changes: readonly FileChange[],
+  options: ApplyOptions,
+): Promise<Applied> {
   const contents: Uint8Array[] = [];
   let offset = 0;
   const encoded = inOrder(changes).map((change) => {
@@ -109,6 +134,7 @@ function encodeActor(actor: FileActor) {
     session: actor.sessionId,
     user: actor.userId ?? null,
     call: actor.toolUseId,
+    key: actor.apiKeyId ?? null,
     via: actor.via,
     untrusted: actor.untrusted ?? false,
   };

@@ -1,9 +1,9 @@
 /**
  * Finding stored files by name and by content.
  *
- * Grep narrows by the trigram index where the pattern has literals, then matches lines here, so that the dialect is the
- * same as in the workspace; a model's pattern never reaches Postgres. The planner does not count the cost of reading
- * large values and would rather scan, so the query forbids it the scan: the search text has no other index.
+ * Grep looks into the files that come first, as they are: for a frequent word they are enough. For the rest it narrows by
+ * the trigram index where the pattern has literals. Texts are always matched here, so that the dialect is the same as in
+ * the workspace; a model's pattern never reaches Postgres.
  * @module
  */
 import { type Kysely, sql, type Transaction } from "kysely";
@@ -11,19 +11,26 @@ import type { Tables } from "../../db/tables.ts";
 import { compileGlob } from "../glob-pattern.ts";
 import { pathInMount, type StoredMount, visiblePath } from "../mounts.ts";
 import { isWithin, relativePath } from "../path.ts";
-import type { SearchPattern } from "../search-pattern.ts";
+import type { Clause, Required } from "../regex/required.ts";
 import { startSearch } from "../search-request.ts";
 import type { FileMatch, GrepRequest, GrepResult } from "../store.ts";
+import { matchTexts } from "./search-texts.ts";
 
-/** Files read at once; one batch holds at most this many texts of a mebibyte. */
-const batchFiles = 64;
+/** Files looked into before the index is asked. */
+const firstFiles = 64;
+/** Files whose names are read at once where every file is looked into. */
+const nextFiles = 2_000;
+/** Of one query to the index. */
+const mostClauses = 3;
+/** Milliseconds: a query to the index takes some. */
+const queryTimeoutMs = 20_000;
 
 export interface SearchScope {
   readonly organizationId: string;
   readonly mount: StoredMount;
 }
 
-/** `path` may be a directory in the mount, the mount itself, or a directory above it. */
+/** Newest first. `path` may be a directory in the mount, the mount itself, or a directory above it. */
 export async function globStored(
   database: Kysely<Tables>,
   scope: SearchScope,
@@ -32,23 +39,45 @@ export async function globStored(
   maximum: number,
 ): Promise<readonly FileMatch[]> {
   const matches = compileGlob(pattern);
-  const rows = await database
-    .selectFrom("file_entries")
-    .select(["path", "updated_at"])
-    .where("organization_id", "=", scope.organizationId)
-    .where("mount", "=", scope.mount.key)
-    .where("kind", "=", "file")
-    .where(below(scope, path))
-    .orderBy("updated_at", "desc")
-    .orderBy("path")
-    .execute();
-  const found: FileMatch[] = [];
-  for (const row of rows) {
+  const { rows } = await namesQuery(scope, path).execute(database);
+  const names = rows[0]?.names ?? null;
+  if (names === null) return [];
+  const found: string[] = [];
+  for (const stored of names.split("\n")) {
     if (found.length >= maximum) break;
-    const visible = visiblePath(scope.mount, row.path);
-    if (matches(relativePath(path, visible))) found.push({ path: visible, modifiedAt: row.updated_at.getTime() });
+    if (matches(relativePath(path, visiblePath(scope.mount, stored)))) found.push(stored);
   }
-  return found;
+  if (found.length === 0) return [];
+  const times = await readTimes(database, scope, found);
+  return found.flatMap((stored) => {
+    const modifiedAt = times.get(stored);
+    return modifiedAt === undefined ? [] : [{ path: visiblePath(scope.mount, stored), modifiedAt }];
+  });
+}
+
+/**
+ * All names as one text, the newest first: ten thousand rows would take longer to send than to find. No stored path
+ * holds a line feed (`storedPath`). Exported for the test that looks at its plan.
+ */
+export function namesQuery(scope: SearchScope, path: string) {
+  return sql<{ names: string | null }>`
+    select string_agg(path, chr(10)) as names from (
+      select path from file_entries
+      where organization_id = ${scope.organizationId} and mount = ${scope.mount.key} and kind = 'file' and ${below(scope, path)}
+      order by revision desc, path) as newest`;
+}
+
+async function readTimes(
+  database: Kysely<Tables>,
+  scope: SearchScope,
+  paths: readonly string[],
+): Promise<Map<string, number>> {
+  const { rows } = await sql<{ path: string; updated_at: Date }>`
+    select path, updated_at from file_entries
+    where organization_id = ${scope.organizationId} and mount = ${scope.mount.key} and path = any(${paths})`.execute(
+    database,
+  );
+  return new Map(rows.map((row) => [row.path, row.updated_at.getTime()]));
 }
 
 export async function grepStored(
@@ -57,69 +86,87 @@ export async function grepStored(
   request: GrepRequest,
 ): Promise<GrepResult> {
   const search = startSearch(request);
-  const candidates = await database
-    .transaction()
-    .execute((transaction) => findCandidates(transaction, scope, request.path, search.pattern));
-  const selected = candidates.filter((candidate) => search.wants(candidate.path));
-  for (let start = 0; start < selected.length; start += batchFiles) {
-    for (const { path, body } of await readTexts(database, scope.mount, selected.slice(start, start + batchFiles))) {
-      if (!(await search.add(path, body))) return search.result();
-    }
+  const clauses = indexedClauses(search.pattern.required);
+  const page = { ...scope, path: request.path };
+  let after = "";
+  for (let number = 0; ; number += 1) {
+    const limit = number === 0 ? firstFiles : nextFiles;
+    const candidates = await readCandidates(database, { ...page, after, limit });
+    const selected = candidates.filter((candidate) => search.wants(visiblePath(scope.mount, candidate.path)));
+    if (!(await matchTexts(database, scope.mount, selected, search))) return search.result();
+    after = candidates.at(-1)?.path ?? after;
+    if (candidates.length < limit) return search.result();
+    if (clauses.length > 0 && !search.isFrequent(nextFiles)) break;
   }
+  const rest = await findCandidates(
+    database,
+    { ...page, after },
+    { clauses, ignoreCase: search.pattern.required.ignoreCase },
+  );
+  const selected = rest.filter((candidate) => search.wants(visiblePath(scope.mount, candidate.path)));
+  await matchTexts(database, scope.mount, selected, search);
   return search.result();
 }
 
-interface Candidate {
+export interface Candidate {
   readonly id: number;
+  /** As it is stored. */
   readonly path: string;
+  readonly size_bytes: number;
 }
 
-async function findCandidates(
-  transaction: Transaction<Tables>,
-  scope: SearchScope,
-  path: string,
-  pattern: SearchPattern,
+interface Page extends SearchScope {
+  readonly path: string;
+  /** Only files behind this one. */
+  readonly after: string;
+}
+
+async function readCandidates(
+  database: Kysely<Tables>,
+  page: Page & { readonly limit: number },
 ): Promise<readonly Candidate[]> {
-  if (pattern.literals.length > 0) {
-    await sql`set local enable_seqscan = off`.execute(transaction);
-  }
-  const { rows } = await candidateQuery(scope, path, pattern).execute(transaction);
-  return rows.map(({ id, path: stored }) => ({ id, path: visiblePath(scope.mount, stored) }));
+  const { rows } = await sql<Candidate>`
+    select id, path, size_bytes from file_entries
+    where ${isInPage(page)}
+    order by path limit ${page.limit}`.execute(database);
+  return rows;
+}
+
+/** The planner does not count the cost of reading large values and would rather scan. */
+async function findCandidates(database: Kysely<Tables>, page: Page, required: Required): Promise<readonly Candidate[]> {
+  return database.transaction().execute(async (transaction: Transaction<Tables>) => {
+    await sql`select set_config('enable_seqscan', 'off', true),
+      set_config('statement_timeout', ${String(queryTimeoutMs)}, true)`.execute(transaction);
+    const { rows } = await candidateQuery(page, required).execute(transaction);
+    return rows;
+  });
 }
 
 /** Exported for the test that looks at its plan. */
-export function candidateQuery(scope: SearchScope, path: string, pattern: SearchPattern) {
-  const like = sql.raw(pattern.ignoreCase ? "ilike" : "like");
-  const conditions = pattern.literals.map(
-    (literal) => sql`and body ${like} ${`%${literal.replace(/[\\%_]/g, "\\$&")}%`}`,
-  );
-  const narrowed =
-    conditions.length === 0
-      ? sql``
-      : sql`and id in (
-          with candidates as materialized (
-            select entry_id from file_texts where organization_id = ${scope.organizationId} ${sql.join(conditions, sql` `)}
-          ) select entry_id from candidates)`;
-  const start = below(scope, path);
+export function candidateQuery(page: Page, { clauses, ignoreCase }: Required) {
+  const like = sql.raw(ignoreCase ? "ilike" : "like");
+  const conditions = clauses.map((clause) => {
+    const any = clause.map((literal) => sql`body ${like} ${`%${literal.replace(/[\\%_]/g, "\\$&")}%`}`);
+    return sql`(${sql.join(any, sql` or `)})`;
+  });
   return sql<Candidate>`
-    select id, path from file_entries
-    where organization_id = ${scope.organizationId} and mount = ${scope.mount.key} and kind = 'file' and ${start} ${narrowed}
+    with candidates as materialized (
+      select entry_id from file_texts
+      where organization_id = ${page.organizationId} and ${sql.join(conditions, sql` and `)})
+    select id, path, size_bytes from file_entries
+    where ${isInPage(page)} and id in (select entry_id from candidates)
     order by path`;
 }
 
-async function readTexts(database: Kysely<Tables>, mount: StoredMount, candidates: readonly Candidate[]) {
-  const rows = await database
-    .selectFrom("file_texts")
-    .innerJoin("file_entries", "file_entries.id", "file_texts.entry_id")
-    .select(["file_entries.path", "file_texts.body"])
-    .where(
-      "file_texts.entry_id",
-      "in",
-      candidates.map((candidate) => candidate.id),
-    )
-    .orderBy("file_entries.path")
-    .execute();
-  return rows.map(({ path, body }) => ({ path: visiblePath(mount, path), body }));
+/** Those that the index can look up, the best first: a trigram is three letters or digits in a row. */
+export function indexedClauses({ clauses }: Required): Clause[] {
+  const usable = clauses.filter((clause) => clause.every((literal) => /[\p{L}\p{N}]{3}/u.test(literal)));
+  return usable.slice(0, mostClauses);
+}
+
+function isInPage({ organizationId, mount, path, after }: Page) {
+  return sql<boolean>`organization_id = ${organizationId} and mount = ${mount.key} and kind = 'file'
+    and path > ${after} and ${below({ organizationId, mount }, path)}`;
 }
 
 function below(scope: SearchScope, path: string) {

@@ -1,6 +1,7 @@
 import { sql } from "kysely";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../db/testing.ts";
+import { skillManifest } from "../testing-skills.ts";
 import { organizationMemoryMount as memory, skillsMount } from "../mounts.ts";
 import { compileSearchPattern } from "../search-pattern.ts";
 import { type DirectoryOperations, FileError, type FileStore, nothingFound } from "../store.ts";
@@ -218,7 +219,10 @@ describe("search", () => {
     const plan = await test.database.transaction().execute(async (transaction) => {
       await sql`set local enable_seqscan = off`.execute(transaction);
       const scope = { organizationId, mount: memory };
-      const query = candidateQuery(scope, "/memory", compileSearchPattern("the cat sat", false));
+      const query = candidateQuery(
+        { ...scope, path: "/memory", after: "" },
+        compileSearchPattern("the cat sat", { ignoreCase: false, multiline: false }).required,
+      );
       const { rows } = await sql<{ "QUERY PLAN": string }>`explain ${query}`.execute(transaction);
       return rows.map((row) => row["QUERY PLAN"]).join("\n");
     });
@@ -256,11 +260,11 @@ describe("skills", () => {
 
   it("are imported as a whole, once", async () => {
     await files.importSkill(organizationId, "review", [
-      file("SKILL.md", "how"),
+      skillManifest("review", "how"),
       file("scripts/run.sh", "#!/bin/sh", true),
       file("old.md", "x"),
     ]);
-    const again = [file("SKILL.md", "how, better"), file("scripts/run.sh", "#!/bin/sh", true)];
+    const again = [skillManifest("review", "how, better"), file("scripts/run.sh", "#!/bin/sh", true)];
     await files.importSkill(organizationId, "review", again);
     expect(await files.importSkill(organizationId, "review", again)).toEqual({ revision: 2 });
     const manifest = await files.manifest(organizationId, skillsMount);
@@ -271,13 +275,15 @@ describe("skills", () => {
   });
 
   it("stay inside their directory", async () => {
-    const skill = file("SKILL.md", "how");
-    expect(await failure(files.importSkill(organizationId, "Review", [skill]))).toBe("invalid_path");
-    expect(await failure(files.importSkill(organizationId, "review", [skill, file("../x", "x")]))).toBe("invalid_path");
-    expect(await failure(files.importSkill(organizationId, "review", [skill, file("/etc/x", "x")]))).toBe(
-      "invalid_path",
+    const skill = skillManifest("review", "how");
+    expect(await failure(files.importSkill(organizationId, "Review", [skill]))).toBe("invalid_skill");
+    expect(await failure(files.importSkill(organizationId, "review", [skill, file("../x", "x")]))).toBe(
+      "invalid_skill",
     );
-    expect(await failure(files.importSkill(organizationId, "review", []))).toBe("invalid_path");
+    expect(await failure(files.importSkill(organizationId, "review", [skill, file("/etc/x", "x")]))).toBe(
+      "invalid_skill",
+    );
+    expect(await failure(files.importSkill(organizationId, "review", []))).toBe("invalid_skill");
     expect(await files.revision(organizationId, skillsMount)).toBe(0);
   });
 });

@@ -22,10 +22,11 @@ import {
   type StoredDirectory,
   type StoredFile,
 } from "./rows.ts";
-import { createSessionSkills } from "./session-skills.ts";
+import { createSessionSkills } from "./skills/session-skills.ts";
 import { createSessionStore } from "./session-store.ts";
 import { markKnown, moveKnown } from "./known.ts";
-import { importSkill, type SkillFile } from "./skills.ts";
+import type { SkillFile } from "../../skills/format/skill-files.ts";
+import { importSkill } from "./skills/import-skill.ts";
 
 /** A path that changed. `head` is null unless a file is there now. */
 export interface StoredChange {
@@ -71,7 +72,7 @@ export interface StoredFiles {
   readonly sessionSkills: SessionSkills;
   /**
    * Makes `/skills/<name>` hold exactly these files, in one commit; the same files again change nothing.
-   * @throws FileError `invalid_path`, `too_large`, `path_conflict`
+   * @throws FileError `invalid_skill`, `too_large`, `path_conflict`
    */
   importSkill(
     organizationId: string,
@@ -96,7 +97,11 @@ export function createStoredFiles(database: Kysely<Tables>): StoredFiles {
     moveKnown: (sessionId, mount, path, base, version) => moveKnown(database, sessionId, mount, path, base, version),
     projections: createProjectionRecords(database),
     sessionSkills: createSessionSkills(database),
-    importSkill: (organizationId, name, files) => importSkill(database, organizationId, name, files),
+    async importSkill(organizationId, name, files) {
+      const actor = { organizationId, sessionId: null, toolUseId: null, via: "import" as const };
+      const { revision } = await importSkill(database, { actor, files, directory: name });
+      return { revision };
+    },
   };
 }
 

@@ -4,6 +4,7 @@ import {
   session,
   sessionDeletion,
   sessionPage,
+  sessionShare,
   sessionStatus,
   updateSessionRequest,
 } from "@exoloop/protocol/sessions";
@@ -26,6 +27,8 @@ const listParameters = z.strictObject({
   agent_id: z.string().max(128).optional(),
   agent_version: count,
   deployment_id: z.string().max(128).optional(),
+  /** Not of the Managed Agents API. */
+  x_user_id: z.string().max(128).optional(),
   memory_store_id: z.string().max(128).optional(),
   "statuses[]": z.array(sessionStatus).max(16).optional(),
   ...createdRange,
@@ -45,6 +48,17 @@ export function addSessionRoutes(context: RouteContext, sessions: SessionService
     async ({ principal, body }) => writeSession(await sessions.create(principal, admitSession(body))),
   );
   addListRoute(context, sessions);
+  addRoute(
+    context,
+    {
+      method: "post",
+      path: "/v1/x/sessions/{session_id}/share",
+      summary: "Show a private session to the whole organization, for good",
+      tag,
+      answer: sessionShare,
+    },
+    ({ principal, parameter }) => sessions.share(principal, parameter("session_id")),
+  );
   addRoute(
     context,
     { method: "get", workers: ["session"], path: item, summary: "Retrieve a session", tag, answer: session },
@@ -89,6 +103,7 @@ function addListRoute(context: RouteContext, sessions: SessionService): void {
           ? {}
           : { agentVersion: query.agent_version }),
         ...(query.deployment_id === undefined ? {} : { deploymentId: query.deployment_id }),
+        ...(query.x_user_id === undefined ? {} : { userId: query.x_user_id }),
         ...(query["statuses[]"] === undefined ? {} : { statuses: query["statuses[]"] }),
       };
       return writePage(scope, listQuery, await sessions.list(principal, listQuery), writeSession);

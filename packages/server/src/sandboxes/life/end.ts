@@ -3,7 +3,8 @@
  * is left that no row names, and the reconciler destroys it.
  * @module
  */
-import { sql } from "kysely";
+import { type Kysely, sql, type Transaction } from "kysely";
+import type { Tables } from "../../db/tables.ts";
 import { type SandboxDependencies, publishStatus } from "../held-sandbox.ts";
 import { isLeased } from "../use/settle.ts";
 import type { SandboxOwner } from "../workspace.ts";
@@ -34,7 +35,7 @@ interface EndedSandbox {
 
 /** What the row named; null when it named nothing, or `unused` does not hold. A command that comes now makes another. */
 export async function takeFromRow(
-  { database }: Pick<SandboxDependencies, "database">,
+  { database }: { readonly database: Kysely<Tables> },
   { sessionId }: Pick<SandboxOwner, "sessionId">,
   { state, released, provider, unused }: Ending,
 ): Promise<EndedSandbox | null> {
@@ -65,6 +66,26 @@ export async function takeFromRow(
 export async function destroyEnded(dependencies: SandboxDependencies, ended: EndedSandbox): Promise<void> {
   const sandbox = await attach(dependencies, providerNamed(dependencies, ended.provider), ended.id);
   await sandbox?.destroy();
+}
+
+/**
+ * Takes the sandbox from its session within a transaction of the caller's, whatever runs in it: what comes next is
+ * another generation. The answer destroys it after the commit, and never rejects; null where there is none.
+ */
+export async function dropSandbox(
+  dependencies: SandboxDependencies,
+  transaction: Transaction<Tables>,
+  owner: SandboxOwner,
+): Promise<(() => Promise<void>) | null> {
+  const ended = await takeFromRow({ database: transaction }, owner, { state: "gone", released: "killed" });
+  if (ended === null) return null;
+  return async () => {
+    publishStatus(dependencies, owner, "gone", ended.generation, 0);
+    await destroyEnded(dependencies, ended).catch((error: unknown) =>
+      // No row names it: the reconciler destroys it.
+      dependencies.log.warn({ error, session: owner.sessionId }, "a sandbox was not destroyed yet"),
+    );
+  };
 }
 
 /** With its session: nothing comes after it. */

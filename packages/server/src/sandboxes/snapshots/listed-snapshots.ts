@@ -12,6 +12,7 @@ import {
 import type { SnapshotTable, Tables } from "../../db/tables.ts";
 import { Problem } from "../../errors.ts";
 import type { Principal } from "../../orgs/principal.ts";
+import { findOpenSession } from "../../sessions/access.ts";
 import { shareCollectionLock } from "./collection-lock.ts";
 
 export interface SnapshotRepository {
@@ -26,16 +27,9 @@ export interface SnapshotRepository {
 
 export function createSnapshotRepository(database: Kysely<Tables>): SnapshotRepository {
   return {
-    async list({ organizationId }, sessionId, query) {
-      const session = await database
-        .selectFrom("sessions")
-        .select("id")
-        .where("id", "=", sessionId)
-        .where("organization_id", "=", organizationId)
-        .executeTakeFirst();
-      if (session === undefined) {
-        throw new Problem("not_found", "There is no session with this id.", "List them with GET /v1/sessions.");
-      }
+    async list(principal, sessionId, query) {
+      const { organizationId } = principal;
+      await findOpenSession(database, principal, sessionId, "drive");
       const order = readOrder(query);
       const rows = await database
         .selectFrom("snapshots")
@@ -51,7 +45,9 @@ export function createSnapshotRepository(database: Kysely<Tables>): SnapshotRepo
       const found = listPage(query, rows, (row) => ({ createdAt: row.list_position, id: row.id }));
       return { ...found, rows: found.rows.map((row) => toSnapshot(row, sessionId)) };
     },
-    async keep({ organizationId }, sessionId, snapshotId, kept) {
+    async keep(principal, sessionId, snapshotId, kept) {
+      const { organizationId } = principal;
+      await findOpenSession(database, principal, sessionId, "drive");
       const row = await database
         .updateTable("snapshots")
         .set({ kept })

@@ -1,0 +1,42 @@
+/** Memory stores, and what is attached to sessions. @module */
+import type { ColumnType, Generated } from "kysely";
+
+type Timestamp = ColumnType<Date, Date | undefined, Date>;
+type Json<T> = ColumnType<T, string, string>;
+
+export interface MemoryStoreTable {
+  id: string;
+  organization_id: string;
+  mount: string;
+  name: string;
+  description: Generated<string>;
+  metadata: Json<Record<string, string>>;
+  created_at: Timestamp;
+  updated_at: Timestamp;
+  archived_at: Date | null;
+}
+
+export interface SessionResourceTable {
+  id: string;
+  organization_id: string;
+  session_id: string;
+  position: Generated<number>;
+  type: "memory_store" | "file";
+  memory_store_id: string | null;
+  directory: string | null;
+  access: "read_only" | "read_write" | null;
+  instructions: string | null;
+  name: string | null;
+  description: string | null;
+  file_id: string | null;
+  mount_path: string | null;
+  initial: boolean;
+  created_at: Timestamp;
+  updated_at: Timestamp;
+  removed_at: Date | null;
+}
+
+export interface MemoryTables {
+  memory_stores: MemoryStoreTable;
+  session_resources: SessionResourceTable;
+}
