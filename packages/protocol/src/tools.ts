@@ -144,13 +144,29 @@ export const toolFamilies = ["memory_20250818", "text_editor_20250728", "apply_p
 export type ToolFamily = (typeof toolFamilies)[number];
 const families = z.array(z.enum(toolFamilies)).max(toolFamilies.length);
 
+/** A path and all below it, by its one name here: no alias. A segment may be `*`. */
+const rulePath = z
+  .string()
+  .max(1024)
+  .regex(/^\/(?!.*\/\/)(?!.*\/\.{1,2}(?:\/|$))/, "must be absolute, without empty, . and .. segments");
+/** Takes away: a file that may not be read is not there, one that may not be written is refused. */
+const fileRule = z.strictObject({
+  action: z.enum(["file.read", "file.write"]),
+  path: rulePath,
+  decision: z.enum(["ask", "deny"]),
+});
+export type FileRule = z.infer<typeof fileRule>;
+const fileRules = z.array(fileRule).max(64);
+
 export const toolInput = z
   .discriminatedUnion("type", [
     z.strictObject({
       type: z.literal("agent_toolset_20260401"),
       default_config: z.exactOptional(z.strictObject(settings).nullable()),
       configs: z.exactOptional(z.array(toolConfigInput).max(builtInToolNames.length)),
-      x_exoloop: z.exactOptional(z.strictObject({ families: z.exactOptional(families) }).nullable()),
+      x_exoloop: z.exactOptional(
+        z.strictObject({ families: z.exactOptional(families), file_rules: z.exactOptional(fileRules) }).nullable(),
+      ),
     }),
     z.strictObject({
       type: z.literal("mcp_toolset"),
@@ -169,7 +185,7 @@ export const tool = z
       type: z.literal("agent_toolset_20260401"),
       default_config: z.object(resolvedSettings),
       configs: z.array(toolConfig),
-      x_exoloop: z.exactOptional(z.object({ families })),
+      x_exoloop: z.exactOptional(z.object({ families, file_rules: fileRules.default([]) })),
     }),
     z.object({
       type: z.literal("mcp_toolset"),

@@ -39,3 +39,25 @@ test("a toolset names families of tools, each once, and none of them is named li
   expect(await problemOf(create(toolset("emacs")))).toEqual(refused);
   expect((await create(toolset("ls"), own)).tools).toHaveLength(2);
 });
+
+test("rules about files are kept, and refused beside commands, which would not heed them", async () => {
+  const rule = { action: "file.read", path: "/memory/org/hr", decision: "deny" };
+  const create = (withBash: boolean, ...rules: object[]) =>
+    sdk.beta.agents.create({
+      name: "Rules",
+      model: "scripted",
+      tools: [
+        {
+          type: "agent_toolset_20260401" as const,
+          configs: [{ name: "bash" as const, enabled: withBash }],
+          ...{ x_exoloop: { file_rules: rules } },
+        },
+      ],
+    });
+  expect((await create(false, rule)).tools).toMatchObject([{ x_exoloop: { file_rules: [rule] } }]);
+  const refused = { status: 400, code: "invalid_request" };
+  expect(await problemOf(create(true, rule))).toEqual(refused);
+  for (const path of ["memory", "/memory/../etc", "/memory//org", "/a/."])
+    expect(await problemOf(create(false, { ...rule, path }))).toEqual(refused);
+  expect(await problemOf(create(false, { ...rule, decision: "allow" }))).toEqual(refused);
+});

@@ -74,12 +74,12 @@ export function resolveTools(inputs: readonly ToolInput[]): Tool[] {
     if (input.type === "agent_toolset_20260401") {
       const fallback = resolveSettings(input.default_config, builtInDefault);
       const configs = (input.configs ?? []).map((config) => resolveConfig(config, fallback));
-      const families = input.x_exoloop?.families ?? [];
+      const { families = [], file_rules: rules = [] } = input.x_exoloop ?? {};
       return {
         type: input.type,
         default_config: fallback,
         configs,
-        ...(families.length === 0 ? {} : { x_exoloop: { families } }),
+        ...(families.length + rules.length === 0 ? {} : { x_exoloop: { families, file_rules: rules } }),
       };
     }
     const fallback = resolveSettings(input.default_config, mcpDefault);
@@ -140,7 +140,19 @@ export function checkTools(tools: readonly Tool[], servers: readonly McpServer[]
     mcpToolsets.map((tool) => tool.mcp_server_name),
     servers,
   );
+  for (const toolset of toolsets) checkFileRules(toolset);
   for (const toolset of toolsets) for (const config of toolset.configs) checkUrlSources(config, custom);
+}
+
+/** Commands reach every file that is in the sandbox: rules that hold for tools alone would only seem to hold. */
+function checkFileRules(toolset: Extract<Tool, { type: "agent_toolset_20260401" }>): void {
+  const bash = toolset.configs.find((config) => config.name === "bash") ?? toolset.default_config;
+  if (!bash.enabled || (toolset.x_exoloop?.file_rules.length ?? 0) === 0) return;
+  throw new Problem(
+    "invalid_request",
+    "tools: file_rules do not hold for commands, and the agent has bash.",
+    'Disable it with { "name": "bash", "enabled": false } in configs, or leave out the rules.',
+  );
 }
 
 function checkServers(used: readonly string[], servers: readonly McpServer[]): void {

@@ -14,6 +14,7 @@ import { append } from "./append.ts";
 import { type BudgetLimits, type BudgetReached, reachedBudget, usageSince } from "./budgets.ts";
 import { checkWait } from "./check-wait.ts";
 import { type AgentSnapshot, describeRequest, modelsOf, type RosterEntry } from "./context.ts";
+import { fileRulesOf } from "../policy/decide-call.ts";
 import { decideTool } from "./tool-decision.ts";
 import type { Effects } from "./effects.ts";
 import { interruptible, interruptThread } from "./interrupts.ts";
@@ -99,9 +100,9 @@ export function createLiveEffects(
         if (decideTool(tools, agent, roster, toolName).decision === "allow") dependencies.sandboxWake?.expect(claim);
       });
     },
-    decideCall: (call) => decideTool(tools, agent, roster, call.toolName),
+    decideCall: (call) => decideTool(tools, agent, roster, call.toolName, call.input),
     callDigest: (call) => callDigest({ toolName: call.toolName, input: call.input ?? {}, sessionId }),
-    runTool: (call, options) => runTool(dependencies, claim, call, options),
+    runTool: (call, options) => runTool(dependencies, claim, call, options, fileRulesOf(agent.tools)),
     checkWait: (call) => checkWait(database, claim, call),
     async interruptThreads(threadIds, sourceId) {
       for (const threadId of threadIds) await interruptThread(dependencies, threadId, sourceId);

@@ -58,3 +58,22 @@ it("shows the tools of a family only to agents that name it, in place of those t
     "wait_for",
   ]);
 });
+
+it("asks where a rule about files asks, whatever the file is called and by whichever tool", () => {
+  const [toolset] = asking.tools;
+  if (toolset?.type !== "agent_toolset_20260401") throw new Error("no toolset");
+  const rule = { action: "file.write", path: "/memory/org", decision: "ask" } as const;
+  const agent = { ...asking, tools: [{ ...toolset, x_exoloop: { file_rules: [rule] } }] };
+  const decisionOf = (name: string, input: Record<string, unknown>) =>
+    decideTool(registry, agent, [], name, input).decision;
+  const patch = "*** Begin Patch\n*** Update File: a\n*** Move to: /memory/org/a\n*** End Patch";
+  expect(decisionOf("write", { file_path: "/memory/org/a", content: "" })).toBe("ask");
+  expect(decisionOf("Write", { path: "/mnt/memory/org/../org/a", content: "" })).toBe("ask");
+  expect(decisionOf("edit", { file_path: "/memories/a", old_string: "a", new_string: "b" })).toBe("ask");
+  expect(decisionOf("memory", { command: "delete", path: "/memories/a" })).toBe("ask");
+  expect(decisionOf("memory", { command: "view", path: "/memories/a" })).toBe("allow");
+  expect(decisionOf("apply_patch", { patch })).toBe("ask");
+  expect(decisionOf("str_replace_editor", { command: "create", path: "/memory/org/a" })).toBe("ask");
+  expect(decisionOf("read", { file_path: "/memory/org/a" })).toBe("allow");
+  expect(decisionOf("write", { file_path: "/workspace/a", content: "" })).toBe("allow");
+});

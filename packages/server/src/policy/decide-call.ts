@@ -3,7 +3,7 @@
  * denied.
  * @module
  */
-import type { ToolFamily } from "@exoloop/protocol/tools";
+import type { FileRule, ToolFamily } from "@exoloop/protocol/tools";
 import { governorsOf } from "./tool-families.ts";
 
 export type Decision = "allow" | "ask" | "deny";
@@ -29,6 +29,7 @@ export type AgentTool =
 /** What this server adds to a toolset. */
 interface ToolsetExtension {
   readonly families?: readonly ToolFamily[];
+  readonly file_rules?: readonly FileRule[];
 }
 
 export interface ToolConfig {
@@ -95,6 +96,14 @@ export function toolConfig(tools: readonly AgentTool[], toolName: string): ToolC
 
 /** The families of tools that the agent is shown. */
 export function familiesOf(tools: readonly AgentTool[]): readonly ToolFamily[] {
-  const toolset = tools.find((tool) => tool.type === "agent_toolset_20260401");
-  return toolset?.x_exoloop?.families ?? [];
+  return extensionOf(tools)?.families ?? [];
+}
+
+/** What the agent's tools may not do with files. */
+export function fileRulesOf(tools: readonly AgentTool[]): readonly FileRule[] {
+  return extensionOf(tools)?.file_rules ?? [];
+}
+
+function extensionOf(tools: readonly AgentTool[]): ToolsetExtension | undefined {
+  return tools.find((tool) => tool.type === "agent_toolset_20260401")?.x_exoloop;
 }

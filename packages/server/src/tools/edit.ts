@@ -21,6 +21,7 @@ export const editTool = defineTool({
   aliases: { path: "file_path", old_str: "old_string", new_str: "new_string" },
   replay: "never",
   parallel: false,
+  uses: ({ file_path }) => [["file.write", file_path]],
   async run({ file_path, old_string, new_string, replace_all = false }, { files, actor }) {
     if (old_string === "") return errorResult("edit: old_string is empty. Use write to make a file.");
     if (old_string === new_string)

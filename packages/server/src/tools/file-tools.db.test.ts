@@ -7,6 +7,7 @@ import { createHistoryStore } from "../files/history-store.ts";
 import { createSessionFiles } from "../files/session-files.ts";
 import { skillManifest } from "../files/testing-skills.ts";
 import { organizationMemoryMount, storedMounts } from "../files/mounts.ts";
+import { pdfOf } from "./pdf/testing.ts";
 import { answerOf, callTool, stepsIn } from "./testing.ts";
 import { toolCases } from "./testing-cases.ts";
 
@@ -109,14 +110,17 @@ describe("tools on stored files", () => {
     expect(await call("read", { file_path: "/skills/review" })).toBe("read: /skills/review is a directory.");
   });
 
-  it("show pictures", async () => {
+  it("show pictures and PDFs", async () => {
     const png = new Uint8Array([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0, 0]);
     await files.importSkill(organizationId, "review", [
       skillManifest("review", "how\n"),
       { path: "a.png", bytes: png },
+      { path: "a.pdf", bytes: pdfOf(["Hello"]) },
       { path: "data.bin", bytes: new Uint8Array([1, 0, 2]) },
     ]);
     expect(await call("read", { file_path: "/skills/review/a.png" })).toBe("image/png");
+    expect(await call("read", { file_path: "/skills/review/a.pdf" })).toBe("application/pdf");
+    expect(await call("read", { file_path: "/skills/review/a.pdf", pages: "1" })).toBe("[page 1 of 1]\nHello");
     expect(await call("read", { file_path: "/skills/review/data.bin" })).toContain("is a binary file of 3 bytes");
   });
 });

@@ -18,6 +18,7 @@ export const globTool = defineTool({
   aliases: { directory: "path" },
   replay: "safe",
   parallel: true,
+  uses: ({ path = workspaceDirectory }) => [["file.read", path, "tree"]],
   async run({ pattern, path = workspaceDirectory }, { files }) {
     const matches = await files.glob(files.resolve(path), pattern, mostMatches + 1);
     if (matches.length === 0) return textResult("No files found");

@@ -59,6 +59,7 @@ export const grepTool = defineTool({
   },
   replay: "safe",
   parallel: true,
+  uses: ({ path = workspaceDirectory }) => [["file.read", path, "tree"]],
   async run(input, { files }) {
     const { output_mode: mode = "content", offset = 0 } = input;
     // Zero is how Claude Code says "no limit".

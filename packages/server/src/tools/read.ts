@@ -1,6 +1,7 @@
 /** Shows a file. @module */
 import { z } from "zod";
 import { decodeText } from "../files/text.ts";
+import { isPdf, showPdf } from "./pdf/show-pdf.ts";
 import { defineTool, errorResult, textResult } from "./registry.ts";
 import type { ToolResult } from "./tool.ts";
 
@@ -19,6 +20,7 @@ const schema = z.strictObject({
     .describe("First and last line, counted from 1; -1 as the last means the end.")
     .optional(),
   offset: z.int().min(0).describe("First line, counted from 1.").optional(),
+  pages: z.string().max(20).describe("Of a PDF: the pages, such as 3 or 1-5.").optional(),
   limit: z.int().min(1).describe(`How many lines; ${defaultLines} unless given.`).optional(),
 });
 
@@ -26,7 +28,7 @@ export const readTool = defineTool({
   name: "read",
   otherNames: ["Read", "read_file", "view_file"],
   description: [
-    "Shows a file with line numbers (number, tab, line), or a picture (PNG, JPEG, GIF, WebP).",
+    "Shows a file with line numbers (number, tab, line), a picture (PNG, JPEG, GIF, WebP), or a PDF.",
     `Up to ${defaultLines} lines at once: use view_range, or offset and limit, for other parts.`,
     "Files under /workspace, /skills and /memory are reached by their paths; the sandbox is not woken for the latter two.",
   ].join(" "),
@@ -34,11 +36,13 @@ export const readTool = defineTool({
   aliases: { path: "file_path", filename: "file_path" },
   replay: "safe",
   parallel: true,
-  async run({ file_path, view_range, offset, limit }, { files }) {
+  uses: ({ file_path }) => [["file.read", file_path]],
+  async run({ file_path, view_range, offset, limit, pages }, { files }) {
     const path = files.resolve(file_path);
     const { bytes } = await files.read(path);
     const image = imageType(bytes);
     if (image !== null) return imageResult(path, bytes, image);
+    if (isPdf(bytes)) return showPdf(path, bytes, pages);
     const text = decodeText(bytes);
     if (text === null)
       return errorResult(`read: ${path} is a binary file of ${bytes.length} bytes. Use bash to look into it.`);

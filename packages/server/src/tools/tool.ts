@@ -1,6 +1,7 @@
 /** A built-in tool: what the model sees of it, and how it runs. @module */
 import type { RoutedFiles } from "../files/router.ts";
 import type { FileActor } from "../files/store.ts";
+import type { FileUse } from "../policy/file-rules.ts";
 import type { TranscriptContent, ToolDefinition } from "../models/model.ts";
 
 /**
@@ -119,6 +120,8 @@ export interface Tool {
   readonly replay: ReplayRule;
   /** Calls that only read may run beside others. */
   readonly parallel: boolean;
+  /** The files that a call with this input would read or write, by their names here; `*` where that depends on the session. */
+  readonly uses?: (input: Readonly<Record<string, unknown>>) => readonly FileUse[];
   /** It runs commands: the sandbox is woken as soon as the model's stream opens such a call. */
   readonly wakesSandbox?: boolean;
   /**

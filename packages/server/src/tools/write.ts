@@ -21,6 +21,7 @@ export const writeTool = defineTool({
   aliases: { path: "file_path", file_text: "content" },
   replay: "safe",
   parallel: false,
+  uses: ({ file_path }) => [["file.write", file_path]],
   async run({ file_path, content }, { files, actor }) {
     const path = files.resolve(file_path);
     const { created, version } = await files.write(path, encodeText(content), actor);

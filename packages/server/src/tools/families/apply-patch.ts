@@ -44,6 +44,12 @@ export const applyPatchTool = defineTool({
   // The first run may have left lines that match again.
   replay: "never",
   parallel: false,
+  uses: (input) => {
+    const paths = patchesIn(input).flatMap((one) =>
+      one.type === "update" && one.moveTo !== null ? [one.path, one.moveTo] : [one.path],
+    );
+    return paths.map((path) => ["file.write", path] as const);
+  },
   async run({ patch, operation: single }, { files, actor }) {
     if ((patch === undefined) === (single === undefined))
       return errorResult("apply_patch: give either patch or operation.");
@@ -59,6 +65,16 @@ export const applyPatchTool = defineTool({
     }
   },
 });
+
+/** None of what cannot be read: that call changes nothing. */
+function patchesIn({ patch, operation: single }: z.output<typeof schema>): readonly FilePatch[] {
+  try {
+    return patch === undefined ? [fromOperation(single)] : parsePatch(patch);
+  } catch (error) {
+    if (error instanceof PatchError) return [];
+    throw error;
+  }
+}
 
 function fromOperation(given: z.output<typeof operation> | undefined): FilePatch {
   if (given === undefined) throw new PatchError("The patch is missing.");

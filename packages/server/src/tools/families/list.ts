@@ -17,6 +17,7 @@ export const listTool = defineTool({
   aliases: { directory: "path", dir_path: "path" },
   replay: "safe",
   parallel: true,
+  uses: ({ path = workspaceDirectory }) => [["file.read", path]],
   async run({ path = workspaceDirectory }, { files }) {
     const entries = await files.list(files.resolve(path), mostEntries + 1);
     if (entries.length === 0) return textResult("No files found");

@@ -63,6 +63,11 @@ export const memoryTool = defineTool({
   schema,
   replay: "never",
   parallel: false,
+  uses: ({ command, ...named }) => {
+    const action = command === "view" ? "file.read" : "file.write";
+    const paths = [named.path, named.old_path, named.new_path];
+    return paths.flatMap((one) => (one === undefined ? [] : [[action, one] as const]));
+  },
   async run(input, context) {
     const parsed = commands.safeParse(input);
     if (!parsed.success) {

@@ -47,6 +47,7 @@ export const textEditorTool = defineTool({
   schema,
   replay: "never",
   parallel: false,
+  uses: ({ command, path }) => [[command === "view" ? "file.read" : "file.write", path]],
   async run(input, context) {
     const { files, actor } = context;
     const file = { files, actor, path: files.resolve(input.path), shown: input.path };
