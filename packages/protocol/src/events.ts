@@ -11,7 +11,11 @@ const resultError = z.exactOptional(z.boolean().nullable());
  * `steer`: the message is heard at the next step of what runs. `queue`: when that has ended, one exchange for each
  * message.
  */
-export const messageDelivery = z.strictObject({ delivery: z.exactOptional(z.enum(["steer", "queue"])) });
+export const messageDelivery = z.strictObject({
+  delivery: z.exactOptional(z.enum(["steer", "queue"])),
+  /** It quotes what nobody vouches for, such as an email: what the session writes from then on is marked. */
+  untrusted: z.exactOptional(z.boolean()),
+});
 
 const userMessage = z.strictObject({
   type: z.literal("user.message"),
@@ -90,7 +94,7 @@ export const sendEventsRequest = z
 
 /** The events that this server acts on, with content that needs no fetching. */
 export type SupportedUserEvent =
-  | { type: "user.message"; content: InlineBlock[]; x_exoloop?: { delivery?: "steer" | "queue" } }
+  | { type: "user.message"; content: InlineBlock[]; x_exoloop?: { delivery?: "steer" | "queue"; untrusted?: boolean } }
   /** Of one thread; null: of the session and all its threads. */
   | { type: "user.interrupt"; session_thread_id: string | null }
   | {
@@ -105,6 +109,8 @@ export type SupportedUserEvent =
       content: InlineBlock[];
       is_error: boolean;
     }
+  /** Of a worker of a self-hosted environment. */
+  | { type: "user.tool_result"; tool_use_id: string; content: InlineBlock[]; is_error: boolean }
   | { type: "user.define_outcome"; description: string; rubric: TextRubric; max_iterations: number };
 
 /** What the work is held against. */
@@ -129,16 +135,13 @@ export function readSupportedEvent(event: SendableEvent): SupportedUserEvent | {
       return { type: event.type, session_thread_id: event.session_thread_id ?? null };
     case "user.tool_confirmation":
       return { ...event, deny_message: event.deny_message ?? null };
+    case "user.tool_result":
     case "user.custom_tool_result": {
       const sent = event.content ?? [];
       const content = sent.filter(isInlineBlock);
       if (content.length !== sent.length) return unsupportedContent;
       return { ...event, content, is_error: event.is_error ?? false };
     }
-    case "user.tool_result":
-      return {
-        unsupported: "user.tool_result needs a self-hosted environment, which this server does not run.",
-      };
     case "user.define_outcome": {
       const { type, description, rubric } = event;
       if (rubric.type === "file") return { unsupported: "Send the rubric as text: this server has no files yet." };

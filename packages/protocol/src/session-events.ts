@@ -48,6 +48,13 @@ const userEvents = [
     ...ofThread,
   }),
   z.object({
+    type: z.literal("user.tool_result"),
+    ...inbox,
+    tool_use_id: identifier,
+    ...result,
+    ...ofThread,
+  }),
+  z.object({
     type: z.literal("user.define_outcome"),
     ...made,
     outcome_id: identifier,

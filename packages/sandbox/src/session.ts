@@ -120,6 +120,14 @@ export interface TreeEntry {
   readonly linkTarget: string | null;
 }
 
+/** What {@link SandboxSession.surveyTree} saw. */
+export interface TreeSurvey {
+  /** The same for as long as every path and every entry's own fingerprint is the same; another one may say nothing. */
+  readonly fingerprint: string;
+  /** As {@link SandboxSession.listTree} tells them. They are taken apart only here: who knows the tree need not. */
+  entries(): readonly TreeEntry[];
+}
+
 /** A stretch of a file: bytes, or a hole, which reads as zeros and takes no room. */
 export type FilePiece = Uint8Array | { readonly holeBytes: number };
 
@@ -186,7 +194,17 @@ export interface SandboxSession {
    */
   listTree(options: PathOptions & { readonly maximumEntries?: number }): Promise<readonly TreeEntry[]>;
   /**
-   * The same of any number of entries, some at a time, a directory before what is in it. Reads no faster than it is
+   * One walk for two questions: whether anything has changed since an earlier one, and if so, what there is.
+   * @example (await session.surveyTree({ path: "/memory" })).fingerprint === earlier
+   */
+  surveyTree(options: PathOptions & { readonly maximumEntries?: number }): Promise<TreeSurvey>;
+  /**
+   * Single entries of a listing, many in one exchange, in the order asked for. Null: nothing is there, or it is a link,
+   * or lies beyond one.
+   */
+  inspectEntries(options: { readonly paths: readonly string[] }): Promise<readonly (TreeEntry | null)[]>;
+  /**
+   * A listing of any number of entries, some at a time, a directory before what is in it. Reads no faster than it is
    * iterated. When it throws, there is more than what has come.
    */
   scanTree(options: PathOptions): AsyncIterable<readonly TreeEntry[]>;

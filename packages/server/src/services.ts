@@ -24,6 +24,7 @@ import type { SandboxRoom } from "./sandboxes/room.ts";
 import { createSessionSandboxes } from "./sandboxes/session-sandboxes.ts";
 import type { NoticeBoard } from "./sessions/notices.ts";
 import type { EndDependencies } from "./sessions/end-session.ts";
+import { createSessionResources } from "./sessions/resources/service.ts";
 import { createSessionService } from "./sessions/service.ts";
 import { createThreadService } from "./sessions/threads.ts";
 import type { Logger } from "./telemetry/logger.ts";
@@ -31,13 +32,16 @@ import { createWebhookReceiver } from "./webhooks/deliver.ts";
 import { createWebhookRepository } from "./webhooks/webhooks.ts";
 import { createWorkService } from "./work/service.ts";
 
+/** What people keep: files, memories, skills. */
+export type StorageServices = Pick<AppDependencies, "skills" | "filesystem" | "fileHistory">;
+
 export interface ServiceParts {
   readonly database: Database;
   readonly engine: Engine;
   readonly notices: NoticeBoard;
   readonly room: SandboxRoom;
+  readonly storage: StorageServices;
   readonly models: NonNullable<AppDependencies["models"]>;
-  readonly skills: NonNullable<AppDependencies["skills"]>;
   readonly catalog: ModelCatalog;
   /** At which people reach this server; null: as they name it. */
   readonly publicUrl: URL | null;
@@ -45,7 +49,7 @@ export interface ServiceParts {
 }
 
 export function createServices(parts: ServiceParts): AppDependencies {
-  const { database, engine, notices, room, models, catalog, publicUrl, skills, log } = parts;
+  const { database, engine, notices, room, models, catalog, publicUrl, log } = parts;
   const { workspaces, commandsOf, ports } = room;
   const previews = createPreviews({ database, ports, log });
   const ending: EndDependencies = {
@@ -72,6 +76,7 @@ export function createServices(parts: ServiceParts): AppDependencies {
     deployments: createDeploymentService({ database, engine, notices, log }),
     deploymentRuns: createDeploymentRuns(database),
     memory: createMemoryServices(database),
+    sessionResources: createSessionResources({ database, notices }),
     budgets: {
       ...createBudgetService({ database, engine }),
       usage: ({ organizationId }, query) => readUsageReport(database, organizationId, query),
@@ -82,7 +87,7 @@ export function createServices(parts: ServiceParts): AppDependencies {
     notices,
     health: { ready: () => askDatabase(database) },
     models,
-    skills,
+    ...parts.storage,
     commands: createPersonCommands({ sessions, commandsOf, newId: () => createId("event") }),
     sandboxes: { list: (principal) => listSandboxes(database, principal) },
     sessionSandboxes: createSessionSandboxes({ database, sessions, room, previews, publicUrl }),

@@ -6,7 +6,7 @@ export type Colors = ReturnType<typeof createColors>;
 export interface TerminalStream {
   readonly isTTY?: boolean;
   readonly columns?: number;
-  write(text: string): unknown;
+  write(text: string | Uint8Array): unknown;
 }
 
 export interface Terminal {

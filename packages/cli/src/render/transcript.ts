@@ -71,6 +71,7 @@ export function describeEvent(event: StreamedEvent): TranscriptEntry | null {
     case "agent.tool_result":
     case "agent.mcp_tool_result":
     case "user.custom_tool_result":
+    case "user.tool_result":
       return {
         kind: event["is_error"] === true ? "failure" : "result",
         text: shortenResult(contentText(event["content"]), maximumResultLines),

@@ -38,9 +38,12 @@ export type FileErrorCode =
 export class FileError extends Error {
   override readonly name = "FileError";
   readonly code: FileErrorCode;
-  constructor(code: FileErrorCode, message: string) {
+  /** Of a commit that was refused: what is in the way, or cannot be stored. */
+  readonly path: string | undefined;
+  constructor(code: FileErrorCode, message: string, path?: string) {
     super(message);
     this.code = code;
+    this.path = path;
   }
 }
 

@@ -85,8 +85,8 @@ function checkValue(root: unknown): void {
  * The body as JSON. A missing content type is taken for JSON; another one is refused.
  * @throws Problem `body_too_large`, `malformed_json`, `invalid_request`
  */
-export async function readJsonBody(request: Request): Promise<unknown> {
-  checkDeclaredLength(request.headers);
+export async function readJsonBody(request: Request, maximumBytes?: number): Promise<unknown> {
+  checkDeclaredLength(request.headers, maximumBytes);
   const type = request.headers.get("content-type");
   if (type !== null && !/^application\/([\w.+-]+\+)?json\s*(;|$)/i.test(type)) {
     throw new Problem(
@@ -95,7 +95,7 @@ export async function readJsonBody(request: Request): Promise<unknown> {
       "Send content-type: application/json.",
     );
   }
-  const bytes = await readBytes(request);
+  const bytes = await readBytes(request, maximumBytes);
   if (bytes.byteLength === 0) {
     throw new Problem("malformed_json", "The request has no body.", "Send one JSON object.");
   }

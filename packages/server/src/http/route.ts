@@ -61,6 +61,8 @@ export interface Route<Query extends z.ZodType, Body extends z.ZodType, Answer e
   readonly query?: Query;
   /** Without it, a body is neither needed nor read. */
   readonly body?: Body;
+  /** Where a body may be larger than a mebibyte. */
+  readonly maximumBodyBytes?: number;
   /** Files in place of a body: bytes of all that is sent at most. */
   readonly upload?: number;
   readonly answer: Answer;
@@ -117,8 +119,12 @@ function describeRoute(route: Route<z.ZodType, z.ZodType, z.ZodType>): RouteConf
   };
 }
 
-async function readBody<Body extends z.ZodType>(request: Request, schema: Body): Promise<z.output<Body>> {
-  const parsed = schema.safeParse(await readJsonBody(request));
+async function readBody<Body extends z.ZodType>(
+  request: Request,
+  schema: Body,
+  maximumBytes: number | undefined,
+): Promise<z.output<Body>> {
+  const parsed = schema.safeParse(await readJsonBody(request, maximumBytes));
   if (!parsed.success) throw issuesProblem(parsed.error.issues);
   return parsed.data;
 }
@@ -143,9 +149,9 @@ export function addRoute<
     const principal = await authenticateRequest(request.headers, authenticate);
     letIn(principal, route, (name) => c.req.param(name));
     const query = readQuery(new URL(request.url).searchParams, route.query ?? noQuery);
-    if (route.upload === undefined) checkDeclaredLength(request.headers);
+    if (route.upload === undefined) checkDeclaredLength(request.headers, route.maximumBodyBytes);
     const upload = route.upload === undefined ? noUpload : await readUpload(request, route.upload);
-    const body = route.body === undefined ? undefined : await readBody(request, route.body);
+    const body = route.body === undefined ? undefined : await readBody(request, route.body, route.maximumBodyBytes);
     const call = {
       principal,
       query: query as z.output<Query>,

@@ -10,6 +10,7 @@ import { appendAsDriver, appendUnderLock, type Claim } from "../sessions/log.ts"
 import type { NoticeBoard } from "../sessions/notices.ts";
 import { endWaits, registerWaits, wakeWaiters } from "../sessions/waits.ts";
 import type { Database } from "../db/database.ts";
+import { enqueueWork, stopWork } from "../work/enqueue.ts";
 import type { AppendRequest, ThreadStart } from "./effects.ts";
 
 export interface AppendDependencies {
@@ -42,6 +43,7 @@ export async function append(
     announced.clear();
     // The order of locks between sessions: the parent's row before the thread's.
     if (request.parent !== undefined) await lockRow(transaction, request.parent.sessionId);
+    else if (request.needsWorker === true) await lockServed(transaction, claim.sessionId);
     // It takes the row lock that a wake needs, and fails for a driver that was replaced.
     const stored = await appendAsDriver(transaction, claim, events, { ...options, chargedLater: true });
     if (stored === null) return null;
@@ -57,13 +59,14 @@ export async function append(
 }
 
 function hasCompany(request: AppendRequest): boolean {
-  const { wake, alarms, threads, parent, waits, endedWaits, status } = request;
+  const { wake, alarms, threads, parent, waits, endedWaits, status, needsWorker, stopsWorker } = request;
   const lists = [alarms, threads, waits, endedWaits];
+  if (needsWorker === true || stopsWorker === true) return true;
   return wake === true || parent !== undefined || status === "idle" || lists.some((list) => (list ?? []).length > 0);
 }
 
 async function accompany(
-  { engine }: AppendDependencies,
+  { engine, notices }: AppendDependencies,
   transaction: Transaction<Tables>,
   claim: Claim,
   request: AppendRequest,
@@ -77,6 +80,8 @@ async function accompany(
     announced.set(parent.sessionId, await tellParent(transaction, parent));
     if (parent.wake) await engine.wake(parent.sessionId, transaction);
   }
+  if (request.stopsWorker === true) await stopWork(transaction, claim.sessionId);
+  if (request.needsWorker === true) await enqueueWork(transaction, notices, claim.sessionId);
   if (request.status === "idle") await wakeWaiters(transaction, engine, claim);
   if (request.wake === true) await engine.wake(claim.sessionId, transaction);
   for (const instant of new Set(alarms)) await engine.wakeAt(claim.sessionId, new Date(instant), transaction);
@@ -91,6 +96,16 @@ async function lockRow(transaction: Transaction<Tables>, sessionId: string): Pro
   await transaction.selectFrom("sessions").select("id").where("id", "=", sessionId).forUpdate().execute();
 }
 
+/** The session itself, or the one that this thread works for. */
+async function lockServed(transaction: Transaction<Tables>, sessionId: string): Promise<void> {
+  const row = await transaction
+    .selectFrom("sessions")
+    .select("parent_session_id")
+    .where("id", "=", sessionId)
+    .executeTakeFirst();
+  await lockRow(transaction, row?.parent_session_id ?? sessionId);
+}
+
 /** A new thread begins with the parent's environment and a copy of its workspace as last captured. */
 async function startThread(
   transaction: Transaction<Tables>,
@@ -102,11 +117,18 @@ async function startThread(
   else await insertThread(transaction, claim, start, start.agent);
   const budget = Object.keys(start.budget).length === 0 ? null : JSON.stringify(start.budget);
   await transaction.updateTable("sessions").set({ budget }).where("id", "=", start.threadId).execute();
+  const parent = await transaction
+    .selectFrom("sessions")
+    .select("untrusted")
+    .where("id", "=", claim.sessionId)
+    .executeTakeFirst();
   const events = await appendUnderLock(transaction, start.threadId, [
     recordEvent("x.delegated", {
       parent_id: claim.sessionId,
       tool_use_id: start.toolUseId,
       agent_name: start.agentName,
+      // Its task is in the words of a session that has read what nobody vouches for.
+      ...(parent?.untrusted === true ? { untrusted: true } : {}),
     }),
     publicEvent("user.message", { content: [{ type: "text", text: start.task }] }, { id: createId("event") }),
   ]);

@@ -1,7 +1,8 @@
 /** Workers that are lost while an approval expires: it is answered once, and the session goes on. */
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { admit, type Input } from "../sessions/inbox.ts";
+import { admit } from "../sessions/inbox.ts";
+import type { Input } from "../sessions/input.ts";
 import { lockSession } from "../sessions/locked-session.ts";
 import { readLog } from "../sessions/log.ts";
 import { insertTestSession, type TestSession } from "../sessions/testing-database.ts";

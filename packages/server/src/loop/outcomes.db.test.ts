@@ -4,7 +4,7 @@ import type { ModelProvider, TranscriptContent } from "../models/model.ts";
 import { createModels } from "../models/registry.ts";
 import { readContent } from "../sessions/content.ts";
 import type { LogEvent } from "../sessions/event.ts";
-import type { Input } from "../sessions/inbox.ts";
+import type { Input } from "../sessions/input.ts";
 import { readOutcomeEvaluations } from "../sessions/outcome-evaluations.ts";
 import { insertTestSession, type TestSession } from "../sessions/testing-database.ts";
 import { driveTurn } from "./driver.ts";

@@ -4,7 +4,7 @@ import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createPgBossEngine } from "../engine/pg-boss-engine.ts";
 import type { LogEvent } from "../sessions/event.ts";
-import type { Input } from "../sessions/inbox.ts";
+import type { Input } from "../sessions/input.ts";
 import { readLog } from "../sessions/log.ts";
 import { insertTestSession, type TestSession } from "../sessions/testing-database.ts";
 import { driveTurn } from "./driver.ts";

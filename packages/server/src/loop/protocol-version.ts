@@ -4,7 +4,8 @@
  * session that a newer one has driven, and the newer one wakes what they have left (`sessions/protocol-sweep.ts`).
  *
  * 2: a rest on an approval has an alarm for its end.
+ * 3: a call that is left to a worker waits for its result.
  * @module
  */
 
-export const loopProtocolVersion = 2;
+export const loopProtocolVersion = 3;

@@ -44,7 +44,9 @@ export async function runTool(
   }
   try {
     const context = await dependencies.toolContext(claim, call, options);
-    return await dependencies.tools.run(tool, call.input, { ...context, files: guardFiles(context.files, rules) });
+    const files = guardFiles(context.files, rules);
+    const result = await dependencies.tools.run(tool, call.input, { ...context, files });
+    return context.hasReadUntrusted?.() === true ? { ...result, untrusted: true } : result;
   } catch (error) {
     if (error instanceof SandboxUnavailableError) return failure(`${error.message} ${error.remedy}`);
     if (isDatabaseAway(error)) throw error;

@@ -34,10 +34,11 @@ function decideOne(
   if (custom && refusal === null) {
     return { event: publicEvent("agent.custom_tool_use", { name: call.toolName, input }, { record }), audit };
   }
+  const worker = refusal === null && decision !== "deny" && effects.atWorker(call.toolName) ? { worker: true } : {};
   const evaluation =
     policy === "auto" ? { type: "auto", evaluated_permission: autoPermission(decision) } : { type: policy };
   const data = { name: call.toolName, input, evaluated_permission: refusal === null ? decision : "deny", evaluation };
-  return { event: publicEvent("agent.tool_use", data, { record }), audit };
+  return { event: publicEvent("agent.tool_use", data, { record: { ...record, ...worker } }), audit };
 }
 
 function autoPermission(decision: "allow" | "ask" | "deny") {
@@ -54,13 +55,19 @@ function refusalOf(call: ToolCallPart, state: SessionState): string | null {
 
 /** Results of calls that do not run here: refusals, and what parked calls have waited for. */
 export async function settleTools(calls: readonly OpenCall[], state: SessionState, effects: Effects) {
-  const results = calls.map((call) =>
-    resultEvent(call, call.result ?? { content: [{ type: "text", text: call.refusal ?? "Refused." }], isError: true }),
-  );
+  const results = calls.map((call) => {
+    const refused: CallResult = { content: [{ type: "text", text: call.refusal ?? "Refused." }], isError: true };
+    return call.worker ? workerResultEvent(call, refused) : resultEvent(call, call.result ?? refused);
+  });
+  // For workers it is one answer among the others, taken at once.
+  const answers = results.filter((event) => event.type === workerResult).map((event) => event.id);
+  const consumed = answers.length === 0 ? [] : [recordEvent("x.consumed", { event_ids: answers })];
   const goesOn = calls.some((call) => call.status === "arrived");
-  const events = goesOn ? [...runningEvents(state), ...results] : results;
+  const events = [...(goesOn ? runningEvents(state) : []), ...results, ...consumed];
   const endedWaits = calls.filter((call) => call.wait !== null).map((call) => call.toolUseId);
-  return effects.append({ events, endedWaits, ...(goesOn ? { status: "running" as const } : {}) });
+  // A worker's own result that came in this very moment is the result: a call has one.
+  const alone = answers.length === 0 ? {} : { onlyAt: state.seq };
+  return effects.append({ events, endedWaits, ...alone, ...(goesOn ? { status: "running" as const } : {}) });
 }
 
 /**
@@ -101,8 +108,25 @@ const missingResult: ToolResult = { content: [{ type: "text", text: "The tool ga
 
 function toolResultEvent(call: OpenCall, result: ToolResult): NewEvent {
   const event = resultEvent(call, result);
-  const { sandboxAwakeMs } = result;
-  return sandboxAwakeMs === undefined ? event : { ...event, record: { sandbox_awake_ms: sandboxAwakeMs } };
+  const record = {
+    ...(result.sandboxAwakeMs === undefined ? {} : { sandbox_awake_ms: result.sandboxAwakeMs }),
+    ...(result.untrusted === true ? { untrusted: true } : {}),
+  };
+  return Object.keys(record).length === 0 ? event : { ...event, record };
+}
+
+const workerResult = "user.tool_result";
+
+/**
+ * A call that was left to a worker ends with the event that the worker would have sent: whoever reads the log there must
+ * not run it any more.
+ */
+function workerResultEvent({ toolUseId }: OpenCall, result: CallResult): NewEvent {
+  return publicEvent(workerResult, {
+    tool_use_id: toolUseId,
+    content: writeContent(result.content),
+    is_error: result.isError,
+  });
 }
 
 export function resultEvent(call: OpenCall, result: CallResult): NewEvent {

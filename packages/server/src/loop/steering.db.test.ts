@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { TranscriptMessage } from "../models/model.ts";
 import type { LogEvent } from "../sessions/event.ts";
-import type { Input } from "../sessions/inbox.ts";
+import type { Input } from "../sessions/input.ts";
 import { readLog } from "../sessions/log.ts";
 import { insertTestSession, type TestSession } from "../sessions/testing-database.ts";
 import { driveTurn } from "./driver.ts";

@@ -3,7 +3,8 @@ import { createTestDatabase } from "../db/testing.ts";
 import { createPgBossEngine } from "../engine/pg-boss-engine.ts";
 import { createModelCatalog } from "../models/catalog.ts";
 import { createModels } from "../models/registry.ts";
-import { admit, type Input } from "../sessions/inbox.ts";
+import { admit } from "../sessions/inbox.ts";
+import type { Input } from "../sessions/input.ts";
 import { lockSession } from "../sessions/locked-session.ts";
 import { readLog } from "../sessions/log.ts";
 import { createNoticeBoard } from "../sessions/notice-board.ts";
@@ -78,7 +79,7 @@ export async function startTurnTest({
   drives = true,
   ...replaced
 }: { readonly drives?: boolean } & Partial<
-  Pick<DriverDependencies, "models" | "catalog" | "sandboxWake" | "approvalMs">
+  Pick<DriverDependencies, "models" | "catalog" | "sandboxWake" | "approvalMs" | "readSkills">
 > = {}) {
   const test = await createTestDatabase();
   const { database } = test;

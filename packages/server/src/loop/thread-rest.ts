@@ -9,8 +9,25 @@ import type { AppendRequest } from "./effects.ts";
 
 type ForParent = NonNullable<AppendRequest["parent"]>;
 
-/** Changes of a thread's status that need nothing of its session are shown there all the same. */
-export function showStatus(request: AppendRequest, thread: ThreadIdentity): AppendRequest {
+/** What a thread does that its session shows although nothing is needed of it. */
+export function showInSession(request: AppendRequest, thread: ThreadIdentity): AppendRequest {
+  return showEnded(showStatus(request, thread), thread);
+}
+
+/** Calls that were shown for a worker to run, and that the thread has ended: no worker is to run them any more. */
+function showEnded(request: AppendRequest, thread: ThreadIdentity): AppendRequest {
+  const ended = request.events.filter(({ type }) => type === "user.tool_result");
+  if (ended.length === 0) return request;
+  const shown = ended.map(({ id, type, data }) =>
+    publicEvent(type, { ...data, session_thread_id: thread.id }, { id, record: { passed_on: true } }),
+  );
+  const consumed = recordEvent("x.consumed", { event_ids: ended.map(({ id }) => id) });
+  const parent = request.parent ?? { sessionId: thread.parentId, events: [], wake: false };
+  return { ...request, parent: { ...parent, events: [...shown, consumed, ...parent.events] } };
+}
+
+/** Changes of a thread's status. */
+function showStatus(request: AppendRequest, thread: ThreadIdentity): AppendRequest {
   const status = request.events.findLast(({ type }) => shownStatuses.has(type))?.type;
   if (status === undefined || request.parent !== undefined) return request;
   const shown = publicEvent(status.replace("session.", "session.thread_"), {
@@ -70,8 +87,9 @@ function askedEvents(threadId: string, state: SessionState, ids: readonly string
     .map((call) => {
       const data = { name: call.toolName, input: call.input, session_thread_id: threadId };
       if (call.custom) return publicEvent("agent.custom_tool_use", data, { id: call.toolUseId });
-      const asked = { ...data, evaluated_permission: "ask" };
-      return publicEvent("agent.tool_use", asked, { id: call.toolUseId });
+      const asked = { ...data, evaluated_permission: call.status === "awaiting_approval" ? "ask" : "allow" };
+      const record = call.worker ? { record: { worker: true } } : {};
+      return publicEvent("agent.tool_use", asked, { id: call.toolUseId, ...record });
     });
 }
 
@@ -96,6 +114,7 @@ function settledEvents(
       tool_use_id: delegation.toolUseId,
       content,
       is_error: result.isError,
+      ...(state.untrusted ? { untrusted: true } : {}),
       input_tokens: used.input,
       output_tokens: used.output,
       cache_read_tokens: used.cacheRead,

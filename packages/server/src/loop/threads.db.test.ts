@@ -2,7 +2,7 @@
 import { primaryThreadId } from "@exoloop/protocol/threads";
 import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Input } from "../sessions/inbox.ts";
+import type { Input } from "../sessions/input.ts";
 import { lockSession } from "../sessions/locked-session.ts";
 import { readLog } from "../sessions/log.ts";
 import { reduceLog } from "../sessions/reduce.ts";

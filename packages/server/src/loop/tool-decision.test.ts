@@ -2,7 +2,7 @@ import type { ToolFamily } from "@exoloop/protocol/tools";
 import { expect, it } from "vitest";
 import { builtInTools } from "../tools/built-in.ts";
 import { createToolRegistry } from "../tools/registry.ts";
-import { type AgentSnapshot, describeRequest } from "./context.ts";
+import { type AgentSnapshot, describeRequest, inSandbox } from "./context.ts";
 import { decideTool } from "./tool-decision.ts";
 import { initialState } from "../sessions/state.ts";
 
@@ -35,7 +35,7 @@ it("lets a client's own tool come first, which is then shown once", () => {
   expect(decideTool(registry, own, [], "KillShell")).toMatchObject({ decision: "allow", custom: true });
   const theirs = { type: "custom" as const, name: "bash_output", description: "theirs", input_schema: {} };
   const agent = { ...asking, tools: [...asking.tools, theirs] };
-  const { tools } = describeRequest(agent, registry.definitions, [], initialState);
+  const { tools } = describeRequest(agent, registry.definitions, [], initialState, inSandbox);
   expect(tools.filter(({ name }) => name === "bash_output")).toMatchObject([{ description: "theirs" }]);
 });
 
@@ -44,7 +44,7 @@ it("shows the tools of a family only to agents that name it, in place of those t
     const [toolset] = asking.tools;
     if (toolset?.type !== "agent_toolset_20260401") throw new Error("no toolset");
     const agent = { ...asking, tools: [{ ...toolset, x_exoloop: { families } }] };
-    return describeRequest(agent, registry.definitions, [], initialState).tools.map(({ name }) => name);
+    return describeRequest(agent, registry.definitions, [], initialState, inSandbox).tools.map(({ name }) => name);
   };
   const commands = ["bash", "bash_output", "kill_bash"];
   expect(shown()).toEqual([...commands, "read", "write", "edit", "glob", "grep", "wait_for"]);

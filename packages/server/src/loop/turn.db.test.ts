@@ -1,7 +1,7 @@
 /** Whole turns: real Postgres, real engine, the scripted model; tools that count how often they ran. */
 import { createId } from "@exoloop/protocol/ids";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Input } from "../sessions/inbox.ts";
+import type { Input } from "../sessions/input.ts";
 import { appendAsDriver, claimSession, readLog } from "../sessions/log.ts";
 import { publicEvent, recordEvent } from "../sessions/event.ts";
 import { insertTestSession } from "../sessions/testing-database.ts";

@@ -1,13 +1,16 @@
 /** A new session inside a transaction of the caller's: through the API, or by a deployment's run. @module */
-import type { Kysely, Selectable, Transaction } from "kysely";
+import { type Kysely, type Selectable, sql, type Transaction } from "kysely";
 import { resolveSessionAgent } from "../agents/resolve.ts";
 import type { SessionTable, Tables } from "../db/tables.ts";
 import type { Engine } from "../engine/engine.ts";
 import { Problem } from "../errors.ts";
 import { beginWithSnapshot } from "../sandboxes/snapshots/listed-snapshots.ts";
+import { recordEvent } from "./event.ts";
 import { admit } from "./inbox.ts";
 import { lockSession } from "./locked-session.ts";
+import { appendUnderLock } from "./log.ts";
 import type { CreateSessionInput } from "./port.ts";
+import { attachResources } from "./resources/attach.ts";
 import type { SessionOwner } from "./owner.ts";
 import { readNewBudget, requirePrices } from "./session-budget.ts";
 
@@ -29,7 +32,7 @@ export interface CreateDependencies {
 /**
  * Stores the session, appends its initial events and wakes it. After the commit the caller announces the events, whose
  * numbers are 1 to their count.
- * @throws Problem `not_found`, `agent_archived`, `environment_archived`, `invalid_request`
+ * @throws Problem `not_found`, `agent_archived`, `environment_archived`, `invalid_request`, `memory_store_archived`
  */
 export async function insertSession(
   transaction: Transaction<Tables>,
@@ -38,7 +41,14 @@ export async function insertSession(
 ): Promise<Selectable<SessionTable>> {
   const { id, organizationId, environmentId, initialEvents } = session;
   const agent = await resolveSessionAgent(transaction, organizationId, session.agent);
-  await requireEnvironment(transaction, organizationId, environmentId);
+  const { selfHosted } = await requireEnvironment(transaction, organizationId, environmentId);
+  if (selfHosted && session.workspaceSnapshot !== undefined) {
+    throw new Problem(
+      "unsupported",
+      "x_exoloop.workspace_snapshot: the environment is self-hosted, and its workspace is its worker's.",
+      "Leave it out, or use an environment of type cloud.",
+    );
+  }
   const budget = readNewBudget(session.budget ?? {});
   if (budget.costMicros !== undefined) requirePrices(agent, isPriced);
   await transaction
@@ -61,9 +71,14 @@ export async function insertSession(
       budget: Object.keys(budget).length === 0 ? null : JSON.stringify(budget),
     })
     .execute();
+  await attachResources(transaction, { organizationId, sessionId: id }, session.resources ?? [], {
+    initial: true,
+    field: (index) => `resources[${index}]`,
+  });
   if (session.workspaceSnapshot !== undefined) await beginWithSnapshot(transaction, session, session.workspaceSnapshot);
   const row = await lockSession(transaction, organizationId, id);
   if (initialEvents.length > 0) await admit(transaction, engine, id, initialEvents);
+  if (session.untrusted) await appendUnderLock(transaction, id, [recordEvent("x.workspace_untrusted", {})]);
   return row;
 }
 
@@ -72,10 +87,10 @@ export async function requireEnvironment(
   database: Kysely<Tables>,
   organizationId: string,
   environmentId: string,
-): Promise<void> {
+): Promise<{ readonly selfHosted: boolean }> {
   const row = await database
     .selectFrom("environments")
-    .select("archived_at")
+    .select(["archived_at", sql<string | null>`config->>'type'`.as("type")])
     .where("id", "=", environmentId)
     .where("organization_id", "=", organizationId)
     .forShare()
@@ -90,4 +105,5 @@ export async function requireEnvironment(
   if (row.archived_at !== null) {
     throw new Problem("environment_archived", "environment_id: this environment is archived.", "Use another one.");
   }
+  return { selfHosted: row.type === "self_hosted" };
 }

@@ -18,6 +18,7 @@ import type { NoticeBoard } from "./notices.ts";
 import type { Principal } from "./port.ts";
 import { reduceLog } from "./reduce.ts";
 import { endAllWaits, wakeWaiters } from "./waits.ts";
+import { stopWork } from "../work/enqueue.ts";
 
 export interface EndDependencies {
   readonly database: Kysely<Tables>;
@@ -46,6 +47,7 @@ export async function archiveSession(
     if (row.archived_at !== null) return;
     for (const thread of await lockThreads(transaction, sessionId)) await endThread(transaction, thread, grown);
     const [last] = await end(transaction, sessionId, grown);
+    await stopWork(transaction, sessionId);
     await wakeWaiters(transaction, dependencies.engine, { sessionId, organizationId: principal.organizationId });
     const charge = chargeOf([terminated()]);
     if (charge !== null && last !== undefined) await chargeLedger(transaction, sessionId, charge, last.seq);

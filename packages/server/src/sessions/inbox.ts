@@ -3,44 +3,16 @@
  * client sends twice because it saw no answer is admitted once, where the event itself says what it answers.
  * @module
  */
-import { isDeepStrictEqual } from "node:util";
 import { createId } from "@exoloop/protocol/ids";
 import { primaryThreadId } from "@exoloop/protocol/threads";
 import type { Kysely, Transaction } from "kysely";
-import { sql } from "kysely";
 import type { Tables } from "../db/tables.ts";
 import type { Engine } from "../engine/engine.ts";
 import { Problem } from "../errors.ts";
+import { alreadyAnswered, answeredCall, checkAnswer } from "./answers.ts";
+import type { Input } from "./input.ts";
 import { type LogEvent, type NewEvent, publicEvent, recordEvent } from "./event.ts";
 import { appendUnderLock } from "./log.ts";
-
-/** An event as a client sends it, checked by the HTTP layer. */
-export type Input =
-  | {
-      readonly type: "user.message";
-      readonly content: readonly unknown[];
-      readonly x_exoloop?: { readonly delivery?: "steer" | "queue" | undefined } | undefined;
-    }
-  /** Of one thread; null or absent: of the session and all its threads. */
-  | { readonly type: "user.interrupt"; readonly session_thread_id?: string | null | undefined }
-  | {
-      readonly type: "user.tool_confirmation";
-      readonly tool_use_id: string;
-      readonly result: "allow" | "deny";
-      readonly deny_message?: string | null | undefined;
-    }
-  | {
-      readonly type: "user.custom_tool_result";
-      readonly custom_tool_use_id: string;
-      readonly content?: readonly unknown[] | undefined;
-      readonly is_error?: boolean | null | undefined;
-    }
-  | {
-      readonly type: "user.define_outcome";
-      readonly description: string;
-      readonly rubric: { readonly type: "text"; readonly content: string };
-      readonly max_iterations: number;
-    };
 
 /**
  * Appends all events or none and asks for a turn of whoever they are for: the session, or a thread of it. The caller
@@ -66,7 +38,8 @@ export async function admit(
     }
     const threadId = await findThread(transaction, sessionId, input, callId);
     if (threadId !== null) await lockThread(transaction, sessionId, threadId, index);
-    const repeat = callId === null ? null : await checkAnswer(transaction, sessionId, threadId, input, callId, index);
+    const repeat =
+      callId === null ? null : await checkAnswer(transaction, { sessionId, threadId, callId, index }, toEvent(input));
     entries.push(repeat === null ? { fresh: toEvent(input), threadId } : { repeat });
   }
   const fresh = entries.flatMap((entry) => ("fresh" in entry ? [entry] : []));
@@ -154,78 +127,4 @@ function toEvent(input: Input): NewEvent {
   );
   const allocated = type === "user.define_outcome" ? { outcome_id: createId("outcome") } : {};
   return publicEvent(type, { ...Object.fromEntries(present), ...allocated });
-}
-
-function answeredCall(input: Input): string | null {
-  if (input.type === "user.tool_confirmation") return input.tool_use_id;
-  return input.type === "user.custom_tool_result" ? input.custom_tool_use_id : null;
-}
-
-/**
- * An answer must name a call that waits for it. Null when it is new; the stored event when it is a repeat.
- * @throws Problem `unknown_tool_use` or `already_answered`
- */
-async function checkAnswer(
-  transaction: Kysely<Tables>,
-  sessionId: string,
-  threadId: string | null,
-  input: Input,
-  callId: string,
-  index: number,
-): Promise<LogEvent | null> {
-  const confirmation = input.type === "user.tool_confirmation";
-  const call = await transaction
-    .selectFrom("session_events")
-    .select(["type", "data"])
-    .where("session_id", "=", sessionId)
-    .where("id", "=", callId)
-    .where("type", "=", confirmation ? "agent.tool_use" : "agent.custom_tool_use")
-    .executeTakeFirst();
-  if (call === undefined || (confirmation && call.data?.["evaluated_permission"] !== "ask")) {
-    const field = confirmation ? "tool_use_id" : "custom_tool_use_id";
-    throw new Problem(
-      "unknown_tool_use",
-      `events[${index}].${field}: no call of this session with this id waits for such an answer.`,
-      "The ids of waiting calls are in stop_reason.event_ids of the last session.status_idle event.",
-    );
-  }
-  const known = await findAnswer(transaction, sessionId, callId);
-  const earlier = known === null && threadId !== null ? await findAnswer(transaction, threadId, callId) : known;
-  if (earlier === null) return null;
-  if (earlier.type === input.type && sameAnswer(earlier, toEvent(input))) return earlier;
-  throw alreadyAnswered(index, callId);
-}
-
-async function findAnswer(transaction: Kysely<Tables>, sessionId: string, callId: string): Promise<LogEvent | null> {
-  const row = await transaction
-    .selectFrom("session_events")
-    .select(["seq", "id", "type", "data", "record", "created_at"])
-    .where("session_id", "=", sessionId)
-    .where("type", "in", ["user.tool_confirmation", "user.custom_tool_result", "agent.tool_result"])
-    .where(sql<boolean>`coalesce(data->>'tool_use_id', data->>'custom_tool_use_id') = ${callId}`)
-    .orderBy("seq")
-    .executeTakeFirst();
-  if (row === undefined) return null;
-  return {
-    seq: Number(row.seq),
-    id: row.id,
-    type: row.type,
-    data: row.data,
-    record: row.record,
-    createdAt: row.created_at,
-  };
-}
-
-/** Whatever the order of their fields: jsonb keeps its own. */
-function sameAnswer(stored: LogEvent, sent: NewEvent): boolean {
-  const { session_thread_id: _thread, ...data } = stored.data ?? {};
-  return isDeepStrictEqual(data, sent.data);
-}
-
-function alreadyAnswered(index: number, callId: string): Problem {
-  return new Problem(
-    "already_answered",
-    `events[${index}]: the call ${callId} has been answered already.`,
-    "Read the session's events to see its answer.",
-  );
 }

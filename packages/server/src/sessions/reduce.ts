@@ -5,12 +5,14 @@
  */
 import { readContent } from "./content.ts";
 import type { LogEvent } from "./event.ts";
-import { callReducers, changeCall, settle } from "./reduce/calls.ts";
+import { callReducers, changeCall, countWorker, settle } from "./reduce/calls.ts";
 import { compactionReducers } from "./reduce/compaction.ts";
 import { appendUserMessage, isFields, readNumber, readStrings, type Reducers } from "./reduce/fields.ts";
 import { modelReducers } from "./reduce/model-calls.ts";
 import { outcomeReducers } from "./reduce/outcomes.ts";
+import { skillReducers } from "./reduce/skills.ts";
 import { threadReducers } from "./reduce/threads.ts";
+import { bringsUntrusted } from "./reduce/untrusted.ts";
 import { initialState, type InboxEvent, type OpenCall, type SessionState } from "./state.ts";
 
 /** Applies events in the order of their numbers. Events of unknown type change nothing but `seq`. */
@@ -21,9 +23,14 @@ export function reduce(state: SessionState, events: readonly LogEvent[]): Sessio
     // Input for a thread, shown here because its session is where people answer.
     const passedOn = event.record?.["passed_on"] === true;
     if (apply !== undefined && !passedOn) next = apply(next, event.data ?? {}, event.record ?? {}, event);
-    next = { ...next, seq: event.seq };
+    next = { ...next, seq: event.seq, untrusted: next.untrusted || bringsUntrusted(event) };
   }
   return next;
+}
+
+/** Whether the model has seen what nobody vouches for: what the session writes from then on is marked. */
+export function hasReadUntrusted(state: SessionState): boolean {
+  return state.untrusted;
 }
 
 /** @example reduceLog(await readLog(database, sessionId, 0)) */
@@ -59,6 +66,13 @@ const inboxReducers: Reducers = {
       toolUseId: String(data["custom_tool_use_id"]),
       result: { content: readContent(data["content"]), isError: data["is_error"] === true },
     }),
+  "user.tool_result": (state, data, _record, event) =>
+    admit(state, {
+      type: "custom_result",
+      id: event.id,
+      toolUseId: String(data["tool_use_id"]),
+      result: { content: readContent(data["content"]), isError: data["is_error"] === true },
+    }),
   "user.define_outcome": (state, data, _record, event) => {
     const rubric = isFields(data["rubric"]) ? String(data["rubric"]["content"]) : "";
     return admit(state, {
@@ -70,6 +84,11 @@ const inboxReducers: Reducers = {
       maximumIterations: readNumber(data["max_iterations"]) || 3,
       stopped: false,
     });
+  },
+  // Heard at the next step, but nothing starts because of it.
+  "x.resources_changed": (state, _data, record, event) => {
+    const content = [{ type: "text" as const, text: String(record["text"]) }];
+    return admit(state, { type: "message", id: event.id, content, delivery: "steer", stopped: true });
   },
   "x.consumed": (state, _data, record) => {
     const ids = readStrings(record["event_ids"]);
@@ -88,9 +107,11 @@ const statusReducers: Reducers = {
   "session.status_rescheduled": (state, _data, _record, event) => ({ ...stop(state, event), status: "rescheduling" }),
   "session.status_terminated": (state, _data, _record, event) => ({ ...stop(state, event), status: "terminated" }),
   "session.status_idle": (state, data, _record, event) => {
-    const reason = isFields(data["stop_reason"]) ? data["stop_reason"]["type"] : null;
+    const stopReason = isFields(data["stop_reason"]) ? data["stop_reason"] : {};
+    const reason = stopReason["type"];
+    const askedFor = readStrings(stopReason["event_ids"]);
     const rested = reason === "requires_action" ? state.delegation : settled(state);
-    const idle: SessionState = { ...stop(state, event), status: "idle", delegation: rested };
+    const idle: SessionState = { ...stop(state, event), status: "idle", askedFor, delegation: rested };
     // The model has had its last word on an outcome that it did not reach.
     const outcome = reason === "end_turn" && idle.outcome?.status === "acknowledging" ? null : idle.outcome;
     return reason === "retries_exhausted"
@@ -107,6 +128,7 @@ const reducers: Reducers = {
   ...threadReducers,
   ...outcomeReducers,
   ...compactionReducers,
+  ...skillReducers,
 };
 
 /** A thread at rest that asks for nothing has told its result in the same transaction. */
@@ -142,11 +164,11 @@ function consume(state: SessionState, entry: InboxEvent): SessionState {
     case "confirmation":
       return changeCall(state, entry.toolUseId, (call) => {
         if (call.status !== "awaiting_approval") return call;
-        if (entry.allow) return { ...call, status: "ready" };
+        if (entry.allow) return { ...call, status: call.worker ? "awaiting_result" : "ready" };
         return { ...call, status: "refused", refusal: entry.message ?? "The user did not allow this call." };
       });
     case "custom_result":
-      return settle(state, entry.toolUseId, entry.result);
+      return settle(countWorker(state, entry.toolUseId), entry.toolUseId, entry.result);
     case "outcome": {
       const { outcomeId, description, rubric, maximumIterations } = entry;
       const task = `${description}\n\nThe work is done when it meets this rubric:\n<rubric>\n${rubric}\n</rubric>`;

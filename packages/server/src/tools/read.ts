@@ -37,7 +37,7 @@ export const readTool = defineTool({
   replay: "safe",
   parallel: true,
   uses: ({ file_path }) => [["file.read", file_path]],
-  async run({ file_path, view_range, offset, limit, pages }, { files }) {
+  async run({ file_path, view_range, offset, limit, pages }, { files, describeOrigin }) {
     const path = files.resolve(file_path);
     const { bytes } = await files.read(path);
     const image = imageType(bytes);
@@ -47,9 +47,15 @@ export const readTool = defineTool({
     if (text === null)
       return errorResult(`read: ${path} is a binary file of ${bytes.length} bytes. Use bash to look into it.`);
     if (text === "") return textResult(warning("the file exists but the contents are empty"));
-    return showLines(text, lineRange(view_range, offset, limit));
+    return withOrigin(showLines(text, lineRange(view_range, offset, limit)), await describeOrigin?.(path));
   },
 });
+
+/** In a block of its own: what is in the file stays as it is. */
+export function withOrigin(shown: ToolResult, origin: string | null | undefined): ToolResult {
+  if (origin === null || origin === undefined || shown.isError) return shown;
+  return { ...shown, content: [{ type: "text", text: origin }, ...shown.content] };
+}
 
 /** As models know it from Claude Code. */
 function warning(what: string): string {
@@ -57,7 +63,7 @@ function warning(what: string): string {
 }
 
 /** Without their ends, be those a line feed or a carriage return with one: an edit keeps what the file has. */
-export function linesOf(text: string): string[] {
+function linesOf(text: string): string[] {
   const lines = text.split(/\r?\n/);
   if (lines.at(-1) === "") lines.pop();
   return lines;

@@ -14,8 +14,9 @@ import type { NoticeBoard } from "../sessions/notices.ts";
 export const leaseSeconds = 30;
 
 /**
- * Puts an item into the queue of the session's environment, unless one is open: then its worker finds the call in the
- * log, or the item's end wakes the session, which asks again.
+ * Puts an item into the queue of the environment, for the session or the one that the thread works for, unless one is
+ * open: then its worker finds the call in the log, or the item's end wakes the session, which asks again. Nothing where
+ * the environment is not self-hosted.
  */
 export async function enqueueWork(
   transaction: Transaction<Tables>,
@@ -24,8 +25,11 @@ export async function enqueueWork(
 ): Promise<void> {
   const { rows } = await sql<{ environment_id: string }>`
     insert into work_items (id, organization_id, environment_id, session_id)
-    select ${createId("workItem")}, organization_id, environment_id, id
-    from sessions where id = ${sessionId} and archived_at is null
+    select ${createId("workItem")}, served.organization_id, served.environment_id, served.id
+    from sessions asking
+    join sessions served on served.id = coalesce(asking.parent_session_id, asking.id)
+    join environments on environments.id = served.environment_id
+    where asking.id = ${sessionId} and served.archived_at is null and environments.config->>'type' = 'self_hosted'
     on conflict (session_id) where state <> 'stopped' do nothing
     returning environment_id`.execute(transaction);
   const environmentId = rows[0]?.environment_id;

@@ -89,7 +89,10 @@ function writing(base: SandboxSession): Pick<SandboxSession, "writeBinaryFile" |
   };
 }
 
-type Lookups = Pick<SandboxSession, "stat" | "listDirectory" | "listTree" | "scanTree" | "deleteFile">;
+type Lookups = Pick<
+  SandboxSession,
+  "stat" | "listDirectory" | "listTree" | "surveyTree" | "inspectEntries" | "scanTree" | "deleteFile"
+>;
 
 function looking(base: SandboxSession): Lookups {
   const lookups: Lookups = {
@@ -107,6 +110,14 @@ function looking(base: SandboxSession): Lookups {
       return shallow
         .slice(0, 1000)
         .map((entry) => ({ ...entry, allocatedBytes: entry.size, fingerprint: `${entry.size}`, linkTarget: null }));
+    },
+    async surveyTree(options) {
+      const entries = await lookups.listTree(options);
+      return { fingerprint: `${entries.length}`, entries: () => entries };
+    },
+    async inspectEntries({ paths }) {
+      const entries = (await lookups.listTree({ path: "/workspace" })).filter(({ path }) => paths.includes(path));
+      return entries;
     },
     async *scanTree(options) {
       yield (await lookups.listTree(options)).toReversed();

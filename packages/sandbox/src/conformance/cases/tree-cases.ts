@@ -91,6 +91,56 @@ export const treeCases: readonly ConformanceCase[] = [
     },
   },
   {
+    id: "tree.survey",
+    level: "MUST",
+    capability: null,
+    sentence: "A survey tells what a listing does; its fingerprint is the same until something below changes.",
+    async run(context) {
+      const sandbox = await context.awake();
+      const { session } = sandbox;
+      const path = "/workspace/t";
+      const survey = () => session.surveyTree({ path });
+      for (const name of ["a", "d/b"]) await writeText(sandbox, `${path}/${name}`, "aaaa");
+      const first = await survey();
+      claimEqual(new Map(first.entries().map((entry) => [entry.path, entry])), await treeOf(sandbox, path), "entries");
+      claimEqual((await survey()).fingerprint, first.fingerprint, "the fingerprint of an unchanged tree");
+      const seen = new Set([first.fingerprint]);
+      const changes = ["printf bbbb > t/a", "chmod 600 t/d/b", "mkdir t/e", "ln -s a t/l", "rm t/a"];
+      for (const command of changes) {
+        await printed(sandbox, `sleep 0.02; ${command}`);
+        const { fingerprint } = await survey();
+        claim(!seen.has(fingerprint), `${command} changes the fingerprint`);
+        seen.add(fingerprint);
+      }
+      claimEqual((await session.surveyTree({ path: "/workspace/none" })).entries(), [], "of what does not exist");
+      await claimFileError(session.surveyTree({ path, maximumEntries: 2 }), "too_large", "more than are taken");
+    },
+  },
+  {
+    id: "tree.inspect",
+    level: "MUST",
+    capability: null,
+    sentence:
+      "Single entries are told as in a listing, in the order asked for; what is absent, a link or beyond one, as null.",
+    async run(context) {
+      const sandbox = await context.awake();
+      await writeText(sandbox, "/workspace/t/sub/file", "12345", 0o640);
+      await printed(sandbox, "ln -s sub t/link; mkfifo t/fifo");
+      const tree = await treeOf(sandbox, "/workspace/t");
+      const names = ["fifo", "none", "sub/file", "link/file", "sub", "link", "sub/file/below", "sub/file"];
+      const paths = names.map((name) => `/workspace/t/${name}`);
+      const expected = paths.map((path, index) => ([1, 3, 5, 6].includes(index) ? null : tree.get(path)));
+      claimEqual(await sandbox.session.inspectEntries({ paths }), expected, "entries");
+      const many = Array.from({ length: 600 }, (_, index) => paths[index % 2 === 0 ? 2 : 1] ?? "");
+      const found = await sandbox.session.inspectEntries({ paths: many });
+      claimEqual(found.length, 600, "as many as were asked for");
+      claim(
+        found.every((entry, index) => (entry === null) === (index % 2 === 1)),
+        "each in its place",
+      );
+    },
+  },
+  {
     id: "tree.limit",
     level: "MUST",
     capability: null,

@@ -1,16 +1,22 @@
 /** Small file operations of a local sandbox. Paths travel as data and are resolved inside. @module */
+import { createHash } from "node:crypto";
 import { SandboxFileError } from "../../errors.ts";
-import type { DirectoryEntry, EntryKind, FileStat, SandboxSession, TreeEntry } from "../../session.ts";
+import type { DirectoryEntry, EntryKind, FileStat, SandboxSession, TreeEntry, TreeSurvey } from "../../session.ts";
 import { ChannelLostError, type Channels, readAnswer, readFrame, toFileError } from "./channels.ts";
 import { runCommand } from "./commands.ts";
 import { encodeNumber, encodeString, frameTypes } from "./frames.ts";
 
-type Lookups = Pick<SandboxSession, "stat" | "listDirectory" | "listTree" | "scanTree" | "deleteFile">;
+type Lookups = Pick<
+  SandboxSession,
+  "stat" | "listDirectory" | "listTree" | "surveyTree" | "inspectEntries" | "scanTree" | "deleteFile"
+>;
 
 const kinds = ["other", "file", "directory", "symlink", "other"] as const;
 const defaultMaximumEntries = 200_000;
 const numbersBytes = 53;
 const wholeTree = 0xffffffff;
+/** Entries that are asked for before the first is answered. */
+const inspectedAhead = 256;
 
 /** @throws SandboxFileError */
 export function encodePath(channels: Channels, path: string): Buffer {
@@ -63,22 +69,75 @@ interface ScanOptions {
   readonly depth: number;
 }
 
-/** The root first. Null: it does not exist. */
-async function scan(channels: Channels, options: ScanOptions): Promise<ScannedEntry[] | null> {
+/** As the sandbox says it, the root first. Null: it does not exist. */
+async function scanRaw(channels: Channels, options: ScanOptions): Promise<readonly Buffer[] | null> {
   const { path, maximumEntries, depth } = options;
   const request = [encodeNumber(maximumEntries, 4), encodeNumber(depth, 4), encodePath(channels, path)];
   return channels.perform(async (channel) => {
     await channel.write(frameTypes.scan, ...request);
-    const answer = await readAnswer(channel, path);
-    return answer === null ? null : [...parseEntries(answer.length === 1 ? first(answer) : Buffer.concat(answer))];
+    return readAnswer(channel, path);
   });
 }
 
-function first(answer: readonly Buffer[]): Buffer {
-  return answer[0] ?? Buffer.alloc(0);
+/** No entry is cut by the end of a frame. */
+function* parseAnswer(answer: readonly Buffer[]): Generator<ScannedEntry, undefined> {
+  for (const frame of answer) yield* parseEntries(frame);
 }
 
-function requireDirectory(path: string, root: ScannedEntry | undefined): void {
+/** The root first. Null: it does not exist. */
+async function scan(channels: Channels, options: ScanOptions): Promise<ScannedEntry[] | null> {
+  const answer = await scanRaw(channels, options);
+  return answer === null ? null : [...parseAnswer(answer)];
+}
+
+/** What is below a directory, of its listing; none where it does not exist. */
+function entriesBelow(path: string, answer: readonly Buffer[] | null): TreeEntry[] {
+  const base = path.replace(/\/+$/, "");
+  const entries: TreeEntry[] = [];
+  let root = true;
+  for (const { below, ...entry } of parseAnswer(answer ?? [])) {
+    if (!root) entries.push({ path: base + below, ...entry });
+    else requireDirectory(path, entry);
+    root = false;
+  }
+  return entries;
+}
+
+/** Its bytes are the same as long as the tree is: the order within a directory changes with the directory alone. */
+async function surveyTree(channels: Channels, path: string, maximumEntries: number): Promise<TreeSurvey> {
+  const answer = await scanRaw(channels, { path, maximumEntries, depth: wholeTree });
+  const hash = createHash("sha1");
+  for (const frame of answer ?? []) hash.update(frame);
+  return { fingerprint: hash.digest("base64url"), entries: () => entriesBelow(path, answer) };
+}
+
+async function inspectEntries(channels: Channels, paths: readonly string[]): Promise<(TreeEntry | null)[]> {
+  const limits = [encodeNumber(1, 4), encodeNumber(0, 4)];
+  const requests = paths.map((path) => encodePath(channels, path));
+  return channels.perform(async (channel) => {
+    const found: (TreeEntry | null)[] = [];
+    for (const [index, path] of paths.entries()) {
+      if (index % inspectedAhead === 0)
+        for (const request of requests.slice(index, index + inspectedAhead))
+          void channel.write(frameTypes.scan, ...limits, request);
+      const answer = await readAnswer(channel, path).catch((error: unknown) => {
+        if (error instanceof SandboxFileError && error.code === "not_directory") return null;
+        throw error;
+      });
+      const [entry] = parseAnswer(answer ?? []);
+      // The root of a scan is told where it is, links followed.
+      const itself = entry?.below === requests[index]?.toString("utf8", 0, requests[index].length - 1);
+      if (entry === undefined || !itself) found.push(null);
+      else {
+        const { below: _below, ...told } = entry;
+        found.push({ path, ...told });
+      }
+    }
+    return found;
+  });
+}
+
+function requireDirectory(path: string, root: Pick<ScannedEntry, "kind"> | undefined): void {
   if (root?.kind !== "directory") throw new SandboxFileError("not_directory", path, `${path}: not a directory`);
 }
 
@@ -177,11 +236,10 @@ export function createLookups(channels: Channels, commands: Channels): Lookups {
       return found.slice(1).map(({ below, kind }): DirectoryEntry => ({ name: below.slice(1), kind }));
     },
     async listTree({ path, maximumEntries = defaultMaximumEntries }) {
-      const found = await scan(channels, { path, maximumEntries, depth: wholeTree });
-      if (found !== null) requireDirectory(path, found[0]);
-      const base = path.replace(/\/+$/, "");
-      return (found ?? []).slice(1).map(({ below, ...entry }): TreeEntry => ({ path: base + below, ...entry }));
+      return entriesBelow(path, await scanRaw(channels, { path, maximumEntries, depth: wholeTree }));
     },
+    surveyTree: ({ path, maximumEntries = defaultMaximumEntries }) => surveyTree(channels, path, maximumEntries),
+    inspectEntries: ({ paths }) => inspectEntries(channels, paths),
     scanTree: ({ path }) => scanTree(channels, path),
     async deleteFile({ path, recursive = false }) {
       const request = encodePath(channels, path);

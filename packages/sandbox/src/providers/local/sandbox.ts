@@ -61,6 +61,8 @@ function createSession(
     stat: (options) => guard(lookups.stat(options)),
     listDirectory: (options) => guard(lookups.listDirectory(options)),
     listTree: (options) => guard(lookups.listTree(options)),
+    surveyTree: (options) => guard(lookups.surveyTree(options)),
+    inspectEntries: (options) => guard(lookups.inspectEntries(options)),
     scanTree: (options) => guardParts(lookups.scanTree(options)),
     fetchFiles: (options) => guardParts(content.fetchFiles(options)),
     placeEntries: (options) => guard(content.placeEntries(options)),

@@ -13,6 +13,8 @@ type FileVerbs = Pick<
   | "stat"
   | "listDirectory"
   | "listTree"
+  | "surveyTree"
+  | "inspectEntries"
   | "scanTree"
   | "deleteFile"
 >;
@@ -64,6 +66,16 @@ function collect(tree: FileTree, path: string, most: number): TreeEntry[] {
   return entries;
 }
 
+function inspect(tree: FileTree, path: string): TreeEntry | null {
+  try {
+    const { node } = tree.lookup(path, { follow: false, refuseLinks: true, privileged: true });
+    return node === null || node.kind === "symlink" ? null : entryOf(path, node);
+  } catch (error) {
+    if (error instanceof SandboxFileError) return null;
+    throw error;
+  }
+}
+
 export function streamOf(bytes: Uint8Array): ReadableStream<Uint8Array> {
   let at = 0;
   return new ReadableStream<Uint8Array>(
@@ -94,6 +106,32 @@ export function replaceFile(tree: FileTree, path: string, content: Uint8Array, m
     tree.reserve(path, -content.length);
     throw error;
   }
+}
+
+type Scans = Pick<SandboxSession, "listTree" | "surveyTree" | "inspectEntries" | "scanTree">;
+
+function createScans(tree: FileTree, enter: (verb: string) => Promise<void>): Scans {
+  return {
+    async listTree({ path, maximumEntries = defaultMaximumEntries }) {
+      await enter("listTree");
+      return collect(tree, path, maximumEntries);
+    },
+    async surveyTree({ path, maximumEntries = defaultMaximumEntries }) {
+      await enter("surveyTree");
+      const entries = collect(tree, path, maximumEntries);
+      const fingerprint = JSON.stringify(entries.map((entry) => [entry.path, entry.fingerprint]));
+      return { fingerprint, entries: () => entries };
+    },
+    async inspectEntries({ paths }) {
+      await enter("inspectEntries");
+      return paths.map((path) => inspect(tree, path));
+    },
+    async *scanTree({ path }) {
+      await enter("scanTree");
+      const entries = collect(tree, path, Infinity);
+      for (let at = 0; at < entries.length; at += entriesAtATime) yield entries.slice(at, at + entriesAtATime);
+    },
+  };
 }
 
 /** `enter` runs before each verb: it rejects when the sandbox is gone, and takes its time where that is asked for. */
@@ -138,15 +176,7 @@ export function createFileVerbs(tree: FileTree, enter: (verb: string) => Promise
       if ((node.mode & 0o400) === 0) refuse(path, "no_permission", "no permission");
       return [...node.children].map(([name, child]): DirectoryEntry => ({ name, kind: child.kind }));
     },
-    async listTree({ path, maximumEntries = defaultMaximumEntries }) {
-      await enter("listTree");
-      return collect(tree, path, maximumEntries);
-    },
-    async *scanTree({ path }) {
-      await enter("scanTree");
-      const entries = collect(tree, path, Infinity);
-      for (let at = 0; at < entries.length; at += entriesAtATime) yield entries.slice(at, at + entriesAtATime);
-    },
+    ...createScans(tree, enter),
     async deleteFile({ path, recursive = false }) {
       const place = await find("deleteFile", path, false);
       if (place.node === null) return false;

@@ -14,6 +14,8 @@ export type FileOperation =
   | "delete"
   | "move_in"
   | "move_out"
+  /** Somebody vouches for the content as it is. */
+  | "vouch"
   | "make_directory"
   | "remove_directory";
 
@@ -116,6 +118,7 @@ interface FileProjectionTable {
   sandbox_id: string;
   generation: number;
   revisions: Json<Record<string, number>>;
+  places: ColumnType<Record<string, string>, string | undefined, string>;
   updated_at: Timestamp;
 }
 

@@ -3,7 +3,8 @@
  * mount's lock, all or nothing.
  * @module
  */
-import { type Kysely, sql } from "kysely";
+import { createId } from "@exoloop/protocol/ids";
+import { CompiledQuery, type Kysely } from "kysely";
 import { preparedMark } from "../../db/prepared.ts";
 import type { FileOperation } from "../../db/tables/files.ts";
 import type { Tables } from "../../db/tables.ts";
@@ -48,6 +49,8 @@ interface Answer {
   readonly stale?: readonly string[];
   readonly recorded?: Applied["recorded"];
 }
+
+const statement = `${preparedMark} select file_commit($1, $2, $3::jsonb, $4::jsonb, $5::jsonb, $6::bytea) as answer`;
 
 const mostPuts = 2_000;
 const mostChanges = 40_000;
@@ -99,10 +102,10 @@ async function callCommit(
   });
   const [only] = contents;
   const bytes = contents.length === 1 && only !== undefined ? Buffer.from(only) : Buffer.concat(contents);
-  const { rows } = await sql<{ answer: Answer }>`${sql.raw(preparedMark)}
-    select file_commit(${actor.organizationId}, ${mount.key}, ${JSON.stringify(encodeActor(actor))}::jsonb,
-      ${JSON.stringify(limitsOf(mount))}::jsonb, ${JSON.stringify(encoded)}::jsonb, ${bytes}::bytea) as answer`
-    .execute(database)
+  const { organizationId } = actor;
+  const parameters = [organizationId, mount.key, encodeActor(actor), limitsOf(mount), JSON.stringify(encoded), bytes];
+  const { rows } = await database
+    .executeQuery<{ answer: Answer }>(CompiledQuery.raw(statement, parameters))
     .catch((error: unknown) => {
       throw explainRefusal(mount, error);
     });
@@ -156,6 +159,7 @@ function encode(mount: StoredMount, change: FileChange, options: ApplyOptions) {
     type: change.type,
     path: pathInMount(mount, change.path),
     folded: foldPath(target),
+    id: createId("memoryVersion"),
     ...(change.type === "move" ? { to: target } : {}),
     ...(change.type === "remove_directory" && change.ifEmpty === true ? { ifEmpty: true } : {}),
     ...(change.expectedVersion === undefined ? {} : { expected: change.expectedVersion }),
@@ -169,12 +173,14 @@ function encodePut(mount: StoredMount, change: PutChange, offset: number, { seen
   return {
     ...encode(mount, change, seen === true ? { ...options, seen } : options),
     operation: change.operation,
+    memory: createId("memory"),
     sha256: sha256Of(change.bytes),
     offset,
     size: change.bytes.length,
     text: text !== null,
     executable: change.executable,
     ...(change.replacements === undefined ? {} : { replacements: change.replacements }),
+    ...(change.memoryId === undefined ? {} : { revived: change.memoryId }),
     ...(change.sourceSha256 === undefined ? {} : { source: change.sourceSha256 }),
   };
 }

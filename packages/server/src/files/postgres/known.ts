@@ -1,7 +1,7 @@
 /** Which versions a session has seen: a write of a whole file over any other is refused. @module */
 import type { Kysely } from "kysely";
 import type { Tables } from "../../db/tables.ts";
-import { pathInMount, type StoredMount } from "../mounts.ts";
+import { pathInMount, type StoredMount, visiblePath } from "../mounts.ts";
 
 /** Versions only grow: a slow request cannot make a session forget a newer one. */
 export async function markKnown(
@@ -31,26 +31,6 @@ export async function markKnown(
     .execute();
 }
 
-/** An edit shows no new text to the session: it knows the result only if it knew what was edited. */
-export async function moveKnown(
-  database: Kysely<Tables>,
-  sessionId: string | null,
-  mount: StoredMount,
-  path: string,
-  base: number,
-  version: number,
-): Promise<void> {
-  if (sessionId === null) return;
-  await database
-    .updateTable("file_reads")
-    .set({ version })
-    .where("session_id", "=", sessionId)
-    .where("mount", "=", mount.key)
-    .where("path", "=", pathInMount(mount, path))
-    .where("version", "=", base)
-    .execute();
-}
-
 export async function knownVersion(
   database: Kysely<Tables>,
   sessionId: string | null,
@@ -66,4 +46,19 @@ export async function knownVersion(
     .where("path", "=", pathInMount(mount, path))
     .executeTakeFirst();
   return row?.version ?? null;
+}
+
+/** The versions that a session has seen, of all files of a mount. */
+export async function knownVersions(
+  database: Kysely<Tables>,
+  sessionId: string,
+  mount: StoredMount,
+): Promise<ReadonlyMap<string, number>> {
+  const rows = await database
+    .selectFrom("file_reads")
+    .select(["path", "version"])
+    .where("session_id", "=", sessionId)
+    .where("mount", "=", mount.key)
+    .execute();
+  return new Map(rows.map(({ path, version }) => [visiblePath(mount, path), version]));
 }

@@ -52,7 +52,8 @@ export function explainRefusal(mount: StoredMount, error: unknown): unknown {
   const sentence = refusal === null ? undefined : sentences[refusal.code];
   if (refusal === null || sentence === undefined) return error;
   const other = refusal.other === null ? "" : visiblePath(mount, refusal.other);
-  return new FileError(...sentence(visiblePath(mount, refusal.path), other, mount));
+  const path = visiblePath(mount, refusal.path);
+  return new FileError(...sentence(path, other, mount), path);
 }
 
 function refusalOf(error: unknown): Refusal | null {

@@ -56,7 +56,7 @@ const headColumns = [
   "updated_at",
 ] as const;
 
-interface HeadRow {
+export interface HeadRow {
   readonly memory_id: string | null;
   readonly path: string;
   readonly version: number;
@@ -70,7 +70,7 @@ interface HeadRow {
   readonly updated_at: Date;
 }
 
-function headOf(mount: StoredMount, row: HeadRow): StoredFile[] {
+export function headOf(mount: StoredMount, row: HeadRow): StoredFile[] {
   if (row.sha256 === null || row.memory_id === null) return [];
   const { version, revision, sha256, executable, untrusted } = row;
   return [
@@ -197,7 +197,8 @@ export async function readContents(
   return found;
 }
 
-function kindAfter(operation: FileOperation, { sha256 }: { readonly sha256: string | null }): PathKind {
+/** What is at the path of a version since it was made. */
+export function kindAfter(operation: FileOperation, { sha256 }: { readonly sha256: string | null }): PathKind {
   if (sha256 !== null) return "file";
   return operation === "make_directory" || operation === "move_in" ? "directory" : "absent";
 }

@@ -1,22 +1,25 @@
-/**
- * What a sandbox's copies were before a command could change them. Kept in memory for the worker that laid them;
- * another worker, or this one after a restart, derives it again from what is on the sandbox's disk, the history of each
- * path, and the revisions that were recorded before the last command.
- * @module
- */
-import type { TreeEntry } from "@exoloop/sandbox/session";
-import type { Workspace } from "../../sandboxes/workspace.ts";
-import { mountOf, type StoredMount } from "../mounts.ts";
+/** What a sandbox's copies were before a command could change them, as the worker that laid them remembers it. @module */
+import type { StoredMount } from "../mounts.ts";
 import type { SandboxKey } from "../postgres/projection-records.ts";
-import type { PastFile } from "../postgres/rows.ts";
-import type { StoredFiles } from "../postgres/stored-files.ts";
-import { sha256Of } from "../text.ts";
-import { isExecutable, type LaidFile } from "./laid-file.ts";
+import type { LaidFile } from "./laid-file.ts";
+
+/** The copies of one mount. */
+export interface MountCopies {
+  /** As it was when a command could last see it. */
+  readonly mount: StoredMount;
+  /** Null: nothing of it was laid yet. */
+  readonly revision: number | null;
+  readonly files: Map<string, LaidFile>;
+  readonly directories: Set<string>;
+}
 
 export interface Baseline {
-  readonly files: Map<string, LaidFile>;
-  /** Key of a mount → revision. */
-  readonly revisions: Map<string, number>;
+  /** By the mount's key. */
+  readonly copies: Map<string, MountCopies>;
+  /** Of the whole target when it last held nothing that is not in here, or was told; null when that is not known. */
+  fingerprint: string | null;
+  /** The directory that the default memory is; null: none was laid. */
+  defaultMemory: string | null;
   /** What the model was told and need not hear again: path and fingerprint. */
   readonly told: Set<string>;
   /** Lines for the next report: found while nobody could be told. */
@@ -24,7 +27,28 @@ export interface Baseline {
 }
 
 export function emptyBaseline(): Baseline {
-  return { files: new Map(), revisions: new Map(), told: new Set(), pending: [] };
+  return { copies: new Map(), fingerprint: null, defaultMemory: null, told: new Set(), pending: [] };
+}
+
+export function emptyCopies(mount: StoredMount): MountCopies {
+  return { mount, revision: null, files: new Map(), directories: new Set() };
+}
+
+/** Whether the copies are those of these mounts at these revisions. */
+export function isCurrent(
+  baseline: Baseline,
+  mounts: readonly StoredMount[],
+  revisions: ReadonlyMap<string, number>,
+): boolean {
+  if (mounts.length !== baseline.copies.size) return false;
+  return mounts.every((mount) => {
+    const copies = baseline.copies.get(mount.key);
+    return copies !== undefined && isSamePlace(copies.mount, mount) && copies.revision === revisions.get(mount.key);
+  });
+}
+
+export function isSamePlace(left: StoredMount, right: StoredMount): boolean {
+  return left.prefix === right.prefix && left.access === right.access;
 }
 
 /** Baselines of the sandboxes that this process serves; the least recently used are forgotten. */
@@ -47,62 +71,4 @@ export function createBaselineCache(capacity: number = 256): BaselineCache {
     },
     delete: (key) => void baselines.delete(nameOf(key)),
   };
-}
-
-export interface RebuildRequest {
-  readonly files: StoredFiles;
-  readonly organizationId: string;
-  readonly mounts: readonly StoredMount[];
-  /** As recorded before the last command. */
-  readonly revisions: ReadonlyMap<string, number>;
-  readonly session: Workspace["session"];
-  readonly entries: readonly TreeEntry[];
-}
-
-/**
- * A copy whose content is the recorded version, or any later one, was laid or saved as that version. Any other copy was
- * changed by a command that began from the recorded version.
- */
-export async function rebuildBaseline(request: RebuildRequest): Promise<Baseline> {
-  const { files, organizationId, mounts, revisions } = request;
-  const baseline = emptyBaseline();
-  const recorded = new Map<string, PastFile>();
-  for (const mount of mounts) {
-    const revision = revisions.get(mount.key) ?? 0;
-    baseline.revisions.set(mount.key, revision);
-    for (const past of await files.atRevision(organizationId, mount, revision)) recorded.set(past.path, past);
-  }
-  for (const { path, version, sha256, executable } of recorded.values()) {
-    if (sha256 !== null) baseline.files.set(path, { version, sha256, executable, fingerprint: "" });
-  }
-  const copies = await hashCopies(request);
-  const versions = [];
-  for (const mount of mounts) {
-    const inside = [...copies].filter(([path]) => mountOf([mount], path) !== undefined);
-    const hashes = [...new Set(inside.map(([, { sha256 }]) => sha256))];
-    const paths = inside.map(([path]) => path);
-    versions.push(...(await files.projections.versionsOfContents(organizationId, mount, paths, hashes)));
-  }
-  for (const [path, { sha256, entry }] of copies) {
-    const floor = recorded.get(path)?.version ?? 0;
-    const known = versions.filter(
-      (version) => version.path === path && version.sha256 === sha256 && version.version >= floor,
-    );
-    const version = Math.max(...known.map((candidate) => candidate.version));
-    if (!Number.isFinite(version)) continue;
-    baseline.files.set(path, { version, sha256, executable: isExecutable(entry), fingerprint: entry.fingerprint });
-  }
-  return baseline;
-}
-
-async function hashCopies({ session, entries, mounts }: RebuildRequest) {
-  const copies = new Map<string, { readonly sha256: string; readonly entry: TreeEntry }>();
-  for (const entry of entries) {
-    const mount = mountOf(mounts, entry.path);
-    if (entry.kind !== "file" || mount === undefined) continue;
-    if (entry.size > Math.max(mount.maximumTextBytes, mount.maximumBinaryBytes)) continue;
-    const bytes = await session.readBinaryFile({ path: entry.path });
-    if (bytes !== null) copies.set(entry.path, { sha256: sha256Of(bytes), entry });
-  }
-  return copies;
 }

@@ -1,95 +1,131 @@
 /** Reading what a command left: which copies changed, and which of them cannot be stored. @module */
-import type { TreeEntry } from "@exoloop/sandbox/session";
-import type { Workspace } from "../../sandboxes/workspace.ts";
-import { isWithin, storedPath } from "../path.ts";
-import { mountOf, type StoredMount } from "../mounts.ts";
+import { storedPath } from "../path.ts";
+import type { StoredMount } from "../mounts.ts";
 import { FileError } from "../store.ts";
 import { decodeText, sha256Of } from "../text.ts";
-import type { Baseline } from "./baseline.ts";
+import type { Baseline, MountCopies } from "./baseline.ts";
 import { compareTree } from "./compare.ts";
 import { isExecutable, type LaidFile } from "./laid-file.ts";
+import type { Laying } from "./laying.ts";
 import { explain } from "./report.ts";
 import type { ChangedCopy } from "./settle.ts";
+import { type CopyEntry, inParts, type ProjectionTarget } from "./target.ts";
 
 export interface Inspection {
   readonly changed: readonly ChangedCopy[];
   readonly gone: readonly string[];
-  /** Paths that are to be laid again. */
-  readonly relay: readonly string[];
-  /** Paths that stay as the command left them, although they cannot be stored. */
-  readonly left: ReadonlySet<string>;
+  readonly newDirectories: readonly string[];
+  readonly goneDirectories: readonly string[];
+  /** Something is left that is to be looked at again, although nothing changes. */
+  readonly unsettled: boolean;
 }
-
-type Session = Workspace["session"];
 
 /** Of changed copies that are held in memory at once. */
 const mostBytes = 64 * 1024 * 1024;
 
-interface Inspecting {
-  readonly session: Session;
+export interface Inspecting {
+  readonly target: ProjectionTarget;
   readonly baseline: Baseline;
-  readonly mount: StoredMount;
+  readonly copies: MountCopies;
+  readonly laying: Laying;
   readonly lines: string[];
 }
 
-export function filesBelow(baseline: Baseline, mount: StoredMount): Map<string, LaidFile> {
-  return new Map([...baseline.files].filter(([path]) => isWithin(mount.prefix, path)));
-}
-
 /** A mount that commands may change. Links that hide a stored file are removed; what cannot be stored is told once. */
-export async function inspectWritable(inspecting: Inspecting, entries: readonly TreeEntry[]): Promise<Inspection> {
-  const { session, baseline, mount, lines } = inspecting;
-  const { touched, gone, hiding, odd } = compareTree(filesBelow(baseline, mount), entries);
-  const relay: string[] = [];
+export async function inspectWritable(inspecting: Inspecting, entries: readonly CopyEntry[]): Promise<Inspection> {
+  const { copies, laying, lines } = inspecting;
+  const { touched, hiding, odd, ...rest } = compareTree(copies, entries);
   for (const { entry, hidden } of hiding) {
-    await session.deleteFile({ path: entry.path });
-    relay.push(...hidden);
-    lines.push(
-      explain.refused(
-        entry.path,
-        `${entry.kind === "symlink" ? "symbolic link" : "special file"}; what was stored there is back`,
-      ),
-    );
+    laying.removals.add(entry.path);
+    for (const path of hidden) layAgain(laying, copies, path);
+    lines.push(explain.refused(entry.path, `${nameOf(entry)}; what was stored there is back`));
   }
-  for (const entry of odd) tellOnce(inspecting, entry, entry.kind === "symlink" ? "symbolic link" : "special file");
+  for (const entry of odd) {
+    laying.left.add(entry.path);
+    tellOnce(inspecting, entry, nameOf(entry));
+  }
   const changed: ChangedCopy[] = [];
-  const left = new Set<string>();
-  let bytes = 0;
-  let postponed = 0;
-  for (const entry of touched) {
-    const copy = bytes > mostBytes ? "postponed" : await inspectCopy(inspecting, entry);
-    if (copy === "same") continue;
-    if (copy === "postponed") postponed += 1;
-    if (typeof copy === "string") left.add(entry.path);
-    else changed.push(copy);
-    bytes += typeof copy === "string" ? 0 : copy.bytes.length;
+  const wanted = touched.filter((entry) => {
+    const why = whyNot(copies.mount, entry);
+    if (why === null) return true;
+    laying.left.add(entry.path);
+    tellOnce(inspecting, entry, why);
+    return false;
+  });
+  let [bytes, postponed, moved] = [0, 0, false];
+  for (const part of inParts(wanted, ({ size }) => size)) {
+    if (bytes > mostBytes) {
+      postponed += part.length;
+      for (const { path } of part) laying.left.add(path);
+      continue;
+    }
+    const read = await readCopies(inspecting, part);
+    moved ||= read.moved;
+    changed.push(...read.changed);
+    bytes += part.reduce((sum, { size }) => sum + size, 0);
   }
   if (postponed > 0) lines.push(explain.postponed(postponed));
-  return { changed, gone, relay, left };
+  return {
+    ...rest,
+    newDirectories: namedWell(inspecting, rest.newDirectories),
+    changed,
+    unsettled: moved || postponed > 0,
+  };
 }
 
-async function inspectCopy(inspecting: Inspecting, entry: TreeEntry): Promise<ChangedCopy | "same" | "refused"> {
-  const { session, baseline, mount } = inspecting;
-  const refuse = (why: string) => {
-    tellOnce(inspecting, entry, why);
-    return "refused" as const;
-  };
+function nameOf({ kind }: CopyEntry): string {
+  return kind === "symlink" ? "symbolic link" : "special file";
+}
+
+function whyNot(mount: StoredMount, entry: CopyEntry): string | null {
   const wrong = wrongName(entry.path);
-  if (wrong !== null) return refuse(wrong);
-  if (entry.size > Math.max(mount.maximumTextBytes, mount.maximumBinaryBytes))
-    return refuse(`larger than ${mount.maximumTextBytes} bytes`);
-  const bytes = await session.readBinaryFile({ path: entry.path });
-  // Vanished between the scan and now: only a background process can do that, and the next scan sees it.
-  if (bytes === null) return "same";
-  const sha256 = sha256Of(bytes);
-  const executable = isExecutable(entry);
-  const base = baseline.files.get(entry.path) ?? null;
-  if (base !== null && base.sha256 === sha256 && base.executable === executable) {
-    baseline.files.set(entry.path, { ...base, fingerprint: entry.fingerprint });
-    return "same";
+  if (wrong !== null) return wrong;
+  const most = Math.max(mount.maximumTextBytes, mount.maximumBinaryBytes);
+  return entry.size > most ? `larger than ${most} bytes` : null;
+}
+
+async function readCopies(
+  inspecting: Inspecting,
+  entries: readonly CopyEntry[],
+): Promise<{ readonly changed: readonly ChangedCopy[]; readonly moved: boolean }> {
+  const { target, copies, laying } = inspecting;
+  const { mount } = copies;
+  const most = Math.max(mount.maximumTextBytes, mount.maximumBinaryBytes);
+  const fetched = await target.fetch(
+    entries.map(({ path }) => path),
+    most,
+  );
+  const changed: ChangedCopy[] = [];
+  let moved = false;
+  for (const [index, { path, bytes, fingerprint }] of fetched.entries()) {
+    const entry = entries[index];
+    if (entry === undefined) continue;
+    if (bytes === null || fingerprint !== entry.fingerprint) {
+      // Only a process in the background can do that; the next look sees what became of it.
+      laying.left.add(path);
+      moved = true;
+      continue;
+    }
+    const copy = compareCopy(copies, entry, bytes);
+    if (copy === null) continue;
+    if (decodeText(bytes) === null && mount.maximumBinaryBytes === 0) {
+      laying.left.add(path);
+      tellOnce(inspecting, { path, fingerprint: copy.sha256 }, "binary");
+    } else changed.push(copy);
   }
-  if (decodeText(bytes) === null && mount.maximumBinaryBytes === 0) return refuse("binary");
-  return { path: entry.path, bytes, sha256, executable, fingerprint: entry.fingerprint, base };
+  return { changed, moved };
+}
+
+/** Null: it is what was laid, touched. */
+export function compareCopy(copies: MountCopies, entry: CopyEntry, bytes: Uint8Array): ChangedCopy | null {
+  const { path, fingerprint } = entry;
+  const base: LaidFile | null = copies.files.get(path) ?? null;
+  const [sha256, executable] = [sha256Of(bytes), isExecutable(entry)];
+  if (base !== null && base.sha256 === sha256 && base.executable === executable) {
+    copies.files.set(path, { ...base, fingerprint });
+    return null;
+  }
+  return { path, bytes, sha256, executable, fingerprint, base };
 }
 
 function wrongName(path: string): string | null {
@@ -101,55 +137,26 @@ function wrongName(path: string): string | null {
   }
 }
 
-/** A mount that commands may not change: everything is put back. */
-export async function inspectReadOnly(inspecting: Inspecting, entries: readonly TreeEntry[]): Promise<Inspection> {
-  const { session, baseline, mount, lines } = inspecting;
-  const laid = filesBelow(baseline, mount);
-  const { touched, gone, hiding, odd } = compareTree(laid, entries);
-  const relay = [...gone];
-  for (const path of gone) lines.push(explain.refused(path, "read-only; it is back"));
-  for (const { hidden } of hiding) relay.push(...hidden);
-  for (const entry of [...hiding.map((hide) => hide.entry), ...odd]) {
-    await session.deleteFile({ path: entry.path });
-    lines.push(explain.refused(entry.path, "read-only"));
-  }
-  for (const entry of touched) {
-    if (laid.has(entry.path)) {
-      const bytes = await session
-        .readBinaryFile({ path: entry.path, maximumBytes: mount.maximumBinaryBytes })
-        .catch(() => null);
-      const base = laid.get(entry.path);
-      if (bytes !== null && base !== undefined && sha256Of(bytes) === base.sha256) {
-        baseline.files.set(entry.path, { ...base, fingerprint: entry.fingerprint });
-        continue;
-      }
-      relay.push(entry.path);
-      lines.push(explain.refused(entry.path, "read-only; it is as before again"));
-    } else {
-      await session.deleteFile({ path: entry.path });
-      lines.push(explain.refused(entry.path, "read-only; use /workspace"));
-    }
-  }
-  return { changed: [], gone: [], relay, left: new Set() };
+function namedWell(inspecting: Inspecting, directories: readonly string[]): readonly string[] {
+  return directories.filter((path) => {
+    const wrong = wrongName(path);
+    if (wrong !== null) tellOnce(inspecting, { path, fingerprint: "" }, wrong);
+    return wrong === null;
+  });
 }
 
-/** Files below a stored root that belong to no mount. */
-export function tellStrays(
-  inspecting: Omit<Inspecting, "mount">,
-  mounts: readonly StoredMount[],
-  entries: readonly TreeEntry[],
-): void {
-  const kept = mounts.filter((mount) => mount.access === "read_write").map((mount) => mount.prefix);
-  for (const entry of entries) {
-    if (entry.kind === "directory" || mountOf(mounts, entry.path) !== undefined) continue;
-    tellOnce(inspecting, entry, `only ${kept.join(", ")} is kept`);
-  }
+/** The version that was laid before; what is newer comes when the mount is pulled. */
+export function layAgain(laying: Laying, copies: MountCopies, path: string): void {
+  const laid = copies.files.get(path);
+  if (laid === undefined) return;
+  const { fingerprint: _fingerprint, ...version } = laid;
+  laying.files.set(path, { copies, file: { path, ...version } });
 }
 
 /** Not again until the copy changes. */
 export function tellOnce(
   { baseline, lines }: Pick<Inspecting, "baseline" | "lines">,
-  entry: Pick<TreeEntry, "path" | "fingerprint">,
+  entry: Pick<CopyEntry, "path" | "fingerprint">,
   why: string,
 ): void {
   const key = `${entry.path}\0${entry.fingerprint}`;

@@ -4,6 +4,7 @@
  * @module
  */
 import { mergeTexts } from "../merge.ts";
+import { isWithin } from "../path.ts";
 import { pathInMount, type StoredMount, visiblePath } from "../mounts.ts";
 import type { FileChange } from "../postgres/change.ts";
 import type { CommitDecision, CommitView } from "../postgres/commit.ts";
@@ -29,9 +30,10 @@ export type Verdict =
   | { readonly type: "saved"; readonly path: string; readonly hadVanished: boolean }
   /** Nothing to tell: the head has this content already. */
   | { readonly type: "equal"; readonly path: string; readonly head: StoredFile }
-  /** The head holds more than the copy: it is to be laid. */
-  | { readonly type: "merged"; readonly path: string; readonly told: boolean }
+  /** The head holds more than the copy: it is to be laid. `again`: it was told before. */
+  | { readonly type: "merged"; readonly path: string; readonly head: StoredFile; readonly again: boolean }
   | { readonly type: "conflict"; readonly path: string; readonly head: StoredFile; readonly bytes: Uint8Array }
+  | { readonly type: "made"; readonly path: string }
   | { readonly type: "deleted"; readonly path: string }
   | { readonly type: "kept"; readonly path: string; readonly head: StoredFile };
 
@@ -40,13 +42,17 @@ export interface MountChanges {
   readonly actor: FileActor;
   readonly changed: readonly ChangedCopy[];
   readonly deleted: readonly { readonly path: string; readonly base: LaidFile }[];
+  readonly newDirectories: readonly string[];
+  /** With all that was in them. One that holds something by now, from somebody else, stays. */
+  readonly goneDirectories: readonly string[];
 }
 
 /** Called with the mount locked. */
 export async function settleChanges(
   view: CommitView,
-  { mount, actor, changed, deleted }: MountChanges,
+  settling: MountChanges,
 ): Promise<CommitDecision<readonly Verdict[]>> {
+  const { mount, actor, changed, deleted } = settling;
   const changes: FileChange[] = [];
   const lost: LostText[] = [];
   const verdicts: Verdict[] = [];
@@ -65,7 +71,7 @@ export async function settleChanges(
     } else if (head.sha256 === copy.sha256 && head.executable === copy.executable) {
       verdicts.push({ type: "equal", path: copy.path, head });
     } else if (mergedBefore.has(`${copy.path}\0${copy.sha256}`)) {
-      verdicts.push({ type: "merged", path: copy.path, told: false });
+      verdicts.push({ type: "merged", path: copy.path, head, again: true });
     } else {
       const merged = await mergeWithHead(view, mount, copy, head);
       if (merged === null) {
@@ -78,7 +84,7 @@ export async function settleChanges(
         verdicts.push({ type: "conflict", path: copy.path, head, bytes: copy.bytes });
       } else {
         changes.push({ ...put, ...merged, operation: "merge", sourceSha256: copy.sha256 });
-        verdicts.push({ type: "merged", path: copy.path, told: true });
+        verdicts.push({ type: "merged", path: copy.path, head, again: false });
       }
     }
   }
@@ -88,7 +94,36 @@ export async function settleChanges(
     if (head.version === base.version) changes.push({ type: "delete", path });
     verdicts.push(head.version === base.version ? { type: "deleted", path } : { type: "kept", path, head });
   }
-  return { changes, lost, result: verdicts };
+  settleDirectories(view, settling, changes, verdicts);
+  return { changes, lost, options: { known: "follow" }, result: verdicts };
+}
+
+function settleDirectories(
+  view: CommitView,
+  { changed, deleted, newDirectories, goneDirectories }: MountChanges,
+  changes: FileChange[],
+  verdicts: Verdict[],
+): void {
+  for (const path of newDirectories) {
+    if (view.directories.has(path)) continue;
+    changes.push({ type: "make_directory", path });
+    // Where a file goes into it, that says enough.
+    const told =
+      !changed.some((copy) => isWithin(path, copy.path)) && !newDirectories.some((other) => isBelow(path, other));
+    if (told) verdicts.push({ type: "made", path });
+  }
+  for (const path of goneDirectories) {
+    if (!view.directories.has(path)) continue;
+    changes.push({ type: "remove_directory", path, ifEmpty: true });
+    const told =
+      !deleted.some((copy) => isWithin(path, copy.path)) && !goneDirectories.some((other) => isBelow(other, path));
+    if (told) verdicts.push({ type: "deleted", path });
+  }
+}
+
+/** Whether `path` lies in the directory, and is another one. */
+function isBelow(directory: string, path: string): boolean {
+  return directory !== path && isWithin(directory, path);
 }
 
 /**

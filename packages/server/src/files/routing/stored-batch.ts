@@ -12,24 +12,17 @@ export function createStoredBatch(files: StoredFiles, mount: StoredMount): Batch
   return {
     async transform(paths, change, actor, movedFrom = new Map()) {
       const keys = new Map(paths.map((path) => [keyOf(mount, path), path]));
-      const { result, versions } = await files.commit({ mount, actor, paths: [...keys.keys()] }, (view) =>
+      const { result: added, versions } = await files.commit({ mount, actor, paths: [...keys.keys()] }, (view) =>
         decide(view, keys, change, movedFrom),
       );
       if (actor.sessionId === null) return;
-      for (const [path, base] of result) {
-        const version = versions.get(path);
-        if (version === undefined) continue;
-        if (base === null)
-          await files.markKnown(actor.organizationId, actor.sessionId, mount, new Map([[path, version]]));
-        else await files.moveKnown(actor.sessionId, mount, path, base, version);
-      }
+      const known = [...versions].filter(([path]) => added.has(path));
+      await files.markKnown(actor.organizationId, actor.sessionId, mount, new Map(known));
     },
   };
 }
 
-/** Version on which each written file was based; null for a new one. */
-type Bases = ReadonlyMap<string, number | null>;
-
+/** Tells which files are new: of those the session knows all. */
 async function decide(
   view: CommitView,
   keys: ReadonlyMap<string, string>,
@@ -40,7 +33,7 @@ async function decide(
   const keyByPath = new Map([...keys].map(([key, path]) => [path, key]));
   const movedAway = new Set(movedFrom.values());
   const changes: FileChange[] = [];
-  const bases = new Map<string, number | null>();
+  const added = new Set<string>();
   for (const [key, path] of keys) {
     const bytes = after.get(path);
     const head = view.heads.get(key);
@@ -52,9 +45,10 @@ async function decide(
     const source = keyByPath.get(movedFrom.get(path) ?? "");
     if (source !== undefined) changes.push({ type: "move", path: source, to: key });
     changes.push({ type: "put", path: key, bytes, executable: null, operation: "write" });
-    bases.set(key, head?.version ?? null);
+    if (head === undefined && source === undefined) added.add(key);
   }
-  return { changes, result: bases as Bases };
+  // Of what was there the session knows the new version only if it knew the old one: it has not seen the rest.
+  return { changes, options: { known: "follow" as const }, result: added };
 }
 
 async function contentsOf(view: CommitView, keys: ReadonlyMap<string, string>): Promise<Map<string, Uint8Array>> {

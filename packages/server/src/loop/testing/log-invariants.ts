@@ -45,12 +45,14 @@ function callResults(events: readonly LogEvent[], state: SessionState): readonly
   const calls = events.filter(isCall);
   const open = state.calls.filter((call) => call.status !== "settled").map((call) => call.toolUseId);
   const results = events.filter((event) => event.type === "agent.tool_result");
-  const problems = calls.flatMap(({ id, seq, type }) => {
+  const problems = calls.flatMap(({ id, seq, type, record }) => {
     const own = results.filter((event) => event.data?.["tool_use_id"] === id);
     const taken = events.filter((event) => event.data?.["custom_tool_use_id"] === id);
+    const worked = events.filter((event) => event.type === "user.tool_result" && event.data?.["tool_use_id"] === id);
     const expected = open.includes(id) ? 0 : 1;
-    const count = type === "agent.custom_tool_use" ? Math.max(own.length, taken.length) : own.length;
-    const early = [...own, ...taken].some((event) => event.seq < seq);
+    const here = record?.["worker"] === true ? own.length + worked.length : own.length;
+    const count = type === "agent.custom_tool_use" ? Math.max(own.length, taken.length) : here;
+    const early = [...own, ...taken, ...worked].some((event) => event.seq < seq);
     return count === expected && !early ? [] : [`the call ${seq} has ${count} results, early: ${early}`];
   });
   const starts = events
@@ -102,7 +104,8 @@ export function transcriptProblems(
 
 /** Every model call and every tool's result is counted once; a thread's, when it is settled. */
 function usageProblems(events: readonly LogEvent[], { usage }: SessionState): readonly string[] {
-  const own = events.filter((event) => event.type === "span.model_request_end" || event.type === "agent.tool_result");
+  const counted = ["span.model_request_end", "agent.tool_result", "user.tool_result"];
+  const own = events.filter((event) => counted.includes(event.type) && event.record?.["passed_on"] !== true);
   const settled = events.filter((event) => event.type === "x.thread_settled");
   const steps = settled.reduce((sum, event) => sum + Number(event.record?.["steps"]), own.length);
   return steps === usage.steps ? [] : [`${usage.steps} steps are counted, the log holds ${steps}`];

@@ -1,7 +1,7 @@
 /** Input that somebody may admit to a session at this moment, chosen by chance. @module */
 import { createId } from "@exoloop/protocol/ids";
 import { type NewEvent, publicEvent, recordEvent } from "../../sessions/event.ts";
-import type { SessionState } from "../../sessions/state.ts";
+import type { OpenCall, SessionState } from "../../sessions/state.ts";
 import type { Random } from "@exoloop/sandbox/testing/random";
 
 const text = (value: string) => [{ type: "text", text: value }];
@@ -24,15 +24,26 @@ export function randomInput(state: SessionState, answered: Set<string>, random: 
   });
 }
 
+/** A call that a worker runs may be answered twice: by whoever approves it, and by the worker. */
+function answerKey({ toolUseId, status }: OpenCall): string {
+  return status === "awaiting_approval" ? approvalKey(toolUseId) : toolUseId;
+}
+
+export function approvalKey(toolUseId: string): string {
+  return `approval of ${toolUseId}`;
+}
+
 /** What one of the open calls waits for; null when none waits. */
 export function answerTo(state: SessionState, answered: Set<string>, random: Random): NewEvent | null {
   const open = state.calls.filter(
-    ({ toolUseId, status }) =>
-      !answered.has(toolUseId) && ["awaiting_approval", "awaiting_result", "waiting", "delegated"].includes(status),
+    (call) =>
+      !answered.has(answerKey(call)) &&
+      ["awaiting_approval", "awaiting_result", "waiting", "delegated"].includes(call.status),
   );
   if (open.length === 0) return null;
-  const { toolUseId, status } = random.pick(open);
-  answered.add(toolUseId);
+  const call = random.pick(open);
+  const { toolUseId, status, worker } = call;
+  answered.add(answerKey(call));
   const content = text("an answer");
   const is_error = random.chance(0.2);
   switch (status) {
@@ -42,6 +53,7 @@ export function answerTo(state: SessionState, answered: Set<string>, random: Ran
         result: random.chance(0.6) ? "allow" : "deny",
       });
     case "awaiting_result":
+      if (worker) return publicEvent("user.tool_result", { tool_use_id: toolUseId, content, is_error });
       return publicEvent("user.custom_tool_result", { custom_tool_use_id: toolUseId, content, is_error });
     case "waiting":
       return recordEvent("x.wait_ended", { tool_use_id: toolUseId, content, is_error });

@@ -149,10 +149,14 @@ function unused(name: string): never {
 
 async function insertSessions(
   database: Database,
-  { agent, roster = [], budget }: Trace,
+  { agent, roster = [], budget, selfHosted }: Trace,
 ): Promise<{ readonly session: TestSession; readonly other: TestSession }> {
   const session = await insertTestSession(database, agent);
   const { organizationId, sessionId } = session;
+  if (selfHosted === true) {
+    await sql`update environments set config = '{"type":"self_hosted"}'
+      where organization_id = ${organizationId}`.execute(database);
+  }
   const agents = await Promise.all(roster.map((entry) => insertAgent(database, session, entry)));
   const other: TestSession = { organizationId, sessionId: createId("session") };
   await sql`

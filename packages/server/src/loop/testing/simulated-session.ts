@@ -8,11 +8,11 @@ import type { LogEvent, NewEvent } from "../../sessions/event.ts";
 import { reduceLog } from "../../sessions/reduce.ts";
 import type { CallResult } from "../../sessions/state.ts";
 import type { RosterEntry } from "../context.ts";
-import type { AppendRequest, Effects, ModelOutcome } from "../effects.ts";
+import type { AppendRequest, Effects, ModelOutcome, SkillsReading } from "../effects.ts";
 import { SimulatedCrash } from "../effects-gated.ts";
 import { runTurn } from "../run.ts";
 import { createRandomModel } from "./random-model.ts";
-import { answerTo, randomInput } from "./random-input.ts";
+import { answerTo, approvalKey, randomInput } from "./random-input.ts";
 import type { Random } from "@exoloop/sandbox/testing/random";
 
 export interface SimulatedSession {
@@ -113,6 +113,8 @@ function createWorld(begun: readonly LogEvent[], random: Random) {
     now: log.now,
     append: (request) => pass(() => log.append(request)),
     readAfter: (seq) => Promise.resolve(log.events.slice(seq)),
+    // They change all the time.
+    readSkills: (known) => Promise.resolve(skillsAt(log.events.length, known)),
     callModel: (request) => pass(() => (request.abortSignal.aborted ? interruptedOutcome : callModel(request))),
     runTool: (call, { resumed }) =>
       pass(() => textResult(resumed && call.toolName === "edit" ? "unknown" : "a result", random.chance(0.1))),
@@ -139,6 +141,12 @@ const interruptedOutcome: ModelOutcome = { type: "interrupted", usage: null };
 
 const agent: RosterEntry["agent"] = { name: "anna", system: null, model: { id: "scripted" }, tools: [] };
 
+function skillsAt(seq: number, known: number | null): SkillsReading | null {
+  const revision = Math.ceil(seq / 8);
+  if (revision === known) return null;
+  return { revision, text: revision % 3 === 0 ? null : `<skills_update>${revision}</skills_update>` };
+}
+
 /** What does not change the log. */
 function plainEffects(
   log: readonly LogEvent[],
@@ -156,6 +164,7 @@ function plainEffects(
   | "describe"
   | "decideCall"
   | "callDigest"
+  | "atWorker"
 > {
   const custom = { type: "custom", name: "ask_person", description: "Asks.", input_schema: {} } as const;
   const toolset = (policy: "always_allow" | "always_ask") => [
@@ -177,6 +186,7 @@ function plainEffects(
       toolName === "delegate" || toolName === "wait_for"
         ? { decision: "allow", custom: false, policy: "always_allow", reasons: [] }
         : decideCall(toolset(random.chance(0.3) ? "always_ask" : "always_allow"), { toolName, readsOnly: false }),
+    atWorker: (toolName) => toolName === "bash",
     callDigest: () => "",
   };
 }
@@ -191,7 +201,14 @@ function textResult(value: string, isError: boolean): CallResult {
 
 /** The call that an event answers; nothing where it answers none. */
 export function answeredCall({ type, data, record }: LogEvent): readonly string[] {
-  const answers = ["user.tool_confirmation", "user.custom_tool_result", "x.wait_ended", "x.thread_settled"];
+  const answers = [
+    "user.tool_confirmation",
+    "user.custom_tool_result",
+    "user.tool_result",
+    "x.wait_ended",
+    "x.thread_settled",
+  ];
   if (!answers.includes(type)) return [];
-  return [String(data?.["tool_use_id"] ?? data?.["custom_tool_use_id"] ?? record?.["tool_use_id"])];
+  const id = String(data?.["tool_use_id"] ?? data?.["custom_tool_use_id"] ?? record?.["tool_use_id"]);
+  return [type === "user.tool_confirmation" ? approvalKey(id) : id];
 }

@@ -14,6 +14,8 @@ export interface Trace {
   /** Agents that may be given work. */
   readonly roster?: readonly Partial<AgentSnapshot>[];
   readonly budget?: BudgetLimits;
+  /** Workers run its tools. */
+  readonly selfHosted?: true;
   /** Each is given when nothing is left to do after the one before. */
   readonly stimuli: readonly Stimulus[];
   /** Given once, while a tool that signals, or the first model call, is at work. */
@@ -90,9 +92,10 @@ export const answer =
 export const giveResult: Stimulus = async (run) => {
   for (const call of await blockingCalls(run)) {
     const content = [{ type: "text", text: "42" }];
-    await admit(run, call.sessionId, [
-      publicEvent("user.custom_tool_result", { custom_tool_use_id: call.id, content, is_error: false }),
-    ]);
+    const result = call.custom
+      ? publicEvent("user.custom_tool_result", { custom_tool_use_id: call.id, content, is_error: false })
+      : publicEvent("user.tool_result", { tool_use_id: call.id, content, is_error: false });
+    await admit(run, call.sessionId, [result]);
   }
 };
 
@@ -135,12 +138,20 @@ async function admit(run: RunningTrace, sessionId: string, events: readonly NewE
 }
 
 /** The calls that block the session, and whose they are: its own or a thread's. */
-async function blockingCalls(run: RunningTrace): Promise<readonly { id: string; sessionId: string }[]> {
+async function blockingCalls(run: RunningTrace): Promise<readonly BlockingCall[]> {
   const log = await readLog(run.database, run.session.sessionId, 0);
   const idle = log.findLast((event) => event.type === "session.status_idle");
   const reason = idle?.data?.["stop_reason"] as { readonly event_ids?: readonly string[] } | undefined;
   return (reason?.event_ids ?? []).map((id) => {
-    const threadId = log.find((event) => event.id === id)?.data?.["session_thread_id"];
-    return { id, sessionId: typeof threadId === "string" ? threadId : run.session.sessionId };
+    const call = log.find((event) => event.id === id);
+    const threadId = call?.data?.["session_thread_id"];
+    const sessionId = typeof threadId === "string" ? threadId : run.session.sessionId;
+    return { id, sessionId, custom: call?.type === "agent.custom_tool_use" };
   });
+}
+
+interface BlockingCall {
+  readonly id: string;
+  readonly sessionId: string;
+  readonly custom: boolean;
 }

@@ -69,6 +69,34 @@ const answered: readonly Trace[] = [
     agent: { tools: custom },
     stimuli: [say([calls(["ask_person"]), done]), giveResult],
   },
+  {
+    name: "tools at a worker",
+    selfHosted: true,
+    stimuli: [say([calls(["bash"], ["edit"]), done]), giveResult],
+  },
+  {
+    name: "a tool at a worker that is asked about",
+    selfHosted: true,
+    agent: { tools: asking },
+    stimuli: [say([calls(["bash"]), done]), answer("allow"), giveResult],
+  },
+  {
+    name: "a tool at a worker that is interrupted",
+    selfHosted: true,
+    stimuli: [say([calls(["bash"]), done]), interrupt, say([done])],
+  },
+  {
+    name: "a thread whose tool is at a worker",
+    selfHosted: true,
+    roster: [{ name: "anna" }],
+    stimuli: [say([calls(task("anna", calls(["bash"]), done)), done]), giveResult],
+  },
+  {
+    name: "an interrupted thread whose tool is at a worker",
+    selfHosted: true,
+    roster: [{ name: "anna" }],
+    stimuli: [say([calls(task("anna", calls(["bash"]), done)), done]), interrupt, say([done])],
+  },
 ];
 
 const disturbed: readonly Trace[] = [

@@ -5,7 +5,7 @@
  * @module
  */
 import type { Sandbox, SandboxProvider } from "@exoloop/sandbox/contract";
-import { SandboxGoneError } from "@exoloop/sandbox/errors";
+import { SandboxGoneError, SandboxUnavailableError } from "@exoloop/sandbox/errors";
 import { sql } from "kysely";
 import type { HeldSandbox, SandboxDependencies } from "../held-sandbox.ts";
 import { withDeadlines } from "../use/deadlines.ts";
@@ -16,6 +16,7 @@ import { providerNamed } from "./providers.ts";
 /**
  * Attaches to the session's sandbox, or makes the next generation from its last snapshot. Counts as a use: an idle
  * sandbox is not put away afterwards.
+ * @throws SandboxUnavailableError for a session of a self-hosted environment
  */
 export async function acquire(dependencies: SandboxDependencies, owner: SandboxOwner): Promise<HeldSandbox> {
   for (let attempt = 0; attempt < 5; attempt += 1) {
@@ -46,15 +47,18 @@ export async function findHeld(dependencies: SandboxDependencies, owner: Sandbox
 async function touchRow({ database, defaultProvider }: SandboxDependencies, owner: SandboxOwner): Promise<SandboxRow> {
   const { rows } = await sql<SandboxRow>`
     insert into sandboxes (session_id, organization_id, provider)
-    values (${owner.sessionId}, ${owner.organizationId}, coalesce((
-      select environments.config->'x_exoloop'->>'provider' from environments
-      join sessions on sessions.environment_id = environments.id where sessions.id = ${owner.sessionId}
-    ), ${defaultProvider}))
+    select ${owner.sessionId}, ${owner.organizationId}, coalesce(min(config->'x_exoloop'->>'provider'), ${defaultProvider})
+    from environments join sessions on sessions.environment_id = environments.id
+    where sessions.id = ${owner.sessionId}
+    having coalesce(min(config->>'type'), 'cloud') <> 'self_hosted'
     on conflict (session_id) do update set used_at = clock_timestamp()
     returning sandbox_id, generation, provider, state, released, snapshot_id, snapshot_at`.execute(database);
   const row = rows[0];
-  if (row === undefined) throw new Error(`session ${owner.sessionId}: its sandbox's row was not written`);
-  return row;
+  if (row !== undefined) return row;
+  throw new SandboxUnavailableError(
+    "The session's environment is self-hosted: it has no sandbox of this server.",
+    "Its tools run where its worker is; look there.",
+  );
 }
 
 /** Null when it is gone. */

@@ -65,6 +65,8 @@ function boundSession(session: SandboxSession, within: Within, deadlines: Deadli
     stat: (options) => within(fileMs, "stat", session.stat(options)),
     listDirectory: (options) => within(fileMs, "listDirectory", session.listDirectory(options)),
     listTree: (options) => within(fileMs, "listTree", session.listTree(options)),
+    surveyTree: (options) => within(fileMs, "surveyTree", session.surveyTree(options)),
+    inspectEntries: (options) => within(fileMs, "inspectEntries", session.inspectEntries(options)),
     scanTree: (options) => boundParts("scanTree", session.scanTree(options), within, fileMs),
     fetchFiles: (options) => boundParts("fetchFiles", session.fetchFiles(options), within, fileMs),
     placeEntries: (options) => within(transferMs, "placeEntries", session.placeEntries(options)),

@@ -49,13 +49,15 @@ function openCall(state: SessionState, data: Fields, record: Fields, event: LogE
   const callId = String(record["call_id"]);
   const refusal = typeof record["refusal"] === "string" ? record["refusal"] : null;
   const permission = data["evaluated_permission"];
+  const worker = record["worker"] === true;
   const call: OpenCall = {
     toolUseId: event.id,
     callId,
     toolName: String(data["name"]),
     custom,
+    worker,
     input: isFields(data["input"]) ? data["input"] : {},
-    status: refusal === null ? firstStatus(custom, permission) : "refused",
+    status: refusal === null ? firstStatus(custom, worker, permission) : "refused",
     refusal: refusal ?? (permission === "deny" ? "This call is not allowed by policy." : null),
     result: null,
     wait: null,
@@ -68,10 +70,11 @@ function openCall(state: SessionState, data: Fields, record: Fields, event: LogE
   };
 }
 
-function firstStatus(custom: boolean, permission: unknown): CallStatus {
+function firstStatus(custom: boolean, worker: boolean, permission: unknown): CallStatus {
   if (custom) return "awaiting_result";
   if (permission === "ask") return "awaiting_approval";
-  return permission === "allow" ? "ready" : "refused";
+  if (permission !== "allow") return "refused";
+  return worker ? "awaiting_result" : "ready";
 }
 
 export function changeCall(state: SessionState, toolUseId: string, change: (call: OpenCall) => OpenCall): SessionState {
@@ -102,6 +105,12 @@ export function settle(state: SessionState, toolUseId: string, result: CallResul
     return [{ callId, toolName, toolUseId: id, content, isError: given.isError }];
   });
   return { ...settled, calls: [], transcript: [...settled.transcript, { role: "tool", results }] };
+}
+
+/** A worker's call counts like one of this server's, when it has its result. */
+export function countWorker(state: SessionState, toolUseId: string): SessionState {
+  const ran = state.calls.some((call) => call.worker && call.toolUseId === toolUseId && call.status !== "settled");
+  return ran ? { ...state, usage: { ...state.usage, steps: state.usage.steps + 1 } } : state;
 }
 
 function countTool(state: SessionState, record: Fields): SessionState {

@@ -8,6 +8,7 @@ import { z } from "zod";
 import { isWithin } from "../../files/path.ts";
 import { FileError } from "../../files/store.ts";
 import { encodeText } from "../../files/text.ts";
+import { withOrigin } from "../read.ts";
 import { defineTool, errorResult, textResult } from "../registry.ts";
 import type { ToolContext, ToolResult } from "../tool.ts";
 import {
@@ -90,7 +91,7 @@ async function runCommand(command: Command, context: ToolContext): Promise<ToolR
   const file = locate(command.path, context);
   switch (command.command) {
     case "view":
-      return view(file, command.view_range);
+      return withOrigin(await view(file, command.view_range), await context.describeOrigin?.(file.path));
     case "create":
       await create(file, command.file_text);
       return textResult(`File created successfully at: ${file.shown}`);

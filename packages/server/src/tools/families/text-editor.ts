@@ -5,7 +5,7 @@
  */
 import { z } from "zod";
 import { encodeText } from "../../files/text.ts";
-import { readTool } from "../read.ts";
+import { readTool, withOrigin } from "../read.ts";
 import { defineTool, errorResult, textResult } from "../registry.ts";
 import type { ToolContext, ToolResult } from "../tool.ts";
 import {
@@ -68,7 +68,10 @@ async function runCommand(input: Input, file: NamedFile, context: ToolContext): 
   }
   const status = await file.files.stat(file.path);
   if (status === null) throw new CommandError(`The path ${file.shown} does not exist. Please provide a valid path.`);
-  if (input.command === "view") return view(input, file, status.kind === "directory", context);
+  if (input.command === "view") {
+    const shown = await view(input, file, status.kind === "directory", context);
+    return withOrigin(shown, await context.describeOrigin?.(file.path));
+  }
   if (status.kind === "directory")
     throw new CommandError(
       `The path ${file.shown} is a directory and only the \`view\` command can be used on directories`,
@@ -88,6 +91,9 @@ function required<Name extends keyof Input>(input: Input, name: Name): NonNullab
   return value;
 }
 
+/** It has been said already. */
+const nowhere = () => Promise.resolve(null);
+
 async function view(input: Input, file: NamedFile, isDirectory: boolean, context: ToolContext): Promise<ToolResult> {
   if (isDirectory) {
     const header = `Here's the files and directories up to 2 levels deep in ${file.shown}, excluding hidden items:`;
@@ -99,7 +105,8 @@ async function view(input: Input, file: NamedFile, isDirectory: boolean, context
     );
   } catch (error) {
     // What is no text may be a picture.
-    if (error instanceof CommandError) return readTool.run({ file_path: file.path }, context);
+    if (error instanceof CommandError)
+      return readTool.run({ file_path: file.path }, { ...context, describeOrigin: nowhere });
     throw error;
   }
 }
