@@ -19,19 +19,22 @@ const encoder = new TextEncoder();
 
 /** @example const bytes = Buffer.concat([...writeArchive(files)]) */
 export function* writeArchive(files: Iterable<ArchivedFile>): Generator<Uint8Array> {
-  for (const file of files) yield* archiveEntry(file);
-  yield archiveEnd();
+  yield* archiveEntries(files);
+  yield endOfArchive();
 }
 
-/** One file of an archive that is written bit by bit; {@link archiveEnd} comes last. */
-export function* archiveEntry({ path, bytes, mode, directory = false }: ArchivedFile): Generator<Uint8Array> {
-  const shown = directory ? `${path.slice(1)}/` : path.slice(1);
-  const name = encoder.encode(shown);
-  if (name.length > 100) yield* entry(encoder.encode("pax"), "x", paxPath(shown), 0o644);
-  yield* entry(name.subarray(0, 100), directory ? "5" : "0", bytes, mode);
+/** Without the end: for an archive that is written part by part. */
+export function* archiveEntries(files: Iterable<ArchivedFile>): Generator<Uint8Array> {
+  for (const { path, bytes, mode, directory = false } of files) {
+    const shown = directory ? `${path.slice(1)}/` : path.slice(1);
+    const name = encoder.encode(shown);
+    if (name.length > 100) yield* entry(encoder.encode("pax"), "x", paxPath(shown), 0o644);
+    yield* entry(name.subarray(0, 100), directory ? "5" : "0", bytes, mode);
+  }
 }
 
-export function archiveEnd(): Uint8Array {
+/** Two empty blocks. */
+export function endOfArchive(): Uint8Array {
   return new Uint8Array(2 * blockBytes);
 }
 
