@@ -129,6 +129,8 @@ function textOf(call: Fields, result: Fields): string {
   const parts = blocks.flatMap((block) => {
     if (typeof block !== "object" || block === null || !("type" in block)) return [];
     if (block.type === "text" && "text" in block) return [String(block.text)];
+    // The text of a PDF.
+    if (block.type === "document" && "context" in block && typeof block.context === "string") return [block.context];
     return [`[${String(block.type)}: only its place is shown here]`];
   });
   return [`${String(call["name"])} ${JSON.stringify(call["input"] ?? {})}`, ...parts, ""].join("\n");

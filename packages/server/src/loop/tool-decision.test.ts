@@ -2,6 +2,7 @@ import type { ToolFamily } from "@exoloop/protocol/tools";
 import { expect, it } from "vitest";
 import { builtInTools } from "../tools/built-in.ts";
 import { createToolRegistry } from "../tools/registry.ts";
+import { workerTools } from "../tools/worker-tools.ts";
 import { type AgentSnapshot, describeRequest, inSandbox } from "./context.ts";
 import { decideTool } from "./tool-decision.ts";
 import { initialState } from "../sessions/state.ts";
@@ -57,6 +58,14 @@ it("shows the tools of a family only to agents that name it, in place of those t
     "str_replace_based_edit_tool",
     "wait_for",
   ]);
+});
+
+it("shows what there is where a family's tools do not exist", () => {
+  const [toolset] = asking.tools;
+  if (toolset?.type !== "agent_toolset_20260401") throw new Error("no toolset");
+  const agent = { ...asking, tools: [{ ...toolset, x_exoloop: { families: ["apply_patch"] as const } }] };
+  const { tools } = describeRequest(agent, workerTools.definitions, [], initialState, inSandbox);
+  expect(tools.map(({ name }) => name)).toEqual(expect.arrayContaining(["write", "edit"]));
 });
 
 it("asks where a rule about files asks, whatever the file is called and by whichever tool", () => {
