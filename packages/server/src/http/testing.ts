@@ -6,6 +6,7 @@ import { createDeploymentRuns } from "../deployments/runs.ts";
 import { createDeploymentService } from "../deployments/service.ts";
 import { createBudgetService } from "../budgets/budget-service.ts";
 import { readUsageReport, writeCsv } from "../budgets/usage-report.ts";
+import type { BlobStore } from "../blobs/store.ts";
 import type { Database } from "../db/database.ts";
 import { createTestDatabase, type TestDatabase } from "../db/testing.ts";
 import type { Engine } from "../engine/engine.ts";
@@ -22,6 +23,7 @@ import { publicEvent, recordEvent } from "../sessions/event.ts";
 import { appendUnderLock } from "../sessions/log.ts";
 import type { EndDependencies } from "../sessions/end-session.ts";
 import { createSkillService } from "../files/postgres/skills/skill-service.ts";
+import { createUploadedFiles } from "../uploads/uploaded-files.ts";
 import { createSnapshotRepository } from "../sandboxes/snapshots/listed-snapshots.ts";
 import { createSessionResources } from "../sessions/resources/service.ts";
 import { createSessionService } from "../sessions/service.ts";
@@ -60,6 +62,8 @@ interface TestServerOptions {
   readonly previews?: PreviewProxy;
   /** With sandboxes; without, nothing of the API about them is there. */
   readonly openRoom?: (parts: { readonly database: Database; readonly notices: NoticeBoard }) => Promise<SandboxRoom>;
+  /** For uploaded files; without it there are none. */
+  readonly blobs?: BlobStore;
   /** A database with an engine that drives its sessions; without it turns are only noted. */
   readonly driven?: {
     readonly test: TestDatabase;
@@ -69,7 +73,12 @@ interface TestServerOptions {
   };
 }
 
-export async function startTestServer({ driven, openRoom, ...options }: TestServerOptions = {}): Promise<TestServer> {
+export async function startTestServer({
+  driven,
+  openRoom,
+  blobs,
+  ...options
+}: TestServerOptions = {}): Promise<TestServer> {
   const test = driven?.test ?? (await createTestDatabase());
   const { database } = test;
   const notices = driven?.notices ?? (await createNoticeBoard({ connectionString: test.url, log: silentLog }));
@@ -109,6 +118,7 @@ export async function startTestServer({ driven, openRoom, ...options }: TestServ
     notices,
     health: { ready: async () => void (await database.selectFrom("organizations").select("id").limit(1).execute()) },
     log: silentLog,
+    ...(blobs === undefined ? {} : { files: createUploadedFiles({ database, blobs }) }),
     ...(room === undefined ? {} : sandboxServices(room, database, sessions)),
     ...options,
   });
