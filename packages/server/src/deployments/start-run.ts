@@ -82,6 +82,7 @@ async function createSession(
       createdBy: null,
       userId: null,
       visibility: "shared",
+      untrusted: false,
       agent: { type: "agent", id: deployment.agent_id, version: deployment.agent_version },
       environmentId: deployment.environment_id,
       title: deployment.name,

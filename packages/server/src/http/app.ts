@@ -26,6 +26,7 @@ import { addMemoryRoutes, addMemoryVersionRoutes } from "./routes/memories.ts";
 import { addMemoryStoreRoutes } from "./routes/memory-stores.ts";
 import { type ModelEntry, addModelRoutes } from "./routes/models.ts";
 import { type CommandPort, type SandboxPort, addCommandRoute, addSandboxRoute } from "./routes/sandboxes.ts";
+import { addFileHistoryRoutes, type FileHistoryPort } from "./routes/file-history.ts";
 import { addFilesystemRoutes, type FilesystemPort } from "./routes/filesystem.ts";
 import { addSnapshotRoutes, type SnapshotPort } from "./routes/snapshots.ts";
 import { addSessionResourceRoutes } from "./routes/session-resources.ts";
@@ -70,6 +71,7 @@ export interface AppDependencies {
   readonly sessionSandboxes?: SessionSandboxPort;
   readonly snapshots?: SnapshotPort;
   readonly filesystem?: FilesystemPort;
+  readonly fileHistory?: FileHistoryPort;
   readonly budgets?: BudgetPort;
   readonly skills?: SkillService;
   readonly webhooks?: { readonly repository: WebhookRepository; readonly receiver: WebhookReceiver };
@@ -139,6 +141,7 @@ export function createApp(dependencies: AppDependencies): HttpApp {
   if (dependencies.snapshots !== undefined) addSnapshotRoutes(context, dependencies.snapshots);
   if (dependencies.skills !== undefined) addSkillRoutes(context, dependencies.skills);
   if (dependencies.filesystem !== undefined) addFilesystemRoutes(context, dependencies.filesystem);
+  if (dependencies.fileHistory !== undefined) addFileHistoryRoutes(context, dependencies.fileHistory);
   if (dependencies.budgets !== undefined) addBudgetRoutes(context, dependencies.budgets);
   if (dependencies.users !== undefined) addUserRoutes(context, dependencies.users);
   const { webhooks } = dependencies;

@@ -12,6 +12,7 @@ import { createTestDatabase, type TestDatabase } from "../db/testing.ts";
 import type { Engine } from "../engine/engine.ts";
 import { createUserRepository } from "../orgs/users.ts";
 import { createMemoryServices } from "../files/memory/memory-services.ts";
+import { createFileHistoryService } from "../files/filesystem/history.ts";
 import { createFilesystem } from "../files/filesystem/service.ts";
 import { createStoredFiles } from "../files/postgres/stored-files.ts";
 import { authenticate, createApiKey } from "../orgs/api-keys.ts";
@@ -87,13 +88,7 @@ export async function startTestServer({
   const room = await openRoom?.({ database, notices });
   const releaseSandbox = driven?.releaseSandbox ?? ((owner) => room?.workspaces.release(owner) ?? Promise.resolve());
   const ending = { database, engine, notices, releaseSandbox };
-  const isPriced = (model: string) => !model.startsWith("compatible/");
-  const sessions = createSessionService({
-    ...ending,
-    isPriced,
-    captureWorkspace: (owner) => room?.workspaces.capture(owner) ?? Promise.resolve(),
-    dropSandbox: (...rest) => room?.drop(...rest) ?? Promise.resolve(null),
-  });
+  const sessions = testSessions(ending, room);
   const http = createApp({
     sessions,
     threads: createThreadService(ending),
@@ -115,6 +110,7 @@ export async function startTestServer({
     skills: createSkillService(database),
     snapshots: createSnapshotRepository(database),
     filesystem: createFilesystem({ database, files: createStoredFiles(database) }),
+    fileHistory: createFileHistoryService({ database, files: createStoredFiles(database) }),
     notices,
     health: { ready: async () => void (await database.selectFrom("organizations").select("id").limit(1).execute()) },
     log: silentLog,
@@ -165,6 +161,15 @@ function callersOf(database: Database): Pick<TestServer, "newOrganization" | "ne
       return { apiKey, principal: await principalOf(apiKey), userId };
     },
   };
+}
+
+function testSessions(ending: EndDependencies, room: SandboxRoom | undefined): SessionService {
+  return createSessionService({
+    ...ending,
+    isPriced: (model) => !model.startsWith("compatible/"),
+    captureWorkspace: (owner) => room?.workspaces.capture(owner) ?? Promise.resolve(),
+    dropSandbox: (...rest) => room?.drop(...rest) ?? Promise.resolve(null),
+  });
 }
 
 /** Nobody drives the sessions: turns are only noted. */

@@ -14,9 +14,17 @@ import type { ToolRegistry } from "../tools/registry.ts";
 import { append } from "./append.ts";
 import { type BudgetLimits, type BudgetReached, reachedBudget, usageSince } from "./budgets.ts";
 import { checkWait } from "./check-wait.ts";
-import { type AgentSnapshot, atWorker, describeRequest, inSandbox, modelsOf, type RosterEntry } from "./context.ts";
+import {
+  type AgentSnapshot,
+  atWorker,
+  describeRequest,
+  inSandbox,
+  modelsOf,
+  type RosterEntry,
+  usesOurTools,
+} from "./context.ts";
 import { decideTool } from "./tool-decision.ts";
-import type { Effects } from "./effects.ts";
+import type { Effects, SkillsReading } from "./effects.ts";
 import { interruptible, interruptThread } from "./interrupts.ts";
 import { runTool } from "./run-tool.ts";
 import { showInSession } from "./thread-rest.ts";
@@ -36,6 +44,8 @@ export interface LiveEffectsDependencies {
   readonly captureWorkspace?: (claim: Claim) => Promise<void>;
   /** Wakes the session's sandbox for a command that the model is about to ask for. Nothing waits for it. */
   readonly sandboxWake?: SandboxWake;
+  /** What the session sees below /skills, when a turn begins; without it no session is told of any. */
+  readonly readSkills?: (claim: Claim, known: number | null, atWorker: boolean) => Promise<SkillsReading | null>;
   /** What a tool call of this session works with. */
   readonly toolContext: (
     claim: Claim,
@@ -85,6 +95,12 @@ export function createLiveEffects(
       if (request.threads?.some((start) => start.agent !== null)) await dependencies.captureWorkspace?.(claim);
       const thread = parentId === null ? null : { id: sessionId, parentId, agentName: agent.name };
       return append(dependencies, claim, thread === null ? request : showInSession(request, thread));
+    },
+    async readSkills(known) {
+      if (!usesOurTools(agent, tools.definitions, roster)) return null;
+      // A worker brings in what the agent names, and nothing else.
+      if (selfHosted && (agent.skills ?? []).length === 0) return null;
+      return (await dependencies.readSkills?.(claim, known, selfHosted)) ?? null;
     },
     readAfter: (seq) => readLog(database, sessionId, seq),
     reachedBudget: async ({ usage, delegation }) =>

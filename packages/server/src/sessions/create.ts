@@ -5,8 +5,10 @@ import type { SessionTable, Tables } from "../db/tables.ts";
 import type { Engine } from "../engine/engine.ts";
 import { Problem } from "../errors.ts";
 import { beginWithSnapshot } from "../sandboxes/snapshots/listed-snapshots.ts";
+import { recordEvent } from "./event.ts";
 import { admit } from "./inbox.ts";
 import { lockSession } from "./locked-session.ts";
+import { appendUnderLock } from "./log.ts";
 import type { CreateSessionInput } from "./port.ts";
 import { attachResources } from "./resources/attach.ts";
 import type { SessionOwner } from "./owner.ts";
@@ -76,6 +78,7 @@ export async function insertSession(
   if (session.workspaceSnapshot !== undefined) await beginWithSnapshot(transaction, session, session.workspaceSnapshot);
   const row = await lockSession(transaction, organizationId, id);
   if (initialEvents.length > 0) await admit(transaction, engine, id, initialEvents);
+  if (session.untrusted) await appendUnderLock(transaction, id, [recordEvent("x.workspace_untrusted", {})]);
   return row;
 }
 

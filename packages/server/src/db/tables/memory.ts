@@ -2,7 +2,6 @@
 import type { ColumnType, Generated } from "kysely";
 
 type Timestamp = ColumnType<Date, Date | undefined, Date>;
-type Json<T> = ColumnType<T, string, string>;
 
 export interface MemoryStoreTable {
   id: string;
@@ -10,7 +9,7 @@ export interface MemoryStoreTable {
   mount: string;
   name: string;
   description: Generated<string>;
-  metadata: Json<Record<string, string>>;
+  metadata: ColumnType<Record<string, string>, string | undefined, string>;
   created_at: Timestamp;
   updated_at: Timestamp;
   archived_at: Date | null;
