@@ -97,8 +97,7 @@ export async function startTestServer({
     environments: createEnvironmentRepository(database),
     deployments: createDeploymentService({ database, engine, notices, log: silentLog }),
     deploymentRuns: createDeploymentRuns(database),
-    memory: createMemoryServices(database),
-    sessionResources: createSessionResources({ database, notices }),
+    ...memoryServices(database, notices),
     budgets: {
       ...createBudgetService({ database, engine }),
       usage: ({ organizationId }, query) => readUsageReport(database, organizationId, query),
@@ -114,8 +113,8 @@ export async function startTestServer({
     notices,
     health: { ready: async () => void (await database.selectFrom("organizations").select("id").limit(1).execute()) },
     log: silentLog,
-    ...(blobs === undefined ? {} : { files: createUploadedFiles({ database, blobs }) }),
     ...(room === undefined ? {} : sandboxServices(room, database, sessions)),
+    ...(blobs === undefined ? {} : { files: createUploadedFiles({ database, blobs }) }),
     ...options,
   });
   const listener = await listen(http, "127.0.0.1", 0);
@@ -161,6 +160,10 @@ function callersOf(database: Database): Pick<TestServer, "newOrganization" | "ne
       return { apiKey, principal: await principalOf(apiKey), userId };
     },
   };
+}
+
+function memoryServices(database: Database, notices: NoticeBoard) {
+  return { memory: createMemoryServices(database), sessionResources: createSessionResources({ database, notices }) };
 }
 
 function testSessions(ending: EndDependencies, room: SandboxRoom | undefined): SessionService {
