@@ -47,6 +47,7 @@ import { builtInTools } from "./tools/built-in.ts";
 import { createToolRegistry } from "./tools/registry.ts";
 import { type ContextParts, createToolContext } from "./tools/session-context.ts";
 import type { Tool } from "./tools/tool.ts";
+import { createUploadedFiles } from "./uploads/uploaded-files.ts";
 import { finishDeliveries } from "./webhooks/deliver.ts";
 
 export interface RunningServer {
@@ -118,7 +119,7 @@ export async function startServer(
   const { room } = sandboxes;
   const { catalog } = dependencies;
   const { publicUrl } = config;
-  const storage = storageServices(database, sandboxes.files);
+  const storage = storageServices(database, sandboxes);
   const http = createApp(createServices({ database, engine, notices, room, models, catalog, publicUrl, storage, log }));
   const listener = await listen(http, config.host, config.port);
   return {
@@ -139,11 +140,12 @@ export async function startServer(
   };
 }
 
-function storageServices(database: Database, files: StoredFiles): StorageServices {
+function storageServices(database: Database, { files, blobs }: Sandboxes): StorageServices {
   return {
     skills: createSkillService(database),
     filesystem: createFilesystem({ database, files }),
     fileHistory: createFileHistoryService({ database, files }),
+    files: createUploadedFiles({ database, blobs }),
   };
 }
 
