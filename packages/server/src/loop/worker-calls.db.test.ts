@@ -153,7 +153,8 @@ describe("a call at a worker", () => {
 
   it("gets another worker when its own has stopped without a result", async () => {
     const session = await selfHosted();
-    await turns.send(session, one);
+    // A tool that this server does not have here, and every worker has.
+    await turns.send(session, script([{ toolCalls: [{ name: "glob", input: { pattern: "*" } }] }, { text: "Done." }]));
     await turns.eventually(session, idleTimes(1));
     const claimed = await poll(session);
     const address = { environmentId: claimed?.row.environment_id ?? "", workId: claimed?.row.id ?? "" };

@@ -87,6 +87,10 @@ test("an item is handed out once, with a token of its session, and lives from po
     desired_ttl_seconds: 1,
   });
   expect(second.ttl_seconds).toBe(5);
+  const stale = { ...address, expected_last_heartbeat: first.last_heartbeat };
+  for (const client of [token, worker]) {
+    expect(await codeOf(client.beta.environments.work.heartbeat(item.id, stale))).toBe("heartbeat_precondition_failed");
+  }
   expect(second.last_heartbeat > first.last_heartbeat).toBe(true);
   expect(await token.beta.environments.work.stop(item.id, { ...address, force: true })).toMatchObject({
     state: "stopped",
@@ -188,9 +192,11 @@ test("a stop that is asked for is told by the heartbeat; its worker, or the end 
   const heard = await token.beta.environments.work.heartbeat(item.id, { ...address, expected_last_heartbeat: "x" });
   expect(heard.state).toBe("stopping");
   expect(await poll()).toBeNull();
+  expect((await token.beta.sessions.retrieve(sessionId)).id).toBe(sessionId);
   await expireLeases();
   expect(await poll()).toBeNull();
   expect((await sdk.beta.environments.work.retrieve(item.id, address)).state).toBe("stopped");
+  expect(await codeOf(token.beta.sessions.retrieve(sessionId))).toBe("unauthenticated");
   expect(server.woken).toContain(sessionId);
 });
 
