@@ -34,6 +34,7 @@ import type { WorkspaceSnapshot } from "@exoloop/protocol/snapshots";
 import type { SessionThread } from "@exoloop/protocol/threads";
 import type { Webhook, WebhookDelivery, WebhookWithSecret } from "@exoloop/protocol/webhooks";
 import type { FilesApi } from "./files-api.ts";
+import type { SkillsApi } from "./skills-api.ts";
 import type { EnvironmentKey, EnvironmentKeyWithSecret } from "@exoloop/protocol/work";
 import type { StreamedEvent } from "./render/transcript.ts";
 
@@ -156,7 +157,8 @@ export interface EnvironmentApi {
   revokeEnvironmentKey(environmentId: string, keyId: string): Promise<void>;
 }
 
-export interface Api extends EnvironmentApi, BudgetApi, DeploymentApi, FilesApi, SandboxApi, WebhookApi {
+export interface Api
+  extends EnvironmentApi, BudgetApi, DeploymentApi, FilesApi, SandboxApi, SkillsApi, WebhookApi {
   /** Those that are not archived, newest first. */
   agents(): Promise<readonly Named[]>;
   /** With the whole built-in toolset, every call allowed. */

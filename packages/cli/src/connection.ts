@@ -18,6 +18,7 @@ import {
 import { CommandError } from "./exit-codes.ts";
 import type { FilesApi } from "./files-api.ts";
 import type { Credentials } from "./home.ts";
+import type { SkillsApi } from "./skills-api.ts";
 import type { StreamedEvent } from "./render/transcript.ts";
 
 /** Sends nothing before the first call. */
@@ -32,6 +33,7 @@ export function connectTo(connection: Credentials): Api {
     ...webhookMethods(client),
     ...environmentMethods(client),
     ...fileMethods(client),
+    ...skillMethods(client),
   };
 }
 
@@ -127,7 +129,22 @@ function fileMethods({ filesystem }: Client): FilesApi {
     redactVersion: (id) => filesystem.redact(id),
     fileConflicts: async (query) => (await filesystem.conflicts(query)).data,
     conflictContent: (id) => filesystem.conflictContent(id),
-    resolveConflict: (id) => filesystem.resolveConflict(id),
+    resolveConflict: (id, keep) => filesystem.resolveConflict(id, keep),
+  };
+}
+
+function skillMethods({ skills }: Client): SkillsApi {
+  const zip = (name: string, bytes: Uint8Array) => [
+    { name: `${name}.zip`, content: new Blob([Uint8Array.from(bytes)], { type: "application/zip" }) },
+  ];
+  return {
+    skills: () => collect(eachItem((page) => skills.list({ ...page, limit: pageSize }))),
+    createSkill: (name, bytes) => skills.create(zip(name, bytes)),
+    addSkillVersion: ({ id, name }, bytes) => skills.createVersion(id, zip(name, bytes)),
+    skillVersions: (id) => collect(eachItem((page) => skills.versions(id, { ...page, limit: pageSize }))),
+    downloadSkill: (id, version) => skills.download(id, version),
+    deleteSkillVersion: async (id, version) => void (await skills.deleteVersion(id, version)),
+    deleteSkill: async (id) => void (await skills.delete(id)),
   };
 }
 

@@ -5,6 +5,7 @@ import { addBudgets } from "./budget-grammar.ts";
 import { addFiles } from "./file-grammar.ts";
 import { addEnvironments } from "./environment-grammar.ts";
 import { addSandbox } from "./sandbox-grammar.ts";
+import { addSkills } from "./skill-grammar.ts";
 import { addWebhooks } from "./webhook-grammar.ts";
 import { sessionStatuses, type SessionStatus } from "./session-statuses.ts";
 import type { DemoOptions } from "./commands/demo.ts";
@@ -41,6 +42,7 @@ export function createProgram(context: CommandContext, version: string, finish: 
   addWebhooks(grammar);
   addEnvironments(grammar);
   addFiles(grammar);
+  addSkills(grammar);
   return program;
 }
 

@@ -24,16 +24,37 @@ export async function consume(
   if (interrupt !== undefined && !interrupt.alone) await effects.interruptThreads(workingThreads(state), interrupt.id);
   const abandoned =
     interrupt === undefined ? [] : abandonedEvaluation(state, "interrupted", "The user interrupted the evaluation.");
+  const skills = await skillEvents(events, state, effects);
   const consumed = recordEvent("x.consumed", { event_ids: events.map((event) => event.id) });
   const stopped = interrupt !== undefined && interruptsWorker(interrupt, state) ? { stopsWorker: true } : {};
-  if (state.status === "running") return effects.append({ events: [...abandoned, consumed], joins: true, ...stopped });
+  if (state.status === "running")
+    return effects.append({ events: [...abandoned, ...skills, consumed], joins: true, ...stopped });
   return effects.append({
-    events: [...runningEvents(state), ...abandoned, consumed],
+    events: [...runningEvents(state), ...abandoned, ...skills, consumed],
     status: "running",
     joins: true,
     ...stopped,
     ...forParent(state, (delegation) => resumedEvents(effects.sessionId, delegation, state.calls.length > 0)),
   });
+}
+
+/**
+ * With the message that begins a turn, and no other: what is said while the turn runs changes nothing of what it sees,
+ * and no result of a call may have a note before it.
+ */
+async function skillEvents(
+  events: readonly InboxEvent[],
+  state: SessionState,
+  effects: Effects,
+): Promise<readonly NewEvent[]> {
+  const begins = events.some((event) => (event.type === "message" || event.type === "outcome") && !event.stopped);
+  if (!begins || state.calls.length > 0 || (state.status === "running" && state.transcript.length > 0)) return [];
+  const reading = await effects.readSkills(state.skills?.revision ?? null);
+  if (reading === null) return [];
+  const { revision, text } = reading;
+  if (text === null) return [recordEvent("x.skills", { revision })];
+  const place = state.transcript.length === 0 ? "listing" : "note";
+  return [recordEvent("x.skills", { revision, [place]: text })];
 }
 
 /** One worker serves the session and its threads: it is stopped only when all of them are. */
