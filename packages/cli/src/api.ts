@@ -157,8 +157,7 @@ export interface EnvironmentApi {
   revokeEnvironmentKey(environmentId: string, keyId: string): Promise<void>;
 }
 
-export interface Api
-  extends EnvironmentApi, BudgetApi, DeploymentApi, FilesApi, SandboxApi, SkillsApi, WebhookApi {
+export interface Api extends EnvironmentApi, BudgetApi, DeploymentApi, FilesApi, SandboxApi, SkillsApi, WebhookApi {
   /** Those that are not archived, newest first. */
   agents(): Promise<readonly Named[]>;
   /** With the whole built-in toolset, every call allowed. */
