@@ -217,10 +217,10 @@ describe("the SDK's worker", () => {
     await itemsAre("stopped");
     const kept = (await memoryStores.memories.list(store.id, { view: "full" })).data;
     const contents = kept.flatMap((item) => (item.type === "memory" ? [[item.path, item.content]] : []));
-    expect(contents.sort()).toEqual([
-      ["/facts.md", "The sky is grey.\n"],
-      ["/new.md", "Grass is green.\n"],
-    ]);
+    expect(Object.fromEntries(contents)).toEqual({
+      "/facts.md": "The sky is grey.\n",
+      "/new.md": "Grass is green.\n",
+    });
     // Of the worker, nothing stays behind.
     expect(await Promise.all(["skills/greet/SKILL.md", `${mounted}/facts.md`].map(place.exists))).toEqual([
       false,

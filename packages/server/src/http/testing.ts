@@ -79,10 +79,9 @@ export async function startTestServer({ driven, openRoom, ...options }: TestServ
   const room = await openRoom?.({ database, notices });
   const releaseSandbox = driven?.releaseSandbox ?? ((owner) => room?.workspaces.release(owner) ?? Promise.resolve());
   const ending = { database, engine, notices, releaseSandbox };
-  const isPriced = (model: string) => !model.startsWith("compatible/");
   const sessions = createSessionService({
     ...ending,
-    isPriced,
+    isPriced: (model) => !model.startsWith("compatible/"),
     captureWorkspace: (owner) => room?.workspaces.capture(owner) ?? Promise.resolve(),
     dropSandbox: (...rest) => room?.drop(...rest) ?? Promise.resolve(null),
   });
