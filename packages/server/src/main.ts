@@ -285,6 +285,6 @@ function driverDependencies(
     sharedBudget: createSharedBudget(database),
     captureWorkspace: (claim) => sandboxes.room.workspaces.capture(claim),
     sandboxWake: sandboxes.room.workspaces,
-    toolContext: (claim, call, options) => createToolContext(parts, claim, call.toolUseId, options),
+    toolContext: (claim, call, options) => createToolContext(parts, claim, call, options),
   };
 }

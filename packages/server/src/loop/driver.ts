@@ -54,7 +54,13 @@ async function readSession(database: Kysely<Tables>, claim: Claim): Promise<Driv
   const row = await database
     .selectFrom("sessions")
     .innerJoin("environments", "environments.id", "sessions.environment_id")
-    .select(["agent", "budget", "parent_session_id", sql<string | null>`config->>'type'`.as("environment_type")])
+    .select([
+      "agent",
+      "budget",
+      "parent_session_id",
+      "user_id",
+      sql<string | null>`config->>'type'`.as("environment_type"),
+    ])
     .where("sessions.id", "=", claim.sessionId)
     .executeTakeFirst();
   if (row === undefined) return null;
@@ -63,5 +69,12 @@ async function readSession(database: Kysely<Tables>, claim: Claim): Promise<Driv
   // A thread gives no work to others: its parent does.
   const roster = row.parent_session_id === null ? rosterOf(agent) : [];
   const selfHosted = row.environment_type === "self_hosted";
-  return { agent, roster, budget: row.budget ?? {}, parentId: row.parent_session_id, selfHosted };
+  return {
+    agent,
+    roster,
+    budget: row.budget ?? {},
+    parentId: row.parent_session_id,
+    selfHosted,
+    personal: row.user_id !== null,
+  };
 }

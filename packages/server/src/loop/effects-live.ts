@@ -14,7 +14,8 @@ import { append } from "./append.ts";
 import { type BudgetLimits, type BudgetReached, reachedBudget, usageSince } from "./budgets.ts";
 import { checkWait } from "./check-wait.ts";
 import { type AgentSnapshot, atWorker, describeRequest, inSandbox, modelsOf, type RosterEntry } from "./context.ts";
-import { decideTool } from "./tool-decision.ts";
+import { promoteMemory } from "./loop-tools.ts";
+import { decideTool, isOwnTool } from "./tool-decision.ts";
 import type { Effects } from "./effects.ts";
 import { interruptible, interruptThread } from "./interrupts.ts";
 import { runTool } from "./run-tool.ts";
@@ -38,7 +39,7 @@ export interface LiveEffectsDependencies {
   /** What a tool call of this session works with. */
   readonly toolContext: (
     claim: Claim,
-    call: OpenCall,
+    call: Pick<OpenCall, "toolUseId" | "bound">,
     options: { readonly resumed: boolean; readonly abortSignal: AbortSignal },
   ) => ToolContext | Promise<ToolContext>;
 }
@@ -59,15 +60,20 @@ export interface DrivenSession {
   readonly parentId: string | null;
   /** Its environment is self-hosted: workers run the tools, and there is no sandbox. */
   readonly selfHosted: boolean;
+  /** It works for a person: there may be a memory of theirs, and notes in it that others are to read. */
+  readonly personal: boolean;
 }
 
 export function createLiveEffects(
   dependencies: LiveEffectsDependencies,
   claim: Claim,
-  { agent, roster, budget, parentId, selfHosted }: DrivenSession,
+  { agent, roster, budget, parentId, selfHosted, personal }: DrivenSession,
 ): Effects {
   const { database, notices, models, tools, catalog } = dependencies;
   const { sessionId } = claim;
+  // The same for as long as the session lives: whose it is does not change.
+  const definitions = tools.definitions.filter(({ name }) => name !== promoteMemory || (personal && !selfHosted));
+  const asksAlways = (toolName: string) => tools.find(toolName)?.alwaysAsks === true;
   return {
     sessionId,
     models: modelsOf(agent),
@@ -91,7 +97,7 @@ export function createLiveEffects(
       const { price } = catalog.describe(model);
       return price === null ? 0 : costOf(usage, price);
     },
-    describe: (state) => describeRequest(agent, tools.definitions, roster, state, selfHosted ? atWorker : inSandbox),
+    describe: (state) => describeRequest(agent, definitions, roster, state, selfHosted ? atWorker : inSandbox),
     callModel(request, { shown }) {
       // Whatever the last answer asked for has been settled.
       dependencies.sandboxWake?.withdraw(claim);
@@ -102,8 +108,22 @@ export function createLiveEffects(
       });
     },
     decideCall: (call) => decideTool(tools, agent, roster, call.toolName),
-    atWorker: (toolName) => selfHosted && tools.find(toolName) !== undefined,
-    callDigest: (call) => callDigest({ toolName: call.toolName, input: call.input ?? {}, sessionId }),
+    // What a person decides on is about files of this server.
+    atWorker: (toolName) => selfHosted && tools.find(toolName) !== undefined && !asksAlways(toolName),
+    async prepareCall({ toolName, input }) {
+      const tool = tools.find(toolName);
+      if (tool?.prepare === undefined || input === null || isOwnTool(agent, toolName)) return null;
+      const abortSignal = new AbortController().signal;
+      const call = { toolUseId: "", bound: null };
+      return tool.prepare(input, await dependencies.toolContext(claim, call, { resumed: false, abortSignal }));
+    },
+    callDigest: (call, bound) =>
+      callDigest({
+        toolName: call.toolName,
+        input: call.input ?? {},
+        sessionId,
+        ...(bound === undefined ? {} : { bound }),
+      }),
     runTool: (call, options) => runTool(dependencies, claim, call, options),
     checkWait: (call) => checkWait(database, claim, call),
     async interruptThreads(threadIds, sourceId) {

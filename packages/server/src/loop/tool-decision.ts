@@ -20,10 +20,13 @@ export function decideTool(
   }
   const tool = tools.find(toolName);
   const readsOnly = isLoopTool(toolName) || tool?.parallel === true;
-  const name = agent.tools.some((own) => isCustom(own) && own.name === toolName)
-    ? toolName
-    : (tool?.definition.name ?? toolName);
-  return decideCall(agent.tools, { toolName: name, readsOnly });
+  const name = isOwnTool(agent, toolName) ? toolName : (tool?.definition.name ?? toolName);
+  return decideCall(agent.tools, { toolName: name, readsOnly, alwaysAsks: tool?.alwaysAsks === true });
+}
+
+/** Whether the client brought a tool of this name: it comes before one of ours. */
+export function isOwnTool(agent: AgentSnapshot, toolName: string): boolean {
+  return agent.tools.some((own) => isCustom(own) && own.name === toolName);
 }
 
 function isCustom(tool: AgentTool): tool is Extract<AgentTool, { type: "custom" }> {

@@ -4,6 +4,7 @@ import { bashTool } from "./bash.ts";
 import { editTool } from "./edit.ts";
 import { globTool } from "./glob.ts";
 import { grepTool } from "./grep.ts";
+import { promoteMemoryTool } from "./promote-memory.ts";
 import { readTool } from "./read.ts";
 import type { Tool } from "./tool.ts";
 import { writeTool } from "./write.ts";
@@ -17,4 +18,5 @@ export const builtInTools: readonly Tool[] = [
   editTool,
   globTool,
   grepTool,
+  promoteMemoryTool,
 ];

@@ -53,6 +53,7 @@ describe("definitions", () => {
       "edit",
       "glob",
       "grep",
+      "promote_memory",
     ]);
     for (const { inputSchema, description } of registry.definitions) {
       expect(inputSchema).toMatchObject({ type: "object", additionalProperties: false });
@@ -72,6 +73,7 @@ describe("definitions", () => {
       ["edit", "never", false],
       ["glob", "safe", true],
       ["grep", "safe", true],
+      ["promote_memory", "safe", false],
     ]);
   });
   it("have one tool for each name", () => {

@@ -4,7 +4,7 @@ import { z } from "zod";
 import { FileError } from "../files/store.ts";
 import type { ToolDefinition } from "../models/model.ts";
 import { boundResult } from "./bound-output.ts";
-import type { ReplayRule, Tool, ToolContext, ToolResult } from "./tool.ts";
+import type { PreparedCall, ReplayRule, Tool, ToolContext, ToolResult } from "./tool.ts";
 
 type Input = Readonly<Record<string, unknown>>;
 
@@ -53,6 +53,8 @@ export interface ToolSpecification<Schema extends z.ZodType> {
   readonly replay: ReplayRule;
   readonly parallel: boolean;
   readonly wakesSandbox?: boolean;
+  readonly alwaysAsks?: boolean;
+  readonly prepare?: (input: z.output<Schema>, context: ToolContext) => Promise<PreparedCall>;
   run(input: z.output<Schema>, context: ToolContext): Promise<ToolResult>;
 }
 
@@ -68,7 +70,10 @@ export function defineTool<Schema extends z.ZodType>(specification: ToolSpecific
     replay,
     parallel,
     wakesSandbox = false,
+    alwaysAsks = false,
+    prepare,
   } = specification;
+  const parse = (input: Input) => schema.safeParse(withoutAliases(input, aliases, ignored));
   const { $schema: _dialect, ...inputSchema } = z.toJSONSchema(schema, { io: "input" });
   return {
     definition: { name, description, inputSchema },
@@ -76,8 +81,23 @@ export function defineTool<Schema extends z.ZodType>(specification: ToolSpecific
     replay,
     parallel,
     wakesSandbox,
+    alwaysAsks,
+    ...(prepare === undefined
+      ? {}
+      : {
+          async prepare(input: Input, context: ToolContext): Promise<PreparedCall> {
+            const parsed = parse(input);
+            if (!parsed.success) return { refusal: describeIssues(name, parsed.error) };
+            try {
+              return await prepare(parsed.data, context);
+            } catch (error) {
+              if (error instanceof FileError) return { refusal: `${name}: ${error.message}` };
+              throw error;
+            }
+          },
+        }),
     async run(input, context) {
-      const parsed = schema.safeParse(withoutAliases(input, aliases, ignored));
+      const parsed = parse(input);
       if (!parsed.success) return errorResult(describeIssues(name, parsed.error));
       try {
         return await specification.run(parsed.data, context);

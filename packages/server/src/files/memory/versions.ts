@@ -95,7 +95,7 @@ function columns(view: MemoryView): RawBuilder<unknown> {
 function ofStore({ row }: OpenStore): RawBuilder<unknown> {
   return sql`version.organization_id = ${row.organization_id} and version.mount = ${row.mount}
     and version.memory_id is not null
-    and version.operation in ('create', 'write', 'edit', 'merge', 'delete', 'move_in')
+    and version.operation in ('create', 'write', 'edit', 'merge', 'delete', 'move_in', 'vouch')
     and not (version.operation = 'move_in' and exists (select from file_versions later
       where later.organization_id = version.organization_id and later.mount = version.mount
         and later.revision = version.revision and later.ordinal > version.ordinal
@@ -122,7 +122,7 @@ export async function getVersion(
 
 const operationsOf: Readonly<Record<MemoryOperation, readonly FileOperation[]>> = {
   created: ["create"],
-  modified: ["write", "edit", "merge", "move_in"],
+  modified: ["write", "edit", "merge", "move_in", "vouch"],
   deleted: ["delete"],
 };
 

@@ -62,6 +62,7 @@ const means: Record<FileOrigin, string> = {
   api: "over the API",
   import: "as an import",
   undo: "by undoing",
+  promotion: "from a person's own memory, which somebody approved",
 };
 
 /**
