@@ -4,6 +4,7 @@ import { addDeployments } from "./deployment-grammar.ts";
 import { addBudgets } from "./budget-grammar.ts";
 import { addFiles } from "./file-grammar.ts";
 import { addSandbox } from "./sandbox-grammar.ts";
+import { addUsers } from "./user-grammar.ts";
 import { addWebhooks } from "./webhook-grammar.ts";
 import { sessionStatuses, type SessionStatus } from "./session-statuses.ts";
 import type { DemoOptions } from "./commands/demo.ts";
@@ -38,6 +39,7 @@ export function createProgram(context: CommandContext, version: string, finish: 
   addBudgets(grammar);
   addSandbox(grammar);
   addWebhooks(grammar);
+  addUsers(grammar);
   addFiles(grammar);
   return program;
 }
@@ -175,6 +177,14 @@ function addSessions(program: Command, context: CommandContext, finish: Finish):
       finish(await (await import("./commands/sessions.ts")).listThreads(context, id, options)),
     );
   addSnapshots(sessions, context, finish);
+  sessions
+    .command("share")
+    .description("show a private session to the whole organization, for good")
+    .argument("<session>")
+    .addOption(json())
+    .action(async (id: string, options: { json?: boolean }) =>
+      finish(await (await import("./commands/share.ts")).shareSession(context, id, options)),
+    );
   sessions
     .command("stop")
     .description("interrupt what a session is doing")
