@@ -3,8 +3,10 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { addDeployments } from "./deployment-grammar.ts";
 import { addBudgets } from "./budget-grammar.ts";
 import { addFiles } from "./file-grammar.ts";
+import { addEnvironments } from "./environment-grammar.ts";
 import { addSandbox } from "./sandbox-grammar.ts";
 import { addUsers } from "./user-grammar.ts";
+import { addSkills } from "./skill-grammar.ts";
 import { addWebhooks } from "./webhook-grammar.ts";
 import { sessionStatuses, type SessionStatus } from "./session-statuses.ts";
 import type { DemoOptions } from "./commands/demo.ts";
@@ -40,7 +42,9 @@ export function createProgram(context: CommandContext, version: string, finish: 
   addSandbox(grammar);
   addWebhooks(grammar);
   addUsers(grammar);
+  addEnvironments(grammar);
   addFiles(grammar);
+  addSkills(grammar);
   return program;
 }
 

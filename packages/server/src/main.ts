@@ -18,6 +18,7 @@ import { createSkillService } from "./files/postgres/skills/skill-service.ts";
 import { createStoredFiles, type StoredFiles } from "./files/postgres/stored-files.ts";
 import { createHistoryStore } from "./files/history-store.ts";
 import { createBaselineCache } from "./files/projection/baseline.ts";
+import { createFileHistoryService } from "./files/filesystem/history.ts";
 import { createFilesystem } from "./files/filesystem/service.ts";
 import { createProjection } from "./files/projection.ts";
 import { createSessionFiles } from "./files/session-files.ts";
@@ -39,6 +40,7 @@ import type { SandboxOwner } from "./sandboxes/workspace.ts";
 import { createNoticeBoard } from "./sessions/notice-board.ts";
 import type { NoticeBoard } from "./sessions/notices.ts";
 import { createServices, type StorageServices } from "./services.ts";
+import { readTurnSkills } from "./skills/turn-skills.ts";
 import { wakeOlderSessions } from "./sessions/protocol-sweep.ts";
 import type { Logger } from "./telemetry/logger.ts";
 import { builtInTools } from "./tools/built-in.ts";
@@ -138,7 +140,11 @@ export async function startServer(
 }
 
 function storageServices(database: Database, files: StoredFiles): StorageServices {
-  return { skills: createSkillService(database), filesystem: createFilesystem({ database, files }) };
+  return {
+    skills: createSkillService(database),
+    filesystem: createFilesystem({ database, files }),
+    fileHistory: createFileHistoryService({ database, files }),
+  };
 }
 
 async function findDefaultModel(config: Config): Promise<string> {
@@ -283,6 +289,7 @@ function driverDependencies(
     catalog: createModelCatalog(readCatalogOverrides(config.models.catalog)),
     tools: createToolRegistry([...builtInTools, ...tools]),
     sharedBudget: createSharedBudget(database),
+    readSkills: (claim, ...rest) => readTurnSkills(sandboxes.files.sessionSkills, claim, ...rest),
     captureWorkspace: (claim) => sandboxes.room.workspaces.capture(claim),
     sandboxWake: sandboxes.room.workspaces,
     toolContext: (claim, call, options) => createToolContext(parts, claim, call, options),

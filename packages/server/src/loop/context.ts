@@ -11,6 +11,8 @@ export interface AgentSnapshot {
   readonly system: string | null;
   readonly model: { readonly id: string; readonly effort?: { readonly type: string } | null };
   readonly tools: readonly AgentTool[];
+  /** Those that it is to see; absent or empty: all of its organization. */
+  readonly skills?: readonly unknown[];
   /** Who may be given work; absent or null: nobody. */
   readonly multiagent?: Multiagent | null;
   readonly x_exoloop?: {
@@ -85,8 +87,8 @@ export function describeRequest(
   workplace: string,
 ): Omit<ModelRequest, "abortSignal" | "model"> {
   const tools = offeredTools(agent.tools, builtIn, roster);
-  const usesTools = tools.some((tool) => builtIn.includes(tool));
-  const system = [agent.system, usesTools ? workplace : null].filter((part) => part !== null && part !== "");
+  const place = usesOurTools(agent, builtIn, roster) ? [workplace, state.skills?.listing ?? null] : [];
+  const system = [agent.system, ...place].filter((part) => part !== null && part !== "");
   const effort = agent.model.effort?.type;
   return {
     ...(effort === undefined ? {} : { effort }),
@@ -94,6 +96,15 @@ export function describeRequest(
     messages: state.transcript,
     tools,
   };
+}
+
+/** Whether any of our tools is offered, through which it could see files. */
+export function usesOurTools(
+  agent: AgentSnapshot,
+  builtIn: readonly ToolDefinition[],
+  roster: readonly { readonly agent: AgentSnapshot }[],
+): boolean {
+  return offeredTools(agent.tools, builtIn, roster).some((tool) => builtIn.includes(tool));
 }
 
 function offeredTools(

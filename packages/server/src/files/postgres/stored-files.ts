@@ -5,7 +5,7 @@
  */
 import type { Kysely } from "kysely";
 import type { Tables } from "../../db/tables.ts";
-import { isShared, mountOf, type StoredMount, visiblePath } from "../mounts.ts";
+import { isShared, mountOf, skillsMount, type StoredMount, visiblePath } from "../mounts.ts";
 import type { SessionSkills } from "../session-skills.ts";
 import type { DirectoryOperations, FileStore } from "../store.ts";
 import { type CommitDecision, commitFiles, type CommitRequest, type Committed, type CommitView } from "./commit.ts";
@@ -28,6 +28,8 @@ import { createSessionStore } from "./session-store.ts";
 import { markKnown } from "./known.ts";
 import type { SkillFile } from "../../skills/format/skill-files.ts";
 import { importSkill } from "./skills/import-skill.ts";
+import { createFileHistory, type FileHistory } from "./history/file-history.ts";
+import { createSkillStore } from "./skills/skill-store.ts";
 
 /** A path that changed. `head` is null unless a file is there now. */
 export interface StoredChange {
@@ -65,6 +67,8 @@ export interface StoredFiles {
     mount: StoredMount,
     versions: ReadonlyMap<string, number>,
   ): Promise<void>;
+  /** What happened to them, and taking it back. */
+  readonly history: FileHistory;
   /** Whether any of these paths is a file that its writer had no reason to trust. */
   anyUntrusted(organizationId: string, mount: StoredMount, paths: readonly string[]): Promise<boolean>;
   /** Who wrote a file that several people write, in one line; null for any other path. */
@@ -88,8 +92,18 @@ export interface StoredFiles {
 
 /** @example const files = createStoredFiles(database); await files.importSkill(organizationId, "review", [...]) */
 export function createStoredFiles(database: Kysely<Tables>): StoredFiles {
+  const sessionSkills = createSessionSkills(database);
   return {
-    open: (owner, mount) => createSessionStore(database, owner, mount),
+    open({ organizationId, sessionId }, mount) {
+      const store = createSessionStore(database, { organizationId, sessionId }, mount);
+      if (mount.key !== skillsMount.key || sessionId === null) return store;
+      const viewer = { organizationId, sessionId };
+      const looks = createSkillStore({
+        set: async () => sessionSkills.at(viewer, await sessionSkills.pinned(viewer)),
+        contents: (hashes) => readContents(database, organizationId, hashes),
+      });
+      return { ...store, ...looks };
+    },
     revision: (organizationId, mount) => mountRevision(database, organizationId, mount),
     changesSince: (organizationId, mount, revision) => changesSince(database, organizationId, mount, revision),
     manifest: (organizationId, mount) => listHeads(database, organizationId, mount),
@@ -107,8 +121,9 @@ export function createStoredFiles(database: Kysely<Tables>): StoredFiles {
     commit: (request, decide) => commitFiles(database, request, decide),
     markKnown: (organizationId, sessionId, mount, versions) =>
       markKnown(database, { organizationId, sessionId }, mount, versions),
+    history: createFileHistory(database),
     projections: createProjectionRecords(database),
-    sessionSkills: createSessionSkills(database),
+    sessionSkills,
     async importSkill(organizationId, name, files) {
       const actor = { organizationId, sessionId: null, toolUseId: null, via: "import" as const };
       const { revision } = await importSkill(database, { actor, files, directory: name });
