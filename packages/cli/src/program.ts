@@ -181,14 +181,7 @@ function addSessions(program: Command, context: CommandContext, finish: Finish):
       finish(await (await import("./commands/sessions.ts")).listThreads(context, id, options)),
     );
   addSnapshots(sessions, context, finish);
-  sessions
-    .command("share")
-    .description("show a private session to the whole organization, for good")
-    .argument("<session>")
-    .addOption(json())
-    .action(async (id: string, options: { json?: boolean }) =>
-      finish(await (await import("./commands/share.ts")).shareSession(context, id, options)),
-    );
+  addShare(sessions, context, finish);
   sessions
     .command("stop")
     .description("interrupt what a session is doing")
@@ -207,5 +200,16 @@ function addSnapshots(sessions: Command, context: CommandContext, finish: Finish
     .addOption(json())
     .action(async (id: string, options: { json?: boolean }) =>
       finish(await (await import("./commands/snapshots.ts")).listSnapshots(context, id, options)),
+    );
+}
+
+function addShare(sessions: Command, context: CommandContext, finish: Finish): void {
+  sessions
+    .command("share")
+    .description("show a private session to the whole organization, for good")
+    .argument("<session>")
+    .addOption(json())
+    .action(async (id: string, options: { json?: boolean }) =>
+      finish(await (await import("./commands/share.ts")).shareSession(context, id, options)),
     );
 }

@@ -83,8 +83,7 @@ export async function startTestServer({ driven, openRoom, ...options }: TestServ
   const sessions = createSessionService({
     ...ending,
     isPriced,
-    captureWorkspace: (owner) => room?.workspaces.capture(owner) ?? Promise.resolve(),
-    dropSandbox: (...rest) => room?.drop(...rest) ?? Promise.resolve(null),
+    ...sharingOf(room),
   });
   const http = createApp({
     sessions,
@@ -134,6 +133,14 @@ export async function startTestServer({ driven, openRoom, ...options }: TestServ
 
 function workerServices(parts: WorkDependencies) {
   return { work: createWorkService(parts), keys: createEnvironmentKeys(parts.database), publicUrl: null };
+}
+
+function sharingOf(room: SandboxRoom | undefined) {
+  return {
+    captureWorkspace: (owner: Parameters<SandboxRoom["drop"]>[1]) =>
+      room?.workspaces.capture(owner) ?? Promise.resolve(),
+    dropSandbox: (...rest: Parameters<SandboxRoom["drop"]>) => room?.drop(...rest) ?? Promise.resolve(null),
+  };
 }
 
 /** Organizations and people with keys. */

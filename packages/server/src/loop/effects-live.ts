@@ -7,9 +7,9 @@ import { callDigest } from "../policy/digest.ts";
 import { type Claim, readLog } from "../sessions/log.ts";
 import { describeStores, type ToldStore } from "../sessions/resources/told-stores.ts";
 import type { NoticeBoard } from "../sessions/notices.ts";
-import type { OpenCall } from "../sessions/state.ts";
+import type { OpenCall, ToolCallPart } from "../sessions/state.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import type { ToolContext } from "../tools/tool.ts";
+import type { PreparedCall, ToolContext } from "../tools/tool.ts";
 import type { ToolRegistry } from "../tools/registry.ts";
 import { append } from "./append.ts";
 import { type BudgetLimits, type BudgetReached, reachedBudget, usageSince } from "./budgets.ts";
@@ -86,8 +86,7 @@ export function createLiveEffects(
   const { sessionId } = claim;
   const told = describeStores(stores);
   const workplace = [selfHosted ? atWorker : inSandbox, ...(told === null ? [] : [told])].join("\n\n");
-  // The same for as long as the session lives: whose it is does not change.
-  const definitions = tools.definitions.filter(({ name }) => name !== promoteMemory || (personal && !selfHosted));
+  const definitions = offeredDefinitions(tools, personal && !selfHosted);
   const asksAlways = (toolName: string) => tools.find(toolName)?.alwaysAsks === true;
   return {
     sessionId,
@@ -131,20 +130,8 @@ export function createLiveEffects(
     decideCall: (call) => decideTool(tools, agent, roster, call.toolName),
     // What a person decides on is about files of this server.
     atWorker: (toolName) => selfHosted && tools.find(toolName) !== undefined && !asksAlways(toolName),
-    async prepareCall({ toolName, input }) {
-      const tool = tools.find(toolName);
-      if (tool?.prepare === undefined || input === null || isOwnTool(agent, toolName)) return null;
-      const abortSignal = new AbortController().signal;
-      const call = { toolUseId: "", bound: null };
-      return tool.prepare(input, await dependencies.toolContext(claim, call, { resumed: false, abortSignal }));
-    },
-    callDigest: (call, bound) =>
-      callDigest({
-        toolName: call.toolName,
-        input: call.input ?? {},
-        sessionId,
-        ...(bound === undefined ? {} : { bound }),
-      }),
+    prepareCall: (call) => prepareCall(dependencies, claim, agent, call),
+    callDigest: (call, bound) => digestOf(sessionId, call, bound),
     runTool: (call, options) => runTool(dependencies, claim, call, options),
     checkWait: (call) => checkWait(database, claim, call),
     async interruptThreads(threadIds, sourceId) {
@@ -152,4 +139,25 @@ export function createLiveEffects(
     },
     interruptible: (seq, intent, effect) => interruptible(dependencies, claim, seq, intent, effect),
   };
+}
+
+/** The same for as long as the session lives: whose it is does not change. */
+function offeredDefinitions({ definitions }: ToolRegistry, personal: boolean) {
+  return definitions.filter(({ name }) => personal || name !== promoteMemory);
+}
+
+async function prepareCall(
+  { tools, toolContext }: LiveEffectsDependencies,
+  claim: Claim,
+  agent: AgentSnapshot,
+  { toolName, input }: ToolCallPart,
+): Promise<PreparedCall | null> {
+  const tool = tools.find(toolName);
+  if (tool?.prepare === undefined || input === null || isOwnTool(agent, toolName)) return null;
+  const { signal: abortSignal } = new AbortController();
+  return tool.prepare(input, await toolContext(claim, { toolUseId: "", bound: null }, { resumed: false, abortSignal }));
+}
+
+function digestOf(sessionId: string, { toolName, input }: ToolCallPart, bound?: Readonly<Record<string, unknown>>) {
+  return callDigest({ toolName, input: input ?? {}, sessionId, ...(bound === undefined ? {} : { bound }) });
 }

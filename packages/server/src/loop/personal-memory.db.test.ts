@@ -240,6 +240,16 @@ describe("what nobody vouches for", () => {
     expect([await isUntrusted(session), await marked("/memory/org/a.md")]).toEqual([true, true]);
   });
 
+  it("marks what a worker of the session writes over the API", async () => {
+    const [session, clean] = [await newSession(ann), await newSession(ann)];
+    await taint(session);
+    const store = files.open({ organizationId, sessionId: null }, organizationMount());
+    const worker = ({ sessionId }: TestSession) => ({ ...person(ann), sessionId });
+    await store.write("/memory/org/a.md", encodeText("of a worker"), worker(session));
+    await store.write("/memory/org/b.md", encodeText("of a worker"), worker(clean));
+    expect([await marked("/memory/org/a.md"), await marked("/memory/org/b.md")]).toEqual([true, false]);
+  });
+
   it("stays with what is edited by whoever has not read it, and is taken away by vouching", async () => {
     const store = files.open({ organizationId, sessionId: null }, organizationMount());
     await store.write("/memory/org/a.md", encodeText("one two"), { ...person(ann), untrusted: true });

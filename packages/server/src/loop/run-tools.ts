@@ -10,7 +10,7 @@ import { runningEvents } from "./model-events.ts";
 /** The decision, its audit row and the event that shows it are one transaction, before any effect of the call. */
 export async function decideCalls(calls: readonly ToolCallPart[], state: SessionState, effects: Effects) {
   const prepared = await Promise.all(
-    calls.map((call) => (refusalOf(call, state) === null ? effects.prepareCall(call) : null)),
+    calls.map((call) => (refusalOf(call, state) === null ? effects.prepareCall(call) : Promise.resolve(null))),
   );
   const decided = calls.map((call, index) => decideOne(call, prepared[index] ?? null, state, effects));
   const [events, audit] = [decided.map((entry) => entry.event), decided.map((entry) => entry.audit)];

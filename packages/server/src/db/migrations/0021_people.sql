@@ -61,6 +61,15 @@ begin
       if not found then perform file_refuse('personal', new.path); end if;
     end if;
   end if;
+  -- A worker of the session's own writes over the API what the session knows.
+  if not new.untrusted and new.via = 'api' and new.session_id is not null then
+    select untrusted into new.untrusted from sessions where id = new.session_id;
+    new.untrusted := coalesce(new.untrusted, true);
+    if new.untrusted then
+      update file_entries set untrusted = true
+        where organization_id = new.organization_id and mount = new.mount and path = new.path;
+    end if;
+  end if;
   if not new.untrusted and (new.operation in ('edit', 'merge') or new.via = 'undo') then
     select untrusted into new.untrusted from file_versions
       where organization_id = new.organization_id and mount = new.mount and path = new.path
