@@ -294,6 +294,6 @@ function driverDependencies(
     readSkills: (claim, ...rest) => readTurnSkills(sandboxes.files.sessionSkills, claim, ...rest),
     captureWorkspace: (claim) => sandboxes.room.workspaces.capture(claim),
     sandboxWake: sandboxes.room.workspaces,
-    toolContext: (claim, call, options) => createToolContext(parts, claim, call.toolUseId, options),
+    toolContext: (claim, call, options) => createToolContext(parts, claim, call, options),
   };
 }

@@ -9,7 +9,7 @@ export interface FileActor {
   readonly organizationId: string;
   readonly sessionId: string | null;
   readonly toolUseId: string | null;
-  readonly via: "tool" | "bash" | "api" | "import" | "undo";
+  readonly via: "tool" | "bash" | "api" | "import" | "undo" | "promotion";
   /** The person for whom the session works, or who calls the API; absent or null: nobody in particular. */
   readonly userId?: string | null;
   /** With which the API was called. */

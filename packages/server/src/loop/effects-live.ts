@@ -7,9 +7,9 @@ import { callDigest } from "../policy/digest.ts";
 import { type Claim, readLog } from "../sessions/log.ts";
 import { describeStores, type ToldStore } from "../sessions/resources/told-stores.ts";
 import type { NoticeBoard } from "../sessions/notices.ts";
-import type { OpenCall } from "../sessions/state.ts";
+import type { OpenCall, ToolCallPart } from "../sessions/state.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import type { ToolContext } from "../tools/tool.ts";
+import type { PreparedCall, ToolContext } from "../tools/tool.ts";
 import type { ToolRegistry } from "../tools/registry.ts";
 import { append } from "./append.ts";
 import { type BudgetLimits, type BudgetReached, reachedBudget, usageSince } from "./budgets.ts";
@@ -24,7 +24,8 @@ import {
   usesOurTools,
 } from "./context.ts";
 import { fileRulesOf } from "../policy/decide-call.ts";
-import { decideTool } from "./tool-decision.ts";
+import { promoteMemory } from "./loop-tools.ts";
+import { decideTool, isOwnTool } from "./tool-decision.ts";
 import type { Effects, SkillsReading } from "./effects.ts";
 import { interruptible, interruptThread } from "./interrupts.ts";
 import { runTool } from "./run-tool.ts";
@@ -50,7 +51,7 @@ export interface LiveEffectsDependencies {
   /** What a tool call of this session works with. */
   readonly toolContext: (
     claim: Claim,
-    call: OpenCall,
+    call: Pick<OpenCall, "toolUseId" | "bound">,
     options: { readonly resumed: boolean; readonly abortSignal: AbortSignal },
   ) => ToolContext | Promise<ToolContext>;
 }
@@ -73,17 +74,21 @@ export interface DrivenSession {
   readonly parentId: string | null;
   /** Its environment is self-hosted: workers run the tools, and there is no sandbox. */
   readonly selfHosted: boolean;
+  /** It works for a person: there may be a memory of theirs, and notes in it that others are to read. */
+  readonly personal: boolean;
 }
 
 export function createLiveEffects(
   dependencies: LiveEffectsDependencies,
   claim: Claim,
-  { agent, roster, budget, parentId, selfHosted, stores }: DrivenSession,
+  { agent, roster, budget, parentId, selfHosted, stores, personal }: DrivenSession,
 ): Effects {
   const { database, notices, models, tools, catalog } = dependencies;
   const { sessionId } = claim;
   const told = describeStores(stores);
   const workplace = [selfHosted ? atWorker : inSandbox, ...(told === null ? [] : [told])].join("\n\n");
+  const definitions = offeredDefinitions(tools, personal && !selfHosted);
+  const asksAlways = (toolName: string) => tools.find(toolName)?.alwaysAsks === true;
   return {
     sessionId,
     models: modelsOf(agent),
@@ -113,7 +118,7 @@ export function createLiveEffects(
       const { price } = catalog.describe(model);
       return price === null ? 0 : costOf(usage, price);
     },
-    describe: (state) => describeRequest(agent, tools.definitions, roster, state, workplace),
+    describe: (state) => describeRequest(agent, definitions, roster, state, workplace),
     callModel(request, { shown }) {
       // Whatever the last answer asked for has been settled.
       dependencies.sandboxWake?.withdraw(claim);
@@ -124,8 +129,10 @@ export function createLiveEffects(
       });
     },
     decideCall: (call) => decideTool(tools, agent, roster, call.toolName, call.input),
-    atWorker: (toolName) => selfHosted && tools.find(toolName) !== undefined,
-    callDigest: (call) => callDigest({ toolName: call.toolName, input: call.input ?? {}, sessionId }),
+    // What a person decides on is about files of this server.
+    atWorker: (toolName) => selfHosted && tools.find(toolName) !== undefined && !asksAlways(toolName),
+    prepareCall: (call) => prepareCall(dependencies, claim, agent, call),
+    callDigest: (call, bound) => digestOf(sessionId, call, bound),
     runTool: (call, options) => runTool(dependencies, claim, call, options, fileRulesOf(agent.tools)),
     checkWait: (call) => checkWait(database, claim, call),
     async interruptThreads(threadIds, sourceId) {
@@ -133,4 +140,25 @@ export function createLiveEffects(
     },
     interruptible: (seq, intent, effect) => interruptible(dependencies, claim, seq, intent, effect),
   };
+}
+
+/** The same for as long as the session lives: whose it is does not change. */
+function offeredDefinitions({ definitions }: ToolRegistry, personal: boolean) {
+  return definitions.filter(({ name }) => personal || name !== promoteMemory);
+}
+
+async function prepareCall(
+  { tools, toolContext }: LiveEffectsDependencies,
+  claim: Claim,
+  agent: AgentSnapshot,
+  { toolName, input }: ToolCallPart,
+): Promise<PreparedCall | null> {
+  const tool = tools.find(toolName);
+  if (tool?.prepare === undefined || input === null || isOwnTool(agent, toolName)) return null;
+  const { signal: abortSignal } = new AbortController();
+  return tool.prepare(input, await toolContext(claim, { toolUseId: "", bound: null }, { resumed: false, abortSignal }));
+}
+
+function digestOf(sessionId: string, { toolName, input }: ToolCallPart, bound?: Readonly<Record<string, unknown>>) {
+  return callDigest({ toolName, input: input ?? {}, sessionId, ...(bound === undefined ? {} : { bound }) });
 }

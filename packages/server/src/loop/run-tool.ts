@@ -17,7 +17,11 @@ interface RunOptions {
 export interface RunToolDependencies {
   readonly tools: ToolRegistry;
   readonly log: Logger;
-  readonly toolContext: (claim: Claim, call: OpenCall, options: RunOptions) => ToolContext | Promise<ToolContext>;
+  readonly toolContext: (
+    claim: Claim,
+    call: Pick<OpenCall, "toolUseId" | "bound">,
+    options: RunOptions,
+  ) => ToolContext | Promise<ToolContext>;
 }
 
 /**

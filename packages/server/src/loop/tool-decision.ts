@@ -22,15 +22,18 @@ export function decideTool(
   }
   const tool = tools.find(toolName);
   const readsOnly = isLoopTool(toolName) || tool?.parallel === true;
-  const name = agent.tools.some((own) => isCustom(own) && own.name === toolName)
-    ? toolName
-    : (tool?.definition.name ?? toolName);
-  const decided = decideCall(agent.tools, { toolName: name, readsOnly });
+  const name = isOwnTool(agent, toolName) ? toolName : (tool?.definition.name ?? toolName);
+  const decided = decideCall(agent.tools, { toolName: name, readsOnly, alwaysAsks: tool?.alwaysAsks === true });
   if (decided.custom || decided.decision !== "allow" || input === null) return decided;
   // What a rule denies is answered by the tool, as what is not there.
   const rules = fileRulesOf(agent.tools);
   const asks = rules.length > 0 && tool?.uses?.(input).some((use) => asksAbout(rules, use)) === true;
   return asks ? { ...decided, decision: "ask", reasons: ["a rule about files asks"] } : decided;
+}
+
+/** Whether the client brought a tool of this name: it comes before one of ours. */
+export function isOwnTool(agent: AgentSnapshot, toolName: string): boolean {
+  return agent.tools.some((own) => isCustom(own) && own.name === toolName);
 }
 
 function isCustom(tool: AgentTool): tool is Extract<AgentTool, { type: "custom" }> {

@@ -51,6 +51,15 @@ export interface CallDecision {
  */
 export function decideCall(
   tools: readonly AgentTool[],
+  call: { readonly toolName: string; readonly readsOnly: boolean; readonly alwaysAsks?: boolean },
+): CallDecision {
+  const decided = decideByPolicy(tools, call);
+  if (call.alwaysAsks !== true || decided.custom || decided.decision !== "allow") return decided;
+  return { decision: "ask", custom: false, policy: "always_ask", reasons: ["a person decides on every such call"] };
+}
+
+function decideByPolicy(
+  tools: readonly AgentTool[],
   call: { readonly toolName: string; readonly readsOnly: boolean },
 ): CallDecision {
   if (tools.some((tool) => tool.type === "custom" && tool.name === call.toolName)) {

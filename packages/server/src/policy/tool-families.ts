@@ -27,6 +27,7 @@ const families: Readonly<Record<ToolFamily, FamilyTools>> = {
 const governors: ReadonlyMap<string, readonly string[]> = new Map([
   ["bash_output", ["bash"]],
   ["kill_bash", ["bash"]],
+  ["promote_memory", ["write"]],
   ["memory", ["read", "write", "edit"]],
   ["str_replace_based_edit_tool", ["read", "write", "edit"]],
   ["apply_patch", ["write", "edit"]],

@@ -12,6 +12,7 @@ import { memoryTool } from "./families/memory.ts";
 import { textEditorTool } from "./families/text-editor.ts";
 import { globTool } from "./glob.ts";
 import { grepTool } from "./grep.ts";
+import { promoteMemoryTool } from "./promote-memory.ts";
 import { readTool } from "./read.ts";
 import type { Tool } from "./tool.ts";
 import { writeTool } from "./write.ts";
@@ -29,4 +30,5 @@ export const builtInTools: readonly Tool[] = [
   textEditorTool,
   applyPatchTool,
   listTool,
+  promoteMemoryTool,
 ];

@@ -57,6 +57,7 @@ describe("definitions", () => {
       "str_replace_based_edit_tool",
       "apply_patch",
       "ls",
+      "promote_memory",
     ]);
     for (const { inputSchema, description } of registry.definitions) {
       expect(inputSchema).toMatchObject({ type: "object", additionalProperties: false });
@@ -80,6 +81,7 @@ describe("definitions", () => {
       ["str_replace_based_edit_tool", "never", false],
       ["apply_patch", "never", false],
       ["ls", "safe", true],
+      ["promote_memory", "safe", false],
     ]);
   });
   it("have one tool for each name", () => {

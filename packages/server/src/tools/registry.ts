@@ -7,7 +7,7 @@ import { FileError } from "../files/store.ts";
 import type { ToolDefinition } from "../models/model.ts";
 import type { FileAction, FileUse } from "../policy/file-rules.ts";
 import { boundResult } from "./bound-output.ts";
-import type { ReplayRule, Tool, ToolContext, ToolResult } from "./tool.ts";
+import type { PreparedCall, ReplayRule, Tool, ToolContext, ToolResult } from "./tool.ts";
 
 type Input = Readonly<Record<string, unknown>>;
 
@@ -60,6 +60,8 @@ export interface ToolSpecification<Schema extends z.ZodType> {
   readonly wakesSandbox?: boolean;
   /** Paths as the model writes them; an action for each, and whether all below is meant. Absent: it uses no files. */
   uses?(input: z.output<Schema>): readonly UsedPath[];
+  readonly alwaysAsks?: boolean;
+  readonly prepare?: (input: z.output<Schema>, context: ToolContext) => Promise<PreparedCall>;
   run(input: z.output<Schema>, context: ToolContext): Promise<ToolResult>;
 }
 
@@ -75,7 +77,10 @@ export function defineTool<Schema extends z.ZodType>(specification: ToolSpecific
     replay,
     parallel,
     wakesSandbox = false,
+    alwaysAsks = false,
+    prepare,
   } = specification;
+  const parse = (input: Input) => schema.safeParse(withoutAliases(input, aliases, ignored));
   const { $schema: _dialect, ...inputSchema } = z.toJSONSchema(schema, { io: "input" });
   return {
     definition: { name, description, inputSchema },
@@ -84,12 +89,26 @@ export function defineTool<Schema extends z.ZodType>(specification: ToolSpecific
     parallel,
     wakesSandbox,
     uses(input) {
-      const parsed = schema.safeParse(withoutAliases(input, aliases, ignored));
-      if (!parsed.success) return [];
-      return usedFiles(specification.uses?.(parsed.data) ?? []);
+      const parsed = parse(input);
+      return parsed.success ? usedFiles(specification.uses?.(parsed.data) ?? []) : [];
     },
+    alwaysAsks,
+    ...(prepare === undefined
+      ? {}
+      : {
+          async prepare(input: Input, context: ToolContext): Promise<PreparedCall> {
+            const parsed = parse(input);
+            if (!parsed.success) return { refusal: describeIssues(name, parsed.error) };
+            try {
+              return await prepare(parsed.data, context);
+            } catch (error) {
+              if (error instanceof FileError) return { refusal: `${name}: ${error.message}` };
+              throw error;
+            }
+          },
+        }),
     async run(input, context) {
-      const parsed = schema.safeParse(withoutAliases(input, aliases, ignored));
+      const parsed = parse(input);
       if (!parsed.success) return errorResult(describeIssues(name, parsed.error));
       try {
         return await specification.run(parsed.data, context);

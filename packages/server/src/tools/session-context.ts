@@ -21,13 +21,14 @@ export interface ContextParts {
 
 type CallOptions = Pick<ToolContext, "resumed" | "abortSignal">;
 
-/** @example await createToolContext(parts, claim, call.toolUseId, { resumed: false, abortSignal }) */
+/** @example await createToolContext(parts, claim, call, { resumed: false, abortSignal }) */
 export async function createToolContext(
   parts: ContextParts,
   owner: Owner,
-  toolUseId: string,
+  call: { readonly toolUseId: string; readonly bound: ToolContext["approved"] | null },
   options: CallOptions,
 ): Promise<ToolContext> {
+  const { toolUseId, bound } = call;
   const view = await parts.viewOf(owner);
   const trace: ReadTrace = { untrusted: false };
   const actor: FileActor = {
@@ -68,6 +69,7 @@ export async function createToolContext(
         return background.read(request);
       },
     },
+    ...(bound === null || bound === undefined ? {} : { approved: bound }),
     describeOrigin: (path) => parts.describeOrigin(owner, view, path),
     hasReadUntrusted: () => trace.untrusted,
     ...options,

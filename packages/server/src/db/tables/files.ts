@@ -19,7 +19,8 @@ export type FileOperation =
   | "make_directory"
   | "remove_directory";
 
-export type FileOrigin = "tool" | "bash" | "api" | "import" | "undo";
+/** `promotion`: from a person's own memory, with their approval. */
+export type FileOrigin = "tool" | "bash" | "api" | "import" | "undo" | "promotion";
 
 interface FileMountTable {
   organization_id: string;
