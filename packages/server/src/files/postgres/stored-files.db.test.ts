@@ -146,11 +146,13 @@ describe("many writers", () => {
     await put("/memory/org/large.md", "filler\n".repeat(20_000));
     const writers = Array.from({ length: 20 }, async (_, writer) => {
       const session = await otherSession();
-      const mine = files.open({ organizationId, sessionId: session }, memory);
+      // Those who see the file elsewhere take no turns with the others, as another process would not.
+      const view = { ...memory, prefix: writer % 4 === 0 ? "/elsewhere" : memory.prefix };
+      const mine = files.open({ organizationId, sessionId: session }, view);
       for (let round = 0; round < 50; round += 1) {
         const line = `writer ${writer} round ${round}`;
         await mine.edit(
-          "/memory/org/log.md",
+          `${view.prefix}/log.md`,
           { oldText: "end\n", newText: `${line}\nend\n`, all: false },
           actorOf(organizationId, session),
         );
