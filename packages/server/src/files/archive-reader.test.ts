@@ -5,7 +5,9 @@ import { FileError } from "./store.ts";
 import { encodeText } from "./text.ts";
 
 const archiveOf = (...paths: readonly string[]) =>
-  Buffer.concat([...writeArchive(paths.map((path) => ({ path, bytes: encodeText(path), mode: 0o755 })))]);
+  Buffer.concat([
+    ...writeArchive(paths.map((path) => ({ type: "file" as const, path, bytes: encodeText(path), mode: 0o755 }))),
+  ]);
 
 /** Changes the header of the first member and sets its sum right. */
 function changed(archive: Buffer, offset: number, bytes: string): Buffer {

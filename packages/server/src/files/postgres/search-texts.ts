@@ -3,7 +3,13 @@ import { type Kysely, sql } from "kysely";
 import type { Tables } from "../../db/tables.ts";
 import { type StoredMount, visiblePath } from "../mounts.ts";
 import type { Search } from "../search-request.ts";
-import type { Candidate } from "./search.ts";
+
+export interface Candidate {
+  readonly id: number;
+  /** As it is stored. */
+  readonly path: string;
+  readonly size_bytes: number;
+}
 
 /** Of one batch; a larger file is a batch of its own. */
 const batchBytes = 2 * 1024 * 1024;

@@ -42,7 +42,7 @@ export function parseEscape(reader: Reader): number | CodePoints | null {
   if (control !== undefined) return reader.literal(control);
   if (character === "x" || character === "u" || character === "U") return parseHexadecimal(reader, character);
   // Any other sign of ASCII stands for itself; `\<` and `\>` are assertions.
-  if (/^[\x00-\x7f]$/.test(character) && !/[0-9A-Za-z<>]/.test(character)) {
+  if (character !== "" && character < "\x80" && !/[0-9A-Za-z<>]/.test(character)) {
     return reader.literal(character.charCodeAt(0));
   }
   reader.at = start;

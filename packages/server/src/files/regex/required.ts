@@ -38,10 +38,8 @@ export function requiredLiterals(node: Node): Required {
   const finder = new Finder();
   const { exact, clauses } = finder.find(node);
   const all = exact === null ? clauses : [...clauses, exact];
-  const useful = all
-    .map(withoutLineEnds)
-    .filter(isUseful)
-    .sort((left, right) => weight(right) - weight(left));
+  const distinct = new Map(all.map(withoutLineEnds).map((clause) => [JSON.stringify(clause), clause]));
+  const useful = [...distinct.values()].filter(isUseful).sort((left, right) => weight(right) - weight(left));
   return { clauses: useful.slice(0, mostClauses), ignoreCase: finder.ignoreCase };
 }
 

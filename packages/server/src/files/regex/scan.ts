@@ -5,7 +5,7 @@ import { afterLineFeed, afterNothing } from "./program.ts";
 /** UTF-16 units of one piece: about a millisecond. */
 const pieceLength = 1 << 19;
 /** Of `Automaton.work`: some milliseconds. */
-const pieceWork = 200_000;
+const pieceWork = 50_000;
 
 const lineFeed = 0x0a;
 const carriageReturn = 0x0d;
@@ -123,9 +123,7 @@ export class Scan {
     const found = text.indexOf(literal, this.#at);
     if (found === -1) return false;
     if (!singleLines || found === 0) return true;
-    const start = text.lastIndexOf("\n", found - 1) + 1;
-    if (start <= this.#at) return true;
-    this.#at = start;
+    this.#at = text.lastIndexOf("\n", found - 1) + 1;
     this.#row = this.#automaton.start(afterLineFeed);
     return true;
   }

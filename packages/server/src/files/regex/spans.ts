@@ -18,7 +18,7 @@ import {
 } from "./program.ts";
 
 /** Places looked at between two pauses: some milliseconds. */
-const pauseWork = 200_000;
+const pauseWork = 50_000;
 
 interface Threads {
   readonly places: number[];

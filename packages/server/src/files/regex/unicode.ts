@@ -3,11 +3,11 @@
  * same when case is ignored. Each answer is worked out once in a process, in a few milliseconds.
  * @module
  */
-import { codePointsOf, type CodePoints, complement, contains, highestCodePoint, union } from "./code-points.ts";
+import { codePointsOf, type CodePoints, complement, contains } from "./code-points.ts";
 
 const firstSurrogate = 0xd800;
 const lastSurrogate = 0xdfff;
-const properties = new Map<string, CodePoints | null>();
+const properties = new Map<string, CodePoints>();
 
 /**
  * The code points of a property: a general category, a script or a binary property. Case, spaces and underscores in its
@@ -50,27 +50,44 @@ function compileProperty(name: string): RegExp | null {
   }
 }
 
-/** Code points in blocks, so that no string of all of them is made. */
+/** Planes that hold characters of many kinds; any other is of one kind, but for its last two code points. */
+const mixedPlanes = [0, 1, 2, 3, 14];
+
 function collect(expression: RegExp): CodePoints {
   const ranges: [number, number][] = [];
-  const block = 0x4000;
-  for (let start = 0; start <= highestCodePoint; start += block) {
-    const points: number[] = [];
-    for (let point = start; point < start + block && point <= highestCodePoint; point += 1) {
-      if (point < firstSurrogate || point > lastSurrogate) points.push(point);
+  const collectRuns = (first: number, last: number) => {
+    const isAstral = first > 0xffff;
+    for (const { index, 0: run } of textOf(first, last).matchAll(expression)) {
+      const start = first + (isAstral ? index / 2 : index);
+      ranges.push([start, start + (isAstral ? run.length / 2 : run.length) - 1]);
     }
-    if (points.length === 0) continue;
-    const text = points.map((point) => String.fromCodePoint(point)).join("");
-    for (const [run] of text.matchAll(expression)) {
-      const members = Array.from(run, (character) => character.codePointAt(0) ?? 0);
-      for (const member of members) {
-        const last = ranges.at(-1);
-        if (last !== undefined && last[1] + 1 === member) last[1] = member;
-        else ranges.push([member, member]);
-      }
+  };
+  for (let plane = 0; plane <= 16; plane += 1) {
+    const start = plane << 16;
+    if (plane === 0) {
+      collectRuns(0, firstSurrogate - 1);
+      collectRuns(lastSurrogate + 1, 0xffff);
+    } else if (mixedPlanes.includes(plane)) collectRuns(start, start + 0xffff);
+    else {
+      if (textOf(start, start).match(expression) !== null) ranges.push([start, start + 0xfffd]);
+      collectRuns(start + 0xfffe, start + 0xffff);
     }
   }
-  return ranges;
+  return codePointsOf(ranges);
+}
+
+/** Each code point once, in order. */
+function textOf(first: number, last: number): string {
+  const units = new Uint16Array((last - first + 1) * (first > 0xffff ? 2 : 1));
+  let at = 0;
+  for (let point = first; point <= last; point += 1) {
+    if (point <= 0xffff) units[at++] = point;
+    else {
+      units[at++] = 0xd7c0 + (point >> 10);
+      units[at++] = 0xdc00 + (point & 0x3ff);
+    }
+  }
+  return Buffer.from(units.buffer).toString("utf16le");
 }
 
 export const asciiDigits: CodePoints = [[0x30, 0x39]];
@@ -86,33 +103,25 @@ export const asciiSpace: CodePoints = codePointsOf([
   [0x20, 0x20],
 ]);
 
-const namedSets = new Map<string, CodePoints>();
-
-function named(name: string, make: () => CodePoints): CodePoints {
-  const known = namedSets.get(name);
-  if (known !== undefined) return known;
-  const made = make();
-  namedSets.set(name, made);
-  return made;
-}
-
-function required(name: string): CodePoints {
-  const found = property(name);
-  if (found === null) throw new Error(`this JavaScript engine does not know the Unicode property ${name}`);
-  return found;
+/** Of several properties together, at once. */
+function anyOf(...names: readonly string[]): CodePoints {
+  const key = names.join();
+  const known = properties.get(key) ?? collect(new RegExp(`[${names.map((name) => `\\p{${name}}`).join("")}]+`, "gu"));
+  properties.set(key, known);
+  return known;
 }
 
 /** `\w`, by Unicode's own definition (UTS #18, Annex C), as in ripgrep. */
 export function wordCharacters(): CodePoints {
-  return named("word", () => union(...["Alphabetic", "M", "Nd", "Pc", "Join_Control"].map(required)));
+  return anyOf("Alphabetic", "M", "Nd", "Pc", "Join_Control");
 }
 
 export function digits(): CodePoints {
-  return required("Nd");
+  return anyOf("Nd");
 }
 
 export function spaces(): CodePoints {
-  return required("White_Space");
+  return anyOf("White_Space");
 }
 
 const orbits = new Map<number, readonly number[]>();
@@ -132,7 +141,7 @@ export function ignoringCase(set: CodePoints): CodePoints {
 
 function findOrbits(): void {
   const separate = [0x17f, 0x212a];
-  const cased = union(required("Changes_When_Casemapped"), required("Changes_When_Casefolded"));
+  const cased = anyOf("Changes_When_Casemapped", "Changes_When_Casefolded");
   const groups = new Map<string, number[]>();
   for (const [first, last] of cased) {
     for (let point = first; point <= last; point += 1) {
@@ -157,9 +166,11 @@ function joinOrbits(orbitOf: Map<number, Set<number>>, left: number, right: numb
   for (const member of joined) orbitOf.set(member, joined);
 }
 
-/** The engine's own expressions ignore case by simple folding; the escapes leave no character with a meaning. */
+/** The engine's own expressions ignore case by simple folding, also where they refer back. */
+const sameLetterTwice = /^(.)\1$/isu;
+
 function isSameLetter(left: number, right: number): boolean {
-  return new RegExp(`^\\u{${left.toString(16)}}$`, "iu").test(String.fromCodePoint(right));
+  return sameLetterTwice.test(String.fromCodePoint(left, right));
 }
 
 /** Everything but a line feed. */

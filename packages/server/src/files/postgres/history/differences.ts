@@ -40,11 +40,15 @@ export async function diffVersions(
   database: Kysely<Tables>,
   organizationId: string,
   mount: StoredMount,
-  fromId: string,
+  fromId: string | null,
   toId: string,
 ): Promise<string> {
   const sides = [];
   for (const id of [fromId, toId]) {
+    if (id === null) {
+      sides.push({ text: "", path: "/dev/null", label: "nothing" });
+      continue;
+    }
     const { version, bytes } = await readVersion(database, organizationId, mount, id);
     const text = version.kind === "absent" ? "" : bytes === null ? null : decodeText(bytes);
     if (text === null) {

@@ -49,8 +49,8 @@ export interface FileHistory {
     mount: StoredMount,
     point: PointInTime,
   ): Promise<{ readonly revision: number; readonly files: readonly PastFile[] }>;
-  /** A unified diff; empty when both are equal. @throws FileError `not_found`, `failed`, `too_large` */
-  diffVersions(organizationId: string, mount: StoredMount, fromId: string, toId: string): Promise<string>;
+  /** A unified diff, from nothing where `fromId` is null; empty when both are equal. @throws FileError `not_found`, `failed`, `too_large` */
+  diffVersions(organizationId: string, mount: StoredMount, fromId: string | null, toId: string): Promise<string>;
   /** Unified diffs of all that differs at or below `path`, or in the whole mount; bounded. */
   diffRevisions(
     organizationId: string,
