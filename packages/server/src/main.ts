@@ -10,7 +10,7 @@ import type { Config } from "./config.ts";
 import { type Database, openDatabase } from "./db/database.ts";
 import { migrate } from "./db/migrate.ts";
 import { deleteExpired } from "./db/retention.ts";
-import { settleTexts } from "./files/postgres/settle-texts.ts";
+import { settleIntervalMs, settleTexts } from "./files/postgres/settle-texts.ts";
 import { lookForDueRuns, lookInterval } from "./deployments/watch.ts";
 import type { Engine } from "./engine/engine.ts";
 import { createPgBossEngine } from "./engine/pg-boss-engine.ts";
@@ -76,8 +76,6 @@ export interface ServerOverrides {
 
 const stopGraceMs = 5_000;
 const retentionMs = 60_000;
-/** How long a text that was written just now may wait for the search index. */
-const searchTextsMs = 5_000;
 /** Deliveries that a lost process left half given. */
 const deliveriesMs = 15_000;
 
@@ -104,7 +102,7 @@ export async function startServer(
     workerTimeout: config.workerTimeoutSeconds * 1000,
     log,
   });
-  engine.every("search texts", searchTextsMs, async (signal) => void (await settleTexts(database, signal)));
+  engine.every("search texts", settleIntervalMs, async (signal) => void (await settleTexts(database, signal)));
   engine.every("retention", retentionMs, async (signal) => void (await deleteExpired(database, signal)));
   engine.every("webhook deliveries", deliveriesMs, (signal) =>
     finishDeliveries({ database, engine, notices, log }, signal),
