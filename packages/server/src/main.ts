@@ -10,6 +10,7 @@ import type { Config } from "./config.ts";
 import { type Database, openDatabase } from "./db/database.ts";
 import { migrate } from "./db/migrate.ts";
 import { deleteExpired } from "./db/retention.ts";
+import { settleIntervalMs, settleTexts } from "./files/postgres/settle-texts.ts";
 import { lookForDueRuns, lookInterval } from "./deployments/watch.ts";
 import type { Engine } from "./engine/engine.ts";
 import { createPgBossEngine } from "./engine/pg-boss-engine.ts";
@@ -102,6 +103,7 @@ export async function startServer(
     workerTimeout: config.workerTimeoutSeconds * 1000,
     log,
   });
+  engine.every("search texts", settleIntervalMs, async (signal) => void (await settleTexts(database, signal)));
   engine.every("retention", retentionMs, async (signal) => void (await deleteExpired(database, signal)));
   engine.every("webhook deliveries", deliveriesMs, (signal) =>
     finishDeliveries({ database, engine, notices, log }, signal),

@@ -13,6 +13,7 @@ import { replaceText, type TextChange } from "../text.ts";
 import { applyChanges } from "./apply.ts";
 import { commitFiles, type CommitDecision } from "./commit.ts";
 import { createDirectoryOperations } from "./directories.ts";
+import { inTurn } from "./in-turn.ts";
 import { knownVersion } from "./known.ts";
 import { type EditedBefore, lookForEdit, readFile, type SeenFile } from "./look.ts";
 import { findHeads, type StoredFile } from "./rows.ts";
@@ -38,7 +39,12 @@ export function createSessionStore(
     },
     write: async (path, bytes, actor, expectedVersion) =>
       writeStored(database, mount, { path: key(path), bytes, actor, expectedVersion }),
-    edit: async (path, change, actor) => editStored(database, mount, key(path), change, actor),
+    async edit(path, change, actor) {
+      const stored = key(path);
+      // Side by side they would only make each other look again.
+      const name = `${organizationId} ${mount.key} ${stored}`;
+      return inTurn(name, () => editStored(database, mount, stored, change, actor));
+    },
     async remove(path, actor) {
       const change = { type: "delete" as const, path: key(path) };
       await applyChanges(database, mount, actor, [change], { once: "delete" });
