@@ -10,6 +10,8 @@ export interface ArchivedFile {
   readonly bytes: Uint8Array;
   /** Permission bits. */
   readonly mode: number;
+  /** Has no bytes. */
+  readonly directory?: boolean;
 }
 
 const blockBytes = 512;
@@ -17,25 +19,23 @@ const encoder = new TextEncoder();
 
 /** @example const bytes = Buffer.concat([...writeArchive(files)]) */
 export function* writeArchive(files: Iterable<ArchivedFile>): Generator<Uint8Array> {
-  yield* archiveEntries(files);
-  yield endOfArchive();
+  for (const file of files) yield* archiveEntry(file);
+  yield archiveEnd();
 }
 
-/** Without the end: for an archive that is written part by part. */
-export function* archiveEntries(files: Iterable<ArchivedFile>): Generator<Uint8Array> {
-  for (const { path, bytes, mode } of files) {
-    const name = encoder.encode(path.slice(1));
-    if (name.length > 100) yield* entry(encoder.encode("pax"), "x", paxPath(path.slice(1)), 0o644);
-    yield* entry(name.subarray(0, 100), "0", bytes, mode);
-  }
+/** One file of an archive that is written bit by bit; {@link archiveEnd} comes last. */
+export function* archiveEntry({ path, bytes, mode, directory = false }: ArchivedFile): Generator<Uint8Array> {
+  const shown = directory ? `${path.slice(1)}/` : path.slice(1);
+  const name = encoder.encode(shown);
+  if (name.length > 100) yield* entry(encoder.encode("pax"), "x", paxPath(shown), 0o644);
+  yield* entry(name.subarray(0, 100), directory ? "5" : "0", bytes, mode);
 }
 
-/** Two empty blocks. */
-export function endOfArchive(): Uint8Array {
+export function archiveEnd(): Uint8Array {
   return new Uint8Array(2 * blockBytes);
 }
 
-function* entry(name: Uint8Array, type: "0" | "x", bytes: Uint8Array, mode: number): Generator<Uint8Array> {
+function* entry(name: Uint8Array, type: "0" | "5" | "x", bytes: Uint8Array, mode: number): Generator<Uint8Array> {
   const header = new Uint8Array(blockBytes);
   const put = (offset: number, text: string) => header.set(encoder.encode(text), offset);
   const number = (offset: number, digits: number, value: number) =>
