@@ -6,6 +6,7 @@
 import type { Bench, BenchContext, Row } from "../bench.ts";
 import { type Corpus, createCorpus } from "./files/corpus.ts";
 import { createExoloop, type StoredContender } from "./files/exoloop.ts";
+import { measureProjection } from "./files/projection-rows.ts";
 import { measureStore } from "./files/store-rows.ts";
 import { measureWriters } from "./files/writers.ts";
 
@@ -19,6 +20,7 @@ interface World {
 const groups: readonly ((world: World) => Promise<Row[]>)[] = [
   ({ context, corpus, stored }) => measureStore(context, corpus, stored),
   ({ context, stored }) => measureWriters(context, stored),
+  ({ context, stored }) => measureProjection(context, stored.database),
 ];
 
 async function run(context: BenchContext): Promise<Row[]> {
@@ -48,7 +50,7 @@ export const bench: Bench = {
     { name: "samples", description: "how many reads, writes and edits", default: 300 },
     { name: "searches", description: "how often each search is made", default: 30 },
     { name: "peers", description: "0: without just-bash and AgentFS", default: 1 },
-    { name: "only", description: "one group of rows alone, counted from 1: store, writers", default: 0 },
+    { name: "only", description: "one group of rows alone, counted from 1: store, writers, projection", default: 0 },
   ],
   run,
 };

@@ -1,7 +1,7 @@
 /** The stored files of a session in an embedded Postgres of their own. @module */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { openDatabase } from "@exoloop/server/db/database";
+import { type Database, openDatabase } from "@exoloop/server/db/database";
 import { startEmbeddedPostgres, stopEmbeddedPostgres } from "@exoloop/server/db/embedded/supervisor";
 import { migrate } from "@exoloop/server/db/migrate";
 import { organizationMemoryMount as mount } from "@exoloop/server/files/mounts";
@@ -25,6 +25,7 @@ interface SessionFiles {
 export interface StoredContender extends Contender {
   /** Another session of the same organization. */
   openSession(): Promise<SessionFiles>;
+  readonly database: Database;
   /** Where the store shows the files. */
   readonly root: string;
 }
@@ -60,6 +61,7 @@ export async function createExoloop(directory: string, corpus: Corpus): Promise<
   return {
     name: "exoloop",
     root: mount.prefix,
+    database,
     openSession,
     read: async (path) => new TextDecoder().decode((await store.read(at(path))).bytes),
     write: async (path, text) => void (await store.write(at(path), new TextEncoder().encode(text), actor(), null)),

@@ -61,6 +61,8 @@ export const fileVersion = z
       "move_out",
       "make_directory",
       "remove_directory",
+      /** A person has looked at what was untrusted; the content is as it was. */
+      "vouch",
     ]),
     version,
     base_version: version.nullable(),

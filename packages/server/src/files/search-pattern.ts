@@ -27,6 +27,8 @@ export interface SearchPattern {
   readonly required: Required;
   /** Whether a line, given without its end, matches. */
   matches(line: string): boolean;
+  /** What matches of a line, given without its end; empty matches are left out. */
+  matchesIn(line: string): string[];
   /** The first lines of a text that match. */
   search(text: string, maximum: number): TextSearch;
 }
@@ -65,6 +67,10 @@ export function compileSearchPattern(pattern: string, { ignoreCase, multiline }:
       while (!found.advance());
       return found.starts.length > 0;
     },
+    matchesIn: (line) =>
+      [...findSpans(program, line)]
+        .filter((span) => span !== null && span.end > span.start)
+        .map((span) => line.slice(span?.start, span?.end)),
     search(text, maximum) {
       if (!mayMatch(text)) return none;
       return multiline ? new SpanSearch(program, scan(text, 1), text, maximum) : scan(text, maximum);

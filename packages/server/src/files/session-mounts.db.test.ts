@@ -71,7 +71,7 @@ describe("what a session sees of the stored files", () => {
       const mount = `store/${id}`;
       await database
         .insertInto("memory_stores")
-        .values({ id, organization_id, mount, name: directory, archived_at })
+        .values({ id, organization_id, mount, name: directory, description: "", metadata: "{}", archived_at })
         .execute();
       const names = { directory, name: directory, memory_store_id: id };
       await database

@@ -11,6 +11,7 @@ import type { Workspace } from "../sandboxes/workspace.ts";
 import type { FileProjection } from "./projection.ts";
 
 export interface TestHost {
+  readonly socketPath: string;
   readonly provider: SandboxProvider;
   stop(): Promise<void>;
 }
@@ -26,6 +27,7 @@ export async function startTestHost(): Promise<TestHost> {
   );
   const provider = await createLocalProvider({ socketPath: host.socketPath });
   return {
+    socketPath: host.socketPath,
     provider,
     async stop() {
       await provider.close();

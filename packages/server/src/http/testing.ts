@@ -104,10 +104,8 @@ export async function startTestServer({ driven, openRoom, ...options }: TestServ
     authenticate: (apiKey) => authenticate(database, apiKey),
     once: createRequestOnce(database),
     workers: workerServices({ database, engine, notices }),
-    skills: createSkillService(database),
     snapshots: createSnapshotRepository(database),
-    filesystem: createFilesystem({ database, files: createStoredFiles(database) }),
-    fileHistory: createFileHistoryService({ database, files: createStoredFiles(database) }),
+    ...fileServices(database),
     notices,
     health: { ready: async () => void (await database.selectFrom("organizations").select("id").limit(1).execute()) },
     log: silentLog,
@@ -129,6 +127,15 @@ export async function startTestServer({ driven, openRoom, ...options }: TestServ
       await notices.close();
       await test.drop();
     },
+  };
+}
+
+function fileServices(database: Database) {
+  const files = createStoredFiles(database);
+  return {
+    skills: createSkillService(database),
+    filesystem: createFilesystem({ database, files }),
+    fileHistory: createFileHistoryService({ database, files }),
   };
 }
 

@@ -23,6 +23,7 @@ import {
   type RosterEntry,
   usesOurTools,
 } from "./context.ts";
+import { fileRulesOf } from "../policy/decide-call.ts";
 import { decideTool } from "./tool-decision.ts";
 import type { Effects, SkillsReading } from "./effects.ts";
 import { interruptible, interruptThread } from "./interrupts.ts";
@@ -122,10 +123,10 @@ export function createLiveEffects(
         if (decideTool(tools, agent, roster, toolName).decision === "allow") dependencies.sandboxWake?.expect(claim);
       });
     },
-    decideCall: (call) => decideTool(tools, agent, roster, call.toolName),
+    decideCall: (call) => decideTool(tools, agent, roster, call.toolName, call.input),
     atWorker: (toolName) => selfHosted && tools.find(toolName) !== undefined,
     callDigest: (call) => callDigest({ toolName: call.toolName, input: call.input ?? {}, sessionId }),
-    runTool: (call, options) => runTool(dependencies, claim, call, options),
+    runTool: (call, options) => runTool(dependencies, claim, call, options, fileRulesOf(agent.tools)),
     checkWait: (call) => checkWait(database, claim, call),
     async interruptThreads(threadIds, sourceId) {
       for (const threadId of threadIds) await interruptThread(dependencies, threadId, sourceId);

@@ -1,7 +1,8 @@
 /** What a tool call of a session works with: made anew for each call, from what the session may see at that moment. @module */
 import type { ReadTrace } from "../files/read-trace.ts";
 import type { SessionView } from "../files/session-mounts.ts";
-import type { FileActor, FileStore } from "../files/store.ts";
+import type { RoutedFiles } from "../files/router.ts";
+import type { FileActor } from "../files/store.ts";
 import type { BackgroundCommands, CommandRunner, ToolContext } from "./tool.ts";
 
 interface Owner {
@@ -11,7 +12,7 @@ interface Owner {
 
 export interface ContextParts {
   viewOf(owner: Owner): Promise<SessionView>;
-  filesOf(owner: Owner, view: SessionView, trace: ReadTrace): FileStore;
+  filesOf(owner: Owner, view: SessionView, trace: ReadTrace): RoutedFiles;
   commandsOf(owner: Owner): CommandRunner;
   backgroundOf(owner: Owner): BackgroundCommands;
   /** Where a file of shared memory comes from, in one line; null for any other. */

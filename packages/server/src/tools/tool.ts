@@ -1,5 +1,7 @@
 /** A built-in tool: what the model sees of it, and how it runs. @module */
-import type { FileActor, FileStore } from "../files/store.ts";
+import type { RoutedFiles } from "../files/router.ts";
+import type { FileActor } from "../files/store.ts";
+import type { FileUse } from "../policy/file-rules.ts";
 import type { TranscriptContent, ToolDefinition } from "../models/model.ts";
 
 /**
@@ -96,7 +98,7 @@ export interface ToolContext {
   readonly toolUseId: string;
   readonly actor: FileActor;
   /** The router: every path the model may name. */
-  readonly files: FileStore;
+  readonly files: RoutedFiles;
   readonly commands: CommandRunner;
   readonly background: BackgroundCommands;
   readonly abortSignal: AbortSignal;
@@ -124,6 +126,8 @@ export interface Tool {
   readonly replay: ReplayRule;
   /** Calls that only read may run beside others. */
   readonly parallel: boolean;
+  /** The files that a call with this input would read or write, by their names here; `*` where that depends on the session. */
+  readonly uses?: (input: Readonly<Record<string, unknown>>) => readonly FileUse[];
   /** It runs commands: the sandbox is woken as soon as the model's stream opens such a call. */
   readonly wakesSandbox?: boolean;
   /**

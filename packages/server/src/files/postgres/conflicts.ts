@@ -56,5 +56,7 @@ export async function keepLost(
         tool_use_id: actor.toolUseId,
       })),
     )
+    // A call that is captured again after a crash loses the same text once.
+    .onConflict((conflict) => conflict.doNothing())
     .execute();
 }

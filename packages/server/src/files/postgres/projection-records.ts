@@ -1,6 +1,7 @@
 /** Which revisions each session's sandbox holds, for whichever worker looks next. @module */
 import { type Kysely, sql } from "kysely";
 import { preparedMark } from "../../db/prepared.ts";
+import type { FileOperation } from "../../db/tables/files.ts";
 import type { Tables } from "../../db/tables.ts";
 import { pathInMount, type StoredMount, visiblePath } from "../mounts.ts";
 import { knownVersions } from "./known.ts";
@@ -39,6 +40,15 @@ export interface ProjectedChange {
   readonly known: number | null;
 }
 
+/** One change that a command made. */
+export interface DoneChange {
+  readonly path: string;
+  readonly operation: FileOperation;
+  readonly version: number;
+  /** Null: it was new. */
+  readonly baseVersion: number | null;
+}
+
 /** A version of a path with a certain content. */
 export interface VersionOfContent {
   readonly path: string;
@@ -70,6 +80,12 @@ export interface ProjectionRecords {
   ): Promise<readonly VersionOfContent[]>;
   /** The versions that the session has seen, of all files of a mount. */
   known(sessionId: string, mount: StoredMount): Promise<ReadonlyMap<string, number>>;
+  /** What a command of the session did to files, as it is on record: for a report that was lost with its worker. */
+  doneBy(
+    owner: { readonly organizationId: string; readonly sessionId: string },
+    mounts: readonly StoredMount[],
+    toolUseId: string,
+  ): Promise<readonly DoneChange[]>;
   /** Those of the paths whose last change is by this session. */
   endedBy(
     owner: { readonly organizationId: string; readonly sessionId: string },
@@ -127,25 +143,9 @@ export function createProjectionRecords(database: Kysely<Tables>): ProjectionRec
       return rows.map((row) => ({ ...row, path: visiblePath(mount, row.path) }));
     },
     known: (sessionId, mount) => knownVersions(database, sessionId, mount),
-    async endedBy({ organizationId, sessionId }, mount, paths) {
-      if (paths.length === 0) return new Set();
-      const stored = paths.map((path) => pathInMount(mount, path));
-      const { rows } = await sql<{ path: string; session_id: string | null }>`
-        select distinct on (path) path, session_id from file_versions where organization_id = ${organizationId}
-          and mount = ${mount.key} and path = any(${stored}::text[]) order by path, version desc`.execute(database);
-      return new Set(rows.flatMap((row) => (row.session_id === sessionId ? [visiblePath(mount, row.path)] : [])));
-    },
-    async namesOf(organizationId, userIds) {
-      const ids = [...new Set(userIds.filter((id) => id !== null))];
-      if (ids.length === 0) return new Map();
-      const rows = await database
-        .selectFrom("users")
-        .select(["id", "name"])
-        .where("organization_id", "=", organizationId)
-        .where("id", "in", ids)
-        .execute();
-      return new Map(rows.map(({ id, name }) => [id, name]));
-    },
+    doneBy: (owner, mounts, toolUseId) => findDone(database, owner, mounts, toolUseId),
+    endedBy: (owner, mount, paths) => findEnded(database, owner, mount, paths),
+    namesOf: (organizationId, userIds) => findNames(database, organizationId, userIds),
   };
 }
 
@@ -186,4 +186,58 @@ async function saveRecord(
     values (${sessionId}, ${organizationId}, ${sandboxId}, ${generation}, ${held}::jsonb, ${places}::jsonb)
     on conflict (session_id) do update set sandbox_id = excluded.sandbox_id, generation = excluded.generation,
       revisions = excluded.revisions, places = excluded.places, updated_at = now()`.execute(database);
+}
+
+async function findEnded(
+  database: Kysely<Tables>,
+  { organizationId, sessionId }: { readonly organizationId: string; readonly sessionId: string },
+  mount: StoredMount,
+  paths: readonly string[],
+): Promise<ReadonlySet<string>> {
+  if (paths.length === 0) return new Set();
+  const stored = paths.map((path) => pathInMount(mount, path));
+  const { rows } = await sql<{ path: string; session_id: string | null }>`
+    select distinct on (path) path, session_id from file_versions where organization_id = ${organizationId}
+      and mount = ${mount.key} and path = any(${stored}::text[]) order by path, version desc`.execute(database);
+  return new Set(rows.flatMap((row) => (row.session_id === sessionId ? [visiblePath(mount, row.path)] : [])));
+}
+
+async function findNames(
+  database: Kysely<Tables>,
+  organizationId: string,
+  userIds: readonly (string | null)[],
+): Promise<ReadonlyMap<string, string>> {
+  const ids = [...new Set(userIds.filter((id) => id !== null))];
+  if (ids.length === 0) return new Map();
+  const rows = await database
+    .selectFrom("users")
+    .select(["id", "name"])
+    .where("organization_id", "=", organizationId)
+    .where("id", "in", ids)
+    .execute();
+  return new Map(rows.map(({ id, name }) => [id, name]));
+}
+
+async function findDone(
+  database: Kysely<Tables>,
+  { organizationId, sessionId }: { readonly organizationId: string; readonly sessionId: string },
+  mounts: readonly StoredMount[],
+  toolUseId: string,
+): Promise<DoneChange[]> {
+  const rows = await database
+    .selectFrom("file_versions")
+    .select(["mount", "path", "operation", "version", "base_version"])
+    .where("organization_id", "=", organizationId)
+    .where("tool_use_id", "=", toolUseId)
+    .where("session_id", "=", sessionId)
+    .where("via", "=", "bash")
+    .orderBy("mount")
+    .orderBy("revision")
+    .orderBy("ordinal")
+    .execute();
+  return rows.flatMap(({ mount: key, path, operation, version, base_version }) => {
+    const mount = mounts.find((candidate) => candidate.key === key);
+    if (mount === undefined) return [];
+    return [{ path: visiblePath(mount, path), operation, version, baseVersion: base_version }];
+  });
 }

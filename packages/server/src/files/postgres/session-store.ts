@@ -104,12 +104,13 @@ async function staleWrite(
   return new FileError("conflict", known === null ? unread(head) : changed(head, known));
 }
 
+/** Their first sentences are those that models know. */
 function unread(head: StoredFile): string {
-  return `${head.path} exists (version ${head.version}${savedBy(head)}) and this session has not read it. Nothing was written. Read it first, or use edit.`;
+  return `File has not been read yet. Read it first before writing to it. ${head.path} is at version ${head.version}${savedBy(head)}; nothing was written.`;
 }
 
 function changed(head: StoredFile, known: number | string): string {
-  return `${head.path} has changed since version ${known}, which you know: it is now version ${head.version}${savedBy(head)}. Nothing was written. Read it again, then apply your change.`;
+  return `File has been modified since read. Read it again before attempting to write it. You know version ${known} of ${head.path}; it is now version ${head.version}${savedBy(head)}; nothing was written.`;
 }
 
 function savedBy(head: StoredFile): string {

@@ -20,7 +20,7 @@ export async function carryOut(
   for (const verdict of verdicts) {
     const { path } = verdict;
     const copy = copies.get(path);
-    if (verdict.type !== "equal") capturing.mentioned.add(path);
+    if (verdict.type !== "equal" && !(verdict.type === "merged" && verdict.again)) capturing.mentioned.add(path);
     if (copy !== undefined) await carryOutCopy(capturing, verdict, copy, versions.get(path) ?? 0, names);
     else carryOutName(capturing, verdict, names);
   }

@@ -1,4 +1,5 @@
 /** What the model is told about files that a command changed, and about those that others did. Pure. @module */
+import type { DoneChange } from "../postgres/projection-records.ts";
 import type { StoredFile } from "../postgres/rows.ts";
 
 /** Lines and characters; what exceeds them is counted. */
@@ -39,7 +40,14 @@ export const explain = {
   /** @param most How many one command may delete; null when it deleted all there was. */
   held: (count: number, root: string, most: number | null) =>
     `held: ${count} deletions under ${root} were not carried out, and the files are back: ${most === null ? "that is everything there was" : `more than ${most} in one command look like an accident`}. Delete fewer at a time if it is meant.`,
-  /** @param version Null: it was deleted. */
+  /** As it was told, or should have been; null for what is not worth a line. */
+  done({ path, operation, version, baseVersion }: DoneChange): string | null {
+    if (operation === "delete") return explain.deleted(path);
+    if (operation === "merge") return explain.merged(path, baseVersion, version, "another session");
+    if (operation === "create") return explain.saved(path, null, version);
+    return operation === "write" || operation === "edit" ? explain.saved(path, baseVersion, version) : null;
+  },
+  /** @param head Null: it was deleted. */
   stale: (path: string, known: number, head: Head | null, who: string) =>
     head === null
       ? `deleted by others since you read it: ${path} (you read v${known})`

@@ -49,6 +49,7 @@ export async function synchronise(dependencies: ProjectionDependencies, pass: Pa
   const work = { ...pass, dependencies, baseline, entries, laying: emptyLaying(), lines, mentioned: new Set<string>() };
   if (footing.record === null) clear(work);
   const captured = footing.record === null ? noCapture : await captureAll(work);
+  await tellDone(work);
   removeDetached(work);
   for (const mount of dependencies.mounts) await pullMount(work, mount, captured.revisions.get(mount.key));
   layDefaultMemory(work);
@@ -111,6 +112,18 @@ async function captureAll(work: Work): Promise<typeof noCapture> {
     if (captured.revision !== null) revisions.set(one.mount.key, captured.revision);
   }
   return { unsettled, revisions };
+}
+
+/** Another worker may have committed what this command changed, and died before it could tell. */
+async function tellDone({ dependencies, footing, toolUseId, lines, mentioned }: Work): Promise<void> {
+  if (footing.baseline !== null || footing.record === null || toolUseId === null) return;
+  const { files, organizationId, sessionId, mounts } = dependencies;
+  for (const done of await files.projections.doneBy({ organizationId, sessionId }, mounts, toolUseId)) {
+    const line = explain.done(done);
+    if (line === null || mentioned.has(done.path)) continue;
+    mentioned.add(done.path);
+    lines.push(line);
+  }
 }
 
 /** Mounts that the session does not see any more, or sees elsewhere. */

@@ -53,6 +53,11 @@ export async function openProjectionTest(
     createProjection({ files, baselines: createBaselineCache(), organizationId, sessionId, mounts, ...changed });
   const save = (path: string, text: string) =>
     other.store.write(path, encodeText(text), actorOf(organizationId, otherId));
+  /** A worker may be another one after a command than before it. */
+  const latest: FileProjection = {
+    before: (workspace) => opened.projection.before(workspace),
+    after: (workspace, toolUseId) => opened.projection.after(workspace, toolUseId),
+  };
   const opened: ProjectionTest = {
     files,
     organizationId,
@@ -64,7 +69,7 @@ export async function openProjectionTest(
       opened.projection = create(changed);
       return opened.projection;
     },
-    run: (command, meanwhile) => runProjected(sandbox, opened.projection, command, meanwhile),
+    run: (command, meanwhile) => runProjected(sandbox, latest, command, meanwhile),
     save,
     async saveOver(path, text) {
       await other.store.read(path);

@@ -1,7 +1,7 @@
 /** Taking a mount out as an archive, and bringing many files in at once. @module */
 import type { Kysely } from "kysely";
 import type { Tables } from "../../../db/tables.ts";
-import { archiveEnd, type ArchivedFile, archiveEntry } from "../../archive.ts";
+import { archiveEntries, endOfArchive } from "../../archive.ts";
 import type { StoredMount } from "../../mounts.ts";
 import { isWithin, resolvePath, storedPath } from "../../path.ts";
 import { type FileActor, FileError } from "../../store.ts";
@@ -34,15 +34,15 @@ export async function* exportArchive(
     for (const entry of batch) {
       const bytes = entry.sha256 === null ? new Uint8Array() : contents.get(entry.sha256);
       if (bytes === undefined) continue;
-      yield* archiveEntry({
-        path: entry.path.slice(mount.prefix.length),
-        bytes,
-        mode: entry.sha256 === null || entry.executable ? 0o755 : 0o644,
-        directory: entry.sha256 === null,
-      });
+      const stored = entry.path.slice(mount.prefix.length);
+      yield* archiveEntries([
+        entry.sha256 === null
+          ? { type: "directory", path: stored, mode: 0o755 }
+          : { type: "file", path: stored, bytes, mode: entry.executable ? 0o755 : 0o644 },
+      ]);
     }
   }
-  yield archiveEnd();
+  yield endOfArchive();
 }
 
 interface Entry {
@@ -69,11 +69,12 @@ async function entriesOf(
 }
 
 /** A file to bring in; as folder listings and archives have them. */
-export type ImportedFile = Pick<ArchivedFile, "bytes"> & {
+export interface ImportedFile {
+  readonly bytes: Uint8Array;
   /** Relative to the directory that it is brought into. */
   readonly path: string;
   readonly executable?: boolean;
-};
+}
 
 export interface ImportRequest {
   readonly mount: StoredMount;

@@ -4,7 +4,18 @@ import { encodeText } from "../../text.ts";
 import type { FileChange, MoveChange } from "../change.ts";
 import { type FileState, sameState, withoutSession } from "./lineage.ts";
 import type { LoadedLineages } from "./lineages.ts";
-import type { Undone, UndonePath } from "./undo.ts";
+
+export interface UndonePath {
+  readonly path: string;
+  /** `put_back`: as it was before. `merged`: what others have changed since is in it. */
+  readonly change: "put_back" | "merged" | "deleted" | "moved_back" | "directory_made" | "directory_removed";
+}
+
+/** What could not be undone, and why. */
+export interface KeptPath {
+  readonly path: string;
+  readonly reason: string;
+}
 
 /** What belongs together: all of it or nothing. */
 export interface PlannedUndo {
@@ -15,11 +26,11 @@ export interface PlannedUndo {
 
 export interface UndoPlan {
   readonly parts: readonly PlannedUndo[];
-  readonly kept: Undone["kept"];
+  readonly kept: readonly KeptPath[];
 }
 
 export function planUndo(lineages: LoadedLineages): UndoPlan {
-  const kept: Undone["kept"][number][] = [];
+  const kept: KeptPath[] = [];
   const files: PlannedFile[] = [];
   for (const file of lineages.files) {
     const outcome = withoutSession(file.steps, file.head, lineages.textOf);

@@ -10,7 +10,7 @@ import { type FileActor, FileError } from "../../store.ts";
 import { applyChanges } from "../apply.ts";
 import { withLockedMount } from "./locked.ts";
 import { loadLineages } from "./lineages.ts";
-import { type PlannedUndo, planUndo, type UndoPlan } from "./undo-plan.ts";
+import { type KeptPath, type PlannedUndo, planUndo, type UndonePath, type UndoPlan } from "./undo-plan.ts";
 
 export interface UndoRequest {
   readonly mount: StoredMount;
@@ -24,17 +24,11 @@ export interface UndoRequest {
   readonly dryRun?: boolean;
 }
 
-export interface UndonePath {
-  readonly path: string;
-  /** `put_back`: as it was before. `merged`: what others have changed since is in it. */
-  readonly change: "put_back" | "merged" | "deleted" | "moved_back" | "directory_made" | "directory_removed";
-}
-
 export interface Undone {
   readonly revision: number;
   readonly changes: readonly UndonePath[];
   /** What could not be undone, and why. */
-  readonly kept: readonly { readonly path: string; readonly reason: string }[];
+  readonly kept: readonly KeptPath[];
 }
 
 export async function undoSession(database: Kysely<Tables>, request: UndoRequest): Promise<Undone> {
@@ -61,7 +55,7 @@ async function tryOut(
   mount: StoredMount,
   actor: FileActor,
   plan: UndoPlan,
-): Promise<{ readonly possible: readonly PlannedUndo[]; readonly kept: Undone["kept"] }> {
+): Promise<{ readonly possible: readonly PlannedUndo[]; readonly kept: readonly KeptPath[] }> {
   const attempt = async (parts: readonly PlannedUndo[]): Promise<string | null> => {
     const changes = parts.flatMap((part) => part.changes);
     await sql`savepoint attempt`.execute(transaction);
