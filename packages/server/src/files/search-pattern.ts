@@ -19,6 +19,8 @@ import { FileError } from "./store.ts";
 const longestShownLine = 500;
 /** Characters; a longer pattern is a mistake. */
 const longestPattern = 1_000;
+/** Looked for in each text before it is matched. */
+const mostClauses = 3;
 
 export interface SearchPattern {
   /** Literals that every text holds in which something matches: for an index, or for `grep -F`. */
@@ -51,7 +53,7 @@ export interface PatternOptions {
 export function compileSearchPattern(pattern: string, { ignoreCase, multiline }: PatternOptions): SearchPattern {
   const { program, required } = compile(pattern, ignoreCase, multiline);
   const automaton = new Automaton(program, { singleLines: !multiline });
-  const literals = required.ignoreCase ? [] : required.clauses;
+  const literals = required.ignoreCase ? [] : required.clauses.slice(0, mostClauses);
   const literal = literals.find((clause) => clause.length === 1)?.[0] ?? "";
   const mayMatch = (text: string) => literals.every((clause) => clause.some((one) => text.includes(one)));
   const none: TextSearch = { starts: [], advance: () => true };
