@@ -1,5 +1,5 @@
 /** The composition root: the only file that names concrete implementations. @module */
-import type { SandboxProvider, SandboxResources } from "@exoloop/sandbox/contract";
+import type { SandboxProvider } from "@exoloop/sandbox/contract";
 import { SandboxUnavailableError } from "@exoloop/sandbox/errors";
 import { createLocalProvider } from "@exoloop/sandbox/providers/local/provider";
 import { createUnavailableProvider } from "@exoloop/sandbox/providers/unavailable";
@@ -36,6 +36,7 @@ import { createFirstOrganization } from "./orgs/organizations.ts";
 import { createBackgroundCommands } from "./sandboxes/background/readings.ts";
 import type { Projection } from "./sandboxes/command-runner.ts";
 import { openSandboxRoom, type SandboxRoom } from "./sandboxes/room.ts";
+import { resourcesOf } from "./sandboxes/configured-resources.ts";
 import { collectionInterval, collectionWork } from "./sandboxes/snapshots/collect.ts";
 import type { SandboxOwner } from "./sandboxes/workspace.ts";
 import { createNoticeBoard } from "./sessions/notice-board.ts";
@@ -239,16 +240,6 @@ async function openSandboxes(
         useWorkspace: (use, options) => room.workspaces.useFiles(owner, options, use),
       }),
   };
-}
-
-function resourcesOf({
-  memoryMegabytes,
-  processes,
-  cpus,
-  diskMegabytes,
-  files,
-}: Config["sandboxes"]): SandboxResources {
-  return { memoryBytes: memoryMegabytes * 1024 ** 2, processes, cpus, diskBytes: diskMegabytes * 1024 ** 2, files };
 }
 
 interface Parts {

@@ -85,8 +85,7 @@ export function createLiveEffects(
 ): Effects {
   const { database, notices, models, tools, catalog } = dependencies;
   const { sessionId } = claim;
-  const told = describeStores(stores);
-  const workplace = [selfHosted ? atWorker : inSandbox, ...(told === null ? [] : [told])].join("\n\n");
+  const workplace = describeWorkplace(selfHosted, stores);
   const definitions = offeredDefinitions(tools, personal && !selfHosted);
   const asksAlways = (toolName: string) => tools.find(toolName)?.alwaysAsks === true;
   return {
@@ -103,9 +102,7 @@ export function createLiveEffects(
       return append(dependencies, claim, thread === null ? request : showInSession(request, thread));
     },
     async readSkills(known) {
-      if (!usesOurTools(agent, tools.definitions, roster)) return null;
-      // A worker brings in what the agent names, and nothing else.
-      if (selfHosted && (agent.skills ?? []).length === 0) return null;
+      if (!seesSkills(tools, agent, roster, selfHosted)) return null;
       return (await dependencies.readSkills?.(claim, known, selfHosted)) ?? null;
     },
     readAfter: (seq) => readLog(database, sessionId, seq),
@@ -145,6 +142,22 @@ export function createLiveEffects(
 /** The same for as long as the session lives: whose it is does not change. */
 function offeredDefinitions({ definitions }: ToolRegistry, personal: boolean) {
   return definitions.filter(({ name }) => personal || name !== promoteMemory);
+}
+
+function describeWorkplace(selfHosted: boolean, stores: readonly ToldStore[]): string {
+  const told = describeStores(stores);
+  return [selfHosted ? atWorker : inSandbox, ...(told === null ? [] : [told])].join("\n\n");
+}
+
+/** A worker brings in the skills that the agent names, and nothing else. */
+function seesSkills(
+  { definitions }: ToolRegistry,
+  agent: AgentSnapshot,
+  roster: readonly RosterEntry[],
+  selfHosted: boolean,
+): boolean {
+  if (!usesOurTools(agent, definitions, roster)) return false;
+  return !selfHosted || (agent.skills ?? []).length > 0;
 }
 
 async function prepareCall(
