@@ -206,6 +206,7 @@ async function openSandboxes(
       const projection: Projection = {
         before: async (workspace) => (await projectionNow()).before(workspace),
         after: async (workspace, toolUseId) => (await projectionNow()).after(workspace, toolUseId),
+        settle: async (workspace) => (await projectionNow()).settle(workspace),
       };
       return wrapProjection?.(projection, owner) ?? projection;
     },
@@ -234,6 +235,13 @@ function resourcesOf({
   files,
 }: Config["sandboxes"]): SandboxResources {
   return { memoryBytes: memoryMegabytes * 1024 ** 2, processes, cpus, diskBytes: diskMegabytes * 1024 ** 2, files };
+}
+
+/** A command in the foreground saves them itself when it ends. */
+const longestSavingMs = 500;
+
+async function within(milliseconds: number, work: Promise<void>): Promise<void> {
+  await Promise.race([work, new Promise<void>((resolve) => setTimeout(resolve, milliseconds).unref())]);
 }
 
 interface Parts {
@@ -274,6 +282,8 @@ function driverDependencies(
     sandboxWake: sandboxes.room.workspaces,
     toolContext: async (claim, call, options) => {
       const view = await sandboxes.viewOf(claim);
+      // Tools see what it has written up to now.
+      if (view.background) await within(longestSavingMs, sandboxes.room.saveFiles(claim));
       return {
         toolUseId: call.toolUseId,
         actor: {

@@ -18,6 +18,8 @@ export interface SessionView {
   /** Whose session it is; null: nobody's in particular. */
   readonly userId: string | null;
   readonly mounts: readonly StoredMount[];
+  /** Commands of it run in the background, and may change files at any time. */
+  readonly background: boolean;
 }
 
 /**
@@ -28,12 +30,14 @@ export async function readSessionView(
   database: Kysely<Tables>,
   { organizationId, sessionId }: MountOwner,
 ): Promise<SessionView> {
-  const { rows } = await sql<{ user_id: string | null; private: boolean }>`${sql.raw(preparedMark)}
-    select user_id, visibility = 'private' as private from sessions
+  const { rows } = await sql<{ user_id: string | null; private: boolean; background: boolean }>`${sql.raw(preparedMark)}
+    select user_id, visibility = 'private' as private, exists (
+      select from sandbox_leases where session_id = sessions.id and ended_at is null) as background
+    from sessions
     where id = ${sessionId} and organization_id = ${organizationId}`.execute(database);
   const [session] = rows;
-  if (session === undefined) return { userId: null, mounts: [] };
+  if (session === undefined) return { userId: null, mounts: [], background: false };
   const { user_id: userId } = session;
   const personal = userId !== null && session.private ? [personalMemoryMount(userId)] : [];
-  return { userId, mounts: [...storedMounts, ...personal] };
+  return { userId, mounts: [...storedMounts, ...personal], background: session.background };
 }
