@@ -237,13 +237,6 @@ function resourcesOf({
   return { memoryBytes: memoryMegabytes * 1024 ** 2, processes, cpus, diskBytes: diskMegabytes * 1024 ** 2, files };
 }
 
-/** A command in the foreground saves them itself when it ends. */
-const longestSavingMs = 500;
-
-async function within(milliseconds: number, work: Promise<void>): Promise<void> {
-  await Promise.race([work, new Promise<void>((resolve) => setTimeout(resolve, milliseconds).unref())]);
-}
-
 interface Parts {
   readonly config: Config;
   readonly database: Database;
@@ -283,7 +276,7 @@ function driverDependencies(
     toolContext: async (claim, call, options) => {
       const view = await sandboxes.viewOf(claim);
       // Tools see what it has written up to now.
-      if (view.background) await within(longestSavingMs, sandboxes.room.saveFiles(claim));
+      if (view.background) await sandboxes.room.saveFiles(claim);
       return {
         toolUseId: call.toolUseId,
         actor: {

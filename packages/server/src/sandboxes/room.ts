@@ -17,7 +17,7 @@ import { readInstallation } from "./life/installation.ts";
 import { endDueLeases } from "./life/leases.ts";
 import { moveSandbox } from "./life/move.ts";
 import { reconcile } from "./life/reconcile.ts";
-import { saveFiles } from "./use/save-files.ts";
+import { saveFiles, saveFilesSoon } from "./use/save-files.ts";
 import { createSnapshots } from "./snapshots/stored-snapshots.ts";
 import type { SandboxOwner } from "./workspace.ts";
 import { createWorkspaces, type Workspaces } from "./workspaces.ts";
@@ -49,7 +49,7 @@ export interface SandboxRoom extends Pick<RoomParts, "providers" | "defaultProvi
     readonly kill: Bound<typeof killCommand>;
     readonly renewLease: Bound<typeof renewLease>;
   };
-  /** What a background command has changed of stored files up to now. Never rejects. */
+  /** Of what a background command has changed in stored files up to now. Waits half a second at most; never rejects. */
   readonly saveFiles: (owner: SandboxOwner) => Promise<void>;
   readonly ports: Ports;
   readonly kill: Bound<typeof killSandbox>;
@@ -74,7 +74,6 @@ export async function openSandboxRoom(parts: RoomParts): Promise<SandboxRoom> {
     saveFiles: async (held) => projectionOf(held.owner).settle?.(workspaceOf(held)),
   };
   const workspaces = createWorkspaces(dependencies);
-  const saveFilesOf = (owner: SandboxOwner) => saveFiles({ ...dependencies, workspaces }, owner);
   const runnerOf = (owner: SandboxOwner) => ({ ...dependencies, workspaces, projection: projectionOf(owner) });
   let reconciling: NodeJS.Timeout | undefined;
   const putInOrder = () =>
@@ -93,17 +92,15 @@ export async function openSandboxRoom(parts: RoomParts): Promise<SandboxRoom> {
       kill: (...rest) => killCommand(dependencies, ...rest),
       renewLease: (...rest) => renewLease(dependencies, ...rest),
     },
-    saveFiles: saveFilesOf,
+    saveFiles: (owner) => saveFilesSoon({ ...dependencies, workspaces }, owner),
     ports: createPorts(dependencies),
     kill: (owner) => killSandbox(dependencies, owner),
     drop: (...rest) => dropSandbox(dependencies, ...rest),
     move: (...rest) => moveSandbox({ ...dependencies, workspaces }, ...rest),
     keep(engine, { idleSeconds }) {
       engine.every("idle sandboxes", idleLookMs, (signal) => putIdleAway(dependencies, idleSeconds, signal));
-      const afterEnd = async (owner: SandboxOwner) => {
-        await saveFilesOf(owner);
-        await workspaces.capture(owner);
-      };
+      const afterEnd = (owner: SandboxOwner) =>
+        saveFiles({ ...dependencies, workspaces }, owner).then(() => workspaces.capture(owner));
       engine.every("sandbox leases", leaseLookMs, (signal) => endDueLeases(dependencies, afterEnd, signal));
     },
     begin({ pool }) {

@@ -6,14 +6,22 @@ import type { SandboxOwner } from "../workspace.ts";
 import type { Workspaces } from "../workspaces.ts";
 import { suspendIdle } from "./suspend.ts";
 
+/** A command in the foreground, for which {@link saveFiles} waits, saves them itself when it ends. */
+const longestWaitMs = 500;
+
+type Dependencies = SandboxDependencies & { readonly workspaces: Pick<Workspaces, "alone"> };
+
+/** For who is about to look at them: waits half a second at most. */
+export async function saveFilesSoon(dependencies: Dependencies, owner: SandboxOwner): Promise<void> {
+  const late = new Promise<void>((resolve) => setTimeout(resolve, longestWaitMs).unref());
+  await Promise.race([saveFiles(dependencies, owner), late]);
+}
+
 /**
  * When no use of the sandbox runs in this process. What runs in it stands still meanwhile, and goes on afterwards. Makes
  * no sandbox. Never rejects: what was not saved is saved with the next command.
  */
-export async function saveFiles(
-  dependencies: SandboxDependencies & { readonly workspaces: Pick<Workspaces, "alone"> },
-  owner: SandboxOwner,
-): Promise<void> {
+export async function saveFiles(dependencies: Dependencies, owner: SandboxOwner): Promise<void> {
   const save = dependencies.saveFiles;
   if (save === undefined) return;
   try {
