@@ -28,6 +28,10 @@ describe("examples", () => {
       "preview.ts",
       /agent: The page is at port 8000\.\npage: <h1>It works<\/h1>\ncommand: running\nprinted: ready \| asked: GET \/hello HTTP\/1\.1\s*\nended: true/,
     ],
+    [
+      "worker.ts",
+      /the worker runs write\nit answers: .*note\.txt.*\nthe worker runs bash\nit answers: .*4.*\nagent: The note has four words\.\non this machine: Written by a worker\./,
+    ],
     ["schedule.ts", /runs at 09:00 in Europe\/Berlin\nrun drun_…: agent: Good morning\.\narchived/],
   ])("%s", async (file, expected) => {
     const env = { ...process.env, EXOLOOP_URL: server.exoloop.url, EXOLOOP_API_KEY: server.apiKey };

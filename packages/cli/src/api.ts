@@ -34,6 +34,8 @@ import type { WorkspaceSnapshot } from "@exoloop/protocol/snapshots";
 import type { SessionThread } from "@exoloop/protocol/threads";
 import type { Webhook, WebhookDelivery, WebhookWithSecret } from "@exoloop/protocol/webhooks";
 import type { FilesApi } from "./files-api.ts";
+import type { SkillsApi } from "./skills-api.ts";
+import type { EnvironmentKey, EnvironmentKeyWithSecret } from "@exoloop/protocol/work";
 import type { StreamedEvent } from "./render/transcript.ts";
 
 export interface Named {
@@ -145,13 +147,21 @@ export interface SandboxApi {
   previewPort(sessionId: string, request: CreatePreviewRequest): Promise<PortPreview>;
 }
 
-export interface Api extends BudgetApi, DeploymentApi, FilesApi, SandboxApi, WebhookApi {
-  /** Agents and environments that are not archived, newest first. */
+/** Newest first. */
+export interface EnvironmentApi {
+  /** Those that are not archived; `kind` as the API calls it. */
+  environments(): Promise<readonly (Named & { readonly kind?: string })[]>;
+  createEnvironment(name: string, options?: { readonly selfHosted?: boolean }): Promise<Named>;
+  environmentKeys(environmentId: string): Promise<readonly EnvironmentKey[]>;
+  createEnvironmentKey(environmentId: string, name: string): Promise<EnvironmentKeyWithSecret>;
+  revokeEnvironmentKey(environmentId: string, keyId: string): Promise<void>;
+}
+
+export interface Api extends EnvironmentApi, BudgetApi, DeploymentApi, FilesApi, SandboxApi, SkillsApi, WebhookApi {
+  /** Those that are not archived, newest first. */
   agents(): Promise<readonly Named[]>;
-  environments(): Promise<readonly Named[]>;
   /** With the whole built-in toolset, every call allowed. */
   createAgent(agent: NewAgent): Promise<Named>;
-  createEnvironment(name: string): Promise<Named>;
   /** The model that a default agent gets: the first of the server's list. */
   defaultModel(): Promise<string>;
   createSession(session: NewSession): Promise<Session>;

@@ -12,11 +12,13 @@ import {
   type NewSession,
   type SandboxApi,
   userMessage,
+  type EnvironmentApi,
   type WebhookApi,
 } from "./api.ts";
 import { CommandError } from "./exit-codes.ts";
 import type { FilesApi } from "./files-api.ts";
 import type { Credentials } from "./home.ts";
+import type { SkillsApi } from "./skills-api.ts";
 import type { StreamedEvent } from "./render/transcript.ts";
 
 /** Sends nothing before the first call. */
@@ -29,7 +31,9 @@ export function connectTo(connection: Credentials): Api {
     ...budgetMethods(client),
     ...sandboxMethods(client),
     ...webhookMethods(client),
+    ...environmentMethods(client),
     ...fileMethods(client),
+    ...skillMethods(client),
   };
 }
 
@@ -44,8 +48,6 @@ async function collect<Item>(items: AsyncIterable<Item>): Promise<Item[]> {
 function catalogueMethods(client: Client) {
   return {
     agents: (): Promise<Named[]> => collect(eachItem((page) => client.agents.list({ ...page, limit: pageSize }))),
-    environments: (): Promise<Named[]> =>
-      collect(eachItem((page) => client.environments.list({ ...page, limit: pageSize }))),
     createAgent: ({ name, model, system }: Parameters<Api["createAgent"]>[0]): Promise<Named> =>
       client.agents.create({
         name,
@@ -58,7 +60,6 @@ function catalogueMethods(client: Client) {
           },
         ],
       }),
-    createEnvironment: (name: string): Promise<Named> => client.environments.create({ name }),
     async defaultModel(): Promise<string> {
       const [first] = (await client.models.list({ limit: 1 })).data;
       if (first === undefined) throw new CommandError("The server offers no model: name one with --model.");
@@ -128,7 +129,22 @@ function fileMethods({ filesystem }: Client): FilesApi {
     redactVersion: (id) => filesystem.redact(id),
     fileConflicts: async (query) => (await filesystem.conflicts(query)).data,
     conflictContent: (id) => filesystem.conflictContent(id),
-    resolveConflict: (id) => filesystem.resolveConflict(id),
+    resolveConflict: (id, keep) => filesystem.resolveConflict(id, keep),
+  };
+}
+
+function skillMethods({ skills }: Client): SkillsApi {
+  const zip = (name: string, bytes: Uint8Array) => [
+    { name: `${name}.zip`, content: new Blob([Uint8Array.from(bytes)], { type: "application/zip" }) },
+  ];
+  return {
+    skills: () => collect(eachItem((page) => skills.list({ ...page, limit: pageSize }))),
+    createSkill: (name, bytes) => skills.create(zip(name, bytes)),
+    addSkillVersion: ({ id, name }, bytes) => skills.createVersion(id, zip(name, bytes)),
+    skillVersions: (id) => collect(eachItem((page) => skills.versions(id, { ...page, limit: pageSize }))),
+    downloadSkill: (id, version) => skills.download(id, version),
+    deleteSkillVersion: async (id, version) => void (await skills.deleteVersion(id, version)),
+    deleteSkill: async (id) => void (await skills.delete(id)),
   };
 }
 
@@ -143,6 +159,20 @@ function sandboxMethods({ commands, sandboxes }: Client): SandboxApi {
     signalCommand: (sessionId, commandId, signal) => commands.signal(sessionId, commandId, signal),
     renewLease: (sessionId, commandId, seconds) => commands.renewLease(sessionId, commandId, seconds),
     previewPort: (sessionId, request) => sandboxes.preview(sessionId, request),
+  };
+}
+
+function environmentMethods({ environments, environmentKeys }: Client): EnvironmentApi {
+  return {
+    async environments() {
+      const all = await collect(eachItem((page) => environments.list({ ...page, limit: pageSize })));
+      return all.map(({ id, name, config }) => ({ id, name, kind: config.type }));
+    },
+    createEnvironment: (name, { selfHosted = false } = {}) =>
+      environments.create({ name, ...(selfHosted ? { config: { type: "self_hosted" } } : {}) }),
+    environmentKeys: (id) => collect(eachItem((page) => environmentKeys.list(id, { ...page, limit: pageSize }))),
+    createEnvironmentKey: (id, name) => environmentKeys.create(id, { name }),
+    revokeEnvironmentKey: async (id, keyId) => void (await environmentKeys.revoke(id, keyId)),
   };
 }
 

@@ -1,5 +1,5 @@
 /** The grammar of `exoloop files`. @module */
-import { type Command, InvalidArgumentError } from "commander";
+import { Argument, type Command, InvalidArgumentError } from "commander";
 import type { MomentOptions, WriteOptions } from "./commands/files.ts";
 import type { DiffOptions, HistoryOptions, RestoreOptions, UndoOptions } from "./commands/file-history.ts";
 import type { TreeOptions } from "./commands/file-trees.ts";
@@ -210,11 +210,16 @@ function addConflicts({ files, context, finish, json, readLimit }: Added): void 
     );
   files
     .command("resolve")
-    .description("mark a conflict as dealt with")
+    .description("decide a conflict")
     .argument("<conflict>")
+    .addArgument(
+      new Argument("<keep>", "`head`: what is there stays; `kept`: the text that lost becomes the new version").choices(
+        ["head", "kept"],
+      ),
+    )
     .addOption(json())
-    .action(async (id: string, options: JsonOption) =>
-      finish(await (await loadHistory()).resolveConflict(context, id, options)),
+    .action(async (id: string, keep: "head" | "kept", options: JsonOption) =>
+      finish(await (await loadHistory()).resolveConflict(context, id, keep, options)),
     );
 }
 

@@ -50,5 +50,5 @@ export interface FilesApi {
   /** Newest first. */
   fileConflicts(query: { readonly limit: number; readonly resolved: boolean }): Promise<readonly FileConflict[]>;
   conflictContent(id: string): Promise<Uint8Array>;
-  resolveConflict(id: string): Promise<FileConflict>;
+  resolveConflict(id: string, keep: "head" | "kept"): Promise<FileConflict>;
 }

@@ -3,7 +3,9 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { addDeployments } from "./deployment-grammar.ts";
 import { addBudgets } from "./budget-grammar.ts";
 import { addFiles } from "./file-grammar.ts";
+import { addEnvironments } from "./environment-grammar.ts";
 import { addSandbox } from "./sandbox-grammar.ts";
+import { addSkills } from "./skill-grammar.ts";
 import { addWebhooks } from "./webhook-grammar.ts";
 import { sessionStatuses, type SessionStatus } from "./session-statuses.ts";
 import type { DemoOptions } from "./commands/demo.ts";
@@ -38,7 +40,9 @@ export function createProgram(context: CommandContext, version: string, finish: 
   addBudgets(grammar);
   addSandbox(grammar);
   addWebhooks(grammar);
+  addEnvironments(grammar);
   addFiles(grammar);
+  addSkills(grammar);
   return program;
 }
 

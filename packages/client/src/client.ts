@@ -33,7 +33,9 @@ import type { SessionThread } from "@exoloop/protocol/threads";
 import { sessionTarget, type StreamItem, type StreamOptions, streamEvents, threadTarget } from "./event-stream.ts";
 import { filesystemMethods } from "./filesystem.ts";
 import { commandMethods, sandboxMethods } from "./sandboxes.ts";
+import { skillMethods } from "./skills.ts";
 import { userMethods } from "./users.ts";
+import { environmentKeyMethods } from "./environment-keys.ts";
 import { webhookMethods } from "./webhooks.ts";
 import { type ClientOptions, type Query, type Transport, createTransport, segment } from "./transport.ts";
 
@@ -116,7 +118,9 @@ export function createClient(options: ClientOptions) {
     commands: commandMethods(transport),
     ...budgetMethods(transport),
     webhooks: webhookMethods(transport),
+    environmentKeys: environmentKeyMethods(transport),
     users: userMethods(transport),
+    skills: skillMethods(transport),
     snapshots: {
       /** Of a session's workspace, newest first. */
       list: (sessionId: string, parameters: PageParameters & { readonly order?: "asc" | "desc" } = {}) =>

@@ -81,8 +81,9 @@ export function filesystemMethods(transport: Transport) {
       const response = await download(transport, `conflicts/${segment(id)}/content`, {});
       return new Uint8Array(await response.arrayBuffer());
     },
-    resolveConflict: (id: string) =>
-      transport.request<FileConflict>("POST", `${root}/conflicts/${segment(id)}/resolve`),
+    /** `head`: what is there stays. `kept`: the text that lost becomes the new version. */
+    resolveConflict: (id: string, keep: "head" | "kept") =>
+      transport.request<FileConflict>("POST", `${root}/conflicts/${segment(id)}/resolve`, { body: { keep } }),
   };
 }
 

@@ -17,6 +17,8 @@ export interface RequestOptions {
   readonly body?: object;
   /** A body that is sent as it is, in place of `body`. */
   readonly text?: string;
+  /** An upload, in place of `body`. */
+  readonly form?: FormData;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
 }
@@ -59,6 +61,7 @@ export function createTransport(options: ClientOptions): Transport {
         method,
         headers: request.body === undefined ? headers : { ...headers, "content-type": "application/json" },
         ...(request.text === undefined ? {} : { body: request.text }),
+        ...(request.form === undefined ? {} : { body: request.form }),
         ...(request.body === undefined ? {} : { body: JSON.stringify(request.body) }),
         ...(request.signal === undefined ? {} : { signal: request.signal }),
       });

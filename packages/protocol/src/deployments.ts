@@ -4,7 +4,7 @@ import { messageBlock, textBlock } from "./content.ts";
 import { sendableEvent } from "./events.ts";
 import { pageOf } from "./pages.ts";
 import { budgetLimit } from "./budgets.ts";
-import { resourceInput } from "./sessions.ts";
+import { resourceConfig, resourceInput } from "./session-resources.ts";
 import { metadata, metadataPatch, reference, timestamp } from "./values.ts";
 
 export const deploymentStatuses = ["active", "paused"] as const;
@@ -149,7 +149,7 @@ export const deployment = z
       .nullable(),
     status: z.enum(deploymentStatuses),
     paused_reason: pausedReason.nullable(),
-    resources: z.array(z.never()),
+    resources: z.array(resourceConfig),
     vault_ids: z.array(z.string()),
     metadata: z.record(z.string(), z.string()),
     budget: z.null(),

@@ -11,7 +11,11 @@ const resultError = z.exactOptional(z.boolean().nullable());
  * `steer`: the message is heard at the next step of what runs. `queue`: when that has ended, one exchange for each
  * message.
  */
-export const messageDelivery = z.strictObject({ delivery: z.exactOptional(z.enum(["steer", "queue"])) });
+export const messageDelivery = z.strictObject({
+  delivery: z.exactOptional(z.enum(["steer", "queue"])),
+  /** It quotes what nobody vouches for, such as an email: what the session writes from then on is marked. */
+  untrusted: z.exactOptional(z.boolean()),
+});
 
 const userMessage = z.strictObject({
   type: z.literal("user.message"),
@@ -90,7 +94,7 @@ export const sendEventsRequest = z
 
 /** The events that this server acts on, with content that needs no fetching. */
 export type SupportedUserEvent =
-  | { type: "user.message"; content: InlineBlock[]; x_exoloop?: { delivery?: "steer" | "queue" } }
+  | { type: "user.message"; content: InlineBlock[]; x_exoloop?: { delivery?: "steer" | "queue"; untrusted?: boolean } }
   /** Of one thread; null: of the session and all its threads. */
   | { type: "user.interrupt"; session_thread_id: string | null }
   | {

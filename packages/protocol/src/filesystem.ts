@@ -61,6 +61,8 @@ export const fileVersion = z
       "move_out",
       "make_directory",
       "remove_directory",
+      /** A person has looked at what was untrusted; the content is as it was. */
+      "vouch",
     ]),
     version,
     base_version: version.nullable(),
@@ -150,6 +152,14 @@ export const restoreFilesRequest = z
   .meta({ id: "RestoreFilesRequest" });
 export type RestoreFilesRequest = z.infer<typeof restoreFilesRequest>;
 
+export const resolveConflictRequest = z
+  .strictObject({
+    /** `head`: what is there stays. `kept`: the text that lost becomes the new version. */
+    keep: z.enum(["head", "kept"]),
+  })
+  .meta({ id: "ResolveConflictRequest" });
+export type ResolveConflictRequest = z.infer<typeof resolveConflictRequest>;
+
 export const undoFilesRequest = z
   .strictObject({
     session_id: reference,
@@ -160,19 +170,27 @@ export const undoFilesRequest = z
   .meta({ id: "UndoFilesRequest" });
 export type UndoFilesRequest = z.infer<typeof undoFilesRequest>;
 
-export const undoneFile = z.object({
+const restoredPath = z.object({
   path: z.string(),
-  /** `kept`: others have changed it since, in the same places. */
-  outcome: z.enum(["written", "deleted", "moved", "merged", "unchanged", "kept"]),
+  outcome: z.enum([
+    "written",
+    "put_back",
+    "merged",
+    "deleted",
+    "moved_back",
+    "directory_made",
+    "directory_removed",
+    /** Not undone, for the reason. */
+    "kept",
+  ]),
   reason: z.string().nullable(),
 });
-export type UndoneFile = z.infer<typeof undoneFile>;
 
 export const fileRestoration = z
   .object({
     type: z.literal("file_restoration"),
     dry_run: z.boolean(),
-    files: z.array(undoneFile),
+    files: z.array(restoredPath),
   })
   .meta({ id: "FileRestoration" });
 export type FileRestoration = z.infer<typeof fileRestoration>;

@@ -46,6 +46,11 @@ import type {
   BetaManagedAgentsStreamSessionEvents,
 } from "@anthropic-ai/sdk/resources/beta/sessions/events";
 import type {
+  BetaManagedAgentsSessionResource,
+  ResourceAddParams,
+  ResourceUpdateParams,
+} from "@anthropic-ai/sdk/resources/beta/sessions/resources";
+import type {
   BetaManagedAgentsSession,
   SessionCreateParams,
   SessionUpdateParams,
@@ -57,6 +62,7 @@ import type {
 import type { BetaSkill } from "@anthropic-ai/sdk/resources/beta/skills/skills";
 import type { BetaSkillVersion } from "@anthropic-ai/sdk/resources/beta/skills/versions";
 import { expect, test } from "vitest";
+import type { z } from "zod";
 import {
   type Agent,
   type CreateAgentRequest,
@@ -84,6 +90,7 @@ import type { CreateMemoryStoreRequest, MemoryStore, UpdateMemoryStoreRequest } 
 import type { Model } from "./models.ts";
 import type { Preview } from "./previews.ts";
 import type { SentEvents, SessionEvent } from "./session-events.ts";
+import type { ResourceInput, SessionResource, updateResourceRequest } from "./session-resources.ts";
 import {
   type CreateSessionRequest,
   type Session,
@@ -121,6 +128,7 @@ export const memoryAnswers = {
   memory: (value: Memory): BetaManagedAgentsMemory => value,
   item: (value: MemoryListItem): BetaManagedAgentsMemoryListItem => value,
   version: (value: MemoryVersion): BetaManagedAgentsMemoryVersion => value,
+  resource: (value: SessionResource): BetaManagedAgentsSessionResource => value,
 };
 
 type Sent<Params> = Omit<Params, "betas" | "workspace_id">;
@@ -139,6 +147,12 @@ export const memoryRequests = {
   updateStore: (value: Sent<MemoryStoreUpdateParams>): UpdateMemoryStoreRequest => value,
   create: (value: Omit<Sent<MemoryCreateParams>, "view">): CreateMemoryRequest => value,
   update: (value: Omit<Sent<MemoryUpdateParams>, "view" | "memory_store_id">): UpdateMemoryRequest => value,
+};
+
+export const resourceRequests = {
+  attached: (value: NonNullable<SessionCreateParams["resources"]>[number]): ResourceInput["type"] => value.type,
+  add: (value: Sent<ResourceAddParams>): ResourceInput => value,
+  update: (value: Omit<Sent<ResourceUpdateParams>, "session_id">): z.infer<typeof updateResourceRequest> => value,
 };
 
 export const deploymentRequests = {
@@ -212,6 +226,11 @@ test("requests for environments, sessions and deployments that the SDK's types a
     agent: { type: "agent", id: "agent_1" },
     environment_id: "env_1",
     initial_events: [event],
+    resources: [
+      { type: "memory_store", memory_store_id: "memstore_1", access: null, instructions: "Read first." },
+      { type: "file", file_id: "file_1", mount_path: null },
+      { type: "github_repository", url: "https://github.com/a/b", authorization_token: "t" },
+    ],
   };
   expect(createSessionRequest.parse(session)).toEqual(session);
 });

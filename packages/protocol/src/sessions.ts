@@ -4,6 +4,7 @@ import { modelInput, skillInput } from "./agents.ts";
 import { budgetLimit, budgetLimitAnswer, budgetLimits, budgetLimitsPatch, listCost, sessionBudget } from "./budgets.ts";
 import { sendableEvent } from "./events.ts";
 import { bidirectionalPageOf, deletionOf } from "./pages.ts";
+import { resourceInput, sessionResource } from "./session-resources.ts";
 import { sandboxFigures } from "./sandboxes.ts";
 import { sessionAgent } from "./session-agent.ts";
 import { mcpServer, toolInput } from "./tools.ts";
@@ -41,9 +42,6 @@ const sessionAgentReference = z.union([
 ]);
 export type SessionAgentReference = z.infer<typeof sessionAgentReference>;
 
-export const resourceInput = z.looseObject({
-  type: z.enum(["github_repository", "file", "memory_store"]),
-});
 const title = z.string().max(255);
 
 export const createSessionRequest = z
@@ -111,7 +109,7 @@ export const session = z
     status: sessionStatus,
     title: z.string().nullable(),
     environment_id: z.string(),
-    resources: z.array(z.never()),
+    resources: z.array(sessionResource),
     vault_ids: z.array(z.string()),
     metadata: z.record(z.string(), z.string()),
     budget: budgetLimitAnswer.nullable(),

@@ -31,6 +31,7 @@ export const problems = {
   invalid_signature: { status: 401, type: "authentication_error" },
   forbidden: { status: 403, type: "permission_error" },
   not_found: { status: 404, type: "not_found_error" },
+  memory_store_not_found: { status: 404, type: "not_found_error" },
   environment_in_use: { status: 409, type: "conflict_error" },
   name_taken: { status: 409, type: "conflict_error" },
   work_stopped: { status: 409, type: "conflict_error" },

@@ -18,11 +18,11 @@ import { createSkillService } from "./files/postgres/skills/skill-service.ts";
 import { createStoredFiles, type StoredFiles } from "./files/postgres/stored-files.ts";
 import { createHistoryStore } from "./files/history-store.ts";
 import { createBaselineCache } from "./files/projection/baseline.ts";
+import { createFileHistoryService } from "./files/filesystem/history.ts";
 import { createFilesystem } from "./files/filesystem/service.ts";
 import { createProjection } from "./files/projection.ts";
 import { createSessionFiles } from "./files/session-files.ts";
-import { readSessionView, type SessionView } from "./files/session-mounts.ts";
-import type { FileStore } from "./files/store.ts";
+import { readSessionView } from "./files/session-mounts.ts";
 import { encodeText } from "./files/text.ts";
 import { createApp } from "./http/app.ts";
 import { listen } from "./http/listen.ts";
@@ -40,10 +40,12 @@ import type { SandboxOwner } from "./sandboxes/workspace.ts";
 import { createNoticeBoard } from "./sessions/notice-board.ts";
 import type { NoticeBoard } from "./sessions/notices.ts";
 import { createServices, type StorageServices } from "./services.ts";
+import { readTurnSkills } from "./skills/turn-skills.ts";
 import { wakeOlderSessions } from "./sessions/protocol-sweep.ts";
 import type { Logger } from "./telemetry/logger.ts";
 import { builtInTools } from "./tools/built-in.ts";
 import { createToolRegistry } from "./tools/registry.ts";
+import { type ContextParts, createToolContext } from "./tools/session-context.ts";
 import type { Tool } from "./tools/tool.ts";
 import { finishDeliveries } from "./webhooks/deliver.ts";
 
@@ -138,7 +140,11 @@ export async function startServer(
 }
 
 function storageServices(database: Database, files: StoredFiles): StorageServices {
-  return { skills: createSkillService(database), filesystem: createFilesystem({ database, files }) };
+  return {
+    skills: createSkillService(database),
+    filesystem: createFilesystem({ database, files }),
+    fileHistory: createFileHistoryService({ database, files }),
+  };
 }
 
 async function findDefaultModel(config: Config): Promise<string> {
@@ -154,8 +160,8 @@ interface Sandboxes {
   readonly blobs: BlobStore;
   readonly room: SandboxRoom;
   readonly files: StoredFiles;
-  readonly viewOf: (owner: SandboxOwner) => Promise<SessionView>;
-  readonly filesOf: (owner: SandboxOwner, view: SessionView) => FileStore;
+  readonly viewOf: ContextParts["viewOf"];
+  readonly filesOf: ContextParts["filesOf"];
 }
 
 /** What this machine has. @throws StartupError when the configured one is not among it. */
@@ -202,7 +208,11 @@ async function openSandboxes(
     defaultProvider: config.sandboxes.provider,
     resources: resourcesOf(config.sandboxes),
     projectionOf: (owner) => {
-      const projectionNow = async () => createProjection({ files, baselines, ...owner, ...(await viewOf(owner)) });
+      const projectionNow = async () => {
+        const { userId, mounts, ...read } = await viewOf(owner);
+        const untrusted = read.untrusted || read.holdsUntrusted;
+        return createProjection({ files, baselines, ...owner, userId, mounts, untrusted });
+      };
       const projection: Projection = {
         before: async (workspace) => (await projectionNow()).before(workspace),
         after: async (workspace, toolUseId) => (await projectionNow()).after(workspace, toolUseId),
@@ -216,11 +226,12 @@ async function openSandboxes(
     room,
     files,
     viewOf,
-    filesOf: (owner, { mounts }) =>
+    filesOf: (owner, { mounts }, trace) =>
       createSessionFiles({
         files,
         ...owner,
         mounts,
+        trace,
         history: createHistoryStore(database, owner.sessionId),
         useWorkspace: (use, options) => room.workspaces.useFiles(owner, options, use),
       }),
@@ -260,6 +271,15 @@ function driverDependencies(
   { config, database, engine, notices, sandboxes, log }: Parts,
   { tools = [], wrapEffects }: ServerOverrides,
 ): DriverDependencies {
+  const { room, files, viewOf, filesOf } = sandboxes;
+  const parts: ContextParts = {
+    viewOf,
+    filesOf,
+    commandsOf: room.commandsOf,
+    saveFiles: room.saveFiles,
+    backgroundOf: (owner) => createBackgroundCommands({ database, background: room.background }, owner),
+    describeOrigin: (owner, { mounts }, path) => files.describeOrigin(owner.organizationId, mounts, path),
+  };
   return {
     ...(wrapEffects === undefined ? {} : { wrapEffects }),
     approvalMs: config.approvalSeconds * 1000,
@@ -271,26 +291,9 @@ function driverDependencies(
     catalog: createModelCatalog(readCatalogOverrides(config.models.catalog)),
     tools: createToolRegistry([...builtInTools, ...tools]),
     sharedBudget: createSharedBudget(database),
+    readSkills: (claim, ...rest) => readTurnSkills(sandboxes.files.sessionSkills, claim, ...rest),
     captureWorkspace: (claim) => sandboxes.room.workspaces.capture(claim),
     sandboxWake: sandboxes.room.workspaces,
-    toolContext: async (claim, call, options) => {
-      const view = await sandboxes.viewOf(claim);
-      // Tools see what it has written up to now.
-      if (view.background) await sandboxes.room.saveFiles(claim);
-      return {
-        toolUseId: call.toolUseId,
-        actor: {
-          organizationId: claim.organizationId,
-          sessionId: claim.sessionId,
-          toolUseId: call.toolUseId,
-          via: "tool",
-          userId: view.userId,
-        },
-        files: sandboxes.filesOf(claim, view),
-        commands: sandboxes.room.commandsOf(claim),
-        background: createBackgroundCommands({ database, background: sandboxes.room.background }, claim),
-        ...options,
-      };
-    },
+    toolContext: (claim, call, options) => createToolContext(parts, claim, call.toolUseId, options),
   };
 }

@@ -24,6 +24,7 @@ import type { SandboxRoom } from "./sandboxes/room.ts";
 import { createSessionSandboxes } from "./sandboxes/session-sandboxes.ts";
 import type { NoticeBoard } from "./sessions/notices.ts";
 import type { EndDependencies } from "./sessions/end-session.ts";
+import { createSessionResources } from "./sessions/resources/service.ts";
 import { createSessionService } from "./sessions/service.ts";
 import { createThreadService } from "./sessions/threads.ts";
 import type { Logger } from "./telemetry/logger.ts";
@@ -32,7 +33,7 @@ import { createWebhookRepository } from "./webhooks/webhooks.ts";
 import { createWorkService } from "./work/service.ts";
 
 /** What people keep: files, memories, skills. */
-export type StorageServices = Pick<AppDependencies, "skills" | "filesystem">;
+export type StorageServices = Pick<AppDependencies, "skills" | "filesystem" | "fileHistory">;
 
 export interface ServiceParts {
   readonly database: Database;
@@ -75,6 +76,7 @@ export function createServices(parts: ServiceParts): AppDependencies {
     deployments: createDeploymentService({ database, engine, notices, log }),
     deploymentRuns: createDeploymentRuns(database),
     memory: createMemoryServices(database),
+    sessionResources: createSessionResources({ database, notices }),
     budgets: {
       ...createBudgetService({ database, engine }),
       usage: ({ organizationId }, query) => readUsageReport(database, organizationId, query),

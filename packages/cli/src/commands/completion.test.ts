@@ -7,7 +7,9 @@ test("identifiers are asked for only where one can stand", () => {
   expect(wantedKind(["complete", "--", "deployments", "run", "depl_"])).toBe("deployments");
   expect(wantedKind(["complete", "--", "webhooks", "delete", ""])).toBe("webhooks");
   expect(wantedKind(["complete", "--", "sandbox", "logs", ""])).toBe("sandbox");
+  expect(wantedKind(["complete", "--", "files", "cat", "/memory/o"])).toBe("files");
   for (const other of [
+    ["complete", "--", "files", "push", ""],
     ["complete", "--", "sandbox", "list", ""],
     ["complete", "--", "sessions", ""],
     ["complete", "--", "sessions", "list", ""],

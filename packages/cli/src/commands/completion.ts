@@ -11,6 +11,7 @@ const taking = {
   sandbox: ["status", "kill", "move", "commands", "logs", "signal", "lease", "preview"],
   deployments: ["show", "pause", "unpause", "run", "runs", "archive"],
   webhooks: ["rotate", "delete", "send"],
+  files: ["ls", "cat", "find", "write", "edit", "rm", "mv", "mkdir", "history", "diff", "restore", "pull", "export"],
 } as const;
 type Kind = keyof typeof taking;
 const kinds = Object.keys(taking) as Kind[];
@@ -20,6 +21,7 @@ const argumentNames: Record<Kind, string> = {
   sandbox: "session",
   deployments: "deployment",
   webhooks: "webhook",
+  files: "path",
 };
 
 /** Tab is pressed by someone who waits. */
@@ -37,7 +39,7 @@ export async function addCompletion(
   const root = tab(program, { completionCommandName: "completion" });
   const kind = wantedKind(arguments_);
   if (kind === null) return;
-  const offered = await recentOnes(context, kind);
+  const offered = await recentOnes(context, kind, arguments_.at(-1) ?? "");
   for (const name of taking[kind]) {
     const command = root.commands.get(`${kind} ${name}`);
     command?.argument(argumentNames[kind], (complete) => {
@@ -54,10 +56,10 @@ export function wantedKind(arguments_: readonly string[]): Kind | null {
   return kind !== undefined && taking[kind].some((name) => name === second) ? kind : null;
 }
 
-async function recentOnes(context: CommandContext, kind: Kind): Promise<Offered> {
+async function recentOnes(context: CommandContext, kind: Kind, typed: string): Promise<Offered> {
   try {
     const api = await context.connect();
-    const listed = listOf(api, kind);
+    const listed = listOf(api, kind, typed);
     const nothing = new Promise<readonly never[]>((resolve) => {
       setTimeout(() => resolve([]), completionMilliseconds).unref();
     });
@@ -70,7 +72,7 @@ async function recentOnes(context: CommandContext, kind: Kind): Promise<Offered>
 
 type Offered = readonly (readonly [string, string])[];
 
-async function listOf(api: Api, kind: Kind): Promise<Offered> {
+async function listOf(api: Api, kind: Kind, typed: string): Promise<Offered> {
   switch (kind) {
     case "sessions":
     case "sandbox":
@@ -79,5 +81,20 @@ async function listOf(api: Api, kind: Kind): Promise<Offered> {
       return (await api.deployments({ limit: 50 })).map(({ id, status, name }) => [id, `${status} ${name}`]);
     case "webhooks":
       return (await api.webhooks()).map(({ id, name }) => [name, id]);
+    case "files":
+      return pathsIn(api, typed);
   }
+}
+
+const mostPaths = 200;
+
+/** What lies in the directory of a path that is being typed; with a slash where more can follow. */
+async function pathsIn(api: Api, typed: string): Promise<Offered> {
+  const directory = typed.slice(0, typed.lastIndexOf("/")) || "/";
+  const found: [string, string][] = [];
+  for await (const { type, path, size_bytes: size } of api.directory(directory)) {
+    found.push(type === "directory" ? [`${path}/`, "directory"] : [path, `${size} bytes`]);
+    if (found.length === mostPaths) break;
+  }
+  return found;
 }

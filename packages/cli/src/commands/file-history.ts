@@ -123,12 +123,11 @@ function tellRestoration(context: CommandContext, restoration: FileRestoration, 
   const kept = restoration.files.filter((file) => file.outcome === "kept");
   if (json === true) writeJson(context.output, restoration);
   else {
-    const changed = restoration.files.filter((file) => file.outcome !== "unchanged");
-    if (changed.length === 0) writeLine(context.progress, "There is nothing to do.");
-    for (const { outcome, path, reason } of changed) {
+    if (restoration.files.length === 0) writeLine(context.progress, "There is nothing to do.");
+    for (const { outcome, path, reason } of restoration.files) {
       writeLine(
         context.output,
-        `${outcome.padEnd(8)} ${escapeToLine(path)}${reason === null ? "" : `: ${escapeToLine(reason)}`}`,
+        `${outcome.replace("_", " ").padEnd(17)} ${escapeToLine(path)}${reason === null ? "" : `: ${escapeToLine(reason)}`}`,
       );
     }
     if (restoration.dry_run) writeLine(context.progress, "Nothing was changed: this was a dry run.");
@@ -184,8 +183,13 @@ export async function showConflict(
   return exitCodes.ok;
 }
 
-export async function resolveConflict(context: CommandContext, id: string, { json }: JsonOption): Promise<ExitCode> {
-  const conflict = await (await context.connect()).resolveConflict(id);
+export async function resolveConflict(
+  context: CommandContext,
+  id: string,
+  keep: "head" | "kept",
+  { json }: JsonOption,
+): Promise<ExitCode> {
+  const conflict = await (await context.connect()).resolveConflict(id, keep);
   if (json === true) writeJson(context.output, conflict);
   else writeLine(context.progress, `${escapeToLine(conflict.path)}: dealt with.`);
   return exitCodes.ok;

@@ -3,7 +3,7 @@ import { chmod, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startTestServer, type TestServer } from "@exoloop/server/http/testing";
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import { connectTo } from "../connection.ts";
 import type { CommandContext } from "../context.ts";
 import {
@@ -16,6 +16,9 @@ import {
   searchStored,
   writeFileTo,
 } from "./files.ts";
+import { createProgram } from "../program.ts";
+import { addCompletion } from "./completion.ts";
+import { listConflicts, restoreFiles, showDifference, showHistory, undoSession } from "./file-history.ts";
 import { pullTree, pushTree } from "./file-trees.ts";
 
 let server: TestServer;
@@ -132,6 +135,25 @@ test("an edit that lost a race is refused, and its text is kept", async () => {
   );
 });
 
+test("a path that is being typed is completed from what is stored", async () => {
+  await run(async (context) => writeFileTo(context, "/memory/org/docs/plan.md", { from: await local("a", "one\n") }));
+  const offered = async (typed: string) => {
+    const program = createProgram({} as CommandContext, "1", () => undefined);
+    let text = "";
+    const written = vi.spyOn(console, "log").mockImplementation((line: string) => void (text += `${line}\n`));
+    await run(async (context) => {
+      await addCompletion(program, context, ["complete", "--", "files", "cat", typed]);
+      await program.parseAsync(["complete", "--", "files", "cat", typed], { from: "user" });
+      return 0;
+    });
+    written.mockRestore();
+    return text;
+  };
+  expect(await offered("/mem")).toContain("/memory/");
+  expect(await offered("/memory/org/d")).toContain("/memory/org/docs/");
+  expect(await offered("/memory/org/docs/")).toContain("/memory/org/docs/plan.md\t4 bytes");
+});
+
 test("a folder is pushed and pulled, and nobody's change is overwritten", async () => {
   const [ann, bob] = [await mkdtemp(join(folder, "ann-")), await mkdtemp(join(folder, "bob-"))];
   await writeFile(join(ann, "a.md"), "one\n");
@@ -161,4 +183,27 @@ test("a folder is pushed and pulled, and nobody's change is overwritten", async 
   await push(ann, { delete: true });
   await pull(bob);
   await expect(stat(join(bob, "a.md"))).rejects.toThrow(/ENOENT/);
+});
+
+test("history, differences, restoring and undoing are shown as they are", async () => {
+  const write = async (content: string) =>
+    run(async (context) => writeFileTo(context, "/memory/org/a.md", { from: await local("a", content) }));
+  await write("one\n");
+  await write("two\n");
+  const history = await run((context) => showHistory(context, "/memory/org/a.md", { limit: 9 }));
+  expect(history.output).toMatch(/^v2 .* write +api .*memver_\S+ +\/memory\/org\/a\.md$/m);
+  expect(await run((context) => showDifference(context, "/memory/org/a.md", {}))).toMatchObject({
+    code: 1,
+    output: expect.stringContaining("-one\n+two"),
+  });
+  const dry = await run((context) => restoreFiles(context, "/memory/org/a.md", { version: 1, dryRun: true }));
+  expect([dry.output, dry.progress]).toEqual([
+    expect.stringMatching(/^written +\/memory\/org\/a\.md$/m),
+    "Nothing was changed: this was a dry run.\n",
+  ]);
+  await run((context) => restoreFiles(context, "/memory/org/a.md", { version: 1 }));
+  expect((await run((context) => printFile(context, "/memory/org/a.md", {}))).output).toBe("one\n");
+  await expect(run((context) => restoreFiles(context, "/memory/org/a.md", {}))).rejects.toThrow(/Say which state/);
+  await expect(run((context) => undoSession(context, "sesn_none", {}))).rejects.toMatchObject({ status: 404 });
+  expect((await run((context) => listConflicts(context, { limit: 9 }))).progress).toBe("No text has lost a race.\n");
 });

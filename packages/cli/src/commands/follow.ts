@@ -3,6 +3,7 @@ import type { Api } from "../api.ts";
 import { type CommandContext, writeJson, writeLine } from "../context.ts";
 import { exitCodeOfStop, exitCodes, type ExitCode } from "../exit-codes.ts";
 import { createThreadFollower } from "./follow-threads.ts";
+import { createWorkerCalls } from "./worker-calls.ts";
 import { createNarrator, type Narrator } from "../render/narrator.ts";
 import { isFields, readString, type StreamedEvent } from "../render/transcript.ts";
 
@@ -55,9 +56,15 @@ export async function followSession(
     if (sink.narrator === null) writeLine(context.progress, text);
     else sink.narrator.note(text);
   };
+  const workerCalls = createWorkerCalls();
   const threads = sink.narrator === null ? null : createThreadFollower(api, sessionId, sink, detach.signal);
   try {
     for await (const event of api.follow(sessionId, detach.signal, onReconnect)) {
+      if (workerCalls.restsOn(event)) {
+        if (sink.narrator === null) sink.show(event);
+        else sink.narrator.note("waits for a worker");
+        continue;
+      }
       if (threads?.take(event) !== true) sink.show(event);
       const ended = isEnd(event);
       if (ended === null) continue;

@@ -7,6 +7,7 @@ import type {
   OverlapPolicy,
   TriggerType,
 } from "@exoloop/protocol/deployments";
+import type { ResourceConfig } from "@exoloop/protocol/session-resources";
 import type { ListPage, ListQuery } from "../agents/list.ts";
 import type { UserEventInput } from "../sessions/port.ts";
 import type { Schedule } from "./cron.ts";
@@ -21,6 +22,8 @@ export interface CreateDeploymentInput {
   readonly initialEvents: readonly UserEventInput[];
   /** Checked. Null: started by hand only. */
   readonly schedule: Schedule | null;
+  /** What is attached to its sessions. */
+  readonly resources: readonly ResourceConfig[];
   readonly metadata: Readonly<Record<string, string>>;
   readonly missedRuns: MissedRunsPolicy;
   readonly overlap: OverlapPolicy;

@@ -1,5 +1,6 @@
 /** Deployments and their runs, from rows to what the API shows. @module */
 import type { Deployment, DeploymentRun, InitialEvent } from "@exoloop/protocol/deployments";
+import type { ResourceConfig } from "@exoloop/protocol/session-resources";
 import type { Selectable } from "kysely";
 import type { DeploymentRunTable, DeploymentTable } from "../db/tables/deployments.ts";
 import { nextOccurrences, type Schedule } from "./cron.ts";
@@ -38,7 +39,8 @@ export function toDeployment(row: DeploymentRow, now: Date): Deployment {
     // An archived deployment is active to the API.
     status: row.paused_reason === null || row.archived_at !== null ? "active" : "paused",
     paused_reason: row.archived_at === null ? row.paused_reason : null,
-    resources: [],
+    // Written from checked input.
+    resources: row.resources as ResourceConfig[],
     vault_ids: [],
     metadata: row.metadata,
     budget: null,

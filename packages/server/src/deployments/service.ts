@@ -10,6 +10,7 @@ import type { DeploymentTable } from "../db/tables/deployments.ts";
 import type { Tables } from "../db/tables.ts";
 import { Problem } from "../errors.ts";
 import { requireEnvironment } from "../sessions/create.ts";
+import { checkResources } from "../sessions/resources/attach.ts";
 import { nextOccurrence, type Schedule } from "./cron.ts";
 import type { DueRunsDependencies } from "./due-runs.ts";
 import type { CreateDeploymentInput, DeploymentService, ListDeploymentsQuery, UpdateDeploymentInput } from "./port.ts";
@@ -141,6 +142,7 @@ function createDeployment(
   return database.transaction().execute(async (transaction) => {
     const agent = await resolveAgent(transaction, organizationId, input.agent);
     await requireEnvironment(transaction, organizationId, input.environmentId);
+    await checkResources(transaction, organizationId, input.resources);
     return transaction
       .insertInto("deployments")
       .values({
@@ -152,6 +154,7 @@ function createDeployment(
         environment_id: input.environmentId,
         initial_events: JSON.stringify(input.initialEvents),
         metadata: JSON.stringify(input.metadata),
+        resources: JSON.stringify(input.resources),
         schedule_expression: input.schedule?.expression ?? null,
         schedule_timezone: input.schedule?.timezone ?? null,
         missed_runs: input.missedRuns,
@@ -173,6 +176,7 @@ async function applyUpdate(
   if (input.environmentId !== undefined) {
     await requireEnvironment(transaction, row.organization_id, input.environmentId);
   }
+  if (input.resources !== undefined) await checkResources(transaction, row.organization_id, input.resources);
   const { schedule } = input;
   const rescheduled = schedule !== undefined && !isDeepStrictEqual(schedule, scheduleOf(row));
   return {
@@ -181,6 +185,7 @@ async function applyUpdate(
     ...agent,
     environment_id: input.environmentId ?? row.environment_id,
     initial_events: JSON.stringify(input.initialEvents ?? row.initial_events),
+    resources: JSON.stringify(input.resources ?? row.resources),
     metadata: JSON.stringify(
       input.metadata === undefined ? row.metadata : changedMetadata(row.metadata, input.metadata),
     ),

@@ -1,5 +1,6 @@
 /** One run: its session and its record, in the caller's transaction. @module */
 import type { RunError } from "@exoloop/protocol/deployments";
+import type { ResourceConfig } from "@exoloop/protocol/session-resources";
 import { createId } from "@exoloop/protocol/ids";
 import { type Selectable, sql, type Transaction } from "kysely";
 import type { DeploymentRunTable } from "../db/tables/deployments.ts";
@@ -81,12 +82,14 @@ async function createSession(
       createdBy: null,
       userId: null,
       visibility: "shared",
+      untrusted: false,
       agent: { type: "agent", id: deployment.agent_id, version: deployment.agent_version },
       environmentId: deployment.environment_id,
       title: deployment.name,
       metadata: {},
       // Written from checked input.
       initialEvents: deployment.initial_events as UserEventInput[],
+      resources: deployment.resources as ResourceConfig[],
     },
   );
 }
@@ -98,6 +101,8 @@ class EnvironmentGoneError extends Error {
 const errorTypes: Partial<Record<ProblemCode, RunError["type"]>> = {
   agent_archived: "agent_archived_error",
   environment_archived: "environment_archived_error",
+  memory_store_archived: "memory_store_archived_error",
+  memory_store_not_found: "session_resource_not_found_error",
   rate_limited: "session_rate_limited_error",
 };
 

@@ -78,6 +78,7 @@ async function insertDeployable(database: Database, deployments: DeploymentServi
         initialEvents: [{ type: "user.message", content: [{ type: "text", text: "Go." }] }],
         schedule: { expression: "0 * * * *", timezone: "UTC" },
         metadata: {},
+        resources: [],
         missedRuns: "run_once",
         overlap: "skip",
         ...input,

@@ -95,6 +95,11 @@ export function defaultMemoryOf(mounts: readonly StoredMount[]): StoredMount | u
 /** Directories whose content never belongs to the sandbox, whichever mounts exist below them. */
 export const storedRoots = ["/skills", "/memory"] as const;
 
+/** Memory that several people write: the reader is told who wrote what. */
+export function isShared({ key }: StoredMount): boolean {
+  return key === organizationMemoryMount.key || key.startsWith("store/");
+}
+
 /** The mount that holds a path. */
 export function mountOf(mounts: readonly StoredMount[], path: string): StoredMount | undefined {
   return mounts.find((mount) => path !== mount.prefix && isWithin(mount.prefix, path));

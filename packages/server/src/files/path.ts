@@ -51,6 +51,7 @@ export function storedPath(path: string): string {
     throw invalid(path, `has more than ${storedPathLimits.segments} segments`);
   if (/[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}]/u.test(composed))
     throw invalid(path, "holds an invisible or control character");
+  if (/%(?:2e|2f|5c|00)/i.test(composed)) throw invalid(path, "holds an encoded dot, slash, backslash or NUL");
   for (const segment of segments) {
     if (segment !== segment.trim()) throw invalid(path, "has a segment that begins or ends with a space");
     if (Buffer.byteLength(segment) > longestSegment)

@@ -14,6 +14,7 @@ describe("dialect", () => {
     expect(lines(text, "\\bcat\\b")).toEqual([1, 3]);
     expect(lines(text, "^the")).toEqual([3]);
     expect(lines(text, "cat$")).toEqual([1, 2]);
+    expect(lines("cat\ncat\n", "\\Acat")).toEqual([1]);
     expect(lines(text, "\\d+")).toEqual([4]);
     expect(lines(text, "CAT", true)).toEqual([1, 2, 3, 4]);
     expect(lines(text, "(?i)CONCAT")).toEqual([2]);

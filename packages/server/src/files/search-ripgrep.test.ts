@@ -137,7 +137,7 @@ describe("lines of ripgrep", () => {
   it("for patterns at random, also ignoring case", async () => {
     const patterns = createPatterns(20_26);
     let matched = 0;
-    for (let round = 0; round < Number(process.env["RIPGREP_ROUNDS"] ?? 250); round += 1) {
+    for (let round = 0; round < Number(process.env["RIPGREP_ROUNDS"] ?? 150); round += 1) {
       const pattern = patterns();
       const ignoreCase = round % 3 === 0;
       const expected = ripgrep(pattern, ignoreCase ? ["--ignore-case"] : []);
@@ -145,8 +145,9 @@ describe("lines of ripgrep", () => {
       expect(await ours(pattern, { ignoreCase }), pattern).toEqual(expected);
       if (expected.length > 0) matched += 1;
     }
-    expect(matched).toBeGreaterThan(50);
-  });
+    expect(matched).toBeGreaterThan(30);
+    // Each starts a program.
+  }, 60_000);
 
   it.each([
     "cat\\nconcat",

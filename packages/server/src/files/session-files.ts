@@ -2,6 +2,7 @@
 import { historyDirectory } from "./path.ts";
 import type { StoredMount } from "./mounts.ts";
 import type { StoredFiles } from "./postgres/stored-files.ts";
+import { type ReadTrace, watchReads } from "./read-trace.ts";
 import { createReservedStore, createRouter } from "./router.ts";
 import { createSandboxStore, type UseWorkspace } from "./sandbox-store.ts";
 import type { FileStore } from "./store.ts";
@@ -16,9 +17,23 @@ export interface SessionFilesOptions {
   readonly useWorkspace: UseWorkspace;
   /** What tools have answered before. */
   readonly history: FileStore;
+  /** Notes readings of what nobody vouches for; nothing is noted without it. */
+  readonly trace?: ReadTrace;
 }
 
-export function createSessionFiles({ files, mounts, useWorkspace, history, ...owner }: SessionFilesOptions): FileStore {
+export function createSessionFiles({
+  files,
+  mounts,
+  useWorkspace,
+  history,
+  trace,
+  ...owner
+}: SessionFilesOptions): FileStore {
+  const open = (mount: StoredMount) => {
+    const store = files.open(owner, mount);
+    if (trace === undefined) return store;
+    return watchReads(store, (paths) => files.anyUntrusted(owner.organizationId, mount, paths), trace);
+  };
   return createRouter([
     { prefix: "/", store: createSandboxStore(useWorkspace), access: "read_write" },
     { prefix: historyDirectory, store: history, access: "read_only" },
@@ -27,6 +42,6 @@ export function createSessionFiles({ files, mounts, useWorkspace, history, ...ow
       store: createReservedStore("What is to be kept goes under /memory/org."),
       access: "read_write",
     },
-    ...mounts.map((mount) => ({ prefix: mount.prefix, store: files.open(owner, mount), access: mount.access })),
+    ...mounts.map((mount) => ({ prefix: mount.prefix, store: open(mount), access: mount.access })),
   ]);
 }

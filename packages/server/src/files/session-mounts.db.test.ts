@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../db/testing.ts";
 import { defaultMemoryOf, storedMounts } from "./mounts.ts";
 import { createTestOrganization, createTestSession } from "./postgres/testing.ts";
+import { attachedStores } from "../sessions/resources/attached-stores.ts";
 import { readSessionView } from "./session-mounts.ts";
 
 let test: TestDatabase;
@@ -59,6 +60,53 @@ describe("what a session sees of the stored files", () => {
   it("of nobody: what everybody has", async () => {
     const { sessionId, organizationId } = await createSession({});
     expect(await mountsOf({ sessionId, organizationId })).toEqual(storedMounts);
+  });
+
+  it("stores that are attached, in order, as they may be used; a thread has its session's", async () => {
+    const { userId, ...owner } = await createSession({ private: true, somebody: true });
+    const { database } = test;
+    const attach = async (directory: string, access: "read_only" | "read_write", archived_at: Date | null = null) => {
+      const id = createId("memoryStore");
+      const { organizationId: organization_id, sessionId: session_id } = owner;
+      const mount = `store/${id}`;
+      await database
+        .insertInto("memory_stores")
+        .values({ id, organization_id, mount, name: directory, description: "", metadata: "{}", archived_at })
+        .execute();
+      const names = { directory, name: directory, memory_store_id: id };
+      await database
+        .insertInto("session_resources")
+        .values({ id: `res_${id}`, organization_id, session_id, type: "memory_store", access, initial: true, ...names })
+        .execute();
+      return mount;
+    };
+    const keys = [
+      await attach("read", "read_only"),
+      await attach("write", "read_write"),
+      await attach("old", "read_write", new Date()),
+    ];
+    const attached = (await mountsOf(owner)).slice(3);
+    expect(attached.map(({ key, prefix, access }) => [key, prefix, access])).toEqual([
+      [keys[0], "/memory/read", "read_only"],
+      [keys[1], "/memory/write", "read_write"],
+      [keys[2], "/memory/old", "read_only"],
+    ]);
+    const listed = await attachedStores(database, owner);
+    expect(listed.map(({ mount, name, access }) => [mount, `/memory/${name}`, access])).toEqual(
+      attached.map(({ key, prefix, access }) => [key, prefix, access]),
+    );
+    await database.updateTable("sessions").set({ visibility: "shared" }).where("id", "=", owner.sessionId).execute();
+    expect(defaultMemoryOf(await mountsOf(owner))?.prefix).toBe("/memory/write");
+    const { sessionId: threadId } = { sessionId: await createTestSession(database, owner.organizationId) };
+    await database
+      .updateTable("sessions")
+      .set({ parent_session_id: owner.sessionId })
+      .where("id", "=", threadId)
+      .execute();
+    expect((await mountsOf({ ...owner, sessionId: threadId })).length).toBe(5);
+    await database.deleteFrom("session_resources").where("session_id", "=", owner.sessionId).execute();
+    expect((await mountsOf(owner)).length).toBe(2);
+    expect(userId).toMatch(/^user_/);
   });
 
   it("nothing for a session of another organization, or none", async () => {

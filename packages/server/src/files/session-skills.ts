@@ -30,6 +30,8 @@ export interface SessionSkill {
   /** Of the skill: skillver_…. */
   readonly version: string;
   readonly description: string;
+  /** Milliseconds since the epoch. */
+  readonly changedAt: number;
 }
 
 export interface SkillSet {

@@ -2,6 +2,7 @@
 import { type SendableEvent, readSupportedEvent } from "@exoloop/protocol/events";
 import type { CreateSessionRequest, UpdateSessionRequest } from "@exoloop/protocol/sessions";
 import { Problem } from "../errors.ts";
+import { readStoreInput } from "../sessions/resources/attach.ts";
 import type { CreateSessionInput, UpdateSessionInput, UserEventInput } from "../sessions/port.ts";
 
 /**
@@ -24,7 +25,8 @@ function refuse(field: string): Problem {
 
 /** @throws Problem `unsupported`, `invalid_request` */
 export function admitSession(request: CreateSessionRequest): CreateSessionInput {
-  if ((request.resources ?? []).length > 0) throw refuse("resources");
+  const resources = request.resources ?? [];
+  for (const [index, resource] of resources.entries()) readStoreInput(resource, `resources[${index}]`);
   if ((request.vault_ids ?? []).length > 0) throw refuse("vault_ids");
   const initial = request.initial_events ?? [];
   const wrong = initial.findIndex((event) => event.type !== "user.message" && event.type !== "user.define_outcome");
@@ -41,6 +43,7 @@ export function admitSession(request: CreateSessionRequest): CreateSessionInput 
     title: request.title ?? null,
     metadata: request.metadata ?? {},
     initialEvents: admitEvents(initial, "initial_events"),
+    resources,
     budget: {
       ...(request.budget === undefined ? {} : { budget: request.budget }),
       ...(request.x_exoloop?.budget === undefined ? {} : { limits: request.x_exoloop.budget }),

@@ -25,8 +25,10 @@ import { addMemoryRoutes, addMemoryVersionRoutes } from "./routes/memories.ts";
 import { addMemoryStoreRoutes } from "./routes/memory-stores.ts";
 import { type ModelEntry, addModelRoutes } from "./routes/models.ts";
 import { type CommandPort, type SandboxPort, addCommandRoute, addSandboxRoute } from "./routes/sandboxes.ts";
+import { addFileHistoryRoutes, type FileHistoryPort } from "./routes/file-history.ts";
 import { addFilesystemRoutes, type FilesystemPort } from "./routes/filesystem.ts";
 import { addSnapshotRoutes, type SnapshotPort } from "./routes/snapshots.ts";
+import { addSessionResourceRoutes } from "./routes/session-resources.ts";
 import { addSessionSandboxRoutes, type SessionSandboxPort } from "./routes/session-sandboxes.ts";
 import { addSessionRoutes } from "./routes/sessions.ts";
 import { addSkillRoutes } from "./routes/skills.ts";
@@ -35,6 +37,7 @@ import { addUserRoutes } from "./routes/users.ts";
 import { addWebhookRoutes } from "./routes/webhooks.ts";
 import type { PreviewProxy } from "../previews/proxy.ts";
 import type { MemoryServices } from "../files/memory/memory-services.ts";
+import type { SessionResourceService } from "../sessions/resources/service.ts";
 import type { SessionService, ThreadService } from "../sessions/port.ts";
 import type { EnvironmentKeyRepository } from "../orgs/environment-keys.ts";
 import type { WorkService } from "../work/service.ts";
@@ -52,6 +55,7 @@ export interface AppDependencies {
   readonly deploymentRuns: DeploymentRuns;
   readonly users?: UserRepository;
   readonly memory?: MemoryServices;
+  readonly sessionResources?: SessionResourceService;
   readonly authenticate: Authenticate;
   /** Remembers requests that carry an Idempotency-Key. */
   readonly once: RequestOnce;
@@ -64,6 +68,7 @@ export interface AppDependencies {
   readonly sessionSandboxes?: SessionSandboxPort;
   readonly snapshots?: SnapshotPort;
   readonly filesystem?: FilesystemPort;
+  readonly fileHistory?: FileHistoryPort;
   readonly budgets?: BudgetPort;
   readonly skills?: SkillService;
   readonly webhooks?: { readonly repository: WebhookRepository; readonly receiver: WebhookReceiver };
@@ -118,6 +123,8 @@ export function createApp(dependencies: AppDependencies): HttpApp {
   addThreadRoutes(context, dependencies.threads, streams);
   addDeploymentRoutes(context, dependencies.deployments);
   addDeploymentRunRoutes(context, dependencies.deploymentRuns);
+  const { sessionResources } = dependencies;
+  if (sessionResources !== undefined) addSessionResourceRoutes(context, sessionResources);
   if (dependencies.memory !== undefined) {
     addMemoryStoreRoutes(context, dependencies.memory.stores);
     addMemoryRoutes(context, dependencies.memory.memories);
@@ -130,6 +137,7 @@ export function createApp(dependencies: AppDependencies): HttpApp {
   if (dependencies.snapshots !== undefined) addSnapshotRoutes(context, dependencies.snapshots);
   if (dependencies.skills !== undefined) addSkillRoutes(context, dependencies.skills);
   if (dependencies.filesystem !== undefined) addFilesystemRoutes(context, dependencies.filesystem);
+  if (dependencies.fileHistory !== undefined) addFileHistoryRoutes(context, dependencies.fileHistory);
   if (dependencies.budgets !== undefined) addBudgetRoutes(context, dependencies.budgets);
   if (dependencies.users !== undefined) addUserRoutes(context, dependencies.users);
   const { webhooks } = dependencies;

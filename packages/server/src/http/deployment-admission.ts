@@ -1,9 +1,11 @@
 /** From a deployment as the API lets a caller describe it to what this server acts on. Pure. @module */
 import type { CreateDeploymentRequest, UpdateDeploymentRequest } from "@exoloop/protocol/deployments";
 import type { SendableEvent } from "@exoloop/protocol/events";
+import type { ResourceConfig } from "@exoloop/protocol/session-resources";
 import { checkSchedule, type Schedule } from "../deployments/cron.ts";
 import type { CreateDeploymentInput, UpdateDeploymentInput } from "../deployments/port.ts";
 import { Problem } from "../errors.ts";
+import { readStoreInput } from "../sessions/resources/attach.ts";
 import type { UserEventInput } from "../sessions/port.ts";
 import { admitEvents } from "./admission.ts";
 
@@ -22,6 +24,7 @@ export function admitDeployment(request: CreateDeploymentRequest, now: Date): Cr
     initialEvents: readInitialEvents(request.initial_events),
     schedule: readSchedule(request.schedule, now) ?? null,
     metadata: request.metadata ?? {},
+    resources: readResources(request.resources),
     missedRuns: request.x_exoloop?.missed_runs ?? "run_once",
     overlap: request.x_exoloop?.overlap ?? "skip",
   };
@@ -39,19 +42,25 @@ export function admitDeploymentUpdate(request: UpdateDeploymentRequest, now: Dat
     ...(environmentId === undefined ? {} : { environmentId }),
     ...(request.initial_events === undefined ? {} : { initialEvents: readInitialEvents(request.initial_events) }),
     ...(schedule === undefined ? {} : { schedule }),
+    ...(request.resources === undefined ? {} : { resources: readResources(request.resources) }),
     ...(request.metadata === undefined || request.metadata === null ? {} : { metadata: request.metadata }),
     ...(additions?.missed_runs === undefined ? {} : { missedRuns: additions.missed_runs }),
     ...(additions?.overlap === undefined ? {} : { overlap: additions.overlap }),
   };
 }
 
-function refuseUnsupported(request: Pick<Request, "resources" | "vault_ids" | "budget">): void {
+function refuseUnsupported(request: Pick<Request, "vault_ids" | "budget">): void {
   const refused =
-    ((request.resources ?? []).length > 0 && "resources") ||
-    ((request.vault_ids ?? []).length > 0 && "vault_ids") ||
-    ((request.budget ?? null) !== null && "budget");
+    ((request.vault_ids ?? []).length > 0 && "vault_ids") || ((request.budget ?? null) !== null && "budget");
   if (refused === false) return;
   throw new Problem("unsupported", `${refused}: not supported by this server.`, "Leave it out.");
+}
+
+function readResources(resources: Request["resources"]): ResourceConfig[] {
+  return (resources ?? []).map((resource, index) => {
+    const { type, memory_store_id, access, instructions } = readStoreInput(resource, `resources[${index}]`);
+    return { type, memory_store_id, access: access ?? null, instructions: instructions ?? null };
+  });
 }
 
 /** The empty string clears, as null does. */

@@ -61,7 +61,7 @@ export function writeSession(row: SessionRow): Session {
     status: row.status,
     title: row.title,
     environment_id: row.environmentId,
-    resources: [],
+    resources: [...row.resources],
     vault_ids: [],
     metadata: { ...row.metadata },
     budget: writeBudgetLimit(row.budget.costMicros),

@@ -35,7 +35,7 @@ testRefusals([
     "unsupported",
     /^initial_events\[0\]: /,
   ],
-  ["resources", create({ resources: [{ type: "file", file_id: "file_1" }] }), 400, "unsupported", /^resources: /],
+  ["resources", create({ resources: [{ type: "file", file_id: "file_1" }] }), 400, "unsupported", /^resources\[0\]: /],
   ["vaults", create({ vault_ids: ["vlt_1"] }), 400, "unsupported", /^vault_ids: /],
   [
     "a budget",

@@ -101,7 +101,7 @@ testRefusals([
     () => post("/v1/sessions", { ...session, resources: [{ type: "file", file_id: "file_1" }] }),
     400,
     "unsupported",
-    /^resources: /,
+    /^resources\[0\]: /,
   ],
   [
     "a session with vaults",

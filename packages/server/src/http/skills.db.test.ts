@@ -1,6 +1,9 @@
 /** The Skills API as the official SDK uses it, against a real server. */
 import Anthropic, { toFile } from "@anthropic-ai/sdk";
+import { createClient } from "@exoloop/client/client";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { createSkillService } from "../files/postgres/skills/skill-service.ts";
+import { createTestSession } from "../files/postgres/testing.ts";
 import { createStoredFiles } from "../files/postgres/stored-files.ts";
 import { skillsMount } from "../files/mounts.ts";
 import { unzipSkill, zipSkill } from "../skills/intake/zip.ts";
@@ -163,6 +166,25 @@ describe("what is refused", () => {
     expect((await client.beta.skills.list()).data).toEqual([]);
   });
 
+  it("is a push of twenty files with one that breaks a rule: none of them is stored", async () => {
+    const files = createClient({ baseUrl: server.listener.url, apiKey: String(client.apiKey) }).filesystem;
+    const put = (name: string, content: string) => ({
+      type: "put" as const,
+      path: `/skills/${name}/SKILL.md`,
+      content,
+    });
+    const good = Array.from({ length: 19 }, (_, at) => put(`skill-${at}`, manifest(`skill-${at}`)));
+    const bad = put("last", "---\nname: last\ndescription:\n---\n");
+    await expect(files.commit({ changes: [...good, bad] })).rejects.toMatchObject({
+      status: 400,
+      code: "invalid_skill",
+      message: expect.stringContaining("/skills/last/SKILL.md, line 3: description is missing") as string,
+    });
+    expect(await mounted()).toEqual([]);
+    await files.commit({ changes: good });
+    expect((await client.beta.skills.list({ limit: 50 })).data).toHaveLength(19);
+  });
+
   it("is a name that is taken, and another name for a version", async () => {
     const { id } = await client.beta.skills.create({ files: await review() });
     expect(await told(client.beta.skills.create({ files: await review() }))).toMatch(new RegExp(`^409 .*${id}`));
@@ -202,6 +224,26 @@ describe("what is refused", () => {
     const large = new FormData();
     large.append("files[]", new Blob([new Uint8Array(36_000_000)]), "SKILL.md");
     expect(await send(large)).toMatch(/^413 /);
+  });
+});
+
+describe("the worker of a session", () => {
+  it("reads the skills that the session's agent names, and no others", async () => {
+    const { id } = await client.beta.skills.create({ files: await review() });
+    const other = await client.beta.skills.create({ files: await upload({ "SKILL.md": manifest("audit") }) });
+    const sessionId = await createTestSession(server.test.database, organizationId);
+    const grant = { sessionId, environmentId: "env_1", workId: "work_1", current: true };
+    const worker = { organizationId, apiKeyId: "work_1", scopes: [], session: grant };
+    const skills = createSkillService(server.test.database);
+    expect((await skills.getVersion(worker, other.id, "latest")).name).toBe("audit");
+    await server.test.database
+      .updateTable("sessions")
+      .set({ agent: JSON.stringify({ skills: [{ type: "custom", skill_id: id, version: "latest" }] }) })
+      .where("id", "=", sessionId)
+      .execute();
+    expect((await skills.download(worker, id, "latest")).name).toBe("review");
+    await expect(skills.download(worker, other.id, "latest")).rejects.toMatchObject({ code: "not_found" });
+    await expect(skills.getVersion(worker, other.id, "latest")).rejects.toMatchObject({ code: "not_found" });
   });
 });
 

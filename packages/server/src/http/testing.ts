@@ -11,6 +11,7 @@ import { createTestDatabase, type TestDatabase } from "../db/testing.ts";
 import type { Engine } from "../engine/engine.ts";
 import { createUserRepository } from "../orgs/users.ts";
 import { createMemoryServices } from "../files/memory/memory-services.ts";
+import { createFileHistoryService } from "../files/filesystem/history.ts";
 import { createFilesystem } from "../files/filesystem/service.ts";
 import { createStoredFiles } from "../files/postgres/stored-files.ts";
 import { authenticate, createApiKey } from "../orgs/api-keys.ts";
@@ -23,6 +24,7 @@ import { appendUnderLock } from "../sessions/log.ts";
 import type { EndDependencies } from "../sessions/end-session.ts";
 import { createSkillService } from "../files/postgres/skills/skill-service.ts";
 import { createSnapshotRepository } from "../sandboxes/snapshots/listed-snapshots.ts";
+import { createSessionResources } from "../sessions/resources/service.ts";
 import { createSessionService } from "../sessions/service.ts";
 import { createThreadService } from "../sessions/threads.ts";
 import { createPreviewProxy, type PreviewProxy } from "../previews/proxy.ts";
@@ -93,6 +95,7 @@ export async function startTestServer({ driven, openRoom, ...options }: TestServ
     deployments: createDeploymentService({ database, engine, notices, log: silentLog }),
     deploymentRuns: createDeploymentRuns(database),
     memory: createMemoryServices(database),
+    sessionResources: createSessionResources({ database, notices }),
     budgets: {
       ...createBudgetService({ database, engine }),
       usage: ({ organizationId }, query) => readUsageReport(database, organizationId, query),
@@ -101,9 +104,8 @@ export async function startTestServer({ driven, openRoom, ...options }: TestServ
     authenticate: (apiKey) => authenticate(database, apiKey),
     once: createRequestOnce(database),
     workers: workerServices({ database, engine, notices }),
-    skills: createSkillService(database),
     snapshots: createSnapshotRepository(database),
-    filesystem: createFilesystem({ database, files: createStoredFiles(database) }),
+    ...fileServices(database),
     notices,
     health: { ready: async () => void (await database.selectFrom("organizations").select("id").limit(1).execute()) },
     log: silentLog,
@@ -125,6 +127,15 @@ export async function startTestServer({ driven, openRoom, ...options }: TestServ
       await notices.close();
       await test.drop();
     },
+  };
+}
+
+function fileServices(database: Database) {
+  const files = createStoredFiles(database);
+  return {
+    skills: createSkillService(database),
+    filesystem: createFilesystem({ database, files }),
+    fileHistory: createFileHistoryService({ database, files }),
   };
 }
 

@@ -117,11 +117,18 @@ async function startThread(
   else await insertThread(transaction, claim, start, start.agent);
   const budget = Object.keys(start.budget).length === 0 ? null : JSON.stringify(start.budget);
   await transaction.updateTable("sessions").set({ budget }).where("id", "=", start.threadId).execute();
+  const parent = await transaction
+    .selectFrom("sessions")
+    .select("untrusted")
+    .where("id", "=", claim.sessionId)
+    .executeTakeFirst();
   const events = await appendUnderLock(transaction, start.threadId, [
     recordEvent("x.delegated", {
       parent_id: claim.sessionId,
       tool_use_id: start.toolUseId,
       agent_name: start.agentName,
+      // Its task is in the words of a session that has read what nobody vouches for.
+      ...(parent?.untrusted === true ? { untrusted: true } : {}),
     }),
     publicEvent("user.message", { content: [{ type: "text", text: start.task }] }, { id: createId("event") }),
   ]);

@@ -2,6 +2,7 @@
 import { type Kysely, sql } from "kysely";
 import type { Tables } from "../db/tables.ts";
 import { type Claim, claimSession, ClaimLostError } from "../sessions/log.ts";
+import { toldStores } from "../sessions/resources/told-stores.ts";
 import { type AgentSnapshot, modelsOf, rosterOf } from "./context.ts";
 import type { Effects } from "./effects.ts";
 import { createLiveEffects, type DrivenSession, type LiveEffectsDependencies } from "./effects-live.ts";
@@ -63,5 +64,6 @@ async function readSession(database: Kysely<Tables>, claim: Claim): Promise<Driv
   // A thread gives no work to others: its parent does.
   const roster = row.parent_session_id === null ? rosterOf(agent) : [];
   const selfHosted = row.environment_type === "self_hosted";
-  return { agent, roster, budget: row.budget ?? {}, parentId: row.parent_session_id, selfHosted };
+  const stores = await toldStores(database, claim.sessionId);
+  return { agent, roster, budget: row.budget ?? {}, parentId: row.parent_session_id, selfHosted, stores };
 }

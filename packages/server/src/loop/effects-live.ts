@@ -5,6 +5,7 @@ import { costOf, type ModelCatalog } from "../models/catalog.ts";
 import type { ModelProvider } from "../models/model.ts";
 import { callDigest } from "../policy/digest.ts";
 import { type Claim, readLog } from "../sessions/log.ts";
+import { describeStores, type ToldStore } from "../sessions/resources/told-stores.ts";
 import type { NoticeBoard } from "../sessions/notices.ts";
 import type { OpenCall } from "../sessions/state.ts";
 import type { Logger } from "../telemetry/logger.ts";
@@ -13,9 +14,17 @@ import type { ToolRegistry } from "../tools/registry.ts";
 import { append } from "./append.ts";
 import { type BudgetLimits, type BudgetReached, reachedBudget, usageSince } from "./budgets.ts";
 import { checkWait } from "./check-wait.ts";
-import { type AgentSnapshot, atWorker, describeRequest, inSandbox, modelsOf, type RosterEntry } from "./context.ts";
+import {
+  type AgentSnapshot,
+  atWorker,
+  describeRequest,
+  inSandbox,
+  modelsOf,
+  type RosterEntry,
+  usesOurTools,
+} from "./context.ts";
 import { decideTool } from "./tool-decision.ts";
-import type { Effects } from "./effects.ts";
+import type { Effects, SkillsReading } from "./effects.ts";
 import { interruptible, interruptThread } from "./interrupts.ts";
 import { runTool } from "./run-tool.ts";
 import { showInSession } from "./thread-rest.ts";
@@ -35,6 +44,8 @@ export interface LiveEffectsDependencies {
   readonly captureWorkspace?: (claim: Claim) => Promise<void>;
   /** Wakes the session's sandbox for a command that the model is about to ask for. Nothing waits for it. */
   readonly sandboxWake?: SandboxWake;
+  /** What the session sees below /skills, when a turn begins; without it no session is told of any. */
+  readonly readSkills?: (claim: Claim, known: number | null, atWorker: boolean) => Promise<SkillsReading | null>;
   /** What a tool call of this session works with. */
   readonly toolContext: (
     claim: Claim,
@@ -55,6 +66,8 @@ export interface DrivenSession {
   readonly agent: AgentSnapshot;
   readonly roster: readonly RosterEntry[];
   readonly budget: BudgetLimits;
+  /** Memory stores, as they were attached when it began. */
+  readonly stores: readonly ToldStore[];
   /** The session that this thread works for; null for a session. */
   readonly parentId: string | null;
   /** Its environment is self-hosted: workers run the tools, and there is no sandbox. */
@@ -64,10 +77,12 @@ export interface DrivenSession {
 export function createLiveEffects(
   dependencies: LiveEffectsDependencies,
   claim: Claim,
-  { agent, roster, budget, parentId, selfHosted }: DrivenSession,
+  { agent, roster, budget, parentId, selfHosted, stores }: DrivenSession,
 ): Effects {
   const { database, notices, models, tools, catalog } = dependencies;
   const { sessionId } = claim;
+  const told = describeStores(stores);
+  const workplace = [selfHosted ? atWorker : inSandbox, ...(told === null ? [] : [told])].join("\n\n");
   return {
     sessionId,
     models: modelsOf(agent),
@@ -81,6 +96,12 @@ export function createLiveEffects(
       const thread = parentId === null ? null : { id: sessionId, parentId, agentName: agent.name };
       return append(dependencies, claim, thread === null ? request : showInSession(request, thread));
     },
+    async readSkills(known) {
+      if (!usesOurTools(agent, tools.definitions, roster)) return null;
+      // A worker brings in what the agent names, and nothing else.
+      if (selfHosted && (agent.skills ?? []).length === 0) return null;
+      return (await dependencies.readSkills?.(claim, known, selfHosted)) ?? null;
+    },
     readAfter: (seq) => readLog(database, sessionId, seq),
     reachedBudget: async ({ usage, delegation }) =>
       reachedBudget(delegation === null ? usage : usageSince(usage, delegation.usageBefore), budget, Date.now()) ??
@@ -91,7 +112,7 @@ export function createLiveEffects(
       const { price } = catalog.describe(model);
       return price === null ? 0 : costOf(usage, price);
     },
-    describe: (state) => describeRequest(agent, tools.definitions, roster, state, selfHosted ? atWorker : inSandbox),
+    describe: (state) => describeRequest(agent, tools.definitions, roster, state, workplace),
     callModel(request, { shown }) {
       // Whatever the last answer asked for has been settled.
       dependencies.sandboxWake?.withdraw(claim);

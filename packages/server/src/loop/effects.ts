@@ -77,6 +77,14 @@ export interface EndedWait extends CallResult {
   readonly delivery?: string;
 }
 
+/** What a turn that begins is to record of skills. */
+export interface SkillsReading {
+  /** Of the skills mount. */
+  readonly revision: number;
+  /** All of them for a model that knows none, else what has changed. Null: it need not be told anything. */
+  readonly text: string | null;
+}
+
 export interface Effects {
   /** Whose log this is: a session or a thread. */
   readonly sessionId: string;
@@ -94,6 +102,12 @@ export interface Effects {
   append(request: AppendRequest): Promise<readonly LogEvent[] | null>;
   /** Events after `seq` that others have admitted. */
   readAfter(seq: number): Promise<readonly LogEvent[]>;
+  /**
+   * The skills that a turn would see that begins now.
+   * @param known Revision that the model was told of; null: it was told of none.
+   * @returns null when there is nothing new
+   */
+  readSkills(known: number | null): Promise<SkillsReading | null>;
   /** The first budget that is reached: the session's, its user's or its organization's. */
   reachedBudget(state: SessionState): Promise<BudgetReached | null>;
   /** Tokens that the model takes. */

@@ -24,16 +24,37 @@ export async function consume(
   if (interrupt !== undefined && !interrupt.alone) await effects.interruptThreads(workingThreads(state), interrupt.id);
   const abandoned =
     interrupt === undefined ? [] : abandonedEvaluation(state, "interrupted", "The user interrupted the evaluation.");
+  const skills = await skillEvents(events, state, effects);
   const consumed = recordEvent("x.consumed", { event_ids: events.map((event) => event.id) });
   const stopped = interrupt !== undefined && interruptsWorker(interrupt, state) ? { stopsWorker: true } : {};
-  if (state.status === "running") return effects.append({ events: [...abandoned, consumed], joins: true, ...stopped });
+  if (state.status === "running")
+    return effects.append({ events: [...abandoned, ...skills, consumed], joins: true, ...stopped });
   return effects.append({
-    events: [...runningEvents(state), ...abandoned, consumed],
+    events: [...runningEvents(state), ...abandoned, ...skills, consumed],
     status: "running",
     joins: true,
     ...stopped,
     ...forParent(state, (delegation) => resumedEvents(effects.sessionId, delegation, state.calls.length > 0)),
   });
+}
+
+/**
+ * With the message that begins a turn, and no other: what is said while the turn runs changes nothing of what it sees,
+ * and no result of a call may have a note before it.
+ */
+async function skillEvents(
+  events: readonly InboxEvent[],
+  state: SessionState,
+  effects: Effects,
+): Promise<readonly NewEvent[]> {
+  const begins = events.some((event) => (event.type === "message" || event.type === "outcome") && !event.stopped);
+  if (!begins || state.calls.length > 0 || (state.status === "running" && state.transcript.length > 0)) return [];
+  const reading = await effects.readSkills(state.skills?.revision ?? null);
+  if (reading === null) return [];
+  const { revision, text } = reading;
+  if (text === null) return [recordEvent("x.skills", { revision })];
+  const place = state.transcript.length === 0 ? "listing" : "note";
+  return [recordEvent("x.skills", { revision, [place]: text })];
 }
 
 /** One worker serves the session and its threads: it is stopped only when all of them are. */
@@ -86,7 +107,7 @@ export async function wait(
   limits: TurnLimits,
 ): Promise<boolean> {
   const approvals = approvalAlarms(state, limits);
-  if (state.status === "idle") return restOn(budget, approvals, state, effects);
+  if (state.status === "idle" && !asksForOthers(reason, state)) return restOn(budget, approvals, state, effects);
   const details = stopDetails(reason);
   const extension = budget === undefined ? {} : { x_exoloop: { budget_reached: publicBudget(budget) } };
   const abandoned =
@@ -94,7 +115,9 @@ export async function wait(
       ? abandonedEvaluation(state, "failed", "The evaluation could not be made.")
       : [];
   const idle = publicEvent("session.status_idle", { stop_reason: reason, stop_details: details, ...extension });
-  const events: readonly NewEvent[] = [...abandoned, ...usageEvents(state, effects), idle];
+  // It has gone on in between, all of it in a thread.
+  const resumed = state.status === "idle" ? runningEvents(state) : [];
+  const events: readonly NewEvent[] = [...resumed, ...abandoned, ...usageEvents(state, effects), idle];
   const { alarms = [], ...held } = holdUntil(budget, state, effects.now());
   const appended = await effects.append({
     events,
@@ -106,6 +129,14 @@ export async function wait(
     ...forParent(state, (delegation) => restEvents(effects.sessionId, delegation, state, reason, details)),
   });
   return appended !== null;
+}
+
+/**
+ * A thread was answered and asks again, and both before this driver came: whoever reads what the session waits for must
+ * not read the question that is answered.
+ */
+function asksForOthers(reason: StopReason, { askedFor }: SessionState): boolean {
+  return reason.type === "requires_action" && reason.event_ids.join() !== askedFor.join();
 }
 
 /** A worker must come, unless one is there. */

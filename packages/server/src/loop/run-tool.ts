@@ -39,7 +39,9 @@ export async function runTool(
     return failure("The user interrupted before this call ran.");
   }
   try {
-    return await dependencies.tools.run(tool, call.input, await dependencies.toolContext(claim, call, options));
+    const context = await dependencies.toolContext(claim, call, options);
+    const result = await dependencies.tools.run(tool, call.input, context);
+    return context.hasReadUntrusted?.() === true ? { ...result, untrusted: true } : result;
   } catch (error) {
     if (error instanceof SandboxUnavailableError) return failure(`${error.message} ${error.remedy}`);
     if (isDatabaseAway(error)) throw error;

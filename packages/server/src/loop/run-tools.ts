@@ -108,8 +108,11 @@ const missingResult: ToolResult = { content: [{ type: "text", text: "The tool ga
 
 function toolResultEvent(call: OpenCall, result: ToolResult): NewEvent {
   const event = resultEvent(call, result);
-  const { sandboxAwakeMs } = result;
-  return sandboxAwakeMs === undefined ? event : { ...event, record: { sandbox_awake_ms: sandboxAwakeMs } };
+  const record = {
+    ...(result.sandboxAwakeMs === undefined ? {} : { sandbox_awake_ms: result.sandboxAwakeMs }),
+    ...(result.untrusted === true ? { untrusted: true } : {}),
+  };
+  return Object.keys(record).length === 0 ? event : { ...event, record };
 }
 
 const workerResult = "user.tool_result";

@@ -79,7 +79,7 @@ export async function startTurnTest({
   drives = true,
   ...replaced
 }: { readonly drives?: boolean } & Partial<
-  Pick<DriverDependencies, "models" | "catalog" | "sandboxWake" | "approvalMs">
+  Pick<DriverDependencies, "models" | "catalog" | "sandboxWake" | "approvalMs" | "readSkills">
 > = {}) {
   const test = await createTestDatabase();
   const { database } = test;

@@ -114,6 +114,7 @@ function settledEvents(
       tool_use_id: delegation.toolUseId,
       content,
       is_error: result.isError,
+      ...(state.untrusted ? { untrusted: true } : {}),
       input_tokens: used.input,
       output_tokens: used.output,
       cache_read_tokens: used.cacheRead,

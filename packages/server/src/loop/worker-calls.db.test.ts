@@ -10,6 +10,7 @@ import { insertTestSession, type TestSession } from "../sessions/testing-databas
 import { claimWork } from "../work/claim.ts";
 import { stop } from "../work/leases.ts";
 import type { AgentSnapshot } from "./context.ts";
+import { delegate, insertParent, threadsOf } from "./testing-threads.ts";
 import { idleTimes, script, startTurnTest, type TurnTest } from "./testing.ts";
 
 const asking: AgentSnapshot["tools"] = [
@@ -29,7 +30,9 @@ describe("a call at a worker", () => {
   afterAll(() => turns.stop());
 
   async function selfHosted(agent: Partial<AgentSnapshot> = {}): Promise<TestSession> {
-    const session = await insertTestSession(turns.test.database, agent);
+    return hostedByWorkers(await insertTestSession(turns.test.database, agent));
+  }
+  async function hostedByWorkers(session: TestSession): Promise<TestSession> {
     await sql`update environments set config = '{"type":"self_hosted"}'
       where organization_id = ${session.organizationId}`.execute(turns.test.database);
     return session;
@@ -117,6 +120,35 @@ describe("a call at a worker", () => {
     await expect.poll(() => states(session), { timeout: 10_000 }).toEqual(["stopped", "queued"]);
     await turns.send(session, resultOf(again));
     await turns.eventually(session, idleTimes(4));
+  });
+
+  it("of a sub-agent is answered through the session, and ended there for its worker to see", async () => {
+    const session = await hostedByWorkers(await insertParent(turns));
+    const ls = { toolCalls: [{ name: "bash", input: { command: "ls" } }] };
+    await turns.send(session, script([{ toolCalls: [delegate([ls, ls, { text: "Listed." }])] }, { text: "Done." }]));
+    const first = lastCall(await turns.eventually(session, idleTimes(1)));
+    expect(await states(session)).toEqual(["queued"]);
+    await turns.send(session, resultOf(first));
+    const waiting = await turns.eventually(session, idleTimes(2));
+    const second = lastCall(waiting);
+    const [thread] = await threadsOf(turns, session);
+    expect(waiting.find((event) => event.id === second)?.data).toMatchObject({
+      evaluated_permission: "allow",
+      session_thread_id: thread?.row.id,
+    });
+    await poll(session);
+    await turns.send(session, { type: "user.interrupt" });
+    const events = await turns.eventually(session, idleTimes(3));
+    expect(
+      events
+        .filter((event) => event.type === "user.tool_result")
+        .map(({ data }) => [data?.["tool_use_id"], data?.["is_error"], data?.["session_thread_id"]]),
+    ).toEqual([
+      [first, false, thread?.row.id],
+      [second, true, thread?.row.id],
+    ]);
+    expect(await states(session)).toEqual(["stopping"]);
+    await expect(turns.send(session, resultOf(second))).rejects.toThrow("answered already");
   });
 
   it("gets another worker when its own has stopped without a result", async () => {

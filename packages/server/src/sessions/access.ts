@@ -13,13 +13,15 @@ import { sessionNotFound } from "./locked-session.ts";
 /** `drive`: its content, and all that is done with it. `oversee`: that it exists, its figures, its end. */
 export type SessionUse = "drive" | "oversee";
 
-type AccessColumns = Pick<Selectable<SessionTable>, "organization_id" | "user_id" | "visibility" | "created_by">;
+type AccessColumns = Pick<Selectable<SessionTable>, "id" | "organization_id" | "user_id" | "visibility" | "created_by">;
 
 /** @example mayUse(principal, row, "drive") */
 export function mayUse(principal: Principal, row: AccessColumns, use: SessionUse): boolean {
   const { organizationId, apiKeyId, userId = null, scopes } = principal;
   if (row.organization_id !== organizationId) return false;
   if (row.visibility === "shared" || (userId !== null && row.user_id === userId)) return true;
+  // The token of one piece of work stands for its session, and for nothing else.
+  if (principal.session !== undefined) return principal.session.sessionId === row.id;
   return row.created_by === apiKeyId || (use === "oversee" && scopes.includes("admin"));
 }
 
@@ -27,8 +29,9 @@ export function mayUse(principal: Principal, row: AccessColumns, use: SessionUse
 export function openTo(principal: Principal, use: SessionUse): RawBuilder<SqlBool> {
   const { organizationId, apiKeyId, userId = null, scopes } = principal;
   const oversees = use === "oversee" && scopes.includes("admin");
+  const served = principal.session?.sessionId ?? null;
   return sql<SqlBool>`(sessions.organization_id = ${organizationId} and (sessions.visibility = 'shared'
-    or sessions.user_id = ${userId}::text or sessions.created_by = ${apiKeyId} or ${oversees}))`;
+    or sessions.user_id = ${userId}::text or sessions.created_by = ${apiKeyId} or sessions.id = ${served}::text or ${oversees}))`;
 }
 
 /** @throws Problem `not_found`; `forbidden` where the caller may know that it is there */

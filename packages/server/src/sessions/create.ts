@@ -5,9 +5,12 @@ import type { SessionTable, Tables } from "../db/tables.ts";
 import type { Engine } from "../engine/engine.ts";
 import { Problem } from "../errors.ts";
 import { beginWithSnapshot } from "../sandboxes/snapshots/listed-snapshots.ts";
+import { recordEvent } from "./event.ts";
 import { admit } from "./inbox.ts";
 import { lockSession } from "./locked-session.ts";
+import { appendUnderLock } from "./log.ts";
 import type { CreateSessionInput } from "./port.ts";
+import { attachResources } from "./resources/attach.ts";
 import type { SessionOwner } from "./owner.ts";
 import { readNewBudget, requirePrices } from "./session-budget.ts";
 
@@ -29,7 +32,7 @@ export interface CreateDependencies {
 /**
  * Stores the session, appends its initial events and wakes it. After the commit the caller announces the events, whose
  * numbers are 1 to their count.
- * @throws Problem `not_found`, `agent_archived`, `environment_archived`, `invalid_request`
+ * @throws Problem `not_found`, `agent_archived`, `environment_archived`, `invalid_request`, `memory_store_archived`
  */
 export async function insertSession(
   transaction: Transaction<Tables>,
@@ -68,9 +71,14 @@ export async function insertSession(
       budget: Object.keys(budget).length === 0 ? null : JSON.stringify(budget),
     })
     .execute();
+  await attachResources(transaction, { organizationId, sessionId: id }, session.resources ?? [], {
+    initial: true,
+    field: (index) => `resources[${index}]`,
+  });
   if (session.workspaceSnapshot !== undefined) await beginWithSnapshot(transaction, session, session.workspaceSnapshot);
   const row = await lockSession(transaction, organizationId, id);
   if (initialEvents.length > 0) await admit(transaction, engine, id, initialEvents);
+  if (session.untrusted) await appendUnderLock(transaction, id, [recordEvent("x.workspace_untrusted", {})]);
   return row;
 }
 

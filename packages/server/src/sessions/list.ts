@@ -20,6 +20,18 @@ export async function listSessions(
   if (query.agentId !== undefined) select = select.where("agent_id", "=", query.agentId);
   if (query.agentVersion !== undefined) select = select.where("agent_version", "=", query.agentVersion);
   if (query.deploymentId !== undefined) select = select.where("deployment_id", "=", query.deploymentId);
+  const storeId = query.memoryStoreId;
+  if (storeId !== undefined) {
+    select = select.where(({ exists, selectFrom }) =>
+      exists(
+        selectFrom("session_resources as resource")
+          .select("resource.id")
+          .whereRef("resource.session_id", "=", "sessions.id")
+          .where("resource.memory_store_id", "=", storeId)
+          .where("resource.removed_at", "is", null),
+      ),
+    );
+  }
   if (query.userId !== undefined) select = select.where("user_id", "=", query.userId);
   if (query.statuses !== undefined) select = select.where("status", "in", [...query.statuses]);
   const order = readOrder(query);

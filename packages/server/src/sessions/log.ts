@@ -12,6 +12,7 @@ import { loopProtocolVersion } from "../loop/protocol-version.ts";
 import { chargeOf } from "./charge.ts";
 import type { LogEvent, NewEvent } from "./event.ts";
 import { ledgerRows } from "./ledger.ts";
+import { bringsUntrusted } from "./reduce/untrusted.ts";
 
 /** The right to append as the session's driver. A later claim makes this one worthless. */
 export interface Claim {
@@ -116,7 +117,8 @@ export async function appendAsDriver(
       update sessions
       set head_seq = head_seq + ${events.length}, updated_at = now(), status = coalesce(${options.status ?? null}, status),
           held_by_budget = case when ${options.status ?? null}::text is null then held_by_budget
-                           else ${options.heldByBudget === true}::boolean end
+                           else ${options.heldByBudget === true}::boolean end,
+          untrusted = untrusted or ${events.some(bringsUntrusted)}::boolean
       where id = ${claim.sessionId} and epoch = ${claim.epoch}
         and (${options.onlyAt ?? null}::bigint is null or head_seq = ${options.onlyAt ?? null}::bigint)
       returning id, organization_id, epoch, head_seq, created_by, parent_session_id
@@ -155,7 +157,8 @@ export async function appendUnderLock(
     with session as (
       update sessions
       set head_seq = head_seq + ${events.length}, updated_at = now(), status = coalesce(${options.status ?? null}, status),
-          epoch = epoch + ${options.fence === true ? 1 : 0}
+          epoch = epoch + ${options.fence === true ? 1 : 0},
+          untrusted = untrusted or ${events.some(bringsUntrusted)}::boolean
       where id = ${sessionId}
       returning id, organization_id, epoch, head_seq
     )

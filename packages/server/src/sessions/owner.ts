@@ -9,6 +9,8 @@ export interface SessionOwner {
   /** Null: nobody in particular. */
   readonly userId: string | null;
   readonly visibility: SessionVisibility;
+  /** It begins with a workspace that nobody vouches for. */
+  readonly untrusted: boolean;
 }
 
 /**
@@ -20,8 +22,8 @@ export async function ownerOf(
   principal: Principal,
   input: Pick<CreateSessionInput, "userId" | "visibility" | "workspaceSnapshot">,
 ): Promise<SessionOwner> {
-  const origin =
-    input.workspaceSnapshot === undefined ? null : await privateOrigin(database, principal, input.workspaceSnapshot);
+  const { origin, untrusted } =
+    input.workspaceSnapshot === undefined ? nowhere : await originOf(database, principal, input.workspaceSnapshot);
   const own = principal.userId ?? null;
   const userId = input.userId ?? origin ?? own;
   if (origin !== null && (userId !== origin || input.visibility === "shared")) {
@@ -40,7 +42,7 @@ export async function ownerOf(
       "Name a person with x_exoloop.user_id, or use a key of theirs.",
     );
   }
-  return { userId, visibility };
+  return { userId, visibility, untrusted };
 }
 
 /** An admin makes sessions for others. @throws Problem `forbidden`, `not_found`, `invalid_request` */
@@ -69,23 +71,38 @@ async function requireOther(database: Kysely<Tables>, principal: Principal, user
   throw new Problem("invalid_request", "x_exoloop.user_id: this user is archived.", "Name another one.");
 }
 
-/** Whose private session the snapshot is of; null: of one that all may see. @throws Problem `not_found` */
-async function privateOrigin(
-  database: Kysely<Tables>,
-  principal: Principal,
-  snapshotId: string,
-): Promise<string | null> {
+interface Origin {
+  /** Whose private session; null: one that all may see. */
+  readonly origin: string | null;
+  /** Of a session that is deleted nobody knows. */
+  readonly untrusted: boolean;
+}
+
+const nowhere: Origin = { origin: null, untrusted: false };
+
+/** The session whose snapshot it is. @throws Problem `not_found` */
+async function originOf(database: Kysely<Tables>, principal: Principal, snapshotId: string): Promise<Origin> {
   const row = await database
     .selectFrom("snapshots")
     .leftJoin("sessions", "sessions.id", "snapshots.session_id")
-    .select(["snapshots.organization_id", "private_to", "user_id", "visibility", "created_by"])
+    .select([
+      "snapshots.organization_id",
+      "sessions.id as session_id",
+      "private_to",
+      "user_id",
+      "visibility",
+      "untrusted",
+      "created_by",
+    ])
     .where("snapshots.id", "=", snapshotId)
     .executeTakeFirst();
   if (row !== undefined) {
     const { organization_id, created_by, private_to } = row;
-    const origin = { organization_id, created_by, user_id: row.user_id ?? private_to };
+    const origin = { id: row.session_id ?? "", organization_id, created_by, user_id: row.user_id ?? private_to };
     const visibility = row.visibility ?? (private_to === null ? "shared" : "private");
-    if (mayUse(principal, { ...origin, visibility }, "drive")) return visibility === "private" ? origin.user_id : null;
+    if (mayUse(principal, { ...origin, visibility }, "drive")) {
+      return { origin: visibility === "private" ? origin.user_id : null, untrusted: row.untrusted ?? true };
+    }
   }
   throw new Problem(
     "not_found",

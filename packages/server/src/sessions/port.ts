@@ -12,6 +12,7 @@ import type {
   SessionShare,
 } from "@exoloop/protocol/sessions";
 import type { ThreadAgent } from "@exoloop/protocol/session-agent";
+import type { ResourceInput, SessionResource } from "@exoloop/protocol/session-resources";
 import type { SandboxFigures } from "@exoloop/protocol/sandboxes";
 import type { SessionStatus } from "../db/tables.ts";
 import type { ListPage, ListQuery, TimeRange } from "../agents/list.ts";
@@ -56,6 +57,8 @@ export interface CreateSessionInput {
   /** At most 50. */
   readonly initialEvents: readonly UserEventInput[];
   readonly budget?: BudgetInput;
+  /** What is attached to it. */
+  readonly resources?: readonly ResourceInput[];
   /** What its workspace begins with. */
   readonly workspaceSnapshot?: string;
   /** For whom it works: the caller's own person unless an admin says otherwise. */
@@ -92,6 +95,7 @@ export interface SessionRow {
   readonly status: SessionStatus;
   /** Its threads included. */
   readonly usage: Usage;
+  readonly resources: readonly SessionResource[];
   readonly budget: BudgetLimits;
   /** In the order in which they were defined. */
   readonly outcomeEvaluations: readonly OutcomeEvaluation[];
@@ -113,6 +117,8 @@ export interface ListSessionsQuery extends ListQuery {
   readonly agentId?: string;
   readonly agentVersion?: number;
   readonly deploymentId?: string;
+  /** Sessions that it is attached to. */
+  readonly memoryStoreId?: string;
   readonly userId?: string;
   readonly statuses?: readonly SessionStatus[];
 }

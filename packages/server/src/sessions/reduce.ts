@@ -10,7 +10,9 @@ import { compactionReducers } from "./reduce/compaction.ts";
 import { appendUserMessage, isFields, readNumber, readStrings, type Reducers } from "./reduce/fields.ts";
 import { modelReducers } from "./reduce/model-calls.ts";
 import { outcomeReducers } from "./reduce/outcomes.ts";
+import { skillReducers } from "./reduce/skills.ts";
 import { threadReducers } from "./reduce/threads.ts";
+import { bringsUntrusted } from "./reduce/untrusted.ts";
 import { initialState, type InboxEvent, type OpenCall, type SessionState } from "./state.ts";
 
 /** Applies events in the order of their numbers. Events of unknown type change nothing but `seq`. */
@@ -21,9 +23,14 @@ export function reduce(state: SessionState, events: readonly LogEvent[]): Sessio
     // Input for a thread, shown here because its session is where people answer.
     const passedOn = event.record?.["passed_on"] === true;
     if (apply !== undefined && !passedOn) next = apply(next, event.data ?? {}, event.record ?? {}, event);
-    next = { ...next, seq: event.seq };
+    next = { ...next, seq: event.seq, untrusted: next.untrusted || bringsUntrusted(event) };
   }
   return next;
+}
+
+/** Whether the model has seen what nobody vouches for: what the session writes from then on is marked. */
+export function hasReadUntrusted(state: SessionState): boolean {
+  return state.untrusted;
 }
 
 /** @example reduceLog(await readLog(database, sessionId, 0)) */
@@ -78,6 +85,11 @@ const inboxReducers: Reducers = {
       stopped: false,
     });
   },
+  // Heard at the next step, but nothing starts because of it.
+  "x.resources_changed": (state, _data, record, event) => {
+    const content = [{ type: "text" as const, text: String(record["text"]) }];
+    return admit(state, { type: "message", id: event.id, content, delivery: "steer", stopped: true });
+  },
   "x.consumed": (state, _data, record) => {
     const ids = readStrings(record["event_ids"]);
     const consumed = state.inbox.filter((entry) => ids.includes(entry.id));
@@ -95,9 +107,11 @@ const statusReducers: Reducers = {
   "session.status_rescheduled": (state, _data, _record, event) => ({ ...stop(state, event), status: "rescheduling" }),
   "session.status_terminated": (state, _data, _record, event) => ({ ...stop(state, event), status: "terminated" }),
   "session.status_idle": (state, data, _record, event) => {
-    const reason = isFields(data["stop_reason"]) ? data["stop_reason"]["type"] : null;
+    const stopReason = isFields(data["stop_reason"]) ? data["stop_reason"] : {};
+    const reason = stopReason["type"];
+    const askedFor = readStrings(stopReason["event_ids"]);
     const rested = reason === "requires_action" ? state.delegation : settled(state);
-    const idle: SessionState = { ...stop(state, event), status: "idle", delegation: rested };
+    const idle: SessionState = { ...stop(state, event), status: "idle", askedFor, delegation: rested };
     // The model has had its last word on an outcome that it did not reach.
     const outcome = reason === "end_turn" && idle.outcome?.status === "acknowledging" ? null : idle.outcome;
     return reason === "retries_exhausted"
@@ -114,6 +128,7 @@ const reducers: Reducers = {
   ...threadReducers,
   ...outcomeReducers,
   ...compactionReducers,
+  ...skillReducers,
 };
 
 /** A thread at rest that asks for nothing has told its result in the same transaction. */

@@ -14,6 +14,7 @@ import { findOpenSession, lockOpenSession, mayUse } from "./access.ts";
 import { refuseArchived, sessionNotFound } from "./locked-session.ts";
 import { ownerOf } from "./owner.ts";
 import { readOutcomeEvaluations } from "./outcome-evaluations.ts";
+import { readResources } from "./resources/read-resources.ts";
 import { type ShareDependencies, shareSession } from "./share.ts";
 import { updateSession } from "./update.ts";
 
@@ -66,10 +67,11 @@ async function withFigures(
   rows: readonly Selectable<SessionTable>[],
 ): Promise<readonly SessionRow[]> {
   const ids = rows.map((row) => row.id);
-  const [figures, sandboxes, outcomes] = await Promise.all([
+  const [figures, sandboxes, outcomes, resources] = await Promise.all([
     readFigures(database, ids),
     readSandboxFigures(database, ids),
     readOutcomeEvaluations(database, ids),
+    readResources(database, ids),
   ]);
   return rows.map((row): SessionRow => {
     const usage = figures.get(row.id) ?? noFigures;
@@ -85,6 +87,7 @@ async function withFigures(
       metadata: open ? row.metadata : {},
       status: row.status,
       usage,
+      resources: open ? (resources.get(row.id) ?? []) : [],
       budget: row.budget ?? {},
       outcomeEvaluations: open ? (outcomes.get(row.id) ?? []) : [],
       stats: {

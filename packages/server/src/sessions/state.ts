@@ -161,10 +161,20 @@ export interface ContextSize {
   readonly messages: number;
 }
 
+/** The skills of the present turn. */
+export interface SkillsShown {
+  /** Of the skills mount, fixed when the turn began. */
+  readonly revision: number;
+  /** At the head of what the model sees; null where it was told of skills later, in the transcript. */
+  readonly listing: string | null;
+}
+
 export interface SessionState {
   /** Number of the last event reduced. */
   readonly seq: number;
   readonly status: "idle" | "running" | "rescheduling" | "terminated";
+  /** What the last rest was said to wait for. */
+  readonly askedFor: readonly string[];
   /** What the model sees. Grows only at its tail, until a compaction replaces its head. */
   readonly transcript: readonly TranscriptMessage[];
   /** Admitted, not consumed. */
@@ -186,6 +196,10 @@ export interface SessionState {
   /** The evaluation whose start is recorded and whose end is not. */
   readonly evaluation: { readonly startId: string; readonly iteration: number } | null;
   readonly delegation: Delegation | null;
+  /** Null: no turn has seen any skill. */
+  readonly skills: SkillsShown | null;
+  /** The model has seen what nobody vouches for; never false again. */
+  readonly untrusted: boolean;
 }
 
 const noUsage: Usage = {
@@ -203,6 +217,7 @@ const noUsage: Usage = {
 export const initialState: SessionState = {
   seq: 0,
   status: "idle",
+  askedFor: [],
   transcript: [],
   inbox: [],
   modelCall: null,
@@ -217,4 +232,6 @@ export const initialState: SessionState = {
   outcome: null,
   evaluation: null,
   delegation: null,
+  skills: null,
+  untrusted: false,
 };

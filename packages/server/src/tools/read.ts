@@ -34,7 +34,7 @@ export const readTool = defineTool({
   aliases: { path: "file_path", filename: "file_path" },
   replay: "safe",
   parallel: true,
-  async run({ file_path, view_range, offset, limit }, { files }) {
+  async run({ file_path, view_range, offset, limit }, { files, describeOrigin }) {
     const path = resolvePath(file_path);
     const { bytes } = await files.read(path);
     const image = imageType(bytes);
@@ -43,9 +43,16 @@ export const readTool = defineTool({
     if (text === null)
       return errorResult(`read: ${path} is a binary file of ${bytes.length} bytes. Use bash to look into it.`);
     if (text === "") return textResult(`[${path} is empty]`);
-    return showLines(path, text, lineRange(view_range, offset, limit));
+    const shown = showLines(path, text, lineRange(view_range, offset, limit));
+    return withOrigin(shown, await describeOrigin?.(path));
   },
 });
+
+/** In a block of its own: what is in the file stays as it is. */
+function withOrigin(shown: ToolResult, origin: string | null | undefined): ToolResult {
+  if (origin === null || origin === undefined || shown.isError) return shown;
+  return { ...shown, content: [{ type: "text", text: origin }, ...shown.content] };
+}
 
 interface LineRange {
   /** Counted from 1, inclusive. */

@@ -100,6 +100,10 @@ export interface ToolContext {
   readonly commands: CommandRunner;
   readonly background: BackgroundCommands;
   readonly abortSignal: AbortSignal;
+  /** Where a file of shared memory comes from, in one line; null for any other. */
+  readonly describeOrigin?: (path: string) => Promise<string | null>;
+  /** Whether this call has been given anything so far that nobody vouches for. */
+  readonly hasReadUntrusted?: () => boolean;
   /** True when an earlier driver recorded the start of this very call. */
   readonly resumed: boolean;
 }
@@ -109,6 +113,8 @@ export interface ToolResult {
   readonly isError: boolean;
   /** How long the call kept a sandbox awake, in milliseconds; absent where it used none. */
   readonly sandboxAwakeMs?: number;
+  /** The call was given what nobody vouches for. */
+  readonly untrusted?: boolean;
 }
 
 export interface Tool {

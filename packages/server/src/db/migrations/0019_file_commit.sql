@@ -278,6 +278,7 @@ begin
     case change->>'type'
     when 'put' then
       if head.kind = 'directory' then perform file_refuse('is_directory', target); end if;
+      if head.id is not null and change ? 'revived' then perform file_refuse('exists', target); end if;
       history.executable := coalesce((change->>'executable')::boolean, head.executable, false);
       if head.sha256 = change->>'sha256' and head.executable = history.executable then
         put_paths := put_paths || target;
@@ -300,6 +301,11 @@ begin
         history.ordinal := history.ordinal + count;
         state.directories := state.directories + count;
         history.memory_id := change->>'memory';
+        if change ? 'revived' then
+          -- The same file again, unless it lives on under another name.
+          perform from file_entries where memory_id = change->>'revived';
+          if not found then history.memory_id := change->>'revived'; end if;
+        end if;
         history.version := file_next_version(organization, mount_key, target);
         history.operation := 'create';
         state.files := state.files + 1;

@@ -39,10 +39,11 @@ create table session_resources (
   removed_at timestamptz,
   check (type <> 'memory_store'
     or (memory_store_id is not null and directory is not null and access is not null and name is not null)),
-  check (type <> 'file' or (file_id is not null and mount_path is not null)),
-  unique (session_id, memory_store_id),
-  unique (session_id, directory)
+  check (type <> 'file' or (file_id is not null and mount_path is not null))
 );
+create unique index session_resources_once on session_resources (session_id, memory_store_id) where removed_at is null;
+create unique index session_resources_directory on session_resources (session_id, directory) where removed_at is null;
+create index session_resources_session on session_resources (session_id, position);
 create index session_resources_store on session_resources (memory_store_id, session_id)
   where memory_store_id is not null;
 

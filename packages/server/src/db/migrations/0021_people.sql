@@ -28,13 +28,27 @@ alter table sessions
   add constraint sessions_private_to_somebody check (visibility = 'shared' or user_id is not null);
 create index sessions_user on sessions (organization_id, user_id, created_at desc, id desc) where user_id is not null;
 
+update sessions set untrusted = true where exists (
+  select from session_events event where event.session_id = sessions.id and (
+    event.type in ('user.custom_tool_result', 'agent.mcp_tool_result')
+    or (event.type in ('agent.tool_result', 'x.wait_ended') and event.record->'delivery' is not null)));
+
 -- Of a private session that was deleted: whose it was. Null: the session itself says who may use it.
 alter table snapshots add column private_to text;
 
+alter table file_versions
+  drop constraint file_versions_operation_check,
+  add check (operation in ('create', 'write', 'edit', 'merge', 'delete', 'move_in', 'move_out', 'make_directory',
+    'remove_directory', 'vouch'));
 create index file_entries_untrusted on file_entries (organization_id, mount) where untrusted;
 
 -- Down Migration
 drop index file_entries_untrusted;
+update file_versions set operation = 'write' where operation = 'vouch';
+alter table file_versions
+  drop constraint file_versions_operation_check,
+  add check (operation in ('create', 'write', 'edit', 'merge', 'delete', 'move_in', 'move_out', 'make_directory',
+    'remove_directory'));
 alter table snapshots drop column private_to;
 drop index sessions_user;
 alter table sessions drop column user_id, drop column visibility, drop column untrusted;

@@ -14,6 +14,8 @@ export type FileOperation =
   | "delete"
   | "move_in"
   | "move_out"
+  /** Somebody vouches for the content as it is. */
+  | "vouch"
   | "make_directory"
   | "remove_directory";
 

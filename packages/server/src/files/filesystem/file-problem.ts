@@ -14,7 +14,7 @@ const codes: Readonly<Record<FileErrorCode, ProblemCode>> = {
   too_large: "invalid_request",
   invalid_path: "invalid_path",
   path_conflict: "version_conflict",
-  invalid_skill: "invalid_request",
+  invalid_skill: "invalid_skill",
   no_permission: "forbidden",
   failed: "invalid_request",
 };

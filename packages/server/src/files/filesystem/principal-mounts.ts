@@ -57,3 +57,9 @@ export function placeInMount(mounts: readonly StoredMount[], wanted: string): { 
   if (mount === null || path === mount.prefix) throw new FileError("is_directory", `${path} is a directory.`);
   return { path, mount };
 }
+
+/** Mounts that hold something at or below a path. */
+export function mountsBelow(mounts: readonly StoredMount[], wanted: string) {
+  const { path, mount } = place(mounts, wanted);
+  return { path, mounts: mount === null ? mounts.filter(({ prefix }) => isWithin(path, prefix)) : [mount] };
+}

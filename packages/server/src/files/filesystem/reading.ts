@@ -4,21 +4,16 @@ import type { Kysely } from "kysely";
 import type { Tables } from "../../db/tables.ts";
 import type { FileSearch } from "../../http/routes/filesystem.ts";
 import type { Principal } from "../../orgs/principal.ts";
-import { archiveEntries, endOfArchive } from "../archive.ts";
-import type { StoredMount } from "../mounts.ts";
 import { isWithin, relativePath } from "../path.ts";
 import { findEntries, findEntry, listEntries, type ListingQuery, type StoredEntry } from "../postgres/listing.ts";
 import type { StoredFiles } from "../postgres/stored-files.ts";
 import { FileError } from "../store.ts";
-import { place, principalMounts } from "./principal-mounts.ts";
+import { mountsBelow, place, principalMounts } from "./principal-mounts.ts";
 
 export interface FilesystemParts {
   readonly database: Kysely<Tables>;
   readonly files: StoredFiles;
 }
-
-/** Bytes of contents held in memory at once while an archive is written. */
-const batchBytes = 16 * 1024 * 1024;
 
 export function showEntry(entry: StoredEntry): StoredFile {
   const isFile = entry.kind === "file";
@@ -91,13 +86,6 @@ export async function listDirectory(
   return entries.map(showEntry);
 }
 
-/** Mounts that hold something at or below a path. */
-async function mountsBelow(parts: FilesystemParts, principal: Principal, wanted: string) {
-  const mounts = await principalMounts(parts.database, principal);
-  const { path, mount } = place(mounts, wanted);
-  return { path, mounts: mount === null ? mounts.filter(({ prefix }) => isWithin(path, prefix)) : [mount] };
-}
-
 export async function findFiles(
   parts: FilesystemParts,
   principal: Principal,
@@ -106,7 +94,7 @@ export async function findFiles(
   maximum: number,
 ): Promise<readonly StoredFile[]> {
   const { organizationId } = principal;
-  const { path, mounts } = await mountsBelow(parts, principal, wanted);
+  const { path, mounts } = mountsBelow(await principalMounts(parts.database, principal), wanted);
   const found: StoredEntry[] = [];
   for (const mount of mounts) {
     const matches = await parts.files.open({ organizationId, sessionId: null }, mount).glob(path, glob, maximum);
@@ -124,7 +112,7 @@ export async function searchFiles(
   principal: Principal,
   { path: wanted, maximum, ...search }: FileSearch,
 ): Promise<FileMatches> {
-  const { path, mounts } = await mountsBelow(parts, principal, wanted);
+  const { path, mounts } = mountsBelow(await principalMounts(parts.database, principal), wanted);
   const data: FileMatches["data"] = [];
   let truncated = false;
   for (const mount of mounts) {
@@ -143,8 +131,10 @@ export async function exportArchive(
   principal: Principal,
   wanted: string,
 ): Promise<ReadableStream<Uint8Array>> {
-  const { path, mounts } = await mountsBelow(parts, principal, wanted);
-  const blocks = archiveOf(parts, principal.organizationId, path, mounts);
+  const { path, mount } = place(await principalMounts(parts.database, principal), wanted);
+  if (mount === null)
+    throw new FileError("invalid_path", `${path} holds several mounts: export them one by one, such as /memory/org.`);
+  const blocks = parts.files.history.exportArchive(principal.organizationId, mount, { path });
   return new ReadableStream({
     async pull(controller) {
       const next = await blocks.next();
@@ -153,31 +143,4 @@ export async function exportArchive(
     },
     cancel: async () => void (await blocks.return(undefined)),
   });
-}
-
-async function* archiveOf(
-  { files }: FilesystemParts,
-  organizationId: string,
-  path: string,
-  mounts: readonly StoredMount[],
-): AsyncGenerator<Uint8Array> {
-  for (const mount of mounts) {
-    const heads = (await files.manifest(organizationId, mount)).filter((head) => isWithin(path, head.path));
-    for (let start = 0; start < heads.length;) {
-      let [end, bytes] = [start, 0];
-      for (; end < heads.length && (end === start || bytes + (heads[end]?.size ?? 0) <= batchBytes); end += 1)
-        bytes += heads[end]?.size ?? 0;
-      const batch = heads.slice(start, end);
-      const contents = await files.contents(organizationId, [...new Set(batch.map((head) => head.sha256))]);
-      const archived = batch.flatMap((head) => {
-        const content = contents.get(head.sha256);
-        return content === undefined
-          ? []
-          : [{ type: "file" as const, path: head.path, bytes: content, mode: head.executable ? 0o755 : 0o644 }];
-      });
-      yield* archiveEntries(archived);
-      start = end;
-    }
-  }
-  yield endOfArchive();
 }

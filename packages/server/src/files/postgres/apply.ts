@@ -180,6 +180,7 @@ function encodePut(mount: StoredMount, change: PutChange, offset: number, { seen
     text: text !== null,
     executable: change.executable,
     ...(change.replacements === undefined ? {} : { replacements: change.replacements }),
+    ...(change.memoryId === undefined ? {} : { revived: change.memoryId }),
     ...(change.sourceSha256 === undefined ? {} : { source: change.sourceSha256 }),
   };
 }

@@ -17,6 +17,11 @@ export interface PutChange extends Expectation {
   readonly executable: boolean | null;
   readonly operation: "write" | "edit" | "merge";
   readonly replacements?: number;
+  /**
+   * For a file that comes back where nothing is: the identifier that it had, which it gets unless another file has it
+   * now. What is at the path already is a `path_conflict`.
+   */
+  readonly memoryId?: string;
   /** Of a merge: hash of what this session wrote. */
   readonly sourceSha256?: string;
 }

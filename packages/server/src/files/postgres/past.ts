@@ -50,3 +50,54 @@ export async function readPast(
   if (row === undefined) return null;
   return { version: row.version, sha256: row.sha256, bytes: row.redacted ? null : row.content, redacted: row.redacted };
 }
+
+/** A version of a path by its number; the last one without. */
+export async function findVersionId(
+  database: Kysely<Tables>,
+  organizationId: string,
+  mount: StoredMount,
+  path: string,
+  version?: number,
+): Promise<{ readonly id: string; readonly version: number } | null> {
+  let query = database
+    .selectFrom("file_versions")
+    .select(["id", "version"])
+    .where("organization_id", "=", organizationId)
+    .where("mount", "=", mount.key)
+    .where("path", "=", pathInMount(mount, path));
+  if (version !== undefined) query = query.where("version", "=", version);
+  return (await query.orderBy("version", "desc").limit(1).executeTakeFirst()) ?? null;
+}
+
+/** The one of some mounts to which a version belongs. */
+export async function mountOfVersion(
+  database: Kysely<Tables>,
+  organizationId: string,
+  mounts: readonly StoredMount[],
+  versionId: string,
+): Promise<StoredMount | null> {
+  const row = await database
+    .selectFrom("file_versions")
+    .select("mount")
+    .where("organization_id", "=", organizationId)
+    .where("id", "=", versionId)
+    .executeTakeFirst();
+  return mounts.find(({ key }) => key === row?.mount) ?? null;
+}
+
+/** The one of some mounts to which a conflict belongs. */
+export async function mountOfConflict(
+  database: Kysely<Tables>,
+  organizationId: string,
+  mounts: readonly StoredMount[],
+  id: string,
+): Promise<StoredMount | null> {
+  if (!/^\d{1,15}$/.test(id)) return null;
+  const row = await database
+    .selectFrom("file_conflicts")
+    .select("mount")
+    .where("organization_id", "=", organizationId)
+    .where("id", "=", Number(id))
+    .executeTakeFirst();
+  return mounts.find(({ key }) => key === row?.mount) ?? null;
+}

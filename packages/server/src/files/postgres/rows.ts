@@ -197,7 +197,8 @@ export async function readContents(
   return found;
 }
 
-function kindAfter(operation: FileOperation, { sha256 }: { readonly sha256: string | null }): PathKind {
+/** What is at the path of a version since it was made. */
+export function kindAfter(operation: FileOperation, { sha256 }: { readonly sha256: string | null }): PathKind {
   if (sha256 !== null) return "file";
   return operation === "make_directory" || operation === "move_in" ? "directory" : "absent";
 }

@@ -8,7 +8,7 @@ import { startSearch } from "../search-request.ts";
 import { createPatterns, createRandom } from "../search-testing.ts";
 import { FileError, type FileStore, type GrepRequest, type GrepResult } from "../store.ts";
 import { encodeText } from "../text.ts";
-import { candidateQuery, indexedClauses, namesQuery } from "./search.ts";
+import { candidateQuery, indexedClauses, namesQuery, preferIndex } from "./search.ts";
 import { createStoredFiles } from "./stored-files.ts";
 import { actorOf, createTestOrganization } from "./testing.ts";
 
@@ -58,12 +58,9 @@ async function searchAll(request: GrepRequest): Promise<GrepResult> {
   return search.result();
 }
 
-async function planOf(
-  query: ReturnType<typeof candidateQuery | typeof namesQuery>,
-  forbidsScan: boolean,
-): Promise<string> {
+async function planOf(query: ReturnType<typeof candidateQuery | typeof namesQuery>): Promise<string> {
   return test.database.transaction().execute(async (transaction) => {
-    if (forbidsScan) await sql`set local enable_seqscan = off`.execute(transaction);
+    await preferIndex(transaction);
     const { rows } = await sql<{ "QUERY PLAN": string }>`explain ${query}`.execute(transaction);
     return rows.map((row) => row["QUERY PLAN"]).join("\n");
   });
@@ -134,7 +131,7 @@ describe("plans", () => {
     async (pattern) => {
       for (const prepare of [sql`vacuum analyze file_texts`, sql`update file_texts set body = body || ' more'`]) {
         await prepare.execute(test.database);
-        const plan = await planOf(candidates(pattern), true);
+        const plan = await planOf(candidates(pattern));
         expect(plan).toContain("Bitmap Index Scan on file_texts_search");
         expect(plan).not.toContain("Seq Scan on file_texts");
       }
@@ -150,7 +147,7 @@ describe("plans", () => {
 
   it("of names read the index alone", async () => {
     await sql`vacuum analyze file_entries`.execute(test.database);
-    const plan = await planOf(namesQuery({ organizationId, mount }, mount.prefix), true);
+    const plan = await planOf(namesQuery({ organizationId, mount }, mount.prefix));
     expect(plan).toContain("Index Only Scan using file_entries_newest");
     expect(plan).not.toContain("Sort");
   });

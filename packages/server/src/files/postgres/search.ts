@@ -13,7 +13,7 @@ import { pathInMount, type StoredMount, visiblePath } from "../mounts.ts";
 import { isWithin, relativePath } from "../path.ts";
 import type { Clause, Required } from "../regex/required.ts";
 import { startSearch } from "../search-request.ts";
-import type { FileMatch, GrepRequest, GrepResult } from "../store.ts";
+import { FileError, type FileMatch, type GrepRequest, type GrepResult } from "../store.ts";
 import { type Candidate, matchTexts } from "./search-texts.ts";
 
 /** Files looked into before the index is asked. */
@@ -24,20 +24,23 @@ const nextFiles = 2_000;
 const mostClauses = 3;
 /** Milliseconds: a query to the index takes some. */
 const queryTimeoutMs = 20_000;
+/** As Postgres numbers it. */
+const queryCanceled = "57014";
 
 export interface SearchScope {
   readonly organizationId: string;
   readonly mount: StoredMount;
 }
 
-/** Newest first. `path` may be a directory in the mount, the mount itself, or a directory above it. */
+/** Newest first. `directory` may be a directory in the mount, the mount itself, or a directory above it. */
 export async function globStored(
   database: Kysely<Tables>,
   scope: SearchScope,
-  path: string,
+  directory: string,
   pattern: string,
   maximum: number,
 ): Promise<readonly FileMatch[]> {
+  const path = directory.normalize("NFC");
   const matches = compileGlob(pattern);
   const { rows } = await namesQuery(scope, path).execute(database);
   const names = rows[0]?.names ?? null;
@@ -83,8 +86,10 @@ async function readTimes(
 export async function grepStored(
   database: Kysely<Tables>,
   scope: SearchScope,
-  request: GrepRequest,
+  given: GrepRequest,
 ): Promise<GrepResult> {
+  // As paths are stored.
+  const request = { ...given, path: given.path.normalize("NFC") };
   const search = startSearch(request);
   const clauses = indexedClauses(search.pattern.required);
   const page = { ...scope, path: request.path };
@@ -125,14 +130,31 @@ async function readCandidates(
   return rows;
 }
 
-/** The planner does not count the cost of reading large values and would rather scan. */
 async function findCandidates(database: Kysely<Tables>, page: Page, required: Required): Promise<readonly Candidate[]> {
-  return database.transaction().execute(async (transaction: Transaction<Tables>) => {
-    await sql`select set_config('enable_seqscan', 'off', true),
-      set_config('statement_timeout', ${String(queryTimeoutMs)}, true)`.execute(transaction);
-    const { rows } = await candidateQuery(page, required).execute(transaction);
+  return database.transaction().execute(async (transaction) => {
+    await preferIndex(transaction);
+    const { rows } = await candidateQuery(page, required).execute(transaction).catch(explainTimeout);
     return rows;
   });
+}
+
+/** @throws FileError `failed` for a query that was ended */
+function explainTimeout(error: unknown): never {
+  const isTimeout = typeof error === "object" && error !== null && "code" in error && error.code === queryCanceled;
+  if (!isTimeout) throw error;
+  throw new FileError(
+    "failed",
+    `Searching took more than ${queryTimeoutMs / 1000} seconds: name a smaller directory, or a longer word in the pattern.`,
+  );
+}
+
+/**
+ * For the transaction: the planner does not count the cost of reading large values and would rather scan. Exported for
+ * the test that looks at plans.
+ */
+export async function preferIndex(transaction: Transaction<Tables>): Promise<void> {
+  await sql`select set_config('enable_seqscan', 'off', true),
+    set_config('statement_timeout', ${String(queryTimeoutMs)}, true)`.execute(transaction);
 }
 
 /** Exported for the test that looks at its plan. */

@@ -5,10 +5,11 @@
  */
 import type { Kysely } from "kysely";
 import type { Tables } from "../../db/tables.ts";
-import { type StoredMount, visiblePath } from "../mounts.ts";
+import { isShared, mountOf, skillsMount, type StoredMount, visiblePath } from "../mounts.ts";
 import type { SessionSkills } from "../session-skills.ts";
 import type { DirectoryOperations, FileStore } from "../store.ts";
 import { type CommitDecision, commitFiles, type CommitRequest, type Committed, type CommitView } from "./commit.ts";
+import { anyUntrusted, describeProvenance, findProvenance, vouch, type VouchRequest } from "./provenance.ts";
 import { createProjectionRecords, type ProjectionRecords } from "./projection-records.ts";
 import {
   filesAtRevision,
@@ -27,6 +28,8 @@ import { createSessionStore } from "./session-store.ts";
 import { markKnown } from "./known.ts";
 import type { SkillFile } from "../../skills/format/skill-files.ts";
 import { importSkill } from "./skills/import-skill.ts";
+import { createFileHistory, type FileHistory } from "./history/file-history.ts";
+import { createSkillStore } from "./skills/skill-store.ts";
 
 /** A path that changed. `head` is null unless a file is there now. */
 export interface StoredChange {
@@ -64,6 +67,14 @@ export interface StoredFiles {
     mount: StoredMount,
     versions: ReadonlyMap<string, number>,
   ): Promise<void>;
+  /** What happened to them, and taking it back. */
+  readonly history: FileHistory;
+  /** Whether any of these paths is a file that its writer had no reason to trust. */
+  anyUntrusted(organizationId: string, mount: StoredMount, paths: readonly string[]): Promise<boolean>;
+  /** Who wrote a file that several people write, in one line; null for any other path. */
+  describeOrigin(organizationId: string, mounts: readonly StoredMount[], path: string): Promise<string | null>;
+  /** As `provenance.ts` says. @throws FileError `not_found`, `conflict` */
+  vouch(request: VouchRequest): Promise<number>;
   /** Which revisions a session's sandbox holds. */
   readonly projections: ProjectionRecords;
   /** What `/skills` holds for one session. */
@@ -81,19 +92,38 @@ export interface StoredFiles {
 
 /** @example const files = createStoredFiles(database); await files.importSkill(organizationId, "review", [...]) */
 export function createStoredFiles(database: Kysely<Tables>): StoredFiles {
+  const sessionSkills = createSessionSkills(database);
   return {
-    open: (owner, mount) => createSessionStore(database, owner, mount),
+    open({ organizationId, sessionId }, mount) {
+      const store = createSessionStore(database, { organizationId, sessionId }, mount);
+      if (mount.key !== skillsMount.key || sessionId === null) return store;
+      const viewer = { organizationId, sessionId };
+      const looks = createSkillStore({
+        set: async () => sessionSkills.at(viewer, await sessionSkills.pinned(viewer)),
+        contents: (hashes) => readContents(database, organizationId, hashes),
+      });
+      return { ...store, ...looks };
+    },
     revision: (organizationId, mount) => mountRevision(database, organizationId, mount),
     changesSince: (organizationId, mount, revision) => changesSince(database, organizationId, mount, revision),
     manifest: (organizationId, mount) => listHeads(database, organizationId, mount),
     directories: (organizationId, mount) => listDirectories(database, organizationId, mount),
     atRevision: (organizationId, mount, revision) => filesAtRevision(database, organizationId, mount, revision),
     contents: (organizationId, hashes) => readContents(database, organizationId, hashes),
+    anyUntrusted: (organizationId, mount, paths) => anyUntrusted(database, organizationId, mount, paths),
+    async describeOrigin(organizationId, mounts, path) {
+      const mount = mountOf(mounts, path);
+      if (mount === undefined || !isShared(mount)) return null;
+      const found = await findProvenance(database, organizationId, mount, path);
+      return found === null ? null : describeProvenance(found);
+    },
+    vouch: (request) => vouch(database, request),
     commit: (request, decide) => commitFiles(database, request, decide),
     markKnown: (organizationId, sessionId, mount, versions) =>
       markKnown(database, { organizationId, sessionId }, mount, versions),
+    history: createFileHistory(database),
     projections: createProjectionRecords(database),
-    sessionSkills: createSessionSkills(database),
+    sessionSkills,
     async importSkill(organizationId, name, files) {
       const actor = { organizationId, sessionId: null, toolUseId: null, via: "import" as const };
       const { revision } = await importSkill(database, { actor, files, directory: name });

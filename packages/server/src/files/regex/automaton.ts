@@ -34,6 +34,7 @@ export class Automaton {
   work = 0;
   readonly #singleLines: boolean;
   readonly #anchored: boolean;
+  readonly #mostPlaces: number;
   #states: State[] = [];
   #rows = new Map<string, number>();
   readonly #starts = new Map<number, number>();
@@ -44,11 +45,16 @@ export class Automaton {
   /**
    * @param options.singleLines Matches hold no line feed.
    * @param options.anchored Matches begin where the text does. Default: anywhere.
+   * @param options.mostPlaces Of all states together, before they are forgotten.
    */
-  constructor(program: Program, options: { readonly singleLines: boolean; readonly anchored?: boolean }) {
+  constructor(
+    program: Program,
+    options: { readonly singleLines: boolean; readonly anchored?: boolean; readonly mostPlaces?: number },
+  ) {
     this.program = program;
     this.#singleLines = options.singleLines;
     this.#anchored = options.anchored ?? false;
+    this.#mostPlaces = options.mostPlaces ?? mostPlaces;
     this.width = program.alphabet.size + 2;
     this.table = new Int32Array(this.width * 16);
     this.#marks = new Int32Array(program.kinds.length);
@@ -133,7 +139,7 @@ export class Automaton {
     const row = this.#rows.get(key);
     if (row !== undefined) return row;
     this.#places += places.length;
-    if ((this.#states.length + 1) * this.width > largestTable || this.#places > mostPlaces) this.#forget();
+    if ((this.#states.length + 1) * this.width > largestTable || this.#places > this.#mostPlaces) this.#forget();
     // No state has the number zero.
     if (this.#states.length === 0)
       this.#states.push({ places: new Int32Array(), before: 0, accepts: false, asks: false });

@@ -35,10 +35,10 @@ describe("requiredLiterals", () => {
     ["[a-z]{3}[0-9]{5}", []],
   ])("%j", (pattern, expected) => {
     const { clauses, ignoreCase } = find(pattern);
-    expect([clauses.map((clause) => [...clause].sort()).sort(), ignoreCase]).toEqual([
-      expected.map((clause) => [...clause].sort()).sort(),
-      false,
-    ]);
+    const inOrder = (all: readonly (readonly string[])[]) =>
+      new Set(all.map((clause) => clause.toSorted().join(" OR ")));
+    expect(inOrder(clauses)).toEqual(inOrder(expected));
+    expect([clauses.length, ignoreCase]).toEqual([expected.length, false]);
   });
 
   it("ignore case where the pattern does, and leave letters out that others fold differently", () => {

@@ -123,9 +123,7 @@ export class Scan {
     const found = text.indexOf(literal, this.#at);
     if (found === -1) return false;
     if (!singleLines || found === 0) return true;
-    const start = text.lastIndexOf("\n", found - 1) + 1;
-    if (start <= this.#at) return true;
-    this.#at = start;
+    this.#at = text.lastIndexOf("\n", found - 1) + 1;
     this.#row = this.#automaton.start(afterLineFeed);
     return true;
   }

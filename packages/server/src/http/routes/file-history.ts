@@ -10,6 +10,7 @@ import {
   type FileVersion,
   fileVersion,
   fileVersionPage,
+  resolveConflictRequest,
   type RestoreFilesRequest,
   restoreFilesRequest,
   type UndoFilesRequest,
@@ -19,7 +20,7 @@ import { defaultPageSize } from "@exoloop/protocol/pages";
 import { commandOutput } from "@exoloop/protocol/sandboxes";
 import { z } from "zod";
 import type { Principal } from "../../orgs/principal.ts";
-import { decodeCursor, encodeCursor, numberCursor } from "../pages.ts";
+import { decodeCursor, encodeCursor } from "../pages.ts";
 import { flag, limit, page } from "../query.ts";
 import { addRoute, type RouteContext } from "../route.ts";
 
@@ -28,14 +29,26 @@ export interface HistoryQuery {
   readonly path?: string;
   readonly sessionId?: string;
   readonly toolUseId?: string;
+}
+
+export interface HistoryPage {
   readonly limit: number;
-  /** How many of the newest are left out. */
-  readonly offset: number;
+  readonly after?: HistoryPosition;
+}
+
+/** Mount by mount; within one the newest comes first. */
+export interface HistoryPosition {
+  readonly mount: string;
+  readonly cursor: string | null;
+}
+
+export interface Found<Item> {
+  readonly data: readonly Item[];
+  readonly next: HistoryPosition | null;
 }
 
 export interface FileHistoryPort {
-  /** Newest first. */
-  history(principal: Principal, query: HistoryQuery): Promise<readonly FileVersion[]>;
+  history(principal: Principal, query: HistoryQuery, page: HistoryPage): Promise<Found<FileVersion>>;
   /** @throws Problem `not_found` for a version that never was */
   difference(
     principal: Principal,
@@ -46,14 +59,14 @@ export interface FileHistoryPort {
   undo(principal: Principal, request: UndoFilesRequest): Promise<FileRestoration>;
   /** The content of a version goes, its row stays. @throws Problem `version_conflict` for a head */
   redact(principal: Principal, versionId: string): Promise<FileVersion>;
-  /** Newest first. */
   conflicts(
     principal: Principal,
-    query: { readonly limit: number; readonly offset: number; readonly resolved: boolean },
-  ): Promise<readonly FileConflict[]>;
+    query: { readonly resolved: boolean },
+    page: HistoryPage,
+  ): Promise<Found<FileConflict>>;
   /** What lost, as it was written. */
   conflictContent(principal: Principal, conflictId: string): Promise<Uint8Array>;
-  resolveConflict(principal: Principal, conflictId: string): Promise<FileConflict>;
+  resolveConflict(principal: Principal, conflictId: string, keep: "head" | "kept"): Promise<FileConflict>;
 }
 
 const tag = "Files";
@@ -91,24 +104,16 @@ export function addFileHistoryRoutes(context: RouteContext, files: FileHistoryPo
   );
 }
 
-interface Paged {
-  readonly limit?: number | undefined;
-  readonly page?: string | undefined;
-}
+const historyPosition = z.strictObject({ mount: z.string().max(200), cursor: z.string().max(200).nullable() });
 
-/** Lists whose newest come first and are told apart by how many came before. */
-async function numbered<Item>(
+async function paged<Item>(
   scope: { readonly list: string; readonly organizationId: string },
-  { limit: size = defaultPageSize, page: cursor }: Paged,
-  read: (query: { readonly limit: number; readonly offset: number }) => Promise<readonly Item[]>,
+  query: { readonly limit?: number | undefined; readonly page?: string | undefined },
+  read: (page: HistoryPage) => Promise<Found<Item>>,
 ): Promise<{ data: Item[]; next_page: string | null }> {
-  const offset = cursor === undefined ? 0 : decodeCursor(scope, cursor, numberCursor).number;
-  const items = await read({ limit: size + 1, offset });
-  const more = items.length > size;
-  return {
-    data: items.slice(0, size),
-    next_page: more ? encodeCursor(scope, { order: "desc", number: offset + size }) : null,
-  };
+  const after = query.page === undefined ? {} : { after: decodeCursor(scope, query.page, historyPosition) };
+  const { data, next } = await read({ limit: query.limit ?? defaultPageSize, ...after });
+  return { data: [...data], next_page: next === null ? null : encodeCursor(scope, next) };
 }
 
 function addVersionRoutes(context: RouteContext, files: FileHistoryPort): void {
@@ -136,7 +141,7 @@ function addVersionRoutes(context: RouteContext, files: FileHistoryPort): void {
         ...(toolUseId === undefined ? {} : { toolUseId }),
       };
       const scope = { list: `versions ${JSON.stringify(wanted)}`, organizationId: principal.organizationId };
-      return numbered(scope, query, (position) => files.history(principal, { ...wanted, ...position }));
+      return paged(scope, query, (position) => files.history(principal, wanted, position));
     },
   );
   addRoute(
@@ -184,7 +189,7 @@ function addConflictRoutes(context: RouteContext, files: FileHistoryPort): void 
     ({ principal, query }) => {
       const { resolved = false } = query;
       const scope = { list: `conflicts ${resolved}`, organizationId: principal.organizationId };
-      return numbered(scope, query, (position) => files.conflicts(principal, { ...position, resolved }));
+      return paged(scope, query, (position) => files.conflicts(principal, { resolved }, position));
     },
   );
   addRoute(
@@ -208,7 +213,14 @@ function addConflictRoutes(context: RouteContext, files: FileHistoryPort): void 
   );
   addRoute(
     context,
-    { method: "post", path: `${item}/resolve`, summary: "Mark a conflict as dealt with", tag, answer: fileConflict },
-    ({ principal, parameter }) => files.resolveConflict(principal, parameter("conflict_id")),
+    {
+      method: "post",
+      path: `${item}/resolve`,
+      summary: "Decide a conflict: what is there stays, or the text that lost becomes the new version",
+      tag,
+      body: resolveConflictRequest,
+      answer: fileConflict,
+    },
+    ({ principal, body, parameter }) => files.resolveConflict(principal, parameter("conflict_id"), body.keep),
   );
 }

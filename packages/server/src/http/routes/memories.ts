@@ -43,6 +43,7 @@ export function addMemoryRoutes(context: RouteContext, repository: MemoryReposit
     context,
     {
       method: "post",
+      workers: ["session"],
       path: memories,
       summary: "Create a memory",
       tag,
@@ -54,16 +55,29 @@ export function addMemoryRoutes(context: RouteContext, repository: MemoryReposit
       repository.create(principal, parameter(store), body, query.view ?? "basic"),
   );
   addMemoryListRoute(context, repository);
+  addMemoryChangeRoutes(context, repository);
   addRoute(
     context,
-    { method: "get", path: memoryItem, summary: "Retrieve a memory", tag, query: viewQuery, answer: memory },
+    {
+      method: "get",
+      workers: ["session"],
+      path: memoryItem,
+      summary: "Retrieve a memory",
+      tag,
+      query: viewQuery,
+      answer: memory,
+    },
     ({ principal, query, parameter }) =>
       repository.get(principal, parameter(store), parameter("memory_id"), query.view ?? "full"),
   );
+}
+
+function addMemoryChangeRoutes(context: RouteContext, repository: MemoryRepository): void {
   addRoute(
     context,
     {
       method: "post",
+      workers: ["session"],
       path: memoryItem,
       summary: "Update a memory",
       tag,
@@ -77,7 +91,15 @@ export function addMemoryRoutes(context: RouteContext, repository: MemoryReposit
   const deletion = z.strictObject({ expected_content_sha256: contentHash.optional() });
   addRoute(
     context,
-    { method: "delete", path: memoryItem, summary: "Delete a memory", tag, query: deletion, answer: memoryDeletion },
+    {
+      method: "delete",
+      workers: ["session"],
+      path: memoryItem,
+      summary: "Delete a memory",
+      tag,
+      query: deletion,
+      answer: memoryDeletion,
+    },
     async ({ principal, query, parameter }) => {
       const id = parameter("memory_id");
       await repository.delete(principal, parameter(store), id, query.expected_content_sha256 ?? null);
@@ -98,7 +120,7 @@ function addMemoryListRoute(context: RouteContext, repository: MemoryRepository)
   const cursor = z.strictObject({ after: z.string().min(2).max(1_024) });
   addRoute(
     context,
-    { method: "get", path: memories, summary: "List memories", tag, query, answer: memoryPage },
+    { method: "get", workers: ["session"], path: memories, summary: "List memories", tag, query, answer: memoryPage },
     async ({ principal, query: asked, parameter }) => {
       const storeId = parameter(store);
       const prefix = checkPathPrefix(asked.path_prefix ?? "/");
@@ -128,6 +150,7 @@ export function addMemoryVersionRoutes(context: RouteContext, repository: Memory
     context,
     {
       method: "get",
+      workers: ["session"],
       path: versionItem,
       summary: "Retrieve a memory version",
       tag,
@@ -155,7 +178,15 @@ function addVersionListRoute(context: RouteContext, repository: MemoryVersionRep
   const cursor = z.strictObject({ revision: z.int().min(0), ordinal: z.int().min(0).max(2_147_483_647) });
   addRoute(
     context,
-    { method: "get", path: versions, summary: "List memory versions", tag, query, answer: memoryVersionPage },
+    {
+      method: "get",
+      workers: ["session"],
+      path: versions,
+      summary: "List memory versions",
+      tag,
+      query,
+      answer: memoryVersionPage,
+    },
     async ({ principal, query: asked, parameter }) => {
       const storeId = parameter(store);
       const scope = { list: `memory_versions ${storeId}`, organizationId: principal.organizationId };

@@ -33,7 +33,7 @@ export function addMemoryStoreRoutes(context: RouteContext, stores: MemoryStoreR
   addListRoute(context, stores);
   addRoute(
     context,
-    { method: "get", path: item, summary: "Retrieve a memory store", tag, answer: memoryStore },
+    { method: "get", workers: ["session"], path: item, summary: "Retrieve a memory store", tag, answer: memoryStore },
     ({ principal, parameter }) => stores.get(principal, parameter(id)),
   );
   addRoute(

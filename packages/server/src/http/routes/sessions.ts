@@ -91,8 +91,6 @@ function addListRoute(context: RouteContext, sessions: SessionService): void {
     context,
     { method: "get", path: "/v1/sessions", summary: "List sessions", tag, query: listParameters, answer: sessionPage },
     async ({ principal, query }) => {
-      // No session of this server has one, so none matches.
-      if (query.memory_store_id !== undefined) return { data: [], next_page: null, prev_page: null };
       const scope = { list: "sessions", organizationId: principal.organizationId };
       const listQuery = {
         ...readListQuery(scope, query),
@@ -103,6 +101,7 @@ function addListRoute(context: RouteContext, sessions: SessionService): void {
           ? {}
           : { agentVersion: query.agent_version }),
         ...(query.deployment_id === undefined ? {} : { deploymentId: query.deployment_id }),
+        ...(query.memory_store_id === undefined ? {} : { memoryStoreId: query.memory_store_id }),
         ...(query.x_user_id === undefined ? {} : { userId: query.x_user_id }),
         ...(query["statuses[]"] === undefined ? {} : { statuses: query["statuses[]"] }),
       };

@@ -8,7 +8,7 @@ import type { LogEvent, NewEvent } from "../../sessions/event.ts";
 import { reduceLog } from "../../sessions/reduce.ts";
 import type { CallResult } from "../../sessions/state.ts";
 import type { RosterEntry } from "../context.ts";
-import type { AppendRequest, Effects, ModelOutcome } from "../effects.ts";
+import type { AppendRequest, Effects, ModelOutcome, SkillsReading } from "../effects.ts";
 import { SimulatedCrash } from "../effects-gated.ts";
 import { runTurn } from "../run.ts";
 import { createRandomModel } from "./random-model.ts";
@@ -113,6 +113,8 @@ function createWorld(begun: readonly LogEvent[], random: Random) {
     now: log.now,
     append: (request) => pass(() => log.append(request)),
     readAfter: (seq) => Promise.resolve(log.events.slice(seq)),
+    // They change all the time.
+    readSkills: (known) => Promise.resolve(skillsAt(log.events.length, known)),
     callModel: (request) => pass(() => (request.abortSignal.aborted ? interruptedOutcome : callModel(request))),
     runTool: (call, { resumed }) =>
       pass(() => textResult(resumed && call.toolName === "edit" ? "unknown" : "a result", random.chance(0.1))),
@@ -138,6 +140,12 @@ function createWorld(begun: readonly LogEvent[], random: Random) {
 const interruptedOutcome: ModelOutcome = { type: "interrupted", usage: null };
 
 const agent: RosterEntry["agent"] = { name: "anna", system: null, model: { id: "scripted" }, tools: [] };
+
+function skillsAt(seq: number, known: number | null): SkillsReading | null {
+  const revision = Math.ceil(seq / 8);
+  if (revision === known) return null;
+  return { revision, text: revision % 3 === 0 ? null : `<skills_update>${revision}</skills_update>` };
+}
 
 /** What does not change the log. */
 function plainEffects(

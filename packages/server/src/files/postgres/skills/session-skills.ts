@@ -49,13 +49,21 @@ async function pinOf(database: Kysely<Tables>, sessionId: string): Promise<numbe
   return row?.revision === undefined || row.revision === null ? null : Number(row.revision);
 }
 
+interface SkillRow {
+  readonly id: string;
+  readonly name: string;
+  readonly version: string;
+  readonly description: string;
+  readonly created_at: Date;
+}
+
 /** In the order of their names. */
 async function skillsOf(
   database: Kysely<Tables>,
   { organizationId, sessionId }: SkillViewer,
   revision: number,
 ): Promise<readonly SessionSkill[]> {
-  const { rows } = await sql<{ id: string; name: string; version: string; description: string }>`
+  const { rows } = await sql<SkillRow>`
     with chosen as (
       select distinct on (skill_id) choice->>'skill_id' as skill_id, nullif(choice->>'version', 'latest') as version_id
       from sessions, jsonb_array_elements(coalesce(sessions.agent->'skills', '[]')) as choice
@@ -66,7 +74,7 @@ async function skillsOf(
       where organization_id = ${organizationId} and revision <= ${revision}
       order by skill_id, revision desc
     )
-    select skills.id, skills.name, skill_versions.id as version, skill_versions.description
+    select skills.id, skills.name, skill_versions.id as version, skill_versions.description, skill_versions.created_at
     from skills
     left join chosen on chosen.skill_id = skills.id
     left join heads on heads.skill_id = skills.id
@@ -75,12 +83,13 @@ async function skillsOf(
     where skills.organization_id = ${organizationId}
       and (chosen.skill_id is not null or not exists (select from chosen))
     order by skills.name`.execute(database);
-  return rows.map(({ id, name, version, description }) => ({
+  return rows.map(({ id, name, version, description, created_at }) => ({
     id,
     name,
     directory: `${skillsMount.prefix}/${name}`,
     version,
     description,
+    changedAt: created_at.getTime(),
   }));
 }
 
