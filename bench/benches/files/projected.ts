@@ -37,6 +37,7 @@ export async function createProjectedSession(
   const projection: FileProjection = {
     before: async (workspace) => (await now()).before(workspace),
     after: async (workspace, toolUseId) => (await now()).after(workspace, toolUseId),
+    settle: async (workspace) => (await now()).settle(workspace),
   };
   return { sessionId, sandbox: await createTestSandbox(provider), projection };
 }

@@ -86,6 +86,7 @@ async function measureAppends(
     sessions.map(async ({ sandbox, projection }, writer) => {
       const measured = {
         before: projection.before,
+        settle: projection.settle,
         async after(...capture: Parameters<typeof projection.after>) {
           const start = performance.now();
           const sync = await projection.after(...capture);

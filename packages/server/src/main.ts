@@ -221,6 +221,7 @@ async function openSandboxes(
       const projection: Projection = {
         before: async (workspace) => (await projectionNow()).before(workspace),
         after: async (workspace, toolUseId) => (await projectionNow()).after(workspace, toolUseId),
+        settle: async (workspace) => (await projectionNow()).settle(workspace),
       };
       return wrapProjection?.(projection, owner) ?? projection;
     },
@@ -270,6 +271,7 @@ function driverDependencies(
     viewOf,
     filesOf,
     commandsOf: room.commandsOf,
+    saveFiles: room.saveFiles,
     backgroundOf: (owner) => createBackgroundCommands({ database, background: room.background }, owner),
     describeOrigin: (owner, { mounts }, path) => files.describeOrigin(owner.organizationId, mounts, path),
   };

@@ -7,7 +7,9 @@ import type { LaunchRequest, Launcher } from "./launcher.ts";
 
 const { guestPrograms } = confinement;
 /** What a base root has of its own under these names is not shown: the sandbox has others. */
-const replacedNames = new Set("proc sys dev run tmp etc home root boot workspace skills memory".split(" "));
+const replacedNames = new Set(
+  "proc sys dev run tmp etc home root boot mnt workspace skills memory memories".split(" "),
+);
 
 /** /usr, /bin, /lib and so on, as they are on the host or in the base root: directories, or links into /usr. */
 function systemDirectories(baseRoot: string | null): string[] {
@@ -56,6 +58,7 @@ function bubblewrapArguments({ configuration, directories, make }: LaunchRequest
     ...["--ro-bind", tools.launch, guestPrograms.launch],
     ...["--ro-bind", tools.transfer, guestPrograms.transfer],
     ...["--bind", directories.workspace, "/workspace", "--bind", directories.skills, "/skills"],
+    ...Object.entries(confinement.aliases).flatMap(([path, target]) => ["--symlink", target, path]),
     ...["--bind", directories.memory, "/memory", "--chdir", "/workspace", "--remount-ro", "/"],
   ];
 }

@@ -22,6 +22,12 @@ export function commandEnvironment(toolPath: string, places: Readonly<Record<str
 
 export const usualPlaces = { HOME: "/home/agent", WORKSPACE: "/workspace", SKILLS: "/skills", MEMORY: "/memory" };
 
+/**
+ * Other names of stored memory that models know, as links: from where, to where. Which memory is the default one its
+ * user says, by a link in turn.
+ */
+export const aliases: Readonly<Record<string, string>> = { "/mnt/memory": "/memory", "/memories": "/memory/.default" };
+
 /** Before Linux 5.14 the limit counted all processes of a user, in whatever user namespace they were. */
 function isLimitPerNamespace(): boolean {
   const [major = 0, minor = 0] = release().split(".").map(Number);

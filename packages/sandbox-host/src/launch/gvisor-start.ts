@@ -8,7 +8,7 @@
  * @module
  */
 import { existsSync, lstatSync, mkdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { HostTools } from "../configuration.ts";
 import type { SandboxMake, SlotDirectories } from "../state.ts";
 import * as confinement from "./confinement.ts";
@@ -73,6 +73,10 @@ function makeRoot(root: string, baseRoot: string | null, mounts: readonly Mount[
     if (!isDirectory) writeFileSync(join(root, path), "");
   }
   for (const { name, link } of systemEntries(baseRoot)) if (link !== null) symlinkSync(link, join(root, name));
+  for (const [path, target] of Object.entries(confinement.aliases)) {
+    mkdirSync(join(root, dirname(path)), { recursive: true });
+    symlinkSync(target, join(root, path));
+  }
 }
 
 /** The text of config.json. */

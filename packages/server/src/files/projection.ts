@@ -29,6 +29,8 @@ export interface FileProjection {
   before(workspace: Workspace): Promise<void>;
   /** Saves what the command changed. The text tells the model; null when there is nothing to tell. */
   after(workspace: Workspace, toolUseId: string): Promise<string | null>;
+  /** Saves what was changed between commands; what there is to tell waits for the next report. */
+  settle(workspace: Workspace): Promise<void>;
 }
 
 /** @example const projection = createProjection({ files, baselines, organizationId, sessionId, mounts: storedMounts }) */
@@ -66,6 +68,18 @@ export function createProjection(dependencies: ProjectionDependencies): FileProj
       } catch (error) {
         if (!isTargetsFault(error)) throw error;
         return describeSync([explain.unsynchronised(error.message)])?.text ?? null;
+      }
+    },
+    async settle(workspace) {
+      const target = targetOf(workspace);
+      try {
+        const [footing, fingerprint] = await Promise.all([findFooting(dependencies, workspace), target.fingerprint()]);
+        if (footing.record === null || footing.baseline?.fingerprint === fingerprint) return;
+        const key = keyOf(dependencies, workspace);
+        await synchronise(dependencies, { key, target, footing, toolUseId: null, fingerprint });
+      } catch (error) {
+        // The next report says so.
+        if (!isTargetsFault(error)) throw error;
       }
     },
   };

@@ -18,6 +18,8 @@ export interface SessionView {
   /** Whose session it is; null: nobody's in particular. */
   readonly userId: string | null;
   readonly mounts: readonly StoredMount[];
+  /** Commands of it run in the background, and may change files at any time. */
+  readonly background: boolean;
   /** The session has read what nobody vouches for. */
   readonly untrusted: boolean;
   /** Some file of its mounts is marked as untrusted. */
@@ -36,7 +38,8 @@ export async function readSessionView(
     select session.user_id, session.visibility = 'private' as private, session.untrusted, attached.stores,
       exists (select from file_entries entry where entry.organization_id = session.organization_id and entry.untrusted
         and (entry.mount in ('skills', 'memory/org') or attached.mounts @> jsonb_build_array(entry.mount)
-          or (session.visibility = 'private' and entry.mount = 'memory/user/' || session.user_id))) as holds_untrusted
+          or (session.visibility = 'private' and entry.mount = 'memory/user/' || session.user_id))) as holds_untrusted,
+      exists (select from sandbox_leases lease where lease.session_id = session.id and lease.ended_at is null) as background
     from sessions session
     cross join lateral (
       select coalesce(jsonb_agg(store.mount order by resource.position), '[]') as mounts,
@@ -51,13 +54,13 @@ export async function readSessionView(
     where session.id = ${sessionId} and session.organization_id = ${organizationId}`.execute(database);
   const [session] = rows;
   if (session === undefined) return nothing;
-  const { user_id: userId, untrusted, holds_untrusted: holdsUntrusted } = session;
+  const { user_id: userId, untrusted, holds_untrusted: holdsUntrusted, background } = session;
   const personal = userId !== null && session.private ? [personalMemoryMount(userId)] : [];
   const attached = session.stores.map(({ mount, name, access }) => memoryStoreMount(mount, `/memory/${name}`, access));
-  return { userId, mounts: [...storedMounts, ...personal, ...attached], untrusted, holdsUntrusted };
+  return { userId, mounts: [...storedMounts, ...personal, ...attached], untrusted, holdsUntrusted, background };
 }
 
-const nothing: SessionView = { userId: null, mounts: [], untrusted: false, holdsUntrusted: false };
+const nothing: SessionView = { userId: null, mounts: [], untrusted: false, holdsUntrusted: false, background: false };
 
 interface ViewRow {
   readonly user_id: string | null;
@@ -70,4 +73,5 @@ interface ViewRow {
   }[];
   readonly untrusted: boolean;
   readonly holds_untrusted: boolean;
+  readonly background: boolean;
 }

@@ -15,6 +15,8 @@ export interface SandboxDependencies {
   /** Whose sandboxes these are. */
   readonly installation: string;
   readonly snapshots: SnapshotPort;
+  /** Saves what runs in the background has changed of files that live elsewhere. Absent: there are none. */
+  readonly saveFiles?: (held: HeldSandbox) => Promise<void>;
   readonly notices: NoticeBoard;
   readonly resources: SandboxResources;
   readonly log: Logger;

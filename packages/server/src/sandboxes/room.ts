@@ -10,13 +10,14 @@ import { killCommand, listCommands, readOutput, renewLease, signalCommand } from
 import { createPorts, type Ports } from "./background/ports.ts";
 import { startBackground } from "./background/start.ts";
 import { createCommandRunner, type Projection } from "./command-runner.ts";
-import type { SandboxDependencies } from "./held-sandbox.ts";
+import { type SandboxDependencies, workspaceOf } from "./held-sandbox.ts";
 import { dropSandbox, killSandbox } from "./life/end.ts";
 import { putIdleAway } from "./life/idle.ts";
 import { readInstallation } from "./life/installation.ts";
 import { endDueLeases } from "./life/leases.ts";
 import { moveSandbox } from "./life/move.ts";
 import { reconcile } from "./life/reconcile.ts";
+import { saveFiles, saveFilesSoon } from "./use/save-files.ts";
 import { createSnapshots } from "./snapshots/stored-snapshots.ts";
 import type { SandboxOwner } from "./workspace.ts";
 import { createWorkspaces, type Workspaces } from "./workspaces.ts";
@@ -48,6 +49,8 @@ export interface SandboxRoom extends Pick<RoomParts, "providers" | "defaultProvi
     readonly kill: Bound<typeof killCommand>;
     readonly renewLease: Bound<typeof renewLease>;
   };
+  /** Of what a background command has changed in stored files up to now. Waits half a second at most; never rejects. */
+  readonly saveFiles: (owner: SandboxOwner) => Promise<void>;
   readonly ports: Ports;
   readonly kill: Bound<typeof killSandbox>;
   readonly drop: Bound<typeof dropSandbox>;
@@ -68,6 +71,7 @@ export async function openSandboxRoom(parts: RoomParts): Promise<SandboxRoom> {
     ...parts,
     installation: await readInstallation(database),
     snapshots: createSnapshots(parts),
+    saveFiles: async (held) => projectionOf(held.owner).settle?.(workspaceOf(held)),
   };
   const workspaces = createWorkspaces(dependencies);
   const runnerOf = (owner: SandboxOwner) => ({ ...dependencies, workspaces, projection: projectionOf(owner) });
@@ -88,13 +92,16 @@ export async function openSandboxRoom(parts: RoomParts): Promise<SandboxRoom> {
       kill: (...rest) => killCommand(dependencies, ...rest),
       renewLease: (...rest) => renewLease(dependencies, ...rest),
     },
+    saveFiles: (owner) => saveFilesSoon({ ...dependencies, workspaces }, owner),
     ports: createPorts(dependencies),
     kill: (owner) => killSandbox(dependencies, owner),
     drop: (...rest) => dropSandbox(dependencies, ...rest),
     move: (...rest) => moveSandbox({ ...dependencies, workspaces }, ...rest),
     keep(engine, { idleSeconds }) {
       engine.every("idle sandboxes", idleLookMs, (signal) => putIdleAway(dependencies, idleSeconds, signal));
-      engine.every("sandbox leases", leaseLookMs, (signal) => endDueLeases(dependencies, workspaces.capture, signal));
+      const afterEnd = (owner: SandboxOwner) =>
+        saveFiles({ ...dependencies, workspaces }, owner).then(() => workspaces.capture(owner));
+      engine.every("sandbox leases", leaseLookMs, (signal) => endDueLeases(dependencies, afterEnd, signal));
     },
     begin({ pool }) {
       // Of this process and not of the engine: a machine's sandboxes are seen from that machine only.

@@ -15,6 +15,8 @@ export interface ContextParts {
   filesOf(owner: Owner, view: SessionView, trace: ReadTrace): RoutedFiles;
   commandsOf(owner: Owner): CommandRunner;
   backgroundOf(owner: Owner): BackgroundCommands;
+  /** Of what commands in the background have written into stored files up to now. Never rejects. */
+  saveFiles(owner: Owner): Promise<void>;
   /** Where a file of shared memory comes from, in one line; null for any other. */
   describeOrigin(owner: Owner, view: SessionView, path: string): Promise<string | null>;
 }
@@ -30,6 +32,7 @@ export async function createToolContext(
 ): Promise<ToolContext> {
   const { toolUseId, bound } = call;
   const view = await parts.viewOf(owner);
+  if (view.background) await parts.saveFiles(owner);
   const trace: ReadTrace = { untrusted: false };
   const actor: FileActor = {
     organizationId: owner.organizationId,

@@ -1,7 +1,7 @@
 /** Cases about reading single files and directories. @module */
 import { claim, claimBytes, claimEqual, claimFileError } from "../claims.ts";
 import type { ConformanceCase } from "../conformance-case.ts";
-import { noise, printed, readText, writeText } from "../steps.ts";
+import { noise, place, printed, readText, text, writeText } from "../steps.ts";
 
 export const readCases: readonly ConformanceCase[] = [
   {
@@ -18,6 +18,24 @@ export const readCases: readonly ConformanceCase[] = [
         claimEqual(await session.listDirectory({ path }), null, "listDirectory");
         claimEqual(await session.listTree({ path }), [], "listTree");
         claimEqual(await session.deleteFile({ path }), false, "deleteFile");
+      }
+    },
+  },
+  {
+    id: "read.memory-aliases",
+    level: "SHOULD",
+    capability: null,
+    sentence: "`/mnt/memory` is `/memory`, and `/memories` what the link `/memory/.default` names.",
+    async run(context) {
+      const sandbox = await context.awake();
+      const content = text("line\n");
+      await place(sandbox, [
+        { kind: "symlink", path: "/memory/.default", target: "org" },
+        { kind: "file", path: "/memory/org/a.md", mode: 0o644, content },
+      ]);
+      for (const path of ["/mnt/memory/org/a.md", "/memories/a.md"]) {
+        claimEqual(await readText(sandbox, path), "line\n", path);
+        claimEqual(await printed(sandbox, `cat ${path}`), "line\n", `${path} in a command`);
       }
     },
   },

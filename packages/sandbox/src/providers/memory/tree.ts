@@ -125,10 +125,14 @@ function createNodeMakers(now: () => number): NodeMakers {
   };
 }
 
-function createRoot({ newDirectory }: NodeMakers): DirectoryNode {
+function createRoot({ newDirectory, newLink }: NodeMakers): DirectoryNode {
   const root = newDirectory(0o755, true);
   for (const name of ["usr", "etc"]) root.children.set(name, newDirectory(0o755, true));
   for (const name of ["workspace", "tmp", "memory", "skills"]) root.children.set(name, newDirectory(0o755));
+  const mounts = newDirectory(0o755, true);
+  mounts.children.set("memory", newLink("/memory"));
+  root.children.set("mnt", mounts);
+  root.children.set("memories", newLink("/memory/.default"));
   return root;
 }
 

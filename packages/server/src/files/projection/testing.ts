@@ -57,6 +57,7 @@ export async function openProjectionTest(
   const latest: FileProjection = {
     before: (workspace) => opened.projection.before(workspace),
     after: (workspace, toolUseId) => opened.projection.after(workspace, toolUseId),
+    settle: (workspace) => opened.projection.settle(workspace),
   };
   const opened: ProjectionTest = {
     files,

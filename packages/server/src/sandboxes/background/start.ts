@@ -16,6 +16,7 @@ import type { HeldSandbox } from "../held-sandbox.ts";
 import { describeNotices } from "../notices.ts";
 import { beginCommand } from "../use/begin-command.ts";
 import { takeLoss, traceOf } from "../use/intent.ts";
+import { saveFiles } from "../use/save-files.ts";
 import { settleCommand } from "../use/settle.ts";
 import type { SandboxOwner } from "../workspace.ts";
 import type { Turn } from "../workspaces.ts";
@@ -90,6 +91,7 @@ function follow(dependencies: CommandRunnerDependencies, held: HeldSandbox, proc
     .wait()
     .then(async () => {
       await endLease(dependencies, held, process.commandId, "command_ended");
+      await saveFiles(dependencies, held.owner);
       await workspaces.capture(held.owner);
     })
     .catch((error: unknown) => {

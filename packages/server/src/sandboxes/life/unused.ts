@@ -1,6 +1,6 @@
 /** Sandboxes that nobody uses, and the last snapshot before they end. @module */
 import { sql } from "kysely";
-import { type SandboxDependencies, publishStatus } from "../held-sandbox.ts";
+import { type HeldSandbox, type SandboxDependencies, publishStatus } from "../held-sandbox.ts";
 import { isLeased } from "../use/settle.ts";
 import { suspendIdle } from "../use/suspend.ts";
 import type { SandboxOwner } from "../workspace.ts";
@@ -45,6 +45,13 @@ export async function findUnused(
   return rows[0] ?? null;
 }
 
+/** Nobody looks at its files after this; without them it is put away all the same. */
+async function saveLast({ saveFiles, log }: SandboxDependencies, held: HeldSandbox): Promise<void> {
+  await saveFiles?.(held).catch((error: unknown) =>
+    log.warn({ session: held.owner.sessionId, error }, "files of a sandbox that is put away were not saved"),
+  );
+}
+
 /**
  * Snapshot, row, sandbox, in this order. Where somebody has used the sandbox since it was found unused, the row is not
  * theirs to change and nothing ends; dies the server after the row, the reconciler ends the sandbox.
@@ -64,8 +71,8 @@ export async function putAway(
   // An idle one sleeps; in one that moves background commands may run, and what they write after this is lost.
   const evenLeased = ending.released === "moved";
   if (evenLeased) await sandbox.suspend();
-  const ended = await dependencies.snapshots
-    .take(held)
+  const ended = await saveLast(dependencies, held)
+    .then(() => dependencies.snapshots.take(held))
     .then(() =>
       takeFromRow(dependencies, owner, {
         ...ending,

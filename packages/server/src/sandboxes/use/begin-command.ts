@@ -14,6 +14,8 @@ export interface Projection {
   before(workspace: Workspace): Promise<void>;
   /** Saves what the command changed; the text tells the model what was saved, merged or refused. Null when nothing was. */
   after(workspace: Workspace, toolUseId: string): Promise<string | null>;
+  /** Saves what was changed by whatever runs in the background; what there is to tell waits for the next command. */
+  settle?(workspace: Workspace): Promise<void>;
 }
 
 export type CommandRequest = Parameters<CommandRunner["run"]>[0];
