@@ -43,6 +43,7 @@ beforeAll(async () => {
       }),
     commandsOf: () => ({ run: absent }),
     backgroundOf: () => ({ start: absent, list: absent, read: absent, kill: absent }),
+    saveFiles: () => Promise.resolve(),
     describeOrigin: (
       owner: TestSession,
       view: { mounts: Awaited<ReturnType<typeof readSessionView>>["mounts"] },
