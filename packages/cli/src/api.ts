@@ -29,9 +29,16 @@ import type {
   SandboxKill,
   SessionSandbox,
 } from "@exoloop/protocol/sandboxes";
-import type { Session, SessionStatus } from "@exoloop/protocol/sessions";
+import type { Session, SessionShare, SessionStatus } from "@exoloop/protocol/sessions";
 import type { WorkspaceSnapshot } from "@exoloop/protocol/snapshots";
 import type { SessionThread } from "@exoloop/protocol/threads";
+import type {
+  CreateUserKeyRequest,
+  CreateUserRequest,
+  User,
+  UserKey,
+  UserKeyWithSecret,
+} from "@exoloop/protocol/users";
 import type { Webhook, WebhookDelivery, WebhookWithSecret } from "@exoloop/protocol/webhooks";
 import type { FilesApi } from "./files-api.ts";
 import type { SkillsApi } from "./skills-api.ts";
@@ -112,6 +119,17 @@ export interface BudgetApi {
 }
 
 /** Newest first. */
+export interface UserApi {
+  users(): Promise<readonly User[]>;
+  createUser(request: CreateUserRequest): Promise<User>;
+  archiveUser(id: string): Promise<User>;
+  userKeys(id: string): Promise<readonly UserKey[]>;
+  createUserKey(id: string, request: CreateUserKeyRequest): Promise<UserKeyWithSecret>;
+  revokeUserKey(id: string, keyId: string): Promise<UserKey>;
+  shareSession(id: string): Promise<SessionShare>;
+}
+
+/** Newest first. */
 export interface WebhookApi {
   webhooks(): Promise<readonly Webhook[]>;
   createWebhook(name: string): Promise<WebhookWithSecret>;
@@ -157,7 +175,8 @@ export interface EnvironmentApi {
   revokeEnvironmentKey(environmentId: string, keyId: string): Promise<void>;
 }
 
-export interface Api extends EnvironmentApi, BudgetApi, DeploymentApi, FilesApi, SandboxApi, SkillsApi, WebhookApi {
+export interface Api
+  extends EnvironmentApi, BudgetApi, DeploymentApi, FilesApi, SandboxApi, SkillsApi, UserApi, WebhookApi {
   /** Those that are not archived, newest first. */
   agents(): Promise<readonly Named[]>;
   /** With the whole built-in toolset, every call allowed. */

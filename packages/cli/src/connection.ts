@@ -12,6 +12,7 @@ import {
   type NewSession,
   type SandboxApi,
   userMessage,
+  type UserApi,
   type EnvironmentApi,
   type WebhookApi,
 } from "./api.ts";
@@ -31,6 +32,7 @@ export function connectTo(connection: Credentials): Api {
     ...budgetMethods(client),
     ...sandboxMethods(client),
     ...webhookMethods(client),
+    ...userMethods(client),
     ...environmentMethods(client),
     ...fileMethods(client),
     ...skillMethods(client),
@@ -159,6 +161,18 @@ function sandboxMethods({ commands, sandboxes }: Client): SandboxApi {
     signalCommand: (sessionId, commandId, signal) => commands.signal(sessionId, commandId, signal),
     renewLease: (sessionId, commandId, seconds) => commands.renewLease(sessionId, commandId, seconds),
     previewPort: (sessionId, request) => sandboxes.preview(sessionId, request),
+  };
+}
+
+function userMethods({ users, sessions }: Client): UserApi {
+  return {
+    users: () => collect(eachItem((page) => users.list({ ...page, limit: pageSize }))),
+    createUser: (request) => users.create(request),
+    archiveUser: (id) => users.archive(id),
+    userKeys: async (id) => (await users.keys(id)).data,
+    createUserKey: (id, request) => users.createKey(id, request),
+    revokeUserKey: (id, keyId) => users.revokeKey(id, keyId),
+    shareSession: (id) => sessions.share(id),
   };
 }
 

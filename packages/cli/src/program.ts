@@ -5,6 +5,7 @@ import { addBudgets } from "./budget-grammar.ts";
 import { addFiles } from "./file-grammar.ts";
 import { addEnvironments } from "./environment-grammar.ts";
 import { addSandbox } from "./sandbox-grammar.ts";
+import { addUsers } from "./user-grammar.ts";
 import { addSkills } from "./skill-grammar.ts";
 import { addWebhooks } from "./webhook-grammar.ts";
 import { sessionStatuses, type SessionStatus } from "./session-statuses.ts";
@@ -40,6 +41,7 @@ export function createProgram(context: CommandContext, version: string, finish: 
   addBudgets(grammar);
   addSandbox(grammar);
   addWebhooks(grammar);
+  addUsers(grammar);
   addEnvironments(grammar);
   addFiles(grammar);
   addSkills(grammar);
@@ -179,6 +181,7 @@ function addSessions(program: Command, context: CommandContext, finish: Finish):
       finish(await (await import("./commands/sessions.ts")).listThreads(context, id, options)),
     );
   addSnapshots(sessions, context, finish);
+  addShare(sessions, context, finish);
   sessions
     .command("stop")
     .description("interrupt what a session is doing")
@@ -197,5 +200,16 @@ function addSnapshots(sessions: Command, context: CommandContext, finish: Finish
     .addOption(json())
     .action(async (id: string, options: { json?: boolean }) =>
       finish(await (await import("./commands/snapshots.ts")).listSnapshots(context, id, options)),
+    );
+}
+
+function addShare(sessions: Command, context: CommandContext, finish: Finish): void {
+  sessions
+    .command("share")
+    .description("show a private session to the whole organization, for good")
+    .argument("<session>")
+    .addOption(json())
+    .action(async (id: string, options: { json?: boolean }) =>
+      finish(await (await import("./commands/share.ts")).shareSession(context, id, options)),
     );
 }

@@ -16,7 +16,7 @@ export const fileAuthor = z
     user_id: z.string().nullable(),
     session_id: z.string().nullable(),
     tool_use_id: z.string().nullable(),
-    via: z.enum(["tool", "bash", "api", "import", "undo"]),
+    via: z.enum(["tool", "bash", "api", "import", "undo", "promotion"]),
   })
   .meta({ id: "FileAuthor" });
 export type FileAuthor = z.infer<typeof fileAuthor>;

@@ -88,7 +88,7 @@ export const memoryVersion = z
     redacted_by: z.exactOptional(memoryActor),
     /** What this server adds: the way it came, and whether its writer had read what nobody vouches for. */
     x_exoloop: z.object({
-      via: z.enum(["tool", "bash", "api", "import", "undo"]),
+      via: z.enum(["tool", "bash", "api", "import", "undo", "promotion"]),
       untrusted: z.boolean(),
       user_id: z.string().nullable(),
       tool_use_id: z.string().nullable(),

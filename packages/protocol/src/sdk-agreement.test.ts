@@ -38,6 +38,7 @@ import type {
   MemoryStoreUpdateParams,
 } from "@anthropic-ai/sdk/resources/beta/memory-stores/memory-stores";
 import type { BetaManagedAgentsMemoryVersion } from "@anthropic-ai/sdk/resources/beta/memory-stores/memory-versions";
+import type { BetaFileMetadata } from "@anthropic-ai/sdk/resources/beta/files";
 import type { BetaModelInfo } from "@anthropic-ai/sdk/resources/beta/models";
 import type {
   BetaManagedAgentsEventParams,
@@ -87,6 +88,7 @@ import {
 import { type SendableEvent, sendableEvent } from "./events.ts";
 import type { CreateMemoryRequest, Memory, MemoryListItem, MemoryVersion, UpdateMemoryRequest } from "./memories.ts";
 import type { CreateMemoryStoreRequest, MemoryStore, UpdateMemoryStoreRequest } from "./memory-stores.ts";
+import type { UploadedFile } from "./files.ts";
 import type { Model } from "./models.ts";
 import type { Preview } from "./previews.ts";
 import type { SentEvents, SessionEvent } from "./session-events.ts";
@@ -124,6 +126,7 @@ export const answers = {
 };
 
 export const memoryAnswers = {
+  file: (value: UploadedFile): BetaFileMetadata => value,
   store: (value: MemoryStore): BetaManagedAgentsMemoryStore => value,
   memory: (value: Memory): BetaManagedAgentsMemory => value,
   item: (value: MemoryListItem): BetaManagedAgentsMemoryListItem => value,

@@ -91,6 +91,8 @@ const agentEvents = [
     input: toolInput,
     evaluated_permission: z.exactOptional(z.enum(["allow", "ask", "deny"])),
     evaluation: z.exactOptional(evaluation),
+    /** What whoever decides on the call is shown besides its arguments. */
+    x_exoloop: z.exactOptional(z.object({ review: z.string() })),
     ...ofThread,
   }),
   z.object({ type: z.literal("agent.tool_result"), ...made, tool_use_id: identifier, ...result }),

@@ -139,12 +139,34 @@ const customToolShape = {
   input_schema: inputSchema,
 };
 
+/** Shapes of tools that models of other vendors are trained on; docs/guide/tools.md says what each shows. */
+export const toolFamilies = ["memory_20250818", "text_editor_20250728", "apply_patch", "ls"] as const;
+export type ToolFamily = (typeof toolFamilies)[number];
+const families = z.array(z.enum(toolFamilies)).max(toolFamilies.length);
+
+/** A path and all below it, by its one name here: no alias. A segment may be `*`. */
+const rulePath = z
+  .string()
+  .max(1024)
+  .regex(/^\/(?!.*\/\/)(?!.*\/\.{1,2}(?:\/|$))/, "must be absolute, without empty, . and .. segments");
+/** Takes away: a file that may not be read is not there, one that may not be written is refused. */
+const fileRule = z.strictObject({
+  action: z.enum(["file.read", "file.write"]),
+  path: rulePath,
+  decision: z.enum(["ask", "deny"]),
+});
+export type FileRule = z.infer<typeof fileRule>;
+const fileRules = z.array(fileRule).max(64);
+
 export const toolInput = z
   .discriminatedUnion("type", [
     z.strictObject({
       type: z.literal("agent_toolset_20260401"),
       default_config: z.exactOptional(z.strictObject(settings).nullable()),
       configs: z.exactOptional(z.array(toolConfigInput).max(builtInToolNames.length)),
+      x_exoloop: z.exactOptional(
+        z.strictObject({ families: z.exactOptional(families), file_rules: z.exactOptional(fileRules) }).nullable(),
+      ),
     }),
     z.strictObject({
       type: z.literal("mcp_toolset"),
@@ -163,6 +185,7 @@ export const tool = z
       type: z.literal("agent_toolset_20260401"),
       default_config: z.object(resolvedSettings),
       configs: z.array(toolConfig),
+      x_exoloop: z.exactOptional(z.object({ families, file_rules: fileRules.default([]) })),
     }),
     z.object({
       type: z.literal("mcp_toolset"),

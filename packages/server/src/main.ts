@@ -1,5 +1,5 @@
 /** The composition root: the only file that names concrete implementations. @module */
-import type { SandboxProvider, SandboxResources } from "@exoloop/sandbox/contract";
+import type { SandboxProvider } from "@exoloop/sandbox/contract";
 import { SandboxUnavailableError } from "@exoloop/sandbox/errors";
 import { createLocalProvider } from "@exoloop/sandbox/providers/local/provider";
 import { createUnavailableProvider } from "@exoloop/sandbox/providers/unavailable";
@@ -10,6 +10,7 @@ import type { Config } from "./config.ts";
 import { type Database, openDatabase } from "./db/database.ts";
 import { migrate } from "./db/migrate.ts";
 import { deleteExpired } from "./db/retention.ts";
+import { settleIntervalMs, settleTexts } from "./files/postgres/settle-texts.ts";
 import { lookForDueRuns, lookInterval } from "./deployments/watch.ts";
 import type { Engine } from "./engine/engine.ts";
 import { createPgBossEngine } from "./engine/pg-boss-engine.ts";
@@ -35,6 +36,7 @@ import { createFirstOrganization } from "./orgs/organizations.ts";
 import { createBackgroundCommands } from "./sandboxes/background/readings.ts";
 import type { Projection } from "./sandboxes/command-runner.ts";
 import { openSandboxRoom, type SandboxRoom } from "./sandboxes/room.ts";
+import { resourcesOf } from "./sandboxes/configured-resources.ts";
 import { collectionInterval, collectionWork } from "./sandboxes/snapshots/collect.ts";
 import type { SandboxOwner } from "./sandboxes/workspace.ts";
 import { createNoticeBoard } from "./sessions/notice-board.ts";
@@ -47,6 +49,7 @@ import { builtInTools } from "./tools/built-in.ts";
 import { createToolRegistry } from "./tools/registry.ts";
 import { type ContextParts, createToolContext } from "./tools/session-context.ts";
 import type { Tool } from "./tools/tool.ts";
+import { createUploadedFiles } from "./uploads/uploaded-files.ts";
 import { finishDeliveries } from "./webhooks/deliver.ts";
 
 export interface RunningServer {
@@ -101,6 +104,7 @@ export async function startServer(
     workerTimeout: config.workerTimeoutSeconds * 1000,
     log,
   });
+  engine.every("search texts", settleIntervalMs, async (signal) => void (await settleTexts(database, signal)));
   engine.every("retention", retentionMs, async (signal) => void (await deleteExpired(database, signal)));
   engine.every("webhook deliveries", deliveriesMs, (signal) =>
     finishDeliveries({ database, engine, notices, log }, signal),
@@ -118,7 +122,7 @@ export async function startServer(
   const { room } = sandboxes;
   const { catalog } = dependencies;
   const { publicUrl } = config;
-  const storage = storageServices(database, sandboxes.files);
+  const storage = storageServices(database, sandboxes);
   const http = createApp(createServices({ database, engine, notices, room, models, catalog, publicUrl, storage, log }));
   const listener = await listen(http, config.host, config.port);
   return {
@@ -139,11 +143,12 @@ export async function startServer(
   };
 }
 
-function storageServices(database: Database, files: StoredFiles): StorageServices {
+function storageServices(database: Database, { files, blobs }: Sandboxes): StorageServices {
   return {
     skills: createSkillService(database),
     filesystem: createFilesystem({ database, files }),
     fileHistory: createFileHistoryService({ database, files }),
+    files: createUploadedFiles({ database, blobs }),
   };
 }
 
@@ -238,16 +243,6 @@ async function openSandboxes(
   };
 }
 
-function resourcesOf({
-  memoryMegabytes,
-  processes,
-  cpus,
-  diskMegabytes,
-  files,
-}: Config["sandboxes"]): SandboxResources {
-  return { memoryBytes: memoryMegabytes * 1024 ** 2, processes, cpus, diskBytes: diskMegabytes * 1024 ** 2, files };
-}
-
 interface Parts {
   readonly config: Config;
   readonly database: Database;
@@ -294,6 +289,6 @@ function driverDependencies(
     readSkills: (claim, ...rest) => readTurnSkills(sandboxes.files.sessionSkills, claim, ...rest),
     captureWorkspace: (claim) => sandboxes.room.workspaces.capture(claim),
     sandboxWake: sandboxes.room.workspaces,
-    toolContext: (claim, call, options) => createToolContext(parts, claim, call.toolUseId, options),
+    toolContext: (claim, call, options) => createToolContext(parts, claim, call, options),
   };
 }

@@ -33,7 +33,7 @@ import { createWebhookRepository } from "./webhooks/webhooks.ts";
 import { createWorkService } from "./work/service.ts";
 
 /** What people keep: files, memories, skills. */
-export type StorageServices = Pick<AppDependencies, "skills" | "filesystem" | "fileHistory">;
+export type StorageServices = Pick<AppDependencies, "skills" | "filesystem" | "fileHistory" | "files">;
 
 export interface ServiceParts {
   readonly database: Database;

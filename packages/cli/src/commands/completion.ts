@@ -7,7 +7,7 @@ import { escapeToLine } from "../render/escape.ts";
 
 /** Sub-commands that take an identifier or a name, by what it is of. */
 const taking = {
-  sessions: ["show", "attach", "send", "threads", "snapshots", "stop"],
+  sessions: ["show", "attach", "send", "threads", "snapshots", "share", "stop"],
   sandbox: ["status", "kill", "move", "commands", "logs", "signal", "lease", "preview"],
   deployments: ["show", "pause", "unpause", "run", "runs", "archive"],
   webhooks: ["rotate", "delete", "send"],

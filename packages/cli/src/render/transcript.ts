@@ -145,9 +145,12 @@ function describeThreadStop(event: StreamedEvent): TranscriptEntry | null {
 function describeToolUse(event: StreamedEvent): TranscriptEntry {
   const call = describeCall(readString(event, "name"), event["input"]);
   if (event["evaluated_permission"] !== "ask") return { kind: "call", text: call };
+  const { x_exoloop: extension } = event;
+  const review = isFields(extension) ? readString(extension, "review") : "";
+  const shown = review === "" ? "" : `\n${escapeForTerminal(review)}`;
   return {
     kind: "approval",
-    text: `${call}\nwaits for approval: ${escapeToLine(readString(event, "id"))}`,
+    text: `${call}${shown}\nwaits for approval: ${escapeToLine(readString(event, "id"))}`,
   };
 }
 

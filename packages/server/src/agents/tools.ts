@@ -10,6 +10,7 @@ import {
   toolConfig,
 } from "@exoloop/protocol/tools";
 import { Problem } from "../errors.ts";
+import { namesOf } from "../policy/tool-families.ts";
 
 interface Settings {
   enabled: boolean;
@@ -73,7 +74,13 @@ export function resolveTools(inputs: readonly ToolInput[]): Tool[] {
     if (input.type === "agent_toolset_20260401") {
       const fallback = resolveSettings(input.default_config, builtInDefault);
       const configs = (input.configs ?? []).map((config) => resolveConfig(config, fallback));
-      return { type: input.type, default_config: fallback, configs };
+      const { families = [], file_rules: rules = [] } = input.x_exoloop ?? {};
+      return {
+        type: input.type,
+        default_config: fallback,
+        configs,
+        ...(families.length + rules.length === 0 ? {} : { x_exoloop: { families, file_rules: rules } }),
+      };
     }
     const fallback = resolveSettings(input.default_config, mcpDefault);
     const configs = (input.configs ?? []).map((config) => ({
@@ -116,7 +123,9 @@ export function checkTools(tools: readonly Tool[], servers: readonly McpServer[]
     );
   }
   const custom = tools.filter((tool) => tool.type === "custom").map((tool) => tool.name);
-  const builtIn = toolsets.length > 0 ? builtInToolNames : [];
+  const families = toolsets.flatMap((toolset) => toolset.x_exoloop?.families ?? []);
+  refuseRepeated(families, "tools.x_exoloop.families");
+  const builtIn = toolsets.length > 0 ? [...builtInToolNames, ...namesOf(families)] : [];
   refuseRepeated([...builtIn, ...(givesWork ? ["delegate"] : []), ...custom], "tools");
   for (const tool of tools)
     if (tool.type !== "custom")
@@ -131,7 +140,19 @@ export function checkTools(tools: readonly Tool[], servers: readonly McpServer[]
     mcpToolsets.map((tool) => tool.mcp_server_name),
     servers,
   );
+  for (const toolset of toolsets) checkFileRules(toolset);
   for (const toolset of toolsets) for (const config of toolset.configs) checkUrlSources(config, custom);
+}
+
+/** Commands reach every file that is in the sandbox: rules that hold for tools alone would only seem to hold. */
+function checkFileRules(toolset: Extract<Tool, { type: "agent_toolset_20260401" }>): void {
+  const bash = toolset.configs.find((config) => config.name === "bash") ?? toolset.default_config;
+  if (!bash.enabled || (toolset.x_exoloop?.file_rules.length ?? 0) === 0) return;
+  throw new Problem(
+    "invalid_request",
+    "tools: file_rules do not hold for commands, and the agent has bash.",
+    'Disable it with { "name": "bash", "enabled": false } in configs, or leave out the rules.',
+  );
 }
 
 function checkServers(used: readonly string[], servers: readonly McpServer[]): void {

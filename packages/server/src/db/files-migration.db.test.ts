@@ -68,24 +68,7 @@ test("files that were stored before mounts had keys come out right, and go back"
   const memory = "select count(distinct memory_id)::int from file_versions where path = '/Notes/a.md'";
   expect(await rows(memory)).toEqual([[1]]);
   expect(await rows("select mount, path from file_conflicts")).toEqual([["memory/org", "/Notes/a.md"]]);
-  // What was there before can be changed as anything else can.
-  const put = {
-    type: "put",
-    operation: "edit",
-    sha256: "s3",
-    offset: 0,
-    size: 4,
-    text: true,
-    id: "memver_x",
-    memory: "mem_x",
-  };
-  const change = { ...put, path: "/Notes/a.md", folded: "/notes/a.md", expected: 2 };
-  const limits = { files: 9, bytes: 99, longest: 900, deepest: 9 };
-  const answer = await client.query<{ answer: object }>(
-    "select file_commit('org_1', 'memory/org', $1, $2, $3, 'four') as answer",
-    [{ via: "api" }, limits, JSON.stringify([change])],
-  );
-  expect(answer.rows[0]?.answer).toMatchObject({ revision: 4, versions: [3] });
+  expect(await editAfterwards(client)).toMatchObject({ revision: 4, versions: [3] });
 
   await down(url, listMigrations().filter((name) => name >= "0015").length);
   expect((await rows(entries)).map(([mount, path, folded, kind]) => [mount, path, folded, kind])).toEqual(
@@ -95,6 +78,18 @@ test("files that were stored before mounts had keys come out right, and go back"
   await migrate(url);
   expect(await rows("select count(*)::int from file_versions")).toEqual([[8]]);
 }, 60_000);
+
+/** What was there before can be changed as anything else can. */
+async function editAfterwards(client: Client): Promise<object | undefined> {
+  const put = { type: "put", operation: "edit", sha256: "s3", offset: 0, size: 4, text: true };
+  const change = { ...put, id: "memver_x", path: "/Notes/a.md", folded: "/notes/a.md", expected: 2 };
+  const limits = { files: 9, bytes: 99, longest: 900, deepest: 9 };
+  const { rows } = await client.query<{ answer: object }>(
+    "select file_commit('org_1', 'memory/org', $1, $2, $3, 'four') as answer",
+    [{ via: "api" }, limits, JSON.stringify([change])],
+  );
+  return rows[0]?.answer;
+}
 
 function migrationsBefore(number: string): string {
   const directory = mkdtempSync(join(tmpdir(), "exoloop-migrations-"));

@@ -19,6 +19,7 @@ const expiring: readonly Expiring[] = [
   { table: "webhook_deliveries", key: "webhook_id, delivery_id", expired: "received_at < now() - interval '1 day'" },
   { table: "work_items", key: "id", expired: "state = 'stopped' and stopped_at < now() - interval '7 days'" },
   { table: "work_tokens", key: "token_hash", expired: "expires_at < now()" },
+  { table: "uploaded_files", key: "id", expired: "expires_at < now()" },
   { table: "work_pollers", key: "environment_id, worker_id", expired: "polled_at < now() - interval '1 day'" },
 ];
 

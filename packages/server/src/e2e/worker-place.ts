@@ -35,6 +35,19 @@ const shortLease: typeof fetch = (input, init) => {
   return fetch(url, init);
 };
 
+/**
+ * Memory stores are below /mnt/memory of a worker's machine. The machine of a worker in a test is its directory: what it
+ * is told of the session says so.
+ */
+const insideOf =
+  (workdir: string): typeof fetch =>
+  async (input, init) => {
+    const response = await shortLease(input, init);
+    if (!/\/v1\/sessions\/[^/?]+(\?|$)/.test(input instanceof Request ? input.url : input.toString())) return response;
+    const text = (await response.text()).replaceAll('"/mnt/memory/', `"${workdir}/mnt/memory/`);
+    return new Response(text, { status: response.status, headers: { "content-type": "application/json" } });
+  };
+
 /** It is told everything by its environment, and nothing by its arguments. */
 const workerProgram = `
 import Anthropic from "@anthropic-ai/sdk";
@@ -104,7 +117,8 @@ interface Credentials {
 function runWorker({ url, ...options }: Credentials): () => Promise<void> {
   const ending = new AbortController();
   // Without the organization's key: the worker has its environment's and nothing else.
-  const client = new Anthropic({ baseURL: url, apiKey: null, authToken: null, logLevel: "off", fetch: shortLease });
+  const fetch = insideOf(options.workdir);
+  const client = new Anthropic({ baseURL: url, apiKey: null, authToken: null, logLevel: "off", fetch });
   const ran = client.beta.environments.work
     .worker({ ...options, maxIdleMs })
     .run(ending.signal)

@@ -1,7 +1,7 @@
 /** The official SDK's own worker of self-hosted environments, with its own tools, against this server. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import Anthropic from "@anthropic-ai/sdk";
+import Anthropic, { toFile } from "@anthropic-ai/sdk";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { scriptedMessage, startTestServer, type TestServer } from "./running.ts";
 import { createWorkerPlace, isOver, resultsOf, type SessionEvent, textOf, type WorkerPlace } from "./worker-place.ts";
@@ -176,6 +176,56 @@ describe("the SDK's worker", () => {
     const events = await place.eventually(sessionId, (all) => isOver(all) && resultsOf(all).length === 2);
     expect(textOf(resultsOf(events).at(-1) ?? {})).toContain("here");
     expect(await place.exists("done")).toBe(false);
+  });
+
+  it("has the skills of the agent and the memory stores of the session, and keeps what is written there", async () => {
+    place.startWorker();
+    const text = "---\nname: greet\ndescription: Greets.\n---\nSay good day.\n";
+    const files = [await toFile(Buffer.from(text), "greet/SKILL.md")];
+    const skill = await sdk.beta.skills.create({ files });
+    const { memoryStores } = sdk.beta;
+    const store = await memoryStores.create({ name: `notes ${place.environmentId.slice(-6)}` });
+    await memoryStores.memories.create(store.id, { path: "/facts.md", content: "The sky is blue.\n" });
+    const agent = await sdk.beta.agents.create({
+      name: "tester",
+      model: "scripted",
+      tools: [{ type: "agent_toolset_20260401" }],
+      skills: [{ type: "custom", skill_id: skill.id }],
+    });
+    const session = await sdk.beta.sessions.create({
+      agent: agent.id,
+      environment_id: place.environmentId,
+      resources: [{ type: "memory_store", memory_store_id: store.id, access: "read_write" }],
+    });
+    const [attached] = session.resources;
+    if (attached?.type !== "memory_store") throw new Error("nothing is attached");
+    const mounted = (attached.mount_path ?? "").slice(1);
+    await place.send(
+      session.id,
+      command(`cat skills/greet/SKILL.md ${mounted}/facts.md`),
+      { toolCalls: [{ name: "write", input: { file_path: `${mounted}/new.md`, content: "Grass is green.\n" } }] },
+      {
+        toolCalls: [
+          { name: "edit", input: { file_path: `${mounted}/facts.md`, old_string: "blue", new_string: "grey" } },
+        ],
+      },
+      done,
+    );
+    const answers = resultsOf(await place.eventually(session.id, isOver));
+    expect(answers.map((event) => event.is_error)).toEqual([false, false, false]);
+    expect(textOf(answers[0] ?? {})).toContain("Say good day.\nThe sky is blue.");
+    await itemsAre("stopped");
+    const kept = (await memoryStores.memories.list(store.id, { view: "full" })).data;
+    const contents = kept.flatMap((item) => (item.type === "memory" ? [[item.path, item.content]] : []));
+    expect(Object.fromEntries(contents)).toEqual({
+      "/facts.md": "The sky is grey.\n",
+      "/new.md": "Grass is green.\n",
+    });
+    // Of the worker, nothing stays behind.
+    expect(await Promise.all(["skills/greet/SKILL.md", `${mounted}/facts.md`].map(place.exists))).toEqual([
+      false,
+      false,
+    ]);
   });
 
   it("ends with its session", async () => {

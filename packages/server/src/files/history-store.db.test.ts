@@ -19,11 +19,16 @@ beforeAll(async () => {
   session = await insertTestSession(postgres.database);
   other = await insertTestSession(postgres.database);
   const image = { type: "image", source: { type: "base64", media_type: "image/png", data: "AA==" } };
+  const source = { type: "base64", media_type: "application/pdf", data: "AA==" };
+  const pdf = { type: "document", source, context: "[page 1 of 1]" };
   await appendUnderLock(postgres.database, session.sessionId, [
     publicEvent("agent.tool_use", { name: "bash", input: { command: "ls" } }, { id: "sevt_one" }),
     publicEvent("agent.tool_result", { tool_use_id: "sevt_one", content: text("first\nneedle here"), is_error: false }),
     publicEvent("agent.custom_tool_use", { name: "ask", input: {} }, { id: "sevt_two" }),
-    publicEvent("user.custom_tool_result", { custom_tool_use_id: "sevt_two", content: [...text("needle too"), image] }),
+    publicEvent("user.custom_tool_result", {
+      custom_tool_use_id: "sevt_two",
+      content: [...text("needle too"), image, pdf],
+    }),
   ]);
   await appendUnderLock(postgres.database, other.sessionId, [
     publicEvent("agent.tool_use", { name: "bash", input: {} }, { id: "sevt_foreign" }),
@@ -38,7 +43,7 @@ test("shows a call and its whole result", async () => {
   const { bytes } = await open().read("/history/sevt_one.txt");
   expect(decodeText(bytes)).toBe('bash {"command":"ls"}\nfirst\nneedle here\n');
   expect(decodeText((await open().read("/history/sevt_two.txt")).bytes)).toBe(
-    "ask {}\nneedle too\n[image: only its place is shown here]\n",
+    "ask {}\nneedle too\n[image: only its place is shown here]\n[page 1 of 1]\n",
   );
 });
 
@@ -54,6 +59,17 @@ test("finds results by name and by content, the latest first", async () => {
   expect(await open().grep({ ...request, path: "/workspace" })).toEqual(nothingFound);
 });
 
+test("is a directory of files", async () => {
+  const listed = (await open().list("/history", 10)).map(({ kind, path }) => [kind, path]);
+  expect(listed).toEqual([
+    ["file", "/history/sevt_two.txt"],
+    ["file", "/history/sevt_one.txt"],
+  ]);
+  expect(await open().stat("/history")).toMatchObject({ kind: "directory" });
+  expect(await open().stat("/history/sevt_one.txt")).toMatchObject({ kind: "file" });
+  expect(await open().stat("/history/sevt_foreign.txt")).toBeNull();
+});
+
 test("knows nothing of other sessions, and of names that are no call's", async () => {
   for (const name of ["sevt_foreign.txt", "sevt_none.txt", "../sevt_one.txt", "sevt_one", "a b.txt"]) {
     await expect(open().read(`/history/${name}`)).rejects.toMatchObject({ code: "not_found" });
@@ -67,5 +83,7 @@ test("takes no change", async () => {
   const change = { oldText: "first", newText: "second", all: false };
   await expect(open().write(path, new Uint8Array(), actor)).rejects.toMatchObject({ code: "read_only" });
   await expect(open().edit(path, change, actor)).rejects.toMatchObject({ code: "read_only" });
+  await expect(open().makeDirectory("/history/d", actor)).rejects.toMatchObject({ code: "read_only" });
+  await expect(open().rename(path, "/history/x.txt", actor)).rejects.toMatchObject({ code: "read_only" });
   await expect(open().remove(path, actor)).rejects.toMatchObject({ code: "read_only" });
 });

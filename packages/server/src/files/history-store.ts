@@ -8,7 +8,7 @@ import type { Tables } from "../db/tables.ts";
 import { compileGlob } from "./glob-pattern.ts";
 import { historyDirectory, isWithin, relativePath } from "./path.ts";
 import { startSearch } from "./search-request.ts";
-import { FileError, type FileStore } from "./store.ts";
+import { type DirectoryOperations, FileError, type FileStatus, type FileStore } from "./store.ts";
 import { encodeText } from "./text.ts";
 
 /** Results looked at by one search, the latest first. */
@@ -22,7 +22,7 @@ interface HistoryFile {
 }
 
 /** @param sessionId Whose log: another session's results are not found. */
-export function createHistoryStore(database: Kysely<Tables>, sessionId: string): FileStore {
+export function createHistoryStore(database: Kysely<Tables>, sessionId: string): FileStore & DirectoryOperations {
   const refuse = (path: string) =>
     Promise.reject(new FileError("read_only", `${historyDirectory} is read-only, so ${path} was not changed.`));
   return {
@@ -35,6 +35,19 @@ export function createHistoryStore(database: Kysely<Tables>, sessionId: string):
     write: refuse,
     edit: refuse,
     remove: refuse,
+    makeDirectory: refuse,
+    rename: refuse,
+    removeTree: refuse,
+    async stat(path) {
+      if (path === historyDirectory) return statusOf(path, "directory", new Date(0));
+      const file = (await listFiles(database, sessionId, path)).find((one) => one.path === path);
+      return file === undefined ? null : statusOf(path, "file", file.at);
+    },
+    async list(path, maximum) {
+      if (path !== historyDirectory) throw new FileError("not_found", `${path} is no directory that exists.`);
+      const files = await listFiles(database, sessionId, path);
+      return files.slice(0, maximum).map((file) => statusOf(file.path, "file", file.at));
+    },
     async glob(path, pattern, maximum) {
       const matches = compileGlob(pattern);
       const files = await listFiles(database, sessionId, path);
@@ -55,6 +68,11 @@ export function createHistoryStore(database: Kysely<Tables>, sessionId: string):
       return search.result();
     },
   };
+}
+
+/** The size is not known before the text is put together. */
+function statusOf(path: string, kind: FileStatus["kind"], at: Date): FileStatus {
+  return { path, kind, size: 0, executable: false, modifiedAt: at.getTime() };
 }
 
 const resultTypes = ["agent.tool_result", "user.custom_tool_result"] as const;
@@ -111,6 +129,8 @@ function textOf(call: Fields, result: Fields): string {
   const parts = blocks.flatMap((block) => {
     if (typeof block !== "object" || block === null || !("type" in block)) return [];
     if (block.type === "text" && "text" in block) return [String(block.text)];
+    // The text of a PDF.
+    if (block.type === "document" && "context" in block && typeof block.context === "string") return [block.context];
     return [`[${String(block.type)}: only its place is shown here]`];
   });
   return [`${String(call["name"])} ${JSON.stringify(call["input"] ?? {})}`, ...parts, ""].join("\n");

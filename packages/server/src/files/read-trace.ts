@@ -1,5 +1,5 @@
 /** Whether a tool call was given something that nobody vouches for: it spreads to the session, and to what it writes. @module */
-import type { FileStore } from "./store.ts";
+import type { BatchOperations, DirectoryOperations, FileStore } from "./store.ts";
 
 export interface ReadTrace {
   /** True from the first such reading on. */
@@ -12,7 +12,7 @@ export interface ReadTrace {
  * @param areMarked Whether any of these files is marked.
  * @example watchReads(files.open(owner, mount), (paths) => files.anyUntrusted(organizationId, mount, paths), trace)
  */
-export function watchReads<Store extends FileStore>(
+export function watchReads<Store extends FileStore & DirectoryOperations & BatchOperations>(
   store: Store,
   areMarked: (paths: readonly string[]) => Promise<boolean>,
   trace: ReadTrace,
@@ -30,6 +30,15 @@ export function watchReads<Store extends FileStore>(
     async edit(path, change, actor) {
       await note([path]);
       return store.edit(path, change, actor);
+    },
+    async transform(paths, ...change) {
+      await note(paths);
+      return store.transform(paths, ...change);
+    },
+    async list(path, maximum) {
+      const found = await store.list(path, maximum);
+      await note(found.flatMap((entry) => (entry.kind === "file" ? [entry.path] : [])));
+      return found;
     },
     async glob(path, pattern, maximum) {
       const found = await store.glob(path, pattern, maximum);

@@ -1,50 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { compileGlob } from "./glob-pattern.ts";
-import { isWithin, relativePath } from "./path.ts";
 import { createReservedStore, createRouter } from "./router.ts";
-import { FileError, type FileActor, type FileStore } from "./store.ts";
-import { decodeText, encodeText, replaceText } from "./text.ts";
-
-/** A store in memory that keeps the contract; it may hold files under another mount's prefix, as a sandbox does. */
-function storeOf(initial: Record<string, string>): FileStore {
-  const contents = new Map(Object.entries(initial).map(([path, text]) => [path, encodeText(text)]));
-  const read = (path: string) => {
-    const bytes = contents.get(path);
-    if (bytes === undefined) throw new FileError("not_found", path);
-    return bytes;
-  };
-  return {
-    read: async (path) => ({ bytes: read(path), version: null }),
-    write: async (path, bytes) => {
-      const created = !contents.has(path);
-      contents.set(path, bytes);
-      return { created, version: null, bytes: bytes.length };
-    },
-    edit: async (path, change) => {
-      const { bytes, replacements } = replaceText(path, read(path), change);
-      contents.set(path, bytes);
-      return { created: false, version: null, bytes: bytes.length, replacements };
-    },
-    remove: async (path) => void contents.delete(path),
-    glob: async (path, pattern, maximum) => {
-      const matches = compileGlob(pattern);
-      const inside = [...contents.keys()].filter((file) => isWithin(path, file) && matches(relativePath(path, file)));
-      return inside.slice(0, maximum).map((file) => ({ path: file, modifiedAt: file.length }));
-    },
-    grep: async (request) => {
-      const found = [...contents].filter(
-        ([path, bytes]) => isWithin(request.path, path) && (decodeText(bytes) ?? "").includes(request.pattern),
-      );
-      const lines = found
-        .slice(0, request.maximumMatches)
-        .map(([path, bytes]) => ({ path, line: 1, text: decodeText(bytes) ?? "", isContext: false }));
-      return { lines, files: [], stopped: found.length > lines.length ? "maximum" : null };
-    },
-  };
-}
+import { followAliases } from "./routing/aliases.ts";
+import { FileError, type FileActor } from "./store.ts";
+import { memoryStore } from "./testing-store.ts";
+import { decodeText, encodeText } from "./text.ts";
 
 const actor: FileActor = { organizationId: "org_1", sessionId: null, toolUseId: null, via: "tool" };
-const sandbox = storeOf({
+const sandbox = memoryStore({
   "/workspace/a.ts": "needle",
   "/tmp/x": "needle",
   "/skills/review/SKILL.md": "a stale needle",
@@ -52,8 +14,8 @@ const sandbox = storeOf({
 const router = createRouter([
   { prefix: "/", store: sandbox, access: "read_write" },
   { prefix: "/memory", store: createReservedStore("Use /memory/org."), access: "read_write" },
-  { prefix: "/memory/org", store: storeOf({ "/memory/org/b.md": "needle" }), access: "read_write" },
-  { prefix: "/skills", store: storeOf({ "/skills/review/SKILL.md": "needle, current" }), access: "read_only" },
+  { prefix: "/memory/org", store: memoryStore({ "/memory/org/b.md": "needle" }), access: "read_write" },
+  { prefix: "/skills", store: memoryStore({ "/skills/review/SKILL.md": "needle, current" }), access: "read_only" },
 ]);
 const code = (work: Promise<unknown>) =>
   work.then(
@@ -93,5 +55,52 @@ describe("router", () => {
       "/memory/org/b.md",
     ]);
     expect(await router.glob("/workspace", "**", 10)).toHaveLength(1);
+  });
+});
+
+describe("directories", () => {
+  const names = async (path: string) => (await mounted.list(path, 100)).map((entry) => `${entry.kind} ${entry.path}`);
+  const mounted = createRouter(
+    [
+      { prefix: "/", store: memoryStore({ "/workspace/a.ts": "a", "/memory/x": "hidden" }), access: "read_write" },
+      { prefix: "/memory", store: createReservedStore("Use /memory/org."), access: "read_write" },
+      {
+        prefix: "/memory/org",
+        store: memoryStore({ "/memory/org/b.md": "b", "/memory/org/d/c.md": "c" }),
+        access: "read_write",
+      },
+      { prefix: "/skills", store: memoryStore({ "/skills/s/SKILL.md": "s" }), access: "read_only" },
+    ],
+    (path) => followAliases("/memory/org", path),
+  );
+
+  it("show the mounts, in stores and around them", async () => {
+    expect(await names("/")).toEqual(["directory /memory", "directory /skills", "directory /workspace"]);
+    expect(await names("/memory")).toEqual(["directory /memory/org"]);
+    expect(await names(mounted.resolve("/mnt/memory/"))).toEqual(["directory /memory/org"]);
+    expect(await names(mounted.resolve("/memories"))).toEqual(["file /memory/org/b.md", "directory /memory/org/d"]);
+    expect((await mounted.stat("/memory"))?.kind).toBe("directory");
+    expect((await mounted.stat("/memory/org"))?.kind).toBe("directory");
+    expect(await mounted.stat("/memory/none")).toBeNull();
+    expect(await code(mounted.list("/memory/none", 9))).toBe("not_found");
+  });
+
+  it.each([
+    ["/memories/a", "/memory/org/a"],
+    ["/memories", "/memory/org"],
+    ["/memories2", "/memories2"],
+    ["/mnt/memory/org/../me/a", "/memory/me/a"],
+    ["/mnt/memoryx", "/mnt/memoryx"],
+    ["a", "/workspace/a"],
+  ])("resolve %s to %s", (path, expected) => {
+    expect(mounted.resolve(path)).toBe(expected);
+  });
+
+  it("which are mounts can be neither moved nor deleted", async () => {
+    expect(await code(mounted.removeTree("/memory/org", actor))).toBe("read_only");
+    expect(await code(mounted.removeTree("/memory", actor))).toBe("read_only");
+    expect(await code(mounted.move("/memory", "/workspace/m", actor))).toBe("read_only");
+    expect(await code(mounted.move("/skills/s", "/workspace/s", actor))).toBe("read_only");
+    expect(await code(mounted.move("/workspace/a.ts", "/skills/s/a.ts", actor))).toBe("read_only");
   });
 });

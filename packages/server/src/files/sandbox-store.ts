@@ -14,8 +14,16 @@ import type { Workspace } from "../sandboxes/workspace.ts";
 import { compileGlob } from "./glob-pattern.ts";
 import { relativePath } from "./path.ts";
 import type { Required } from "./regex/required.ts";
+import { sandboxDirectories } from "./routing/sandbox-directories.ts";
 import { type Search, startSearch } from "./search-request.ts";
-import { FileError, type FileStore, type GrepRequest, type GrepResult } from "./store.ts";
+import {
+  type BatchOperations,
+  type DirectoryOperations,
+  FileError,
+  type FileStore,
+  type GrepRequest,
+  type GrepResult,
+} from "./store.ts";
 import { decodeText, replaceText } from "./text.ts";
 
 /**
@@ -44,7 +52,8 @@ const grepCommand = "exec grep -rlIZF -f - --exclude-dir=.git --exclude-dir=node
 /** Never searched unless the path itself lies within. */
 const skippedDirectories = [".git", "node_modules"];
 
-export function createSandboxStore(useWorkspace: UseWorkspace): FileStore {
+/** @example const store = createSandboxStore((use, options) => workspaces.useFiles(owner, options, use)) */
+export function createSandboxStore(useWorkspace: UseWorkspace): FileStore & DirectoryOperations & BatchOperations {
   const translated = async <Result>(
     use: (workspace: Workspace) => Promise<Result>,
     mayChange = false,
@@ -76,6 +85,7 @@ export function createSandboxStore(useWorkspace: UseWorkspace): FileStore {
       translated(async ({ session }) => {
         if (!(await session.deleteFile({ path }))) throw new FileError("not_found", `${path} does not exist.`);
       }, true),
+    ...sandboxDirectories(translated, (session, path) => readFile(session, path)),
     glob: (path, pattern, maximum) => translated(({ session }) => globTree(session, path, pattern, maximum)),
     grep: (request) => translated(({ session }) => grepTree(session, request)),
   };

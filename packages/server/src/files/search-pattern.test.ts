@@ -24,6 +24,12 @@ describe("dialect", () => {
   it("is linear in a pattern that stalls backtracking engines", () => {
     expect(lines(`${"a".repeat(5_000)}!\n`, "^(a+)+$")).toEqual([]);
   });
+  it("takes brackets that open nothing as they are, and reads many of them in no time", () => {
+    expect(lines("a[\nb\n", "[[]")).toEqual([1]);
+    expect(lines("[x\ny\n", "[[x]{2}")).toEqual([1]);
+    expect(lines("b\nx\n", "[a[bc]]")).toEqual([1]);
+    expect(lines("[]]\n", `${"[".repeat(990)}]]`)).toEqual([1]);
+  });
   it("names what is wrong with a pattern", () => {
     expect(() => lines("", "(")).toThrow(FileError);
     expect(() => lines("", "a(?=b)")).toThrow(/RE2/);

@@ -19,12 +19,16 @@ import { FileError } from "./store.ts";
 const longestShownLine = 500;
 /** Characters; a longer pattern is a mistake. */
 const longestPattern = 1_000;
+/** Looked for in each text before it is matched. */
+const mostClauses = 3;
 
 export interface SearchPattern {
   /** Literals that every text holds in which something matches: for an index, or for `grep -F`. */
   readonly required: Required;
   /** Whether a line, given without its end, matches. */
   matches(line: string): boolean;
+  /** What matches of a line, given without its end; empty matches are left out. */
+  matchesIn(line: string): string[];
   /** The first lines of a text that match. */
   search(text: string, maximum: number): TextSearch;
 }
@@ -49,7 +53,7 @@ export interface PatternOptions {
 export function compileSearchPattern(pattern: string, { ignoreCase, multiline }: PatternOptions): SearchPattern {
   const { program, required } = compile(pattern, ignoreCase, multiline);
   const automaton = new Automaton(program, { singleLines: !multiline });
-  const literals = required.ignoreCase ? [] : required.clauses;
+  const literals = required.ignoreCase ? [] : required.clauses.slice(0, mostClauses);
   const literal = literals.find((clause) => clause.length === 1)?.[0] ?? "";
   const mayMatch = (text: string) => literals.every((clause) => clause.some((one) => text.includes(one)));
   const none: TextSearch = { starts: [], advance: () => true };
@@ -63,6 +67,10 @@ export function compileSearchPattern(pattern: string, { ignoreCase, multiline }:
       while (!found.advance());
       return found.starts.length > 0;
     },
+    matchesIn: (line) =>
+      [...findSpans(program, line)]
+        .filter((span) => span !== null && span.end > span.start)
+        .map((span) => line.slice(span?.start, span?.end)),
     search(text, maximum) {
       if (!mayMatch(text)) return none;
       return multiline ? new SpanSearch(program, scan(text, 1), text, maximum) : scan(text, maximum);

@@ -1,11 +1,12 @@
 /** The file system that one session sees: its sandbox, with skills and memory from Postgres in their places. @module */
 import { historyDirectory } from "./path.ts";
-import type { StoredMount } from "./mounts.ts";
+import { defaultMemoryOf, type StoredMount } from "./mounts.ts";
 import type { StoredFiles } from "./postgres/stored-files.ts";
 import { type ReadTrace, watchReads } from "./read-trace.ts";
-import { createReservedStore, createRouter } from "./router.ts";
+import { createReservedStore, createRouter, type MountedStore, type RoutedFiles } from "./router.ts";
+import { followAliases } from "./routing/aliases.ts";
+import { createStoredBatch } from "./routing/stored-batch.ts";
 import { createSandboxStore, type UseWorkspace } from "./sandbox-store.ts";
-import type { FileStore } from "./store.ts";
 
 export interface SessionFilesOptions {
   readonly files: StoredFiles;
@@ -16,7 +17,7 @@ export interface SessionFilesOptions {
   /** Called for paths of the sandbox only. */
   readonly useWorkspace: UseWorkspace;
   /** What tools have answered before. */
-  readonly history: FileStore;
+  readonly history: MountedStore;
   /** Notes readings of what nobody vouches for; nothing is noted without it. */
   readonly trace?: ReadTrace;
 }
@@ -28,20 +29,21 @@ export function createSessionFiles({
   history,
   trace,
   ...owner
-}: SessionFilesOptions): FileStore {
+}: SessionFilesOptions): RoutedFiles {
   const open = (mount: StoredMount) => {
-    const store = files.open(owner, mount);
+    const store = { ...files.open(owner, mount), ...createStoredBatch(files, mount) };
     if (trace === undefined) return store;
     return watchReads(store, (paths) => files.anyUntrusted(owner.organizationId, mount, paths), trace);
   };
-  return createRouter([
-    { prefix: "/", store: createSandboxStore(useWorkspace), access: "read_write" },
-    { prefix: historyDirectory, store: history, access: "read_only" },
-    {
-      prefix: "/memory",
-      store: createReservedStore("What is to be kept goes under /memory/org."),
-      access: "read_write",
-    },
-    ...mounts.map((mount) => ({ prefix: mount.prefix, store: open(mount), access: mount.access })),
-  ]);
+  const memory = defaultMemoryOf(mounts)?.prefix ?? "/memory";
+  const reserved = createReservedStore(`What is to be kept goes under ${memory}.`);
+  return createRouter(
+    [
+      { prefix: "/", store: createSandboxStore(useWorkspace), access: "read_write" },
+      { prefix: historyDirectory, store: history, access: "read_only" },
+      { prefix: "/memory", store: reserved, access: "read_write" },
+      ...mounts.map((mount) => ({ prefix: mount.prefix, store: open(mount), access: mount.access })),
+    ],
+    (path) => followAliases(memory, path),
+  );
 }

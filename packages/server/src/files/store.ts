@@ -9,7 +9,7 @@ export interface FileActor {
   readonly organizationId: string;
   readonly sessionId: string | null;
   readonly toolUseId: string | null;
-  readonly via: "tool" | "bash" | "api" | "import" | "undo";
+  readonly via: "tool" | "bash" | "api" | "import" | "undo" | "promotion";
   /** The person for whom the session works, or who calls the API; absent or null: nobody in particular. */
   readonly userId?: string | null;
   /** With which the API was called. */
@@ -133,8 +133,9 @@ export interface FileStore {
 
 export interface FileStatus {
   readonly path: string;
-  readonly kind: "file" | "directory";
-  /** Bytes; zero for a directory. */
+  /** `other`: a link or a special file, which only a sandbox has. */
+  readonly kind: "file" | "directory" | "other";
+  /** Bytes; zero for what is no file. */
   readonly size: number;
   readonly executable: boolean;
   /** Milliseconds since the epoch. */
@@ -153,4 +154,27 @@ export interface DirectoryOperations {
   rename(from: string, to: string, actor: FileActor): Promise<void>;
   /** A directory with everything below it. */
   removeTree(path: string, actor: FileActor): Promise<{ readonly files: number }>;
+}
+
+/**
+ * What becomes of some files, computed from what is there: path → new content, null deletes. A path that is left out
+ * stays as it is. Pure, and may run more than once.
+ */
+export type FileTransformation = (before: ReadonlyMap<string, Uint8Array>) => ReadonlyMap<string, Uint8Array | null>;
+
+/** Several files at once. */
+export interface BatchOperations {
+  /**
+   * Stores with versions make all of it in one commit, with what is there under the lock. Others make one change after
+   * the other, and the error of a failure in between says what was done. What `change` throws changes nothing.
+   * @param paths All that `change` looks at or changes; files that do not exist are absent from what it is given.
+   * @param movedFrom Where a file that is new comes from, which `change` deletes: it keeps what belongs to a file besides
+   *   its content.
+   */
+  transform(
+    paths: readonly string[],
+    change: FileTransformation,
+    actor: FileActor,
+    movedFrom?: ReadonlyMap<string, string>,
+  ): Promise<void>;
 }

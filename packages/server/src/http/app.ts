@@ -19,6 +19,7 @@ import { addEnvironmentRoutes } from "./routes/environments.ts";
 import { addEnvironmentKeyRoutes } from "./routes/environment-keys.ts";
 import { addWorkRoutes } from "./routes/work.ts";
 import { addBudgetRoutes, type BudgetPort } from "./routes/budgets.ts";
+import { addFileRoutes } from "./routes/files.ts";
 import { addEventRoutes } from "./routes/events.ts";
 import { type HealthPort, addHealthRoutes } from "./routes/health.ts";
 import { addMemoryRoutes, addMemoryVersionRoutes } from "./routes/memories.ts";
@@ -35,6 +36,7 @@ import { addSkillRoutes } from "./routes/skills.ts";
 import { addThreadRoutes } from "./routes/threads.ts";
 import { addUserRoutes } from "./routes/users.ts";
 import { addWebhookRoutes } from "./routes/webhooks.ts";
+import type { UploadedFiles } from "../uploads/uploaded-files.ts";
 import type { PreviewProxy } from "../previews/proxy.ts";
 import type { MemoryServices } from "../files/memory/memory-services.ts";
 import type { SessionResourceService } from "../sessions/resources/service.ts";
@@ -55,6 +57,7 @@ export interface AppDependencies {
   readonly deploymentRuns: DeploymentRuns;
   readonly users?: UserRepository;
   readonly memory?: MemoryServices;
+  readonly files?: UploadedFiles;
   readonly sessionResources?: SessionResourceService;
   readonly authenticate: Authenticate;
   /** Remembers requests that carry an Idempotency-Key. */
@@ -125,6 +128,7 @@ export function createApp(dependencies: AppDependencies): HttpApp {
   addDeploymentRunRoutes(context, dependencies.deploymentRuns);
   const { sessionResources } = dependencies;
   if (sessionResources !== undefined) addSessionResourceRoutes(context, sessionResources);
+  if (dependencies.files !== undefined) addFileRoutes(context, dependencies.files);
   if (dependencies.memory !== undefined) {
     addMemoryStoreRoutes(context, dependencies.memory.stores);
     addMemoryRoutes(context, dependencies.memory.memories);

@@ -123,6 +123,11 @@ test("a deleted store takes its memories, versions and contents along, and nobod
   const [doomed, kept] = [await stores.create({ name: "doomed" }), await stores.create({ name: "kept" })];
   await stores.memories.create(doomed.id, { path: "/own.md", content: "only here" });
   for (const { id } of [doomed, kept]) await stores.memories.create(id, { path: "/both.md", content: "in both" });
+  // Of what both have, the kept store has the one now and the other in its history.
+  for (const { id } of [doomed, kept]) {
+    const old = await stores.memories.create(id, { path: "/old.md", content: "once in both" });
+    await stores.memories.delete(old.id, { memory_store_id: id });
+  }
   expect(await stores.delete(doomed.id)).toEqual({ id: doomed.id, type: "memory_store_deleted" });
   expect(await refusalOf(stores.retrieve(doomed.id))).toMatchObject({ code: "not_found" });
   expect(await refusalOf(stores.memories.list(doomed.id))).toMatchObject({ code: "not_found" });
@@ -134,7 +139,7 @@ test("a deleted store takes its memories, versions and contents along, and nobod
     .select("content")
     .where("organization_id", "=", organizationId)
     .execute();
-  expect(blobs.map((blob) => String(blob.content))).toEqual(["in both"]);
+  expect(blobs.map((blob) => String(blob.content)).sort()).toEqual(["in both", "once in both"]);
   for (const table of ["file_versions", "file_entries", "file_mounts"] as const) {
     const rows = await database
       .selectFrom(table)

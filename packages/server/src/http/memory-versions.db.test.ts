@@ -51,6 +51,37 @@ test("every change has a version, which stays when the memory is deleted", async
   expect(await refusalOf(versions.retrieve("memver_none", { memory_store_id }))).toMatchObject({ code: "not_found" });
 });
 
+test("a redacted version keeps its row and nothing of its content", async () => {
+  const { store, memory_store_id, memories, versions, principal, sdk } = await newStore();
+  const created = await memories.create(store.id, { path: "/secret.md", content: "the password" });
+  const again = await memories.create(store.id, { path: "/copy.md", content: "the password" });
+  const head = versions.redact(created.memory_version_id, { memory_store_id });
+  expect(await refusalOf(head)).toMatchObject({ status: 409, code: "version_conflict" });
+  await memories.update(created.id, { memory_store_id, content: "clean" });
+  const redacted = await versions.redact(created.memory_version_id, { memory_store_id });
+  const nothing = { content: null, path: null, content_sha256: null, content_size_bytes: null };
+  const by = { type: "api_actor", api_key_id: principal.apiKeyId };
+  expect(redacted).toMatchObject({ ...nothing, id: created.memory_version_id, operation: "created", redacted_by: by });
+  expect(redacted.redacted_at).not.toBeNull();
+  expect(await versions.retrieve(created.memory_version_id, { memory_store_id })).toEqual(redacted);
+  expect(await versions.redact(created.memory_version_id, { memory_store_id })).toEqual(redacted);
+  // Another memory has the same content still.
+  expect((await memories.retrieve(again.id, { memory_store_id })).content).toBe("the password");
+  await memories.delete(again.id, { memory_store_id });
+  await versions.redact(again.memory_version_id, { memory_store_id });
+  const blobs = await server.test.database
+    .selectFrom("file_blobs")
+    .select("content")
+    .where("organization_id", "=", principal.organizationId)
+    .execute();
+  expect(blobs.map((blob) => String(blob.content)).join()).not.toContain("password");
+  const none = versions.redact("memver_none", { memory_store_id });
+  expect(await refusalOf(none)).toMatchObject({ code: "not_found" });
+  const elsewhere = await sdk.beta.memoryStores.create({ name: "elsewhere" });
+  const wrong = versions.redact(created.memory_version_id, { memory_store_id: elsewhere.id });
+  expect(await refusalOf(wrong)).toMatchObject({ code: "not_found" });
+});
+
 test("lists filter by memory, operation, writer and time, and page", async () => {
   const { store, memory_store_id, memories, versions, listed, write, principal, sdk } = await newStore();
   const { id: session_id } = await newSession(sdk);

@@ -43,6 +43,10 @@ const routes: readonly Route[] = [
   ["POST", "/v1/x/sessions/ID/commands/sevt_1/signal", { signal: "SIGKILL" }],
   ["POST", "/v1/x/sessions/ID/commands/sevt_1/lease", { seconds: 60 }],
   ["POST", "/v1/x/sessions/ID/share"],
+  ["GET", "/v1/sessions/ID/resources"],
+  ["GET", "/v1/sessions/ID/resources/RESOURCE"],
+  ["POST", "/v1/sessions/ID/resources", { type: "memory_store", memory_store_id: "memstore_1" }],
+  ["DELETE", "/v1/sessions/ID/resources/RESOURCE"],
 ];
 const overseen: readonly Route[] = [
   ["GET", "/v1/sessions/ID"],
@@ -56,7 +60,8 @@ async function ask(apiKey: string, sessionId: string, [method, path, body]: Rout
   const named = path
     .replace("ID", sessionId)
     .replace("THREAD", primaryThreadId(sessionId))
-    .replace("SNAPSHOT", createId("snapshot"));
+    .replace("SNAPSHOT", createId("snapshot"))
+    .replace("RESOURCE", createId("memoryStore"));
   const response = await fetch(new URL(named, server.listener.url), {
     method,
     headers: { authorization: `Bearer ${apiKey}`, "content-type": "application/json" },
@@ -80,9 +85,12 @@ test("every route of the server that names a session is asked here", async () =>
         .replace("ID", "{session_id}")
         .replace("THREAD", "{thread_id}")
         .replace("SNAPSHOT", "{snapshot_id}")
+        .replace("RESOURCE", "{resource_id}")
         .replace("sevt_1", "{command_id}")}`,
   );
-  expect([...new Set(asked)].sort()).toEqual(described.sort());
+  // Refused whatever the session is.
+  const closed = "POST /v1/sessions/{session_id}/resources/{resource_id}";
+  expect([...new Set(asked)].sort()).toEqual(described.filter((route) => route !== closed).sort());
 });
 
 describe("a private session", () => {

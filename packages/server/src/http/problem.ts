@@ -48,7 +48,7 @@ function answerProblem(problem: Problem, requestId: string): Response {
   // A conflict is final: repeating the same request cannot succeed, and the official SDKs would repeat it.
   if (problem.status === 409) headers.set("x-should-retry", "false");
   // The rest of the body is not read, so the connection cannot carry another request.
-  if (problem.code === "body_too_large") headers.set("connection", "close");
+  if (problem.status === 413) headers.set("connection", "close");
   if (problem.code === "unauthenticated") headers.set("www-authenticate", "Bearer");
   return new Response(JSON.stringify(body), { status: problem.status, headers });
 }

@@ -36,6 +36,8 @@ export interface Call<Query, Body> {
   /** Empty where the route takes none. */
   readonly upload: Upload;
   readonly headers: Headers;
+  /** Its body is unread where the route says so. */
+  readonly request: Request;
   /** How the caller names this server. */
   readonly origin: URL;
   /** Aborts when the caller has gone. */
@@ -63,6 +65,8 @@ export interface Route<Query extends z.ZodType, Body extends z.ZodType, Answer e
   readonly body?: Body;
   /** Where a body may be larger than a mebibyte. */
   readonly maximumBodyBytes?: number;
+  /** The handler reads the body, which may be long, and bounds it. */
+  readonly readsBody?: boolean;
   /** Files in place of a body: bytes of all that is sent at most. */
   readonly upload?: number;
   readonly answer: Answer;
@@ -149,7 +153,8 @@ export function addRoute<
     const principal = await authenticateRequest(request.headers, authenticate);
     letIn(principal, route, (name) => c.req.param(name));
     const query = readQuery(new URL(request.url).searchParams, route.query ?? noQuery);
-    if (route.upload === undefined) checkDeclaredLength(request.headers, route.maximumBodyBytes);
+    if (route.upload === undefined && route.readsBody !== true)
+      checkDeclaredLength(request.headers, route.maximumBodyBytes);
     const upload = route.upload === undefined ? noUpload : await readUpload(request, route.upload);
     const body = route.body === undefined ? undefined : await readBody(request, route.body, route.maximumBodyBytes);
     const call = {
@@ -158,6 +163,7 @@ export function addRoute<
       body: body as z.output<Body>,
       upload,
       headers: request.headers,
+      request,
       origin: new URL("/", request.url),
       signal: request.signal,
       hangUp: () => destroyConnection(c.env),
@@ -167,7 +173,7 @@ export function addRoute<
         ),
       parameter: (name: string) => readParameter(c.req.param(name)),
     };
-    const key = route.method === "post" ? readIdempotencyKey(request.headers) : null;
+    const key = route.method === "post" && route.readsBody !== true ? readIdempotencyKey(request.headers) : null;
     const answer =
       key === null
         ? await handle(call)

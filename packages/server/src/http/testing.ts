@@ -6,6 +6,7 @@ import { createDeploymentRuns } from "../deployments/runs.ts";
 import { createDeploymentService } from "../deployments/service.ts";
 import { createBudgetService } from "../budgets/budget-service.ts";
 import { readUsageReport, writeCsv } from "../budgets/usage-report.ts";
+import type { BlobStore } from "../blobs/store.ts";
 import type { Database } from "../db/database.ts";
 import { createTestDatabase, type TestDatabase } from "../db/testing.ts";
 import type { Engine } from "../engine/engine.ts";
@@ -23,6 +24,7 @@ import { publicEvent, recordEvent } from "../sessions/event.ts";
 import { appendUnderLock } from "../sessions/log.ts";
 import type { EndDependencies } from "../sessions/end-session.ts";
 import { createSkillService } from "../files/postgres/skills/skill-service.ts";
+import { createUploadedFiles } from "../uploads/uploaded-files.ts";
 import { createSnapshotRepository } from "../sandboxes/snapshots/listed-snapshots.ts";
 import { createSessionResources } from "../sessions/resources/service.ts";
 import { createSessionService } from "../sessions/service.ts";
@@ -61,6 +63,8 @@ interface TestServerOptions {
   readonly previews?: PreviewProxy;
   /** With sandboxes; without, nothing of the API about them is there. */
   readonly openRoom?: (parts: { readonly database: Database; readonly notices: NoticeBoard }) => Promise<SandboxRoom>;
+  /** For uploaded files; without it there are none. */
+  readonly blobs?: BlobStore;
   /** A database with an engine that drives its sessions; without it turns are only noted. */
   readonly driven?: {
     readonly test: TestDatabase;
@@ -70,7 +74,12 @@ interface TestServerOptions {
   };
 }
 
-export async function startTestServer({ driven, openRoom, ...options }: TestServerOptions = {}): Promise<TestServer> {
+export async function startTestServer({
+  driven,
+  openRoom,
+  blobs,
+  ...options
+}: TestServerOptions = {}): Promise<TestServer> {
   const test = driven?.test ?? (await createTestDatabase());
   const { database } = test;
   const notices = driven?.notices ?? (await createNoticeBoard({ connectionString: test.url, log: silentLog }));
@@ -79,13 +88,7 @@ export async function startTestServer({ driven, openRoom, ...options }: TestServ
   const room = await openRoom?.({ database, notices });
   const releaseSandbox = driven?.releaseSandbox ?? ((owner) => room?.workspaces.release(owner) ?? Promise.resolve());
   const ending = { database, engine, notices, releaseSandbox };
-  const isPriced = (model: string) => !model.startsWith("compatible/");
-  const sessions = createSessionService({
-    ...ending,
-    isPriced,
-    captureWorkspace: (owner) => room?.workspaces.capture(owner) ?? Promise.resolve(),
-    dropSandbox: (...rest) => room?.drop(...rest) ?? Promise.resolve(null),
-  });
+  const sessions = testSessions(ending, room);
   const http = createApp({
     sessions,
     threads: createThreadService(ending),
@@ -94,8 +97,7 @@ export async function startTestServer({ driven, openRoom, ...options }: TestServ
     environments: createEnvironmentRepository(database),
     deployments: createDeploymentService({ database, engine, notices, log: silentLog }),
     deploymentRuns: createDeploymentRuns(database),
-    memory: createMemoryServices(database),
-    sessionResources: createSessionResources({ database, notices }),
+    ...memoryServices(database, notices),
     budgets: {
       ...createBudgetService({ database, engine }),
       usage: ({ organizationId }, query) => readUsageReport(database, organizationId, query),
@@ -110,6 +112,7 @@ export async function startTestServer({ driven, openRoom, ...options }: TestServ
     health: { ready: async () => void (await database.selectFrom("organizations").select("id").limit(1).execute()) },
     log: silentLog,
     ...(room === undefined ? {} : sandboxServices(room, database, sessions)),
+    ...(blobs === undefined ? {} : { files: createUploadedFiles({ database, blobs }) }),
     ...options,
   });
   const listener = await listen(http, "127.0.0.1", 0);
@@ -164,6 +167,19 @@ function callersOf(database: Database): Pick<TestServer, "newOrganization" | "ne
       return { apiKey, principal: await principalOf(apiKey), userId };
     },
   };
+}
+
+function memoryServices(database: Database, notices: NoticeBoard) {
+  return { memory: createMemoryServices(database), sessionResources: createSessionResources({ database, notices }) };
+}
+
+function testSessions(ending: EndDependencies, room: SandboxRoom | undefined): SessionService {
+  return createSessionService({
+    ...ending,
+    isPriced: (model) => !model.startsWith("compatible/"),
+    captureWorkspace: (owner) => room?.workspaces.capture(owner) ?? Promise.resolve(),
+    dropSandbox: (...rest) => room?.drop(...rest) ?? Promise.resolve(null),
+  });
 }
 
 /** Nobody drives the sessions: turns are only noted. */

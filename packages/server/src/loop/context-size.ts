@@ -4,6 +4,8 @@ import type { SessionState } from "../sessions/state.ts";
 
 const charactersPerToken = 4;
 const tokensPerImage = 1_500;
+/** Ten pages, each as text and as a picture. */
+const tokensPerDocument = 20_000;
 
 /** Share of the window at which the transcript is compacted, before the provider refuses it. */
 const fullShare = 0.8;
@@ -41,11 +43,12 @@ export function keptMessages(transcript: readonly TranscriptMessage[], contextWi
 export function messageTokens(message: TranscriptMessage): number {
   const parts = message.role === "tool" ? message.results.flatMap((result) => result.content) : message.content;
   let characters = 0;
-  let images = 0;
+  let files = 0;
   for (const part of parts) {
     if (part.type === "text" || part.type === "thinking") characters += part.text.length;
-    else if (part.type === "image") images += 1;
+    else if (part.type === "image") files += tokensPerImage;
+    else if (part.type === "document") files += tokensPerDocument;
     else characters += part.toolName.length + JSON.stringify(part.input).length;
   }
-  return Math.ceil(characters / charactersPerToken) + images * tokensPerImage;
+  return Math.ceil(characters / charactersPerToken) + files;
 }

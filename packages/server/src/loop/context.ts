@@ -1,6 +1,7 @@
 /** What the model is shown: instructions, tools, transcript. Pure, and its beginning never changes within a session. @module */
 import type { ModelRequest, ToolDefinition } from "../models/model.ts";
-import { type AgentTool, toolConfig } from "../policy/decide-call.ts";
+import { type AgentTool, familiesOf, toolConfig } from "../policy/decide-call.ts";
+import { isShown, namesOf } from "../policy/tool-families.ts";
 import type { SessionState } from "../sessions/state.ts";
 import { delegateDefinition, waitForDefinition } from "./loop-tools.ts";
 
@@ -115,7 +116,12 @@ function offeredTools(
   const candidates = [...builtIn, waitForDefinition];
   // A client's own tool comes before one of ours that was named like it later.
   const own = new Set(tools.flatMap((tool) => (tool.type === "custom" ? [tool.name] : [])));
-  const enabled = candidates.filter(({ name }) => !own.has(name) && toolConfig(tools, name)?.enabled === true);
+  const existing = new Set(builtIn.map(({ name }) => name));
+  // Workers of self-hosted environments know no other family: hiding what it replaces would leave nothing.
+  const families = familiesOf(tools).filter((family) => namesOf([family]).every((name) => existing.has(name)));
+  const enabled = candidates.filter(
+    ({ name }) => !own.has(name) && isShown(families, name) && toolConfig(tools, name)?.enabled === true,
+  );
   const agents = roster.map(({ agent }) => ({ name: agent.name, description: agent.description ?? null }));
   const delegate = agents.length === 0 ? [] : [delegateDefinition(agents)];
   const custom = tools.flatMap((tool): ToolDefinition[] =>

@@ -27,7 +27,13 @@ export async function refuseDenied(
   const audit = denied.map((call): AuditEntry => {
     const part = partOf(call);
     const { decision, reasons } = effects.decideCall(part);
-    return { action: "tool.call", resource: call.toolName, decision, reasons, digest: effects.callDigest(part) };
+    return {
+      action: "tool.call",
+      resource: call.toolName,
+      decision,
+      reasons,
+      digest: effects.callDigest(part, call.bound ?? undefined),
+    };
   });
   return effects.append({ events: [...runningEvents(state), ...results], status: "running", onlyAt: state.seq, audit });
 }

@@ -55,7 +55,13 @@ async function readSession(database: Kysely<Tables>, claim: Claim): Promise<Driv
   const row = await database
     .selectFrom("sessions")
     .innerJoin("environments", "environments.id", "sessions.environment_id")
-    .select(["agent", "budget", "parent_session_id", sql<string | null>`config->>'type'`.as("environment_type")])
+    .select([
+      "agent",
+      "budget",
+      "parent_session_id",
+      "user_id",
+      sql<string | null>`config->>'type'`.as("environment_type"),
+    ])
     .where("sessions.id", "=", claim.sessionId)
     .executeTakeFirst();
   if (row === undefined) return null;
@@ -65,5 +71,13 @@ async function readSession(database: Kysely<Tables>, claim: Claim): Promise<Driv
   const roster = row.parent_session_id === null ? rosterOf(agent) : [];
   const selfHosted = row.environment_type === "self_hosted";
   const stores = await toldStores(database, claim.sessionId);
-  return { agent, roster, budget: row.budget ?? {}, parentId: row.parent_session_id, selfHosted, stores };
+  return {
+    agent,
+    roster,
+    budget: row.budget ?? {},
+    parentId: row.parent_session_id,
+    selfHosted,
+    stores,
+    personal: row.user_id !== null,
+  };
 }

@@ -7,9 +7,9 @@ import { callDigest } from "../policy/digest.ts";
 import { type Claim, readLog } from "../sessions/log.ts";
 import { describeStores, type ToldStore } from "../sessions/resources/told-stores.ts";
 import type { NoticeBoard } from "../sessions/notices.ts";
-import type { OpenCall } from "../sessions/state.ts";
+import type { OpenCall, ToolCallPart } from "../sessions/state.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import type { ToolContext } from "../tools/tool.ts";
+import type { PreparedCall, ToolContext } from "../tools/tool.ts";
 import type { ToolRegistry } from "../tools/registry.ts";
 import { append } from "./append.ts";
 import { type BudgetLimits, type BudgetReached, reachedBudget, usageSince } from "./budgets.ts";
@@ -23,7 +23,9 @@ import {
   type RosterEntry,
   usesOurTools,
 } from "./context.ts";
-import { decideTool } from "./tool-decision.ts";
+import { fileRulesOf } from "../policy/decide-call.ts";
+import { promoteMemory } from "./loop-tools.ts";
+import { decideTool, isOwnTool } from "./tool-decision.ts";
 import type { Effects, SkillsReading } from "./effects.ts";
 import { interruptible, interruptThread } from "./interrupts.ts";
 import { runTool } from "./run-tool.ts";
@@ -49,7 +51,7 @@ export interface LiveEffectsDependencies {
   /** What a tool call of this session works with. */
   readonly toolContext: (
     claim: Claim,
-    call: OpenCall,
+    call: Pick<OpenCall, "toolUseId" | "bound">,
     options: { readonly resumed: boolean; readonly abortSignal: AbortSignal },
   ) => ToolContext | Promise<ToolContext>;
 }
@@ -72,17 +74,20 @@ export interface DrivenSession {
   readonly parentId: string | null;
   /** Its environment is self-hosted: workers run the tools, and there is no sandbox. */
   readonly selfHosted: boolean;
+  /** It works for a person: there may be a memory of theirs, and notes in it that others are to read. */
+  readonly personal: boolean;
 }
 
 export function createLiveEffects(
   dependencies: LiveEffectsDependencies,
   claim: Claim,
-  { agent, roster, budget, parentId, selfHosted, stores }: DrivenSession,
+  { agent, roster, budget, parentId, selfHosted, stores, personal }: DrivenSession,
 ): Effects {
   const { database, notices, models, tools, catalog } = dependencies;
   const { sessionId } = claim;
-  const told = describeStores(stores);
-  const workplace = [selfHosted ? atWorker : inSandbox, ...(told === null ? [] : [told])].join("\n\n");
+  const workplace = describeWorkplace(selfHosted, stores);
+  const definitions = offeredDefinitions(tools, personal && !selfHosted);
+  const asksAlways = (toolName: string) => tools.find(toolName)?.alwaysAsks === true;
   return {
     sessionId,
     models: modelsOf(agent),
@@ -97,9 +102,7 @@ export function createLiveEffects(
       return append(dependencies, claim, thread === null ? request : showInSession(request, thread));
     },
     async readSkills(known) {
-      if (!usesOurTools(agent, tools.definitions, roster)) return null;
-      // A worker brings in what the agent names, and nothing else.
-      if (selfHosted && (agent.skills ?? []).length === 0) return null;
+      if (!seesSkills(tools, agent, roster, selfHosted)) return null;
       return (await dependencies.readSkills?.(claim, known, selfHosted)) ?? null;
     },
     readAfter: (seq) => readLog(database, sessionId, seq),
@@ -112,7 +115,7 @@ export function createLiveEffects(
       const { price } = catalog.describe(model);
       return price === null ? 0 : costOf(usage, price);
     },
-    describe: (state) => describeRequest(agent, tools.definitions, roster, state, workplace),
+    describe: (state) => describeRequest(agent, definitions, roster, state, workplace),
     callModel(request, { shown }) {
       // Whatever the last answer asked for has been settled.
       dependencies.sandboxWake?.withdraw(claim);
@@ -122,14 +125,53 @@ export function createLiveEffects(
         if (decideTool(tools, agent, roster, toolName).decision === "allow") dependencies.sandboxWake?.expect(claim);
       });
     },
-    decideCall: (call) => decideTool(tools, agent, roster, call.toolName),
-    atWorker: (toolName) => selfHosted && tools.find(toolName) !== undefined,
-    callDigest: (call) => callDigest({ toolName: call.toolName, input: call.input ?? {}, sessionId }),
-    runTool: (call, options) => runTool(dependencies, claim, call, options),
+    decideCall: (call) => decideTool(tools, agent, roster, call.toolName, call.input),
+    // What a person decides on is about files of this server.
+    atWorker: (toolName) => selfHosted && tools.find(toolName) !== undefined && !asksAlways(toolName),
+    prepareCall: (call) => prepareCall(dependencies, claim, agent, call),
+    callDigest: (call, bound) => digestOf(sessionId, call, bound),
+    runTool: (call, options) => runTool(dependencies, claim, call, options, fileRulesOf(agent.tools)),
     checkWait: (call) => checkWait(database, claim, call),
     async interruptThreads(threadIds, sourceId) {
       for (const threadId of threadIds) await interruptThread(dependencies, threadId, sourceId);
     },
     interruptible: (seq, intent, effect) => interruptible(dependencies, claim, seq, intent, effect),
   };
+}
+
+/** The same for as long as the session lives: whose it is does not change. */
+function offeredDefinitions({ definitions }: ToolRegistry, personal: boolean) {
+  return definitions.filter(({ name }) => personal || name !== promoteMemory);
+}
+
+function describeWorkplace(selfHosted: boolean, stores: readonly ToldStore[]): string {
+  const told = describeStores(stores);
+  return [selfHosted ? atWorker : inSandbox, ...(told === null ? [] : [told])].join("\n\n");
+}
+
+/** A worker brings in the skills that the agent names, and nothing else. */
+function seesSkills(
+  { definitions }: ToolRegistry,
+  agent: AgentSnapshot,
+  roster: readonly RosterEntry[],
+  selfHosted: boolean,
+): boolean {
+  if (!usesOurTools(agent, definitions, roster)) return false;
+  return !selfHosted || (agent.skills ?? []).length > 0;
+}
+
+async function prepareCall(
+  { tools, toolContext }: LiveEffectsDependencies,
+  claim: Claim,
+  agent: AgentSnapshot,
+  { toolName, input }: ToolCallPart,
+): Promise<PreparedCall | null> {
+  const tool = tools.find(toolName);
+  if (tool?.prepare === undefined || input === null || isOwnTool(agent, toolName)) return null;
+  const { signal: abortSignal } = new AbortController();
+  return tool.prepare(input, await toolContext(claim, { toolUseId: "", bound: null }, { resumed: false, abortSignal }));
+}
+
+function digestOf(sessionId: string, { toolName, input }: ToolCallPart, bound?: Readonly<Record<string, unknown>>) {
+  return callDigest({ toolName, input: input ?? {}, sessionId, ...(bound === undefined ? {} : { bound }) });
 }

@@ -10,7 +10,7 @@ import type { LogEvent, NewEvent } from "../sessions/event.ts";
 import type { AuditEntry } from "../sessions/log.ts";
 import type { CallResult, OpenCall, SessionState, ToolCallPart } from "../sessions/state.ts";
 import type { RegisteredWait } from "../sessions/waits.ts";
-import type { ToolResult } from "../tools/tool.ts";
+import type { PreparedCall, ToolResult } from "../tools/tool.ts";
 import type { BudgetLimits, BudgetReached } from "./budgets.ts";
 import type { RosterEntry } from "./context.ts";
 
@@ -118,10 +118,13 @@ export interface Effects {
   describe(state: SessionState): Omit<ModelRequest, "abortSignal" | "model">;
   /** `shown`: clients see the answer as it arrives. */
   callModel(request: ModelRequest, options: { readonly shown: boolean }): Promise<ModelOutcome>;
+  /** What is known of a call before it is decided; null where there is nothing to know. Only looks. */
+  prepareCall(call: ToolCallPart): Promise<PreparedCall | null>;
   decideCall(call: ToolCallPart): CallDecision;
   /** Whether a worker of the session's environment runs the calls of this tool. */
   atWorker(toolName: string): boolean;
-  callDigest(call: ToolCallPart): string;
+  /** @param bound As {@link PreparedCall} says. */
+  callDigest(call: ToolCallPart, bound?: Readonly<Record<string, unknown>>): string;
   runTool(
     call: OpenCall,
     options: { readonly resumed: boolean; readonly abortSignal: AbortSignal },

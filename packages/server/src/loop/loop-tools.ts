@@ -6,6 +6,8 @@ import type { ToolDefinition } from "../models/model.ts";
 
 export const waitForTool = "wait_for";
 export const delegateTool = "delegate";
+/** Shown only where the session works for a person. */
+export const promoteMemory = "promote_memory";
 
 export function isLoopTool(toolName: string): boolean {
   return toolName === waitForTool || toolName === delegateTool;

@@ -1,5 +1,7 @@
 /** One tool call, run or resumed. @module */
 import { SandboxUnavailableError } from "@exoloop/sandbox/errors";
+import type { FileRule } from "@exoloop/protocol/tools";
+import { guardFiles } from "../files/routing/guard.ts";
 import { isDatabaseAway } from "../db/database-away.ts";
 import type { Claim } from "../sessions/log.ts";
 import type { OpenCall } from "../sessions/state.ts";
@@ -15,18 +17,24 @@ interface RunOptions {
 export interface RunToolDependencies {
   readonly tools: ToolRegistry;
   readonly log: Logger;
-  readonly toolContext: (claim: Claim, call: OpenCall, options: RunOptions) => ToolContext | Promise<ToolContext>;
+  readonly toolContext: (
+    claim: Claim,
+    call: Pick<OpenCall, "toolUseId" | "bound">,
+    options: RunOptions,
+  ) => ToolContext | Promise<ToolContext>;
 }
 
 /**
  * What went wrong is a result. Rejects only while the database is away, when no result could be stored: the turn is
  * handed out again, and the call is resumed as its tool's replay rule says.
+ * @param rules What the agent may not do with files.
  */
 export async function runTool(
   dependencies: RunToolDependencies,
   claim: Claim,
   call: OpenCall,
   options: RunOptions,
+  rules: readonly FileRule[] = [],
 ): Promise<ToolResult> {
   const tool = dependencies.tools.find(call.toolName);
   if (tool === undefined) return failure(`There is no tool named ${call.toolName}.`);
@@ -40,7 +48,8 @@ export async function runTool(
   }
   try {
     const context = await dependencies.toolContext(claim, call, options);
-    const result = await dependencies.tools.run(tool, call.input, context);
+    const files = guardFiles(context.files, rules);
+    const result = await dependencies.tools.run(tool, call.input, { ...context, files });
     return context.hasReadUntrusted?.() === true ? { ...result, untrusted: true } : result;
   } catch (error) {
     if (error instanceof SandboxUnavailableError) return failure(`${error.message} ${error.remedy}`);

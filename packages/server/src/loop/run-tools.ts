@@ -2,31 +2,36 @@
 import { type LogEvent, type NewEvent, publicEvent, recordEvent } from "../sessions/event.ts";
 import { writeContent } from "../sessions/content.ts";
 import type { CallResult, OpenCall, SessionState, ToolCallPart } from "../sessions/state.ts";
-import type { ToolResult } from "../tools/tool.ts";
+import type { PreparedCall, ToolResult } from "../tools/tool.ts";
 import type { AuditEntry } from "../sessions/log.ts";
 import type { Effects } from "./effects.ts";
 import { runningEvents } from "./model-events.ts";
 
 /** The decision, its audit row and the event that shows it are one transaction, before any effect of the call. */
 export async function decideCalls(calls: readonly ToolCallPart[], state: SessionState, effects: Effects) {
-  const decided = calls.map((call) => decideOne(call, state, effects));
+  const prepared = await Promise.all(
+    calls.map((call) => (refusalOf(call, state) === null ? effects.prepareCall(call) : Promise.resolve(null))),
+  );
+  const decided = calls.map((call, index) => decideOne(call, prepared[index] ?? null, state, effects));
   const [events, audit] = [decided.map((entry) => entry.event), decided.map((entry) => entry.audit)];
   return effects.append({ events, audit, joins: true });
 }
 
 function decideOne(
   call: ToolCallPart,
+  prepared: PreparedCall | null,
   state: SessionState,
   effects: Effects,
 ): { readonly event: NewEvent; readonly audit: AuditEntry } {
   const { decision, custom, policy, reasons } = effects.decideCall(call);
-  const refusal = refusalOf(call, state);
+  const refusal = refusalOf(call, state) ?? (prepared !== null && "refusal" in prepared ? prepared.refusal : null);
+  const found = prepared !== null && "bound" in prepared ? prepared : null;
   const audit: AuditEntry = {
     action: "tool.call",
     resource: call.toolName,
     decision: refusal === null ? decision : "deny",
     reasons: refusal === null ? reasons : [refusal],
-    digest: effects.callDigest(call),
+    digest: effects.callDigest(call, found?.bound),
   };
   const record = { call_id: call.callId, ...(refusal === null ? {} : { refusal }) };
   const input = call.input ?? {};
@@ -37,8 +42,15 @@ function decideOne(
   const worker = refusal === null && decision !== "deny" && effects.atWorker(call.toolName) ? { worker: true } : {};
   const evaluation =
     policy === "auto" ? { type: "auto", evaluated_permission: autoPermission(decision) } : { type: policy };
-  const data = { name: call.toolName, input, evaluated_permission: refusal === null ? decision : "deny", evaluation };
-  return { event: publicEvent("agent.tool_use", data, { record: { ...record, ...worker } }), audit };
+  const data = {
+    name: call.toolName,
+    input,
+    evaluated_permission: refusal === null ? decision : "deny",
+    evaluation,
+    ...(found === null ? {} : { x_exoloop: { review: found.review } }),
+  };
+  const bound = found === null ? {} : { bound: found.bound };
+  return { event: publicEvent("agent.tool_use", data, { record: { ...record, ...worker, ...bound } }), audit };
 }
 
 function autoPermission(decision: "allow" | "ask" | "deny") {

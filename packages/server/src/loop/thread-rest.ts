@@ -87,7 +87,8 @@ function askedEvents(threadId: string, state: SessionState, ids: readonly string
     .map((call) => {
       const data = { name: call.toolName, input: call.input, session_thread_id: threadId };
       if (call.custom) return publicEvent("agent.custom_tool_use", data, { id: call.toolUseId });
-      const asked = { ...data, evaluated_permission: call.status === "awaiting_approval" ? "ask" : "allow" };
+      const review = call.review === null ? {} : { x_exoloop: { review: call.review } };
+      const asked = { ...data, ...review, evaluated_permission: call.status === "awaiting_approval" ? "ask" : "allow" };
       const record = call.worker ? { record: { worker: true } } : {};
       return publicEvent("agent.tool_use", asked, { id: call.toolUseId, ...record });
     });

@@ -1,5 +1,6 @@
 /** Whether a call of the model may run, by whatever name it called the tool. Pure. @module */
-import { type AgentTool, type CallDecision, decideCall } from "../policy/decide-call.ts";
+import { type AgentTool, type CallDecision, decideCall, fileRulesOf } from "../policy/decide-call.ts";
+import { asksAbout } from "../policy/file-rules.ts";
 import type { ToolRegistry } from "../tools/registry.ts";
 import type { AgentSnapshot, RosterEntry } from "./context.ts";
 import { delegateTool, isLoopTool } from "./loop-tools.ts";
@@ -10,6 +11,7 @@ export function decideTool(
   agent: AgentSnapshot,
   roster: readonly RosterEntry[],
   toolName: string,
+  input: Readonly<Record<string, unknown>> | null = null,
 ): CallDecision {
   if (toolName === delegateTool) {
     // Nobody to give work to: then it is a tool of the client's, or none.
@@ -20,10 +22,18 @@ export function decideTool(
   }
   const tool = tools.find(toolName);
   const readsOnly = isLoopTool(toolName) || tool?.parallel === true;
-  const name = agent.tools.some((own) => isCustom(own) && own.name === toolName)
-    ? toolName
-    : (tool?.definition.name ?? toolName);
-  return decideCall(agent.tools, { toolName: name, readsOnly });
+  const name = isOwnTool(agent, toolName) ? toolName : (tool?.definition.name ?? toolName);
+  const decided = decideCall(agent.tools, { toolName: name, readsOnly, alwaysAsks: tool?.alwaysAsks === true });
+  if (decided.custom || decided.decision !== "allow" || input === null) return decided;
+  // What a rule denies is answered by the tool, as what is not there.
+  const rules = fileRulesOf(agent.tools);
+  const asks = rules.length > 0 && tool?.uses?.(input).some((use) => asksAbout(rules, use)) === true;
+  return asks ? { ...decided, decision: "ask", reasons: ["a rule about files asks"] } : decided;
+}
+
+/** Whether the client brought a tool of this name: it comes before one of ours. */
+export function isOwnTool(agent: AgentSnapshot, toolName: string): boolean {
+  return agent.tools.some((own) => isCustom(own) && own.name === toolName);
 }
 
 function isCustom(tool: AgentTool): tool is Extract<AgentTool, { type: "custom" }> {

@@ -35,7 +35,7 @@ export function createAnthropicModels(settings: AnthropicSettings): ModelAdapter
     stream(request) {
       const modelId = parseModelName(request.model)?.id ?? request.model;
       const call = {
-        prompt: toPrompt(request, { imagesInResults: true, callId: toCallId, cacheBreakpoint }),
+        prompt: toPrompt(request, { filesInResults: true, callId: toCallId, cacheBreakpoint }),
         tools: toFunctionTools(request.tools),
         ...toReasoning(request.effort),
         providerOptions: {

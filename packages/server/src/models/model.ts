@@ -6,7 +6,9 @@
 
 export type TranscriptContent =
   | { readonly type: "text"; readonly text: string }
-  | { readonly type: "image"; readonly mediaType: string; readonly base64: string };
+  | { readonly type: "image"; readonly mediaType: string; readonly base64: string }
+  /** A PDF; `text` stands for it where a model takes no documents. */
+  | { readonly type: "document"; readonly mediaType: string; readonly base64: string; readonly text: string };
 
 /** Opaque data that a provider wants back unchanged (signatures of thinking, item ids), keyed by provider. */
 export type ProviderData = Readonly<Record<string, Readonly<Record<string, unknown>>>>;

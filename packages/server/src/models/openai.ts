@@ -31,7 +31,7 @@ export function createOpenAIModels(settings: OpenAISettings): ModelAdapter {
       const modelId = name?.id ?? request.model;
       const chat = name?.family === "openai-chat";
       const call = {
-        prompt: toPrompt(request, { ...defaultPromptOptions, imagesInResults: !chat }),
+        prompt: toPrompt(request, { ...defaultPromptOptions, filesInResults: !chat }),
         tools: toFunctionTools(request.tools),
         ...toReasoning(request.effort),
         providerOptions: {

@@ -32,7 +32,7 @@ test("empty texts go, and messages that held nothing else", () => {
 
 test("images go to the model where its protocol has a place for them", () => {
   const messages = [{ role: "user", content: [image] } as const, result([{ type: "text", text: "See:" }, image])];
-  expect(convert(messages, { ...defaultPromptOptions, imagesInResults: true })).toMatchObject([
+  expect(convert(messages, { ...defaultPromptOptions, filesInResults: true })).toMatchObject([
     { role: "user", content: [file] },
     { role: "tool", content: [{ output: { type: "content", value: [{ type: "text", text: "See:" }, file] } }] },
   ]);
@@ -42,6 +42,17 @@ test("images go to the model where its protocol has a place for them", () => {
       role: "tool",
       content: [{ output: { type: "text", value: "See:\n[an image that this model cannot be shown]" } }],
     },
+  ]);
+});
+
+test("documents go there too, and are text elsewhere", () => {
+  const document = { type: "document", mediaType: "application/pdf", base64: "aGk=", text: "[page 1 of 1]" } as const;
+  const sent = { type: "file", mediaType: "application/pdf", data: { type: "data", data: "aGk=" } };
+  expect(convert([result([document])], { ...defaultPromptOptions, filesInResults: true })).toMatchObject([
+    { content: [{ output: { type: "content", value: [sent] } }] },
+  ]);
+  expect(convert([result([document])])).toMatchObject([
+    { content: [{ output: { type: "text", value: "[page 1 of 1]" } }] },
   ]);
 });
 

@@ -17,8 +17,8 @@ import type {
 import { isJsonObject } from "./tool-arguments.ts";
 
 export interface PromptOptions {
-  /** Whether the protocol carries images in tool results; else a line of text stands for each. */
-  readonly imagesInResults: boolean;
+  /** Whether the protocol carries images and documents in tool results; else text stands for each. */
+  readonly filesInResults: boolean;
   /** The protocol's rule for identifiers of calls; applied to a call and its result alike. */
   readonly callId: (id: string) => string;
   /** Options on the system message and on the last two messages that are not the model's. */
@@ -28,7 +28,7 @@ export interface PromptOptions {
 type AssistantContent = Extract<LanguageModelV4Message, { role: "assistant" }>["content"];
 type UserContent = Extract<LanguageModelV4Message, { role: "user" }>["content"];
 
-export const defaultPromptOptions: PromptOptions = { imagesInResults: false, callId: (id) => id };
+export const defaultPromptOptions: PromptOptions = { filesInResults: false, callId: (id) => id };
 
 /** Empty texts are left out and messages left empty by that with them: providers refuse both. */
 export function toPrompt(request: ModelRequest, options: PromptOptions): LanguageModelV4Prompt {
@@ -73,7 +73,7 @@ function toMessage(
 }
 
 function toUserPart(part: TranscriptContent): UserContent {
-  if (part.type === "image") return [toImage(part)];
+  if (part.type !== "text") return [toFile(part)];
   return part.text.trim() === "" ? [] : [{ type: "text", text: part.text }];
 }
 
@@ -99,17 +99,17 @@ function toOutput(
   isError: boolean,
   options: PromptOptions,
 ): LanguageModelV4ToolResultOutput {
-  const inline = options.imagesInResults && !isError && content.some((part) => part.type === "image");
+  const inline = options.filesInResults && !isError && content.some((part) => part.type !== "text");
   if (inline) {
-    return { type: "content", value: content.map((part) => (part.type === "text" ? part : toImage(part))) };
+    return { type: "content", value: content.map((part) => (part.type === "text" ? part : toFile(part))) };
   }
   const value = content.map((part) =>
-    part.type === "text" ? part.text : "[an image that this model cannot be shown]",
+    part.type === "image" ? "[an image that this model cannot be shown]" : part.text,
   );
   return { type: isError ? "error-text" : "text", value: value.join("\n") };
 }
 
-function toImage(part: Extract<TranscriptContent, { type: "image" }>) {
+function toFile(part: Exclude<TranscriptContent, { type: "text" }>) {
   return { type: "file", mediaType: part.mediaType, data: { type: "data", data: part.base64 } } as const;
 }
 

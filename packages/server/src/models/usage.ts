@@ -5,6 +5,8 @@ import type { AssistantPart, ModelRequest, ModelUsage, TranscriptContent, Transc
 const charactersPerToken = 4;
 /** About what providers count for an image of one megapixel. */
 const tokensPerImage = 1500;
+/** Ten pages, each as text and as a picture. */
+const tokensPerDocument = 20_000;
 
 /** The provider's figures, or an estimate where it sent none: some servers leave them out, some send zeros. */
 export function readUsage(
@@ -63,6 +65,8 @@ function partLength(part: AssistantPart | TranscriptContent): number {
       return part.text.length;
     case "image":
       return tokensPerImage * charactersPerToken;
+    case "document":
+      return tokensPerDocument * charactersPerToken;
     case "tool_call":
       return part.toolName.length + (part.malformed?.length ?? JSON.stringify(part.input).length);
   }

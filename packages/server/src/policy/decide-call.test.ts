@@ -34,6 +34,22 @@ describe("decideCall", () => {
     expect(decisionOf([toolset("auto")], "kill_bash")).toBe("ask");
   });
 
+  it("decides on another family's tool as on the strictest of those that govern it", () => {
+    const configured = (edit: PermissionPolicy, enabled = true): AgentTool => ({
+      type: "agent_toolset_20260401",
+      default_config: { enabled: true, permission_policy: { type: "always_allow" } },
+      configs: [{ name: "edit", enabled, permission_policy: { type: edit } }],
+    });
+    for (const name of ["memory", "str_replace_based_edit_tool", "apply_patch"]) {
+      expect(decisionOf([configured("always_allow")], name)).toBe("allow");
+      expect(decisionOf([configured("always_ask")], name)).toBe("ask");
+      expect(decisionOf([configured("auto")], name)).toBe("ask");
+      expect(decisionOf([configured("always_allow", false)], name)).toBe("deny");
+      expect(decisionOf([configured("surprise" as PermissionPolicy)], name)).toBe("deny");
+    }
+    expect(decisionOf([configured("always_ask")], "ls")).toBe("allow");
+  });
+
   it("denies a policy it does not know", () => {
     expect(decisionOf([toolset("surprise" as PermissionPolicy)], "bash")).toBe("deny");
   });

@@ -3,6 +3,8 @@
  * denied.
  * @module
  */
+import type { FileRule, ToolFamily } from "@exoloop/protocol/tools";
+import { governorsOf } from "./tool-families.ts";
 
 export type Decision = "allow" | "ask" | "deny";
 
@@ -14,6 +16,7 @@ export type AgentTool =
       readonly type: "agent_toolset_20260401";
       readonly default_config: ToolConfig;
       readonly configs: readonly (ToolConfig & { readonly name: string })[];
+      readonly x_exoloop?: ToolsetExtension;
     }
   | {
       readonly type: "custom";
@@ -22,6 +25,12 @@ export type AgentTool =
       readonly input_schema: Readonly<Record<string, unknown>>;
     }
   | { readonly type: "mcp_toolset"; readonly mcp_server_name: string };
+
+/** What this server adds to a toolset. */
+interface ToolsetExtension {
+  readonly families?: readonly ToolFamily[];
+  readonly file_rules?: readonly FileRule[];
+}
 
 export interface ToolConfig {
   readonly enabled: boolean;
@@ -41,6 +50,15 @@ export interface CallDecision {
  * @example decideCall(agent.tools, { toolName: "bash", readsOnly: false }).decision // "allow"
  */
 export function decideCall(
+  tools: readonly AgentTool[],
+  call: { readonly toolName: string; readonly readsOnly: boolean; readonly alwaysAsks?: boolean },
+): CallDecision {
+  const decided = decideByPolicy(tools, call);
+  if (call.alwaysAsks !== true || decided.custom || decided.decision !== "allow") return decided;
+  return { decision: "ask", custom: false, policy: "always_ask", reasons: ["a person decides on every such call"] };
+}
+
+function decideByPolicy(
   tools: readonly AgentTool[],
   call: { readonly toolName: string; readonly readsOnly: boolean },
 ): CallDecision {
@@ -66,16 +84,35 @@ export function decideCall(
   }
 }
 
-/** Tools that only make sense with another one are configured with it: the public API names that one. */
-const governedBy: ReadonlyMap<string, string> = new Map([
-  ["bash_output", "bash"],
-  ["kill_bash", "bash"],
-]);
+/** From the least strict; a policy that is not here is stricter than all. */
+const policies: readonly string[] = ["always_allow", "auto", "always_ask"];
 
-/** The configuration of a built-in tool; null when the agent has no built-in tools. */
+/** The configuration of a built-in tool, the strictest of those that govern it; null when the agent has none. */
 export function toolConfig(tools: readonly AgentTool[], toolName: string): ToolConfig | null {
   const toolset = tools.find((tool) => tool.type === "agent_toolset_20260401");
   if (toolset === undefined) return null;
-  const name = governedBy.get(toolName) ?? toolName;
-  return toolset.configs.find((config) => config.name === name) ?? toolset.default_config;
+  const configs = governorsOf(toolName).map(
+    (name) => toolset.configs.find((config) => config.name === name) ?? toolset.default_config,
+  );
+  const strictness = ({ permission_policy: { type } }: ToolConfig) =>
+    policies.includes(type) ? policies.indexOf(type) : policies.length;
+  const [strictest = toolset.default_config] = [...configs].sort((left, right) => strictness(right) - strictness(left));
+  return {
+    enabled: configs.every((config) => config.enabled),
+    permission_policy: strictest.permission_policy,
+  };
+}
+
+/** The families of tools that the agent is shown. */
+export function familiesOf(tools: readonly AgentTool[]): readonly ToolFamily[] {
+  return extensionOf(tools)?.families ?? [];
+}
+
+/** What the agent's tools may not do with files. */
+export function fileRulesOf(tools: readonly AgentTool[]): readonly FileRule[] {
+  return extensionOf(tools)?.file_rules ?? [];
+}
+
+function extensionOf(tools: readonly AgentTool[]): ToolsetExtension | undefined {
+  return tools.find((tool) => tool.type === "agent_toolset_20260401")?.x_exoloop;
 }

@@ -10,6 +10,8 @@ export function callDigest(call: {
   readonly toolName: string;
   readonly input: Readonly<Record<string, unknown>>;
   readonly sessionId: string;
+  /** What the tool found when the call was decided, where the approval is for that alone. */
+  readonly bound?: Readonly<Record<string, unknown>>;
 }): string {
   return createHash("sha256").update(canonicalJson(call)).digest("hex");
 }

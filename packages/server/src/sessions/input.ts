@@ -5,7 +5,9 @@ export type Input =
   | {
       readonly type: "user.message";
       readonly content: readonly unknown[];
-      readonly x_exoloop?: { readonly delivery?: "steer" | "queue" | undefined } | undefined;
+      readonly x_exoloop?:
+        | { readonly delivery?: "steer" | "queue" | undefined; readonly untrusted?: boolean | undefined }
+        | undefined;
     }
   /** Of one thread; null or absent: of the session and all its threads. */
   | { readonly type: "user.interrupt"; readonly session_thread_id?: string | null | undefined }

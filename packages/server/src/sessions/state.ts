@@ -48,6 +48,10 @@ export interface OpenCall {
   readonly result: CallResult | null;
   /** Present while `waiting`. */
   readonly wait: Wait | null;
+  /** What its tool found when it was decided: the approval is for that alone. Null where it looked for nothing. */
+  readonly bound: Readonly<Record<string, unknown>> | null;
+  /** What whoever decides on it is shown besides its arguments. */
+  readonly review: string | null;
   /** When policy decided it, in milliseconds since the epoch. */
   readonly decidedAt: number;
 }

@@ -9,6 +9,7 @@ import { type MemoryWorld, startMemoryWorld } from "../sandboxes/testing-memory.
 import type { SandboxOwner } from "../sandboxes/workspace.ts";
 import { builtInTools } from "./built-in.ts";
 import { createToolRegistry } from "./registry.ts";
+import { filesOf } from "./testing.ts";
 
 const registry = createToolRegistry(builtInTools);
 let world: MemoryWorld;
@@ -32,7 +33,7 @@ function session(owner: SandboxOwner) {
     const result = await registry.run(tool, input, {
       toolUseId,
       actor: { ...owner, toolUseId, via: "tool" },
-      files: createReservedStore("Nothing is here."),
+      files: filesOf(createReservedStore("Nothing is here.")),
       commands: { run: () => Promise.reject(new Error("not in the foreground")) },
       background,
       abortSignal: new AbortController().signal,

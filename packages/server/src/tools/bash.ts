@@ -36,10 +36,11 @@ const schema = z.strictObject({
 
 export const bashTool = defineTool({
   name: "bash",
+  otherNames: ["Bash", "execute", "exec_command", "run_command"],
   description: [
     "Runs a command with bash in a Linux sandbox and returns what it prints, both streams in the order of arrival.",
     "Each call starts a new shell in /workspace: files stay, variables and the current directory do not.",
-    "/skills (read-only) and /memory/org (shared by the organization) are ordinary files here; what a command changes under /memory/org is saved when it ends, and a <files_sync> block says so when anything was saved, merged or refused.",
+    "/skills (read-only) and /memory are ordinary files here; what a command changes under /memory is saved when it ends, and a <files_sync> block says so when anything was saved, merged or refused.",
     "The sandbox sleeps between calls: processes left in the background with & stand still until the next command.",
     "For a server, or a command of more than some minutes, set run_in_background: it runs on while you do other things.",
   ].join(" "),

@@ -4,14 +4,14 @@ import { createReservedStore } from "../files/router.ts";
 import { decodeText } from "../files/text.ts";
 import { boundResult, shortenText } from "./bound-output.ts";
 import { textResult } from "./registry.ts";
-import { noBackground } from "./testing.ts";
+import { filesOf, noBackground } from "./testing.ts";
 import type { ToolContext } from "./tool.ts";
 
 function contextWith(files: FileStore): ToolContext {
   return {
     toolUseId: "sevt_1",
     actor: { organizationId: "org_1", sessionId: "sesn_1", toolUseId: "sevt_1", via: "tool" },
-    files,
+    files: filesOf(files),
     commands: { run: () => Promise.reject(new Error("no command runs here")) },
     background: noBackground,
     abortSignal: new AbortController().signal,

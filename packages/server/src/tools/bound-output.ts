@@ -12,6 +12,7 @@ import type { ToolContext, ToolResult } from "./tool.ts";
 const longestOutput = 30_000;
 /** What a read may show: it was asked for line by line. */
 const longestRead = 100_000;
+const readers = ["read", "memory", "str_replace_based_edit_tool"];
 /** The end of a command's output says more than its beginning. */
 const headShare = 0.4;
 
@@ -19,7 +20,7 @@ export const outputDirectory = `${workspaceDirectory}/.exoloop/outputs`;
 
 /** Bounds every text of a result; a result within the bounds is returned as it is. */
 export async function boundResult(result: ToolResult, toolName: string, context: ToolContext): Promise<ToolResult> {
-  const maximum = toolName === "read" ? longestRead : longestOutput;
+  const maximum = readers.includes(toolName) ? longestRead : longestOutput;
   const size = result.content.reduce((sum, part) => sum + (part.type === "text" ? part.text.length : 0), 0);
   if (size <= maximum) return result;
   const full = result.content.map((part) => (part.type === "text" ? part.text : "")).join("\n");

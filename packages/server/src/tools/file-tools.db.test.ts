@@ -7,15 +7,14 @@ import { createHistoryStore } from "../files/history-store.ts";
 import { createSessionFiles } from "../files/session-files.ts";
 import { skillManifest } from "../files/testing-skills.ts";
 import { organizationMemoryMount, storedMounts } from "../files/mounts.ts";
-import { builtInTools } from "./built-in.ts";
-import { noBackground } from "./testing.ts";
-import { createToolRegistry } from "./registry.ts";
+import { pdfOf } from "./pdf/testing.ts";
+import { answerOf, callTool, stepsIn } from "./testing.ts";
+import { toolCases } from "./testing-cases.ts";
 
 let test: TestDatabase;
 let files: StoredFiles;
 let organizationId: string;
 let sessionId: string;
-const registry = createToolRegistry(builtInTools);
 
 beforeAll(async () => {
   test = await createTestDatabase();
@@ -28,51 +27,67 @@ beforeEach(async () => {
 });
 
 /** No call here may need the sandbox. */
-async function call(name: string, input: Record<string, unknown>, toolUseId = createId("event")) {
-  const tool = registry.find(name);
-  if (tool === undefined) throw new Error(`no tool ${name}`);
-  const asleep = () => Promise.reject(new Error("the sandbox was woken"));
-  const result = await registry.run(tool, input, {
+async function call(name: string, input: Record<string, unknown>, toolUseId = createId("event"), as = sessionId) {
+  const result = await callTool(name, input, {
     toolUseId,
-    actor: { ...actorOf(organizationId, sessionId), toolUseId },
+    actor: actorOf(organizationId, as),
     files: createSessionFiles({
       files,
       organizationId,
-      sessionId,
+      sessionId: as,
       mounts: storedMounts,
-      history: createHistoryStore(test.database, sessionId),
-      useWorkspace: asleep,
+      history: createHistoryStore(test.database, as),
+      useWorkspace: () => Promise.reject(new Error("the sandbox was woken")),
     }),
-    commands: { run: asleep },
-    background: noBackground,
-    abortSignal: new AbortController().signal,
-    resumed: false,
   });
-  return result.content.map((part) => (part.type === "text" ? part.text : part.mediaType)).join("\n");
+  return answerOf(result);
 }
+
+describe("answers on stored files", () => {
+  it.each(toolCases.filter((one) => one.notSupported?.in !== "stored").map((one) => [one.name, one] as const))(
+    "%s",
+    async (_name, one) => {
+      const other = await createTestSession(test.database, organizationId);
+      for (const { tool, input, answer } of stepsIn(one, "/memory/org/case", true)) {
+        if (tool === "theirs") {
+          const file = { file_path: input["path"], content: input["text"] };
+          await call("read", file, createId("event"), other);
+          await call("write", file, createId("event"), other);
+        } else {
+          const shown = (await call(tool, input))
+            .replaceAll(other, "OTHER")
+            .replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, "TIME");
+          expect(shown, JSON.stringify(input)).toBe(answer);
+        }
+      }
+    },
+  );
+});
 
 describe("tools on stored files", () => {
   it("write, read, edit, find, without the sandbox", async () => {
     const file_path = "/memory/org/notes/a.md";
     expect(await call("write", { file_path, content: "one\ntwo\nthree\n" })).toBe(
-      "created /memory/org/notes/a.md: 14 bytes, version 1",
+      "File created successfully at: /memory/org/notes/a.md (version 1)",
     );
     expect(await call("edit", { file_path, old_string: "two", new_string: "2" })).toBe(
-      "edited /memory/org/notes/a.md: 1 replacement, version 2",
+      "The file /memory/org/notes/a.md has been updated successfully. (version 2)",
     );
     expect(await call("read", { file_path })).toBe("     1\tone\n     2\t2\n     3\tthree");
     expect(await call("read", { file_path, view_range: [2, 2] })).toBe(
-      "     2\t2\n[lines 2 to 2 of 3; use view_range for the rest]",
+      "     2\t2\n[lines 2 to 2 of 3; use offset and limit for other parts]",
     );
     expect(await call("read", { file_path, offset: 3, limit: 9 })).toBe("     3\tthree");
-    expect(await call("read", { file_path, view_range: [9, 12] })).toContain("has 3 lines");
+    expect(await call("read", { file_path, view_range: [9, 12] })).toContain("The file has 3 lines.");
     expect(await call("grep", { pattern: "^t", path: "/memory" })).toBe("/memory/org/notes/a.md:3:three");
     expect(await call("grep", { pattern: "e", path: "/memory", output_mode: "count" })).toBe(
-      "/memory/org/notes/a.md:2",
+      "/memory/org/notes/a.md:2\n\nFound 2 total occurrences across 1 file.",
     );
-    expect(await call("grep", { pattern: "e", path: "/memory", output_mode: "files_with_matches" })).toBe(file_path);
+    expect(await call("grep", { pattern: "e", path: "/memory", output_mode: "files_with_matches" })).toBe(
+      `Found 1 file\n${file_path}`,
+    );
     expect(await call("glob", { pattern: "**/*.md", path: "/memory" })).toBe(file_path);
-    expect(await call("glob", { pattern: "*.md", path: "/skills" })).toBe("no matches");
+    expect(await call("glob", { pattern: "*.md", path: "/skills" })).toBe("No files found");
   });
 
   it("do not repeat a write that was carried out before", async () => {
@@ -95,14 +110,17 @@ describe("tools on stored files", () => {
     expect(await call("read", { file_path: "/skills/review" })).toBe("read: /skills/review is a directory.");
   });
 
-  it("show pictures", async () => {
+  it("show pictures and PDFs", async () => {
     const png = new Uint8Array([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0, 0]);
     await files.importSkill(organizationId, "review", [
       skillManifest("review", "how\n"),
       { path: "a.png", bytes: png },
+      { path: "a.pdf", bytes: pdfOf(["Hello"]) },
       { path: "data.bin", bytes: new Uint8Array([1, 0, 2]) },
     ]);
     expect(await call("read", { file_path: "/skills/review/a.png" })).toBe("image/png");
+    expect(await call("read", { file_path: "/skills/review/a.pdf" })).toBe("application/pdf");
+    expect(await call("read", { file_path: "/skills/review/a.pdf", pages: "1" })).toBe("[page 1 of 1]\nHello");
     expect(await call("read", { file_path: "/skills/review/data.bin" })).toContain("is a binary file of 3 bytes");
   });
 });

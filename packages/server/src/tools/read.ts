@@ -1,7 +1,7 @@
 /** Shows a file. @module */
 import { z } from "zod";
-import { resolvePath } from "../files/path.ts";
 import { decodeText } from "../files/text.ts";
+import { isPdf, showPdf } from "./pdf/show-pdf.ts";
 import { defineTool, errorResult, textResult } from "./registry.ts";
 import type { ToolResult } from "./tool.ts";
 
@@ -20,38 +20,53 @@ const schema = z.strictObject({
     .describe("First and last line, counted from 1; -1 as the last means the end.")
     .optional(),
   offset: z.int().min(0).describe("First line, counted from 1.").optional(),
+  pages: z.string().max(20).describe("Of a PDF: the pages, such as 3 or 1-5.").optional(),
   limit: z.int().min(1).describe(`How many lines; ${defaultLines} unless given.`).optional(),
 });
 
 export const readTool = defineTool({
   name: "read",
+  otherNames: ["Read", "read_file", "view_file"],
   description: [
-    "Shows a file with line numbers (number, tab, line), or a picture (PNG, JPEG, GIF, WebP).",
+    "Shows a file with line numbers (number, tab, line), a picture (PNG, JPEG, GIF, WebP), or a PDF.",
     `Up to ${defaultLines} lines at once: use view_range, or offset and limit, for other parts.`,
-    "Files under /workspace, /skills and /memory/org are reached by their paths; the sandbox is not woken for the latter two.",
+    "Files under /workspace, /skills and /memory are reached by their paths; the sandbox is not woken for the latter two.",
   ].join(" "),
   schema,
   aliases: { path: "file_path", filename: "file_path" },
   replay: "safe",
   parallel: true,
-  async run({ file_path, view_range, offset, limit }, { files, describeOrigin }) {
-    const path = resolvePath(file_path);
+  uses: ({ file_path }) => [["file.read", file_path]],
+  async run({ file_path, view_range, offset, limit, pages }, { files, describeOrigin }) {
+    const path = files.resolve(file_path);
     const { bytes } = await files.read(path);
     const image = imageType(bytes);
     if (image !== null) return imageResult(path, bytes, image);
+    if (isPdf(bytes)) return showPdf(path, bytes, pages);
     const text = decodeText(bytes);
     if (text === null)
       return errorResult(`read: ${path} is a binary file of ${bytes.length} bytes. Use bash to look into it.`);
-    if (text === "") return textResult(`[${path} is empty]`);
-    const shown = showLines(path, text, lineRange(view_range, offset, limit));
-    return withOrigin(shown, await describeOrigin?.(path));
+    if (text === "") return textResult(warning("the file exists but the contents are empty"));
+    return withOrigin(showLines(text, lineRange(view_range, offset, limit)), await describeOrigin?.(path));
   },
 });
 
 /** In a block of its own: what is in the file stays as it is. */
-function withOrigin(shown: ToolResult, origin: string | null | undefined): ToolResult {
+export function withOrigin(shown: ToolResult, origin: string | null | undefined): ToolResult {
   if (origin === null || origin === undefined || shown.isError) return shown;
   return { ...shown, content: [{ type: "text", text: origin }, ...shown.content] };
+}
+
+/** As models know it from Claude Code. */
+function warning(what: string): string {
+  return `<system-reminder>Warning: ${what}.</system-reminder>`;
+}
+
+/** Without their ends, be those a line feed or a carriage return with one: an edit keeps what the file has. */
+function linesOf(text: string): string[] {
+  const lines = text.split(/\r?\n/);
+  if (lines.at(-1) === "") lines.pop();
+  return lines;
 }
 
 interface LineRange {
@@ -73,10 +88,12 @@ function lineRange(
   return { first, last: first + (limit ?? defaultLines) - 1 };
 }
 
-function showLines(path: string, text: string, { first, last }: LineRange): ToolResult {
-  const lines = text.split("\n");
-  if (lines.at(-1) === "") lines.pop();
-  if (first > lines.length) return errorResult(`read: ${path} has ${lines.length} lines, so none from ${first} on.`);
+function showLines(text: string, { first, last }: LineRange): ToolResult {
+  const lines = linesOf(text);
+  if (first > lines.length) {
+    const why = `the file exists but is shorter than the provided offset (${first}). The file has ${lines.length} lines`;
+    return textResult(warning(why));
+  }
   if (last < first) return errorResult(`read: the range ends (${last}) before it begins (${first}).`);
   const end = Math.min(last, lines.length);
   const shown = lines.slice(first - 1, end).map((line, index) => {
@@ -86,7 +103,8 @@ function showLines(path: string, text: string, { first, last }: LineRange): Tool
         : line;
     return `${String(first + index).padStart(6)}\t${cut}`;
   });
-  if (end < lines.length) shown.push(`[lines ${first} to ${end} of ${lines.length}; use view_range for the rest]`);
+  if (end < lines.length)
+    shown.push(`[lines ${first} to ${end} of ${lines.length}; use offset and limit for other parts]`);
   return textResult(shown.join("\n"));
 }
 

@@ -3,7 +3,7 @@ import { createReservedStore } from "../files/router.ts";
 import { describeOutcome } from "./bash.ts";
 import { builtInTools } from "./built-in.ts";
 import { createToolRegistry } from "./registry.ts";
-import { noBackground } from "./testing.ts";
+import { filesOf, noBackground } from "./testing.ts";
 import type { CommandOutcome, CommandRunner, ToolContext } from "./tool.ts";
 
 const registry = createToolRegistry(builtInTools);
@@ -12,7 +12,7 @@ function contextWith(run: CommandRunner["run"], background = noBackground): Tool
   return {
     toolUseId: "sevt_1",
     actor: { organizationId: "org_1", sessionId: "sesn_1", toolUseId: "sevt_1", via: "tool" },
-    files: createReservedStore("Nothing is here."),
+    files: filesOf(createReservedStore("Nothing is here.")),
     commands: { run },
     background,
     abortSignal: new AbortController().signal,
@@ -53,6 +53,11 @@ describe("definitions", () => {
       "edit",
       "glob",
       "grep",
+      "memory",
+      "str_replace_based_edit_tool",
+      "apply_patch",
+      "ls",
+      "promote_memory",
     ]);
     for (const { inputSchema, description } of registry.definitions) {
       expect(inputSchema).toMatchObject({ type: "object", additionalProperties: false });
@@ -72,6 +77,11 @@ describe("definitions", () => {
       ["edit", "never", false],
       ["glob", "safe", true],
       ["grep", "safe", true],
+      ["memory", "never", false],
+      ["str_replace_based_edit_tool", "never", false],
+      ["apply_patch", "never", false],
+      ["ls", "safe", true],
+      ["promote_memory", "safe", false],
     ]);
   });
   it("have one tool for each name", () => {
@@ -92,7 +102,7 @@ describe("arguments", () => {
     ["read", {}, /file_path/],
     ["read", { file_path: "/../x" }, /leads out of the file system/],
     ["write", { file_path: "/x", content: 5 }, /content: /],
-    ["edit", { file_path: "/x", old_string: "a", new_string: "a" }, /are the same/],
+    ["edit", { file_path: "/x", old_string: "a", new_string: "a" }, /are exactly the same/],
     ["edit", { file_path: "/x", old_string: "", new_string: "a" }, /is empty/],
     ["glob", { pattern: "*", path: "" }, /is empty/],
     ["grep", { pattern: "x", output_mode: "all" }, /output_mode/],
@@ -121,7 +131,7 @@ describe("arguments", () => {
     expect(seen).toEqual([5_000, 120_000]);
     expect(await call("grep", { pattern: "x", "-n": true, "-i": true, path: "/memory" })).toEqual({
       isError: false,
-      text: "no matches",
+      text: "No matches found",
     });
     expect(await call("bash", { restart: true })).toMatchObject({ isError: false });
   });

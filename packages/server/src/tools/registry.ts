@@ -1,10 +1,13 @@
 /** The tools of this server: what the model is shown, how its arguments are checked, and how a call runs. @module */
 import { SandboxFileError } from "@exoloop/sandbox/errors";
 import { z } from "zod";
+import { resolvePath } from "../files/path.ts";
+import { followAliases } from "../files/routing/aliases.ts";
 import { FileError } from "../files/store.ts";
 import type { ToolDefinition } from "../models/model.ts";
+import type { FileAction, FileUse } from "../policy/file-rules.ts";
 import { boundResult } from "./bound-output.ts";
-import type { ReplayRule, Tool, ToolContext, ToolResult } from "./tool.ts";
+import type { PreparedCall, ReplayRule, Tool, ToolContext, ToolResult } from "./tool.ts";
 
 type Input = Readonly<Record<string, unknown>>;
 
@@ -39,6 +42,8 @@ export function createToolRegistry(tools: readonly Tool[]): ToolRegistry {
   };
 }
 
+type UsedPath = readonly [action: FileAction, path: string, tree?: "tree"];
+
 export interface ToolSpecification<Schema extends z.ZodType> {
   readonly name: string;
   readonly description: string;
@@ -53,6 +58,10 @@ export interface ToolSpecification<Schema extends z.ZodType> {
   readonly replay: ReplayRule;
   readonly parallel: boolean;
   readonly wakesSandbox?: boolean;
+  /** Paths as the model writes them; an action for each, and whether all below is meant. Absent: it uses no files. */
+  uses?(input: z.output<Schema>): readonly UsedPath[];
+  readonly alwaysAsks?: boolean;
+  readonly prepare?: (input: z.output<Schema>, context: ToolContext) => Promise<PreparedCall>;
   run(input: z.output<Schema>, context: ToolContext): Promise<ToolResult>;
 }
 
@@ -68,7 +77,10 @@ export function defineTool<Schema extends z.ZodType>(specification: ToolSpecific
     replay,
     parallel,
     wakesSandbox = false,
+    alwaysAsks = false,
+    prepare,
   } = specification;
+  const parse = (input: Input) => schema.safeParse(withoutAliases(input, aliases, ignored));
   const { $schema: _dialect, ...inputSchema } = z.toJSONSchema(schema, { io: "input" });
   return {
     definition: { name, description, inputSchema },
@@ -76,8 +88,27 @@ export function defineTool<Schema extends z.ZodType>(specification: ToolSpecific
     replay,
     parallel,
     wakesSandbox,
+    uses(input) {
+      const parsed = parse(input);
+      return parsed.success ? usedFiles(specification.uses?.(parsed.data) ?? []) : [];
+    },
+    alwaysAsks,
+    ...(prepare === undefined
+      ? {}
+      : {
+          async prepare(input: Input, context: ToolContext): Promise<PreparedCall> {
+            const parsed = parse(input);
+            if (!parsed.success) return { refusal: describeIssues(name, parsed.error) };
+            try {
+              return await prepare(parsed.data, context);
+            } catch (error) {
+              if (error instanceof FileError) return { refusal: `${name}: ${error.message}` };
+              throw error;
+            }
+          },
+        }),
     async run(input, context) {
-      const parsed = schema.safeParse(withoutAliases(input, aliases, ignored));
+      const parsed = parse(input);
       if (!parsed.success) return errorResult(describeIssues(name, parsed.error));
       try {
         return await specification.run(parsed.data, context);
@@ -88,6 +119,18 @@ export function defineTool<Schema extends z.ZodType>(specification: ToolSpecific
       }
     },
   };
+}
+
+/** Which memory `/memories` is depends on the session: a rule about any is meant. A path that is none is refused later. */
+function usedFiles(uses: readonly UsedPath[]): readonly FileUse[] {
+  return uses.flatMap(([action, path, tree]) => {
+    try {
+      return [{ action, path: followAliases("/memory/*", resolvePath(path)), tree: tree === "tree" }];
+    } catch (error) {
+      if (error instanceof FileError) return [];
+      throw error;
+    }
+  });
 }
 
 /** Null counts as absent: some models fill every parameter. */

@@ -1,7 +1,8 @@
 /** What a tool call of a session works with: made anew for each call, from what the session may see at that moment. @module */
 import type { ReadTrace } from "../files/read-trace.ts";
 import type { SessionView } from "../files/session-mounts.ts";
-import type { FileActor, FileStore } from "../files/store.ts";
+import type { RoutedFiles } from "../files/router.ts";
+import type { FileActor } from "../files/store.ts";
 import type { BackgroundCommands, CommandRunner, ToolContext } from "./tool.ts";
 
 interface Owner {
@@ -11,7 +12,7 @@ interface Owner {
 
 export interface ContextParts {
   viewOf(owner: Owner): Promise<SessionView>;
-  filesOf(owner: Owner, view: SessionView, trace: ReadTrace): FileStore;
+  filesOf(owner: Owner, view: SessionView, trace: ReadTrace): RoutedFiles;
   commandsOf(owner: Owner): CommandRunner;
   backgroundOf(owner: Owner): BackgroundCommands;
   /** Of what commands in the background have written into stored files up to now. Never rejects. */
@@ -22,13 +23,14 @@ export interface ContextParts {
 
 type CallOptions = Pick<ToolContext, "resumed" | "abortSignal">;
 
-/** @example await createToolContext(parts, claim, call.toolUseId, { resumed: false, abortSignal }) */
+/** @example await createToolContext(parts, claim, call, { resumed: false, abortSignal }) */
 export async function createToolContext(
   parts: ContextParts,
   owner: Owner,
-  toolUseId: string,
+  call: { readonly toolUseId: string; readonly bound: ToolContext["approved"] | null },
   options: CallOptions,
 ): Promise<ToolContext> {
+  const { toolUseId, bound } = call;
   const view = await parts.viewOf(owner);
   if (view.background) await parts.saveFiles(owner);
   const trace: ReadTrace = { untrusted: false };
@@ -70,6 +72,7 @@ export async function createToolContext(
         return background.read(request);
       },
     },
+    ...(bound === null || bound === undefined ? {} : { approved: bound }),
     describeOrigin: (path) => parts.describeOrigin(owner, view, path),
     hasReadUntrusted: () => trace.untrusted,
     ...options,

@@ -1,5 +1,7 @@
 /** A built-in tool: what the model sees of it, and how it runs. @module */
-import type { FileActor, FileStore } from "../files/store.ts";
+import type { RoutedFiles } from "../files/router.ts";
+import type { FileActor } from "../files/store.ts";
+import type { FileUse } from "../policy/file-rules.ts";
 import type { TranscriptContent, ToolDefinition } from "../models/model.ts";
 
 /**
@@ -96,10 +98,12 @@ export interface ToolContext {
   readonly toolUseId: string;
   readonly actor: FileActor;
   /** The router: every path the model may name. */
-  readonly files: FileStore;
+  readonly files: RoutedFiles;
   readonly commands: CommandRunner;
   readonly background: BackgroundCommands;
   readonly abortSignal: AbortSignal;
+  /** What the call was bound to when it was decided; absent where its tool prepares nothing. */
+  readonly approved?: Readonly<Record<string, unknown>>;
   /** Where a file of shared memory comes from, in one line; null for any other. */
   readonly describeOrigin?: (path: string) => Promise<string | null>;
   /** Whether this call has been given anything so far that nobody vouches for. */
@@ -107,6 +111,17 @@ export interface ToolContext {
   /** True when an earlier driver recorded the start of this very call. */
   readonly resumed: boolean;
 }
+
+/** What is known of a call before anybody decides on it. */
+export type PreparedCall =
+  | {
+      /** The approval is for a call with this, and for no other: it is in its digest, and in the call when it runs. */
+      readonly bound: Readonly<Record<string, unknown>>;
+      /** What whoever decides is shown: what will change. */
+      readonly review: string;
+    }
+  /** It cannot run: one sentence for the model. */
+  | { readonly refusal: string };
 
 export interface ToolResult {
   readonly content: readonly TranscriptContent[];
@@ -124,8 +139,14 @@ export interface Tool {
   readonly replay: ReplayRule;
   /** Calls that only read may run beside others. */
   readonly parallel: boolean;
+  /** The files that a call with this input would read or write, by their names here; `*` where that depends on the session. */
+  readonly uses?: (input: Readonly<Record<string, unknown>>) => readonly FileUse[];
   /** It runs commands: the sandbox is woken as soon as the model's stream opens such a call. */
   readonly wakesSandbox?: boolean;
+  /** A person decides on every call, whatever the agent's policy allows. */
+  readonly alwaysAsks?: boolean;
+  /** Looks at what the call is about, before it is decided. Changes nothing. */
+  prepare?(input: Readonly<Record<string, unknown>>, context: ToolContext): Promise<PreparedCall>;
   /**
    * Never rejects for what the model did wrong: that is an error result. Rejects only for faults of ours.
    * `input` has been validated against the definition's schema by the registry.

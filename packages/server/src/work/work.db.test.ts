@@ -1,68 +1,27 @@
-import Anthropic, { APIError } from "@anthropic-ai/sdk";
-import { type BetaHeartbeatPreconditionFailedError } from "@anthropic-ai/sdk/resources/beta/environments/work";
+import type { BetaHeartbeatPreconditionFailedError } from "@anthropic-ai/sdk/resources/beta/environments/work";
 import { sql } from "kysely";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { startTestServer, type TestServer } from "../http/testing.ts";
-import { enqueueWork, stopWork } from "./enqueue.ts";
+import { stopWork } from "./enqueue.ts";
+import { codeOf, openWorkTest, type WorkTest } from "./testing.ts";
 
 let server: TestServer;
-let sdk: Anthropic;
-/** With the key of a worker. */
-let worker: Anthropic;
-let environmentId: string;
-
-const connect = (apiKey: string) =>
-  new Anthropic({ baseURL: server.listener.url, apiKey: null, authToken: apiKey, maxRetries: 0 });
+let sdk: WorkTest["sdk"];
+let environmentId: WorkTest["environmentId"];
+let worker: WorkTest["worker"];
+let enqueue: WorkTest["enqueue"];
+let newWork: WorkTest["newWork"];
+let poll: WorkTest["poll"];
+let take: WorkTest["take"];
 
 beforeAll(async () => {
   server = await startTestServer();
 });
 afterAll(() => server.stop());
 beforeEach(async () => {
-  sdk = connect((await server.newOrganization()).apiKey);
-  const environment = await sdk.beta.environments.create({ name: "w", config: { type: "self_hosted" } });
-  environmentId = environment.id;
-  worker = connect((await newKey(environmentId)).key);
+  ({ sdk, environmentId, worker, enqueue, newWork, poll, take } = await openWorkTest(server));
   server.woken.length = 0;
 });
-
-function newKey(environment: string): Promise<{ id: string; key: string }> {
-  return sdk.post(`/v1/x/environments/${environment}/keys`, { body: { name: "laptop" } });
-}
-
-/** A session with work in the queue. */
-async function newWork(): Promise<string> {
-  const agent = await sdk.beta.agents.create({ name: "a", model: "m" });
-  const session = await sdk.beta.sessions.create({ agent: agent.id, environment_id: environmentId });
-  await enqueue(session.id);
-  return session.id;
-}
-
-function enqueue(sessionId: string): Promise<void> {
-  return server.test.database
-    .transaction()
-    .execute((transaction) => enqueueWork(transaction, server.notices, sessionId));
-}
-
-async function codeOf(request: Promise<unknown>): Promise<string | null | undefined> {
-  const error: unknown = await request.then(
-    () => null,
-    (reason: unknown) => reason,
-  );
-  return error instanceof APIError ? error.errorCode : `no API error: ${String(error)}`;
-}
-
-async function poll(client = worker, options: Anthropic.Beta.Environments.WorkPollParams = {}) {
-  return client.beta.environments.work.poll(environmentId, options);
-}
-
-async function take(client = worker) {
-  const item = await poll(client);
-  if (item === null) throw new Error("there is no work");
-  const text = Buffer.from(item.secret ?? "", "base64url").toString("utf8");
-  const secret = JSON.parse(text) as { sessions_token: string; api_base_url: string };
-  return { item, token: connect(secret.sessions_token), secret, address: { environment_id: environmentId } };
-}
 
 const expireLeases = () =>
   sql`update work_items set lease_expires_at = now() - interval '1 second'`.execute(server.test.database);
@@ -87,6 +46,10 @@ test("an item is handed out once, with a token of its session, and lives from po
     desired_ttl_seconds: 1,
   });
   expect(second.ttl_seconds).toBe(5);
+  const stale = { ...address, expected_last_heartbeat: first.last_heartbeat };
+  for (const client of [token, worker]) {
+    expect(await codeOf(client.beta.environments.work.heartbeat(item.id, stale))).toBe("heartbeat_precondition_failed");
+  }
   expect(second.last_heartbeat > first.last_heartbeat).toBe(true);
   expect(await token.beta.environments.work.stop(item.id, { ...address, force: true })).toMatchObject({
     state: "stopped",
@@ -188,9 +151,11 @@ test("a stop that is asked for is told by the heartbeat; its worker, or the end 
   const heard = await token.beta.environments.work.heartbeat(item.id, { ...address, expected_last_heartbeat: "x" });
   expect(heard.state).toBe("stopping");
   expect(await poll()).toBeNull();
+  expect((await token.beta.sessions.retrieve(sessionId)).id).toBe(sessionId);
   await expireLeases();
   expect(await poll()).toBeNull();
   expect((await sdk.beta.environments.work.retrieve(item.id, address)).state).toBe("stopped");
+  expect(await codeOf(token.beta.sessions.retrieve(sessionId))).toBe("unauthenticated");
   expect(server.woken).toContain(sessionId);
 });
 
@@ -198,56 +163,6 @@ test("work that is stopped in the queue is never handed out", async () => {
   const sessionId = await newWork();
   await server.test.database.transaction().execute((transaction) => stopWork(transaction, sessionId));
   expect(await poll()).toBeNull();
-});
-
-test("a worker's key opens its queue and nothing else, and a token its session and nothing else", async () => {
-  const [sessionId, otherSession] = [await newWork(), await newWork()];
-  const { item, token, address } = await take();
-  const other = await sdk.beta.environments.create({ name: "o", config: { type: "self_hosted" } });
-  const forbidden = await Promise.all(
-    [
-      worker.beta.environments.work.poll(other.id),
-      worker.beta.environments.work.list(environmentId),
-      worker.beta.environments.retrieve(environmentId),
-      worker.beta.sessions.retrieve(sessionId),
-      worker.beta.sessions.events.list(sessionId),
-      worker.beta.agents.list(),
-      worker.post(`/v1/x/environments/${environmentId}/keys`, { body: { name: "more" } }),
-      token.beta.environments.work.poll(environmentId),
-      token.beta.environments.work.ack(item.id, address),
-      token.beta.sessions.retrieve(otherSession),
-      token.beta.sessions.list(),
-      token.beta.sessions.update(sessionId, { title: "mine" }),
-      token.beta.sessions.archive(sessionId),
-      token.beta.agents.list(),
-      token.beta.sessions.events.send(sessionId, {
-        events: [{ type: "user.message", content: [{ type: "text", text: "Do more." }] }],
-      }),
-      token.beta.sessions.events.send(sessionId, {
-        events: [{ type: "user.tool_confirmation", tool_use_id: "sevt_1", result: "allow" }],
-      }),
-    ].map((request) => codeOf(Promise.resolve(request))),
-  );
-  expect(new Set(forbidden)).toEqual(new Set(["forbidden"]));
-  expect((await token.beta.sessions.retrieve(sessionId)).id).toBe(sessionId);
-  expect((await token.beta.sessions.events.list(sessionId, { limit: 1000 })).data).toEqual([]);
-  const stranger = connect((await server.newOrganization()).apiKey);
-  expect(await codeOf(stranger.beta.environments.work.poll(environmentId))).toBe("not_found");
-  expect(await codeOf(stranger.beta.environments.work.retrieve(item.id, address))).toBe("not_found");
-});
-
-test("keys of an environment are listed without their text, and revoked", async () => {
-  const { id, key } = await newKey(environmentId);
-  const path = `/v1/x/environments/${environmentId}/keys`;
-  const listed: { data: { id: string }[] } = await sdk.get(path);
-  expect(listed.data.map((entry) => entry.id)).toContain(id);
-  expect(JSON.stringify(listed)).not.toContain(key);
-  await sdk.delete(`${path}/${id}`);
-  expect(await codeOf(poll(connect(key)))).toBe("unauthenticated");
-  expect(await codeOf(sdk.delete(`${path}/${id}`))).toBe("not_found");
-  const cloud = await sdk.beta.environments.create({ name: "cloud" });
-  expect(await codeOf(newKey(cloud.id))).toBe("invalid_request");
-  expect(await codeOf(sdk.beta.environments.work.poll(cloud.id))).toBe("invalid_request");
 });
 
 test("the figures of a queue, its items and their metadata", async () => {

@@ -123,6 +123,18 @@ returns void language sql as $$
       where file_reads.version < excluded.version
 $$;
 
+-- The text of a file for search; null: it is binary. `later`: it need not be in the index at once.
+create function file_keep_text(entry bigint, organization text, new_body text, later boolean) returns void
+language plpgsql as $$
+begin
+  if new_body is null then
+    delete from file_texts where entry_id = entry;
+  else
+    insert into file_texts (entry_id, organization_id, body) values (entry, organization, new_body)
+      on conflict (entry_id) do update set body = excluded.body;
+  end if;
+end $$;
+
 -- Moves a file, or a directory with everything below it. How many rows of history it wrote: two for each.
 create function file_move(history file_versions, source file_entries, target text, target_folded text, limits jsonb)
 returns integer language plpgsql as $$
@@ -196,7 +208,6 @@ declare
   target text;
   head file_entries;
   present record;
-  body text;
   count integer;
   put_paths text[] := '{}';
   put_versions integer[] := '{}';
@@ -330,16 +341,11 @@ begin
             user_id = history.user_id, untrusted = history.untrusted, updated_at = history.created_at
           where id = head.id;
       end if;
-      -- The search text of a file whose content stays is left as it is.
-      if (change->>'text')::boolean then
-        if head.sha256 is distinct from history.sha256 then
-          body := convert_from(
-            substring(contents from (change->>'offset')::integer + 1 for (change->>'size')::integer), 'UTF8');
-          insert into file_texts (entry_id, organization_id, body) values (head.id, organization, body)
-            on conflict (entry_id) do update set body = excluded.body;
-        end if;
-      else
-        delete from file_texts where entry_id = head.id;
+      if head.sha256 is distinct from history.sha256 then
+        perform file_keep_text(head.id, organization,
+          case when (change->>'text')::boolean then
+            convert_from(substring(contents from (change->>'offset')::integer + 1 for (change->>'size')::integer), 'UTF8') end,
+          jsonb_array_length(changes) <= 8);
       end if;
       put_paths := put_paths || target;
       put_versions := put_versions || history.version;
@@ -456,7 +462,7 @@ begin
 end $$;
 
 -- Down Migration
-drop function file_look, file_commit, file_move, file_know, file_make_parents, file_make_directory, file_next_version, file_refuse;
+drop function file_look, file_commit, file_move, file_keep_text, file_know, file_make_parents, file_make_directory, file_next_version, file_refuse;
 drop function file_identifier;
 drop index file_entries_twins;
 alter table file_entries add unique (organization_id, mount, folded_path);

@@ -47,6 +47,23 @@ create index session_resources_session on session_resources (session_id, positio
 create index session_resources_store on session_resources (memory_store_id, session_id)
   where memory_store_id is not null;
 
+-- What clients upload. A row that has expired is as good as gone.
+create table uploaded_files (
+  id text primary key,
+  organization_id text not null references organizations on delete cascade,
+  file_name text not null,
+  media_type text not null,
+  size_bytes bigint not null,
+  -- Its parts in the blob store, in their order.
+  blobs text[] not null,
+  -- The API key.
+  created_by text not null,
+  created_at timestamptz not null default now(),
+  expires_at timestamptz
+);
+create index uploaded_files_list on uploaded_files (organization_id, created_at desc, id desc);
+create index uploaded_files_expiry on uploaded_files (expires_at) where expires_at is not null;
+
 -- What a deployment's sessions begin with, as it was asked for.
 alter table deployments add column resources jsonb not null default '[]';
 
@@ -56,4 +73,4 @@ alter table file_versions add column api_key_id text;
 -- Down Migration
 alter table file_versions drop column api_key_id;
 alter table deployments drop column resources;
-drop table session_resources, memory_stores;
+drop table uploaded_files, session_resources, memory_stores;

@@ -40,10 +40,63 @@ alter table file_versions
   drop constraint file_versions_operation_check,
   add check (operation in ('create', 'write', 'edit', 'merge', 'delete', 'move_in', 'move_out', 'make_directory',
     'remove_directory', 'vouch'));
+alter table file_versions
+  drop constraint file_versions_via_check,
+  add check (via in ('tool', 'bash', 'api', 'import', 'undo', 'promotion'));
+create index file_versions_personal on file_versions (organization_id, mount, sha256)
+  where starts_with(mount, 'memory/user/');
+
+-- What holds for every way of writing. Content of a person's own memory does not enter memory that others read, but by a
+-- promotion. The mark of untrusted content stays with what is edited, and comes back with what is restored.
+create function file_versions_origin() returns trigger language plpgsql as $$
+begin
+  if new.via in ('tool', 'bash') and new.user_id is not null and new.size_bytes >= 32
+      and (new.mount = 'memory/org' or starts_with(new.mount, 'store/')) then
+    perform from file_versions where organization_id = new.organization_id and starts_with(mount, 'memory/user/')
+      and mount = 'memory/user/' || new.user_id and sha256 = new.sha256;
+    if found then
+      -- What others have read already is no secret.
+      perform from file_versions
+        where organization_id = new.organization_id and mount = new.mount and sha256 = new.sha256;
+      if not found then perform file_refuse('personal', new.path); end if;
+    end if;
+  end if;
+  -- A worker of the session's own writes over the API what the session knows.
+  if not new.untrusted and new.via = 'api' and new.session_id is not null then
+    select untrusted into new.untrusted from sessions where id = new.session_id;
+    new.untrusted := coalesce(new.untrusted, true);
+    if new.untrusted then
+      update file_entries set untrusted = true
+        where organization_id = new.organization_id and mount = new.mount and path = new.path;
+    end if;
+  end if;
+  if not new.untrusted and (new.operation in ('edit', 'merge') or new.via = 'undo') then
+    select untrusted into new.untrusted from file_versions
+      where organization_id = new.organization_id and mount = new.mount and path = new.path
+        and case when new.via = 'undo' then sha256 = new.sha256 else version = new.base_version end
+      order by version desc limit 1;
+    new.untrusted := coalesce(new.untrusted, false);
+    if new.untrusted then
+      update file_entries set untrusted = true
+        where organization_id = new.organization_id and mount = new.mount and path = new.path;
+    end if;
+  end if;
+  return new;
+end $$;
+create trigger file_versions_origin before insert on file_versions for each row
+  when (new.sha256 is not null and new.operation <> 'vouch')
+  execute function file_versions_origin();
+
 create index file_entries_untrusted on file_entries (organization_id, mount) where untrusted;
 
 -- Down Migration
-drop index file_entries_untrusted;
+drop trigger file_versions_origin on file_versions;
+drop function file_versions_origin;
+drop index file_entries_untrusted, file_versions_personal;
+update file_versions set via = 'tool' where via = 'promotion';
+alter table file_versions
+  drop constraint file_versions_via_check,
+  add check (via in ('tool', 'bash', 'api', 'import', 'undo'));
 update file_versions set operation = 'write' where operation = 'vouch';
 alter table file_versions
   drop constraint file_versions_operation_check,

@@ -19,7 +19,8 @@ export type FileOperation =
   | "make_directory"
   | "remove_directory";
 
-export type FileOrigin = "tool" | "bash" | "api" | "import" | "undo";
+/** `promotion`: from a person's own memory, with their approval. */
+export type FileOrigin = "tool" | "bash" | "api" | "import" | "undo" | "promotion";
 
 interface FileMountTable {
   organization_id: string;
@@ -59,6 +60,8 @@ interface FileTextTable {
   entry_id: number;
   organization_id: string;
   body: string;
+  /** It waits to be put into the index. */
+  fresh: Generated<boolean>;
 }
 
 interface FileVersionTable {
@@ -127,6 +130,8 @@ export interface FileTables {
   file_blobs: FileBlobTable;
   file_entries: FileEntryTable;
   file_texts: FileTextTable;
+  file_texts_fresh: FileTextTable;
+  file_texts_settled: FileTextTable;
   file_versions: FileVersionTable;
   file_reads: FileReadTable;
   file_conflicts: FileConflictTable;

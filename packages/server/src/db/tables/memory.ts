@@ -1,8 +1,7 @@
-/** Memory stores, and what is attached to sessions. @module */
+/** Memory stores, what is attached to sessions, and uploaded files. @module */
 import type { ColumnType, Generated } from "kysely";
 
 type Timestamp = ColumnType<Date, Date | undefined, Date>;
-type Json<T> = ColumnType<T, string, string>;
 
 export interface MemoryStoreTable {
   id: string;
@@ -10,7 +9,7 @@ export interface MemoryStoreTable {
   mount: string;
   name: string;
   description: Generated<string>;
-  metadata: Json<Record<string, string>>;
+  metadata: ColumnType<Record<string, string>, string | undefined, string>;
   created_at: Timestamp;
   updated_at: Timestamp;
   archived_at: Date | null;
@@ -36,7 +35,20 @@ export interface SessionResourceTable {
   removed_at: Date | null;
 }
 
+export interface UploadedFileTable {
+  id: string;
+  organization_id: string;
+  file_name: string;
+  media_type: string;
+  size_bytes: ColumnType<number, number, number>;
+  blobs: string[];
+  created_by: string;
+  created_at: Timestamp;
+  expires_at: Date | null;
+}
+
 export interface MemoryTables {
+  uploaded_files: UploadedFileTable;
   memory_stores: MemoryStoreTable;
   session_resources: SessionResourceTable;
 }

@@ -11,6 +11,8 @@ import type { TimeRange } from "../../agents/list.ts";
 import type { FileOperation, FileOrigin } from "../../db/tables/files.ts";
 import type { Tables } from "../../db/tables.ts";
 import { Problem } from "../../errors.ts";
+import { redactVersion } from "../postgres/history/redact.ts";
+import { FileError } from "../store.ts";
 import { decodeText } from "../text.ts";
 import { type MemoryCaller, openStore, type OpenStore } from "./store-access.ts";
 
@@ -41,6 +43,11 @@ export interface VersionPage {
 /** Every method throws Problem `not_found` for a store or a version that the caller does not have. */
 export interface MemoryVersionRepository {
   get(caller: MemoryCaller, storeId: string, versionId: string, view: MemoryView): Promise<MemoryVersion>;
+  /**
+   * Its content and path are gone for good; the row says who did it.
+   * @throws Problem `version_conflict` for the version that is the memory now
+   */
+  redact(caller: MemoryCaller, storeId: string, versionId: string): Promise<MemoryVersion>;
   /** Newest first. */
   list(caller: MemoryCaller, storeId: string, query: VersionQuery): Promise<VersionPage>;
 }
@@ -50,8 +57,32 @@ export function createMemoryVersionRepository(database: Kysely<Tables>): MemoryV
   return {
     get: async (caller, storeId, versionId, view) =>
       getVersion(database, await openStore(database, caller, storeId), versionId, view),
+    redact: (caller, storeId, versionId) => redact(database, caller, storeId, versionId),
     list: async (caller, storeId, query) => listVersions(database, await openStore(database, caller, storeId), query),
   };
+}
+
+async function redact(
+  database: Kysely<Tables>,
+  caller: MemoryCaller,
+  storeId: string,
+  versionId: string,
+): Promise<MemoryVersion> {
+  const store = await openStore(database, caller, storeId);
+  const { row, mount } = store;
+  await getVersion(database, store, versionId, "basic");
+  try {
+    const by = callerAsActor(caller);
+    await redactVersion(database, { organizationId: row.organization_id, mount, versionId, by });
+  } catch (error) {
+    if (!(error instanceof FileError) || error.code !== "conflict") throw error;
+    throw new Problem(
+      "version_conflict",
+      `The version ${versionId} is the memory's present content, which cannot be redacted.`,
+      "Update or delete the memory first.",
+    );
+  }
+  return getVersion(database, store, versionId, "full");
 }
 
 interface VersionRow {
@@ -95,14 +126,14 @@ function columns(view: MemoryView): RawBuilder<unknown> {
 function ofStore({ row }: OpenStore): RawBuilder<unknown> {
   return sql`version.organization_id = ${row.organization_id} and version.mount = ${row.mount}
     and version.memory_id is not null
-    and version.operation in ('create', 'write', 'edit', 'merge', 'delete', 'move_in')
+    and version.operation in ('create', 'write', 'edit', 'merge', 'delete', 'move_in', 'vouch')
     and not (version.operation = 'move_in' and exists (select from file_versions later
       where later.organization_id = version.organization_id and later.mount = version.mount
         and later.revision = version.revision and later.ordinal > version.ordinal
         and later.path = version.path and later.memory_id = version.memory_id))`;
 }
 
-export async function getVersion(
+async function getVersion(
   database: Kysely<Tables>,
   store: OpenStore,
   versionId: string,
@@ -122,7 +153,7 @@ export async function getVersion(
 
 const operationsOf: Readonly<Record<MemoryOperation, readonly FileOperation[]>> = {
   created: ["create"],
-  modified: ["write", "edit", "merge", "move_in"],
+  modified: ["write", "edit", "merge", "move_in", "vouch"],
   deleted: ["delete"],
 };
 
@@ -188,7 +219,7 @@ function writerOf(row: VersionRow): MemoryActor | null {
 }
 
 /** A caller of the API, as whoever redacted something. */
-export function callerAsActor(caller: MemoryCaller): MemoryActor {
+function callerAsActor(caller: MemoryCaller): MemoryActor {
   if (typeof caller.userId === "string") return { type: "user_actor", user_id: caller.userId };
   return { type: "api_actor", api_key_id: caller.apiKeyId };
 }

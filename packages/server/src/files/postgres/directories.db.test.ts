@@ -27,7 +27,9 @@ beforeEach(async () => {
 const at = (path: string) => `/memory/org${path}`;
 const actor = () => actorOf(organizationId, sessionId);
 const put = (path: string, text: string) => store.write(at(path), encodeText(text), actor());
-const textOf = async (path: string) => decodeText((await store.read(at(path))).bytes);
+/** Read by nobody, so that the session knows no more of it. */
+const textOf = async (path: string) =>
+  decodeText((await files.open({ organizationId, sessionId: null }, memory).read(at(path))).bytes);
 const failure = (work: Promise<unknown>): Promise<string> =>
   work.then(
     () => "none",

@@ -62,6 +62,7 @@ const means: Record<FileOrigin, string> = {
   api: "over the API",
   import: "as an import",
   undo: "by undoing",
+  promotion: "from a person's own memory, which somebody approved",
 };
 
 /**
@@ -119,6 +120,17 @@ export interface VouchRequest {
   readonly by: FileActor;
 }
 
+function findEntry(database: Kysely<Tables>, organizationId: string, mount: StoredMount, stored: string) {
+  return database
+    .selectFrom("file_entries")
+    .selectAll()
+    .where("organization_id", "=", organizationId)
+    .where("mount", "=", mount.key)
+    .where("path", "=", stored)
+    .where("kind", "=", "file")
+    .executeTakeFirst();
+}
+
 /**
  * Takes the mark from a file as it is: a version of its own in the history, of the same content. Sessions that knew the
  * content know the new version. Nothing where it has no mark.
@@ -130,14 +142,7 @@ export async function vouch(database: Kysely<Tables>, { mount, path, version, by
   const stored = pathInMount(mount, path);
   return database.transaction().execute(async (transaction) => {
     const revision = (await lockMount(transaction, organizationId, mount.key)) + 1;
-    const head = await transaction
-      .selectFrom("file_entries")
-      .selectAll()
-      .where("organization_id", "=", organizationId)
-      .where("mount", "=", mount.key)
-      .where("path", "=", stored)
-      .where("kind", "=", "file")
-      .executeTakeFirst();
+    const head = await findEntry(transaction, organizationId, mount, stored);
     if (head === undefined) throw new FileError("not_found", `${path} does not exist.`);
     if (head.version !== version) {
       throw new FileError("conflict", `${path} is version ${head.version}, not ${version}. Look at it again first.`);

@@ -20,6 +20,10 @@ const sentences: Readonly<Record<string, Sentence>> = {
   exists: (path) => ["path_conflict", `${path} exists already: remove it first, or choose another name.`],
   twin: (path, other) => ["path_conflict", `${path} differs only in case from ${other}, which exists: use that name.`],
   into_itself: (path, other) => ["path_conflict", `${other} cannot be moved to ${path}, which is inside it.`],
+  personal: (path) => [
+    "no_permission",
+    `What would be stored at ${path} is a file of /memory/me, which nobody else sees: use promote_memory, which a person has to approve.`,
+  ],
   too_long: (path) => ["invalid_path", `The path ${path} would be too long or too deep.`],
   too_many_files: (_path, _other, mount) => [
     "too_large",

@@ -13,6 +13,7 @@ import { replaceText, type TextChange } from "../text.ts";
 import { applyChanges } from "./apply.ts";
 import { commitFiles, type CommitDecision } from "./commit.ts";
 import { createDirectoryOperations } from "./directories.ts";
+import { inTurn } from "./in-turn.ts";
 import { knownVersion } from "./known.ts";
 import { type EditedBefore, lookForEdit, readFile, type SeenFile } from "./look.ts";
 import { findHeads, type StoredFile } from "./rows.ts";
@@ -38,7 +39,12 @@ export function createSessionStore(
     },
     write: async (path, bytes, actor, expectedVersion) =>
       writeStored(database, mount, { path: key(path), bytes, actor, expectedVersion }),
-    edit: async (path, change, actor) => editStored(database, mount, key(path), change, actor),
+    async edit(path, change, actor) {
+      const stored = key(path);
+      // Side by side they would only make each other look again.
+      const name = `${organizationId} ${mount.key} ${stored}`;
+      return inTurn(name, () => editStored(database, mount, stored, change, actor));
+    },
     async remove(path, actor) {
       const change = { type: "delete" as const, path: key(path) };
       await applyChanges(database, mount, actor, [change], { once: "delete" });
@@ -104,12 +110,13 @@ async function staleWrite(
   return new FileError("conflict", known === null ? unread(head) : changed(head, known));
 }
 
+/** Their first sentences are those that models know. */
 function unread(head: StoredFile): string {
-  return `${head.path} exists (version ${head.version}${savedBy(head)}) and this session has not read it. Nothing was written. Read it first, or use edit.`;
+  return `File has not been read yet. Read it first before writing to it. ${head.path} is at version ${head.version}${savedBy(head)}; nothing was written.`;
 }
 
 function changed(head: StoredFile, known: number | string): string {
-  return `${head.path} has changed since version ${known}, which you know: it is now version ${head.version}${savedBy(head)}. Nothing was written. Read it again, then apply your change.`;
+  return `File has been modified since read. Read it again before attempting to write it. You know version ${known} of ${head.path}; it is now version ${head.version}${savedBy(head)}; nothing was written.`;
 }
 
 function savedBy(head: StoredFile): string {

@@ -9,6 +9,7 @@ import {
   union,
 } from "./code-points.ts";
 import type { Reader } from "./reader.ts";
+import { PatternError } from "./syntax.ts";
 import {
   asciiDigits,
   asciiSpace,
@@ -85,8 +86,8 @@ function parseHexadecimal(reader: Reader, kind: string): number {
 /** The bracket was taken. */
 export function parseClass(reader: Reader): CodePoints {
   const start = reader.at - 1;
-  reader.depth += 1;
-  if (reader.depth > deepest) reader.fail("classes are nested too deeply");
+  reader.classDepth += 1;
+  if (reader.classDepth > deepest) reader.fail("classes are nested too deeply");
   const negated = reader.accept("^");
   let set = parseMembers(reader, true, start);
   for (;;) {
@@ -98,7 +99,8 @@ export function parseClass(reader: Reader): CodePoints {
     } else break;
   }
   if (!reader.accept("]")) reader.fail("the character class is not closed", start);
-  reader.depth -= 1;
+  reader.classDepth -= 1;
+  if (reader.classDepth === 0) reader.plainBrackets = false;
   return negated ? complement(set) : set;
 }
 
@@ -157,18 +159,18 @@ function parseNested(reader: Reader): number | CodePoints {
     if (set === undefined) reader.fail(`there is no class [${posix[0]}`, start);
     return posix[1] === "^" ? complement(set) : set;
   }
-  const { depth } = reader;
-  // Only as far as the pattern can close both.
-  if (/\][^]*\]/.test(reader.pattern.slice(start))) {
-    try {
-      const nested = parseClass(reader);
-      if (reader.pattern.includes("]", reader.at)) return nested;
-    } catch (error) {
-      if (depth > 2) throw error;
-    }
+  if (reader.plainBrackets) return 0x5b;
+  if (reader.classDepth > 1) return parseClass(reader);
+  // Tried once for each outermost class: patterns of brackets alone would take forever.
+  try {
+    const nested = parseClass(reader);
+    if (reader.pattern.includes("]", reader.at)) return nested;
+  } catch (error) {
+    if (!(error instanceof PatternError)) throw error;
   }
   reader.at = start;
-  reader.depth = depth;
+  reader.classDepth = 1;
+  reader.plainBrackets = true;
   return 0x5b;
 }
 

@@ -14,7 +14,7 @@ export const ask = 2;
 export const accept = 3;
 
 /** More of them would make one step of the machine too slow. */
-const mostInstructions = 20_000;
+const mostInstructions = 10_000;
 
 export interface Program {
   readonly start: number;

@@ -18,7 +18,11 @@ export interface Flags {
 export class Reader {
   at = 0;
   flags: Flags;
+  /** Of groups. */
   depth = 0;
+  classDepth = 0;
+  /** In this class a bracket opens no other one. */
+  plainBrackets = false;
   namesCarriageReturn = false;
   namesLineFeed = false;
   readonly pattern: string;

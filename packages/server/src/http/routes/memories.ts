@@ -146,6 +146,7 @@ function addMemoryListRoute(context: RouteContext, repository: MemoryRepository)
 
 export function addMemoryVersionRoutes(context: RouteContext, repository: MemoryVersionRepository): void {
   addVersionListRoute(context, repository);
+  addRedactRoute(context, repository);
   addRoute(
     context,
     {
@@ -159,6 +160,14 @@ export function addMemoryVersionRoutes(context: RouteContext, repository: Memory
     },
     ({ principal, query, parameter }) =>
       repository.get(principal, parameter(store), parameter("memory_version_id"), query.view ?? "full"),
+  );
+}
+
+function addRedactRoute(context: RouteContext, repository: MemoryVersionRepository): void {
+  addRoute(
+    context,
+    { method: "post", path: `${versionItem}/redact`, summary: "Redact a memory version", tag, answer: memoryVersion },
+    ({ principal, parameter }) => repository.redact(principal, parameter(store), parameter("memory_version_id")),
   );
 }
 

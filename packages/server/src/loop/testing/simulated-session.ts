@@ -164,6 +164,7 @@ function plainEffects(
   | "describe"
   | "decideCall"
   | "callDigest"
+  | "prepareCall"
   | "atWorker"
 > {
   const custom = { type: "custom", name: "ask_person", description: "Asks.", input_schema: {} } as const;
@@ -187,6 +188,7 @@ function plainEffects(
         ? { decision: "allow", custom: false, policy: "always_allow", reasons: [] }
         : decideCall(toolset(random.chance(0.3) ? "always_ask" : "always_allow"), { toolName, readsOnly: false }),
     atWorker: (toolName) => toolName === "bash",
+    prepareCall: () => Promise.resolve(null),
     callDigest: () => "",
   };
 }

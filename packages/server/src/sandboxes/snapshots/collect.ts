@@ -1,5 +1,5 @@
 /**
- * The collector: deletes snapshots that nobody needs any more, then blobs that no snapshot names. A blob is spared for
+ * The collector: deletes snapshots that nobody needs any more, then blobs that no snapshot and no uploaded file names. A blob is spared for
  * its first hour, in which the snapshot that it belongs to is written down. Whoever writes one down holds the
  * organization's lock and looks again for what it found in the store, so nothing is deleted under it. Stopped anywhere,
  * the collector has deleted less, and goes on the next time.
@@ -100,6 +100,9 @@ async function deleteUnnamed(
     await takeCollectionLock(transaction, organizationId);
     const { rows } = await sql<{ sha256: string }>`
       select distinct named.sha256 from snapshots, unnest(blobs) as named (sha256)
+      where organization_id = ${organizationId} and named.sha256 = any(${keys})
+      union
+      select named.sha256 from uploaded_files, unnest(blobs) as named (sha256)
       where organization_id = ${organizationId} and named.sha256 = any(${keys})`.execute(transaction);
     const named = new Set(rows.map(({ sha256 }) => sha256));
     const unnamed = keys.filter((sha256) => !named.has(sha256));

@@ -61,6 +61,8 @@ function openCall(state: SessionState, data: Fields, record: Fields, event: LogE
     refusal: refusal ?? (permission === "deny" ? "This call is not allowed by policy." : null),
     result: null,
     wait: null,
+    bound: isFields(record["bound"]) ? record["bound"] : null,
+    review: readReview(data["x_exoloop"]),
     decidedAt: event.createdAt.getTime(),
   };
   return {
@@ -68,6 +70,11 @@ function openCall(state: SessionState, data: Fields, record: Fields, event: LogE
     undecided: state.undecided.filter((part) => part.callId !== callId),
     calls: [...state.calls, call],
   };
+}
+
+function readReview(extension: unknown): string | null {
+  const review = isFields(extension) ? extension["review"] : null;
+  return typeof review === "string" ? review : null;
 }
 
 function firstStatus(custom: boolean, worker: boolean, permission: unknown): CallStatus {

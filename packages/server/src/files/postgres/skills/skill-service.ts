@@ -56,10 +56,12 @@ function versionNotFound(skillId: string, version: string): Problem {
   );
 }
 
-/** Skills that have versions, with the place where sessions find them. */
-function selectSkills(database: Kysely<Tables>, { organizationId }: Principal) {
+/** Skills that have versions, with the place where sessions find them; for a worker those that its agent names. */
+function selectSkills(database: Kysely<Tables>, { organizationId, session }: Principal) {
+  const named = session === undefined ? sql<boolean>`true` : namedByAgent(session.sessionId);
   return database
     .selectFrom("skills")
+    .where(named)
     .select(["id", "name", "display_name", "latest_version_id", "created_at", "updated_at"])
     .select(({ exists, selectFrom }) =>
       exists(
@@ -73,6 +75,12 @@ function selectSkills(database: Kysely<Tables>, { organizationId }: Principal) {
     )
     .where("organization_id", "=", organizationId)
     .where("latest_version_id", "is not", null);
+}
+
+function namedByAgent(sessionId: string) {
+  return sql<boolean>`exists (
+    select from sessions, jsonb_array_elements(sessions.agent->'skills') as named
+    where sessions.id = ${sessionId} and named->>'skill_id' = skills.id)`;
 }
 
 type SkillRow = Awaited<ReturnType<ReturnType<typeof selectSkills>["executeTakeFirstOrThrow"]>>;
