@@ -3,6 +3,7 @@ import { writeFile } from "node:fs/promises";
 import type { FileConflict, FileRestoration, FileVersion } from "@exoloop/protocol/filesystem";
 import { type CommandContext, writeJson, writeLine } from "../context.ts";
 import { CommandError, exitCodes, type ExitCode } from "../exit-codes.ts";
+import { writingTo } from "../new-file.ts";
 import { escapeForTerminal, escapeToLine } from "../render/escape.ts";
 import { tableLines } from "../render/table.ts";
 import { colorsFor } from "../render/terminal.ts";
@@ -177,7 +178,7 @@ export async function showConflict(
   { output }: { readonly output?: string },
 ): Promise<ExitCode> {
   const bytes = await (await context.connect()).conflictContent(id);
-  if (output !== undefined) await writeFile(output, bytes, { flag: "wx", mode: 0o600 });
+  if (output !== undefined) await writingTo(output, () => writeFile(output, bytes, { flag: "wx", mode: 0o600 }));
   else if (context.output.isTTY === true) context.output.write(escapeForTerminal(Buffer.from(bytes).toString("utf8")));
   else context.output.write(bytes);
   return exitCodes.ok;

@@ -51,6 +51,15 @@ async function run(work: (context: CommandContext) => Promise<number>, environme
   return { code, output, progress };
 }
 
+/** As it is typed. */
+function typed(...words: string[]) {
+  return run(async (context) => {
+    let code = -1;
+    await createProgram(context, "9.9.9", (ended) => void (code = ended)).parseAsync(words, { from: "user" });
+    return code;
+  });
+}
+
 async function local(name: string, content: string): Promise<string> {
   const place = join(folder, name);
   await writeFile(place, content);
@@ -90,6 +99,42 @@ test("a file is written, listed, found, printed, renamed and deleted", async () 
   expect((await run((context) => printFile(context, "/memory/org/plan.md", { version: 1 }))).output).toContain(
     "first line",
   );
+});
+
+test("--version behind a command is the version of a file, and not the program's", async () => {
+  for (const content of ["one\n", "two\n"]) {
+    const from = await local("a", content);
+    await run((context) => writeFileTo(context, "/memory/org/a.md", { from }));
+  }
+  expect(await typed("files", "cat", "/memory/org/a.md", "--version", "1")).toMatchObject({ code: 0, output: "one\n" });
+  await typed("files", "restore", "/memory/org/a.md", "--version", "1");
+  expect((await typed("files", "cat", "/memory/org/a.md")).output).toBe("one\n");
+});
+
+test("what is there is not overwritten, and a folder is not made for nothing", async () => {
+  const from = await local("a", "1\n2\n3\n");
+  await run((context) => writeFileTo(context, "/memory/org/a.md", { from }));
+  await expect(typed("files", "export", "/memory/org", "--output", from)).rejects.toThrow(
+    `${from} exists already: name another file.`,
+  );
+  const absent = join(folder, "absent");
+  await expect(typed("files", "pull", "/memory/org/none", absent)).rejects.toMatchObject({ status: 404 });
+  await expect(stat(absent)).rejects.toThrow(/ENOENT/);
+  await expect(typed("files", "push", folder, "memory/org")).rejects.toThrow(/does not begin with a slash/);
+});
+
+test("what was done, and what was not found, is said", async () => {
+  const from = await local("a", "1\n2\n3\n");
+  await run((context) => writeFileTo(context, "/memory/org/a.md", { from }));
+  expect((await typed("files", "mv", "/memory/org/a.md", "/memory/org/b/c.md")).progress).toBe(
+    "/memory/org/a.md → /memory/org/b/c.md (v1): revision 2 of /memory/org\n",
+  );
+  expect(await typed("files", "find", "/memory/org", "*.md")).toMatchObject({
+    code: 1,
+    progress: "No path below /memory/org matches *.md: **/*.md looks into directories too.\n",
+  });
+  expect((await typed("files", "grep", ".", "--limit", "2")).progress).toBe("There may be more: raise --limit.\n");
+  expect((await typed("files", "grep", ".", "--limit", "1000")).output.match(/c\.md/g)).toHaveLength(3);
 });
 
 test("what is edited replaces the version that was opened, and nothing else", async () => {
