@@ -36,6 +36,10 @@ describe("examples", () => {
       "worker.ts",
       /the worker runs write\nit answers: .*note\.txt.*\nthe worker runs bash\nit answers: .*4.*\nagent: The note has four words\.\non this machine: Written by a worker\./,
     ],
+    [
+      "shared-memory.ts",
+      /ann: File created.*\nbob: Releases: Carla decides\.\n[^]*bob: <files_sync>\nNOT SAVED [^]*Eva decides\.\n[^]*Dan decides\.\n[^]*undone: deleted .*team\.md\n[^]*bob: .*\ngone/,
+    ],
     ["schedule.ts", /runs at 09:00 in Europe\/Berlin\nrun drun_…: agent: Good morning\.\narchived/],
   ])("%s", async (file, expected) => {
     const env = { ...process.env, EXOLOOP_URL: server.exoloop.url, EXOLOOP_API_KEY: server.apiKey };
@@ -55,7 +59,7 @@ describe("examples", () => {
     expect(stdout).toMatch(/^v3 .* write +api /m);
     expect(stdout).toContain("-We deploy on Tuesdays.\n+We deploy on Fridays.\nthey differ\n");
     expect(stdout).toContain('"revision":');
-  }, 60_000);
+  }, 120_000);
 
   it("the guide's shell commands deliver to a webhook", async () => {
     const guide = readFileSync(new URL("../docs/guide/waiting.md", import.meta.url), "utf8");
