@@ -185,6 +185,15 @@ function addHistory({ files, context, finish, json }: Added): void {
       finish(await (await loadHistory()).undoSession(context, session, options)),
     );
   files
+    .command("vouch")
+    .description("say that you have looked at a file that is marked as untrusted: the mark goes")
+    .argument("<path>", place)
+    .argument("<version>", "the one that you have looked at", readNumber)
+    .addOption(json())
+    .action(async (path: string, version: number, options: JsonOption) =>
+      finish(await (await loadHistory()).vouchForFile(context, path, version, options)),
+    );
+  files
     .command("redact")
     .description("remove the content of an old version for good; that it was there stays on record")
     .argument("<version id>", "memver_…, as `exoloop files history` shows it")

@@ -10,6 +10,8 @@ import type {
   RestoreFilesRequest,
   StoredFile,
   UndoFilesRequest,
+  VouchedFile,
+  VouchForFileRequest,
 } from "@exoloop/protocol/filesystem";
 
 /** Which state of a file: at most one of them, the present one without any. */
@@ -46,6 +48,7 @@ export interface FilesApi {
   fileDifference(path: string, between: { readonly from?: number; readonly to?: number }): Promise<FileDifference>;
   restoreFiles(request: RestoreFilesRequest): Promise<FileRestoration>;
   undoFiles(request: UndoFilesRequest): Promise<FileRestoration>;
+  vouchForFile(request: VouchForFileRequest): Promise<VouchedFile>;
   redactVersion(id: string): Promise<FileVersion>;
   /** Newest first. */
   fileConflicts(query: { readonly limit: number; readonly resolved: boolean }): Promise<readonly FileConflict[]>;

@@ -170,6 +170,15 @@ export const undoFilesRequest = z
   .meta({ id: "UndoFilesRequest" });
 export type UndoFilesRequest = z.infer<typeof undoFilesRequest>;
 
+/** Somebody has looked at this version of a marked file: the mark goes, the content stays. */
+export const vouchForFileRequest = z.strictObject({ path, version }).meta({ id: "VouchForFileRequest" });
+export type VouchForFileRequest = z.infer<typeof vouchForFileRequest>;
+
+export const vouchedFile = z
+  .object({ type: z.literal("vouched_file"), path: z.string(), version })
+  .meta({ id: "VouchedFile" });
+export type VouchedFile = z.infer<typeof vouchedFile>;
+
 const restoredPath = z.object({
   path: z.string(),
   outcome: z.enum([

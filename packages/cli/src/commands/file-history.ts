@@ -1,4 +1,4 @@
-/** `exoloop files history|diff|restore|undo|redact|conflicts`. @module */
+/** `exoloop files history|diff|restore|undo|vouch|redact|conflicts`. @module */
 import { writeFile } from "node:fs/promises";
 import type { FileConflict, FileRestoration, FileVersion } from "@exoloop/protocol/filesystem";
 import { type CommandContext, writeJson, writeLine } from "../context.ts";
@@ -133,9 +133,21 @@ function tellRestoration(context: CommandContext, restoration: FileRestoration, 
     }
     if (restoration.dry_run) writeLine(context.progress, "Nothing was changed: this was a dry run.");
     if (kept.length > 0)
-      writeLine(context.progress, `${kept.length} could not be put back: others have changed them since.`);
+      writeLine(context.progress, `${kept.length} could not be put back, for the reason that each line says.`);
   }
   return kept.length > 0 ? exitCodes.failure : exitCodes.ok;
+}
+
+export async function vouchForFile(
+  context: CommandContext,
+  path: string,
+  version: number,
+  { json }: JsonOption,
+): Promise<ExitCode> {
+  const vouched = await (await context.connect()).vouchForFile({ path, version });
+  if (json === true) writeJson(context.output, vouched);
+  else writeLine(context.progress, `${escapeToLine(path)} (v${vouched.version}) has no mark.`);
+  return exitCodes.ok;
 }
 
 export async function redactVersion(context: CommandContext, id: string, { json }: JsonOption): Promise<ExitCode> {

@@ -134,6 +134,9 @@ test("what was done, and what was not found, is said", async () => {
     progress: "No path below /memory/org matches *.md: **/*.md looks into directories too.\n",
   });
   expect((await typed("files", "grep", ".", "--limit", "2")).progress).toBe("There may be more: raise --limit.\n");
+  expect((await typed("files", "vouch", "/memory/org/b/c.md", "1")).progress).toBe(
+    "/memory/org/b/c.md (v1) has no mark.\n",
+  );
   expect((await typed("files", "grep", ".", "--limit", "1000")).output.match(/c\.md/g)).toHaveLength(3);
 });
 
@@ -182,13 +185,14 @@ test("an edit that lost a race is refused, and its text is kept", async () => {
 
 test("a path that is being typed is completed from what is stored", async () => {
   await run(async (context) => writeFileTo(context, "/memory/org/docs/plan.md", { from: await local("a", "one\n") }));
-  const offered = async (typed: string) => {
+  const offered = async (typed: string, command = ["cat"]) => {
     const program = createProgram({} as CommandContext, "1", () => undefined);
     let text = "";
     const written = vi.spyOn(console, "log").mockImplementation((line: string) => void (text += `${line}\n`));
     await run(async (context) => {
-      await addCompletion(program, context, ["complete", "--", "files", "cat", typed]);
-      await program.parseAsync(["complete", "--", "files", "cat", typed], { from: "user" });
+      const words = ["complete", "--", "files", ...command, typed];
+      await addCompletion(program, context, words);
+      await program.parseAsync(words, { from: "user" });
       return 0;
     });
     written.mockRestore();
@@ -196,6 +200,8 @@ test("a path that is being typed is completed from what is stored", async () => 
   };
   expect(await offered("/mem")).toContain("/memory/");
   expect(await offered("/memory/org/d")).toContain("/memory/org/docs/");
+  for (const command of [["mv"], ["mv", "/memory/org/docs"], ["grep", "one"], ["push", "."]])
+    expect(await offered("/memory/org/d", command)).toContain("/memory/org/docs/");
   expect(await offered("/memory/org/docs/")).toContain("/memory/org/docs/plan.md\t4 bytes");
 });
 

@@ -1,8 +1,9 @@
 /** The history of stored files over the API. */
 import { type Client, createClient } from "@exoloop/client/client";
 import type { FileChange } from "@exoloop/protocol/filesystem";
+import { createId } from "@exoloop/protocol/ids";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { organizationMemoryMount as memory } from "../files/mounts.ts";
+import { memoryStoreMount, organizationMemoryMount as memory, personalMemoryMount } from "../files/mounts.ts";
 import { createStoredFiles, type StoredFiles } from "../files/postgres/stored-files.ts";
 import { actorOf, createTestSession } from "../files/postgres/testing.ts";
 import { encodeText } from "../files/text.ts";
@@ -46,6 +47,32 @@ async function session() {
     },
     remove: (path: string) => store.remove(`/memory/org/${path}`, actorOf(organizationId, sessionId)),
   };
+}
+
+/** A memory store that the session has, at `/memory/<name>`. */
+async function attachStore(sessionId: string, name: string) {
+  const id = createId("memoryStore");
+  const mount = memoryStoreMount(`store/${id}`, `/memory/${name}`, "read_write");
+  const { database } = server.test;
+  await database
+    .insertInto("memory_stores")
+    .values({ id, organization_id: organizationId, mount: mount.key, name, description: "", metadata: "{}" })
+    .execute();
+  await database
+    .insertInto("session_resources")
+    .values({
+      id: `res_${id}`,
+      organization_id: organizationId,
+      session_id: sessionId,
+      type: "memory_store",
+      access: "read_write",
+      initial: true,
+      directory: name,
+      name,
+      memory_store_id: id,
+    })
+    .execute();
+  return mount;
 }
 
 describe("versions", () => {
@@ -137,6 +164,53 @@ describe("putting back", () => {
     const again = await client.filesystem.undo({ session_id: sessionId });
     expect(again.files.map(({ outcome }) => outcome)).toEqual(["kept"]);
     expect(await status(client.filesystem.undo({ session_id: "sesn_none" }))).toBe(404);
+  });
+
+  it("undoes in the memory stores of the session too, detached ones included, and tells what it cannot", async () => {
+    const { sessionId, write } = await session();
+    await write("made.md", "made");
+    const [open, archived] = [await attachStore(sessionId, "open"), await attachStore(sessionId, "archived")];
+    const personal = personalMemoryMount("user_another");
+    for (const mount of [open, archived, personal]) {
+      const path = `${mount.prefix}/a.md`;
+      const store = files.open({ organizationId, sessionId }, mount);
+      await store.write(path, encodeText("made"), actorOf(organizationId, sessionId));
+    }
+    const { database } = server.test;
+    await database.updateTable("session_resources").set({ removed_at: new Date() }).execute();
+    await database
+      .updateTable("memory_stores")
+      .set({ archived_at: new Date() })
+      .where("mount", "=", archived.key)
+      .execute();
+    const undone = await client.filesystem.undo({ session_id: sessionId });
+    expect(undone.files.map(({ path, outcome, reason }) => [outcome, path, reason])).toEqual([
+      ["deleted", "/memory/org/made.md", null],
+      ["deleted", "/memory/open/a.md", null],
+      ["kept", "/memory/archived", "it is read-only"],
+      ["kept", "/memory/me", "this key does not see these files"],
+    ]);
+    const { id: user_id } = await client.users.create({ external_id: "ann" });
+    const hidden = { user_id, visibility: "private" as const };
+    await database.updateTable("sessions").set(hidden).where("id", "=", sessionId).execute();
+    expect((await client.filesystem.undo({ session_id: sessionId })).files).toEqual([]);
+  });
+
+  it("takes the mark from a file at the version that was looked at", async () => {
+    await commit(put("a.md", "from outside"));
+    await server.test.database
+      .updateTable("file_entries")
+      .set({ untrusted: true })
+      .where("organization_id", "=", organizationId)
+      .execute();
+    const path = "/memory/org/a.md";
+    expect((await client.filesystem.retrieve(path)).untrusted).toBe(true);
+    expect(await status(client.filesystem.vouch({ path, version: 7 }))).toBe(409);
+    expect(await client.filesystem.vouch({ path, version: 1 })).toEqual({ type: "vouched_file", path, version: 2 });
+    expect(await client.filesystem.retrieve(path)).toMatchObject({ untrusted: false, version: 2 });
+    const [newest] = (await client.filesystem.versions({ path })).data;
+    expect(newest).toMatchObject({ operation: "vouch", author: { via: "api" } });
+    expect(await status(client.filesystem.vouch({ path: "/memory/org/none.md", version: 1 }))).toBe(404);
   });
 });
 

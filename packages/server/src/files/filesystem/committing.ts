@@ -133,7 +133,10 @@ async function expandTrees(
   ];
   for (const { index, path, recursive } of trees) {
     if (recursive !== true)
-      throw new FileError("is_directory", `${path} is a directory: say that it is to be deleted recursively.`);
+      throw new FileError(
+        "is_directory",
+        `${path} is a directory: say that all of it is to be deleted (recursive: true, or --recursive).`,
+      );
     expanded.set(index, [
       ...heads
         .filter((head) => isWithin(path, head.path))

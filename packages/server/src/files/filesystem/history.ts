@@ -5,7 +5,7 @@ import type {
   FileRestoration,
   FileVersion as ShownVersion,
   RestoreFilesRequest,
-  UndoFilesRequest,
+  VouchForFileRequest,
 } from "@exoloop/protocol/filesystem";
 import type { FileHistoryPort, Found, HistoryPage, HistoryQuery } from "../../http/routes/file-history.ts";
 import type { Principal } from "../../orgs/principal.ts";
@@ -17,13 +17,15 @@ import { type FileActor, FileError } from "../store.ts";
 import { withProblems } from "./file-problem.ts";
 import { mountsBelow, place, placeInMount, principalMounts } from "./principal-mounts.ts";
 import type { FilesystemParts } from "./reading.ts";
+import { undo } from "./undoing.ts";
 
 export function createFileHistoryService(parts: FilesystemParts): FileHistoryPort {
   return {
     history: (...call) => withProblems(() => listHistory(parts, ...call)),
     difference: (...call) => withProblems(() => compare(parts, ...call)),
     restore: (...call) => withProblems(() => restore(parts, ...call)),
-    undo: (...call) => withProblems(() => undo(parts, ...call)),
+    undo: (principal, request) => withProblems(() => undo(parts, { principal, actor: actorOf(principal) }, request)),
+    vouch: (...call) => withProblems(() => vouch(parts, ...call)),
     redact: (...call) => withProblems(() => redact(parts, ...call)),
     conflicts: (...call) => withProblems(() => listConflicts(parts, ...call)),
     conflictContent: (...call) => withProblems(() => conflictContent(parts, ...call)),
@@ -171,33 +173,14 @@ async function restore(
   return { type: "file_restoration", dry_run: dryRun, files: restored };
 }
 
-/** In every mount that the caller may change; each is one commit. */
-async function undo(
+/** Takes the mark of untrusted content from a file as it is. */
+async function vouch(
   { database, files }: FilesystemParts,
   principal: Principal,
-  { session_id: sessionId, tool_use_id: toolUseId, dry_run: dryRun = false }: UndoFilesRequest,
-): Promise<FileRestoration> {
-  const changed = await files.history.mountsChangedBy(principal.organizationId, sessionId);
-  const mounts = (await principalMounts(database, principal)).filter(({ key }) => changed.includes(key));
-  if (mounts.length === 0)
-    throw new FileError(
-      "not_found",
-      `The session ${JSON.stringify(sessionId.slice(0, 80))} has changed no file that this key sees.`,
-    );
-  const undone: FileRestoration["files"] = [];
-  for (const mount of mounts.map(writableOf)) {
-    const call = toolUseId === undefined ? {} : { toolUseId };
-    const { changes, kept } = await files.history.undo({
-      mount,
-      actor: actorOf(principal),
-      sessionId,
-      ...call,
-      dryRun,
-    });
-    undone.push(...changes.map((change) => ({ path: change.path, outcome: change.change, reason: null })));
-    undone.push(...kept.map(({ path, reason }) => ({ path, outcome: "kept" as const, reason })));
-  }
-  return { type: "file_restoration", dry_run: dryRun, files: undone };
+  { path: wanted, version }: VouchForFileRequest,
+): Promise<{ readonly version: number }> {
+  const { path, mount } = placeInMount(await principalMounts(database, principal), wanted);
+  return { version: await files.vouch({ mount: writableOf(mount), path, version, by: actorOf(principal) }) };
 }
 
 async function redact(

@@ -15,6 +15,9 @@ import {
   restoreFilesRequest,
   type UndoFilesRequest,
   undoFilesRequest,
+  type VouchForFileRequest,
+  vouchForFileRequest,
+  vouchedFile,
 } from "@exoloop/protocol/filesystem";
 import { defaultPageSize } from "@exoloop/protocol/pages";
 import { commandOutput } from "@exoloop/protocol/sandboxes";
@@ -57,6 +60,8 @@ export interface FileHistoryPort {
   ): Promise<FileDifference>;
   restore(principal: Principal, request: RestoreFilesRequest): Promise<FileRestoration>;
   undo(principal: Principal, request: UndoFilesRequest): Promise<FileRestoration>;
+  /** The mark goes from a file as it is: answers with its version. @throws Problem `version_conflict` for another one */
+  vouch(principal: Principal, request: VouchForFileRequest): Promise<{ readonly version: number }>;
   /** The content of a version goes, its row stays. @throws Problem `version_conflict` for a head */
   redact(principal: Principal, versionId: string): Promise<FileVersion>;
   conflicts(
@@ -101,6 +106,21 @@ export function addFileHistoryRoutes(context: RouteContext, files: FileHistoryPo
       answer: fileRestoration,
     },
     ({ principal, body }) => files.undo(principal, body),
+  );
+  addRoute(
+    context,
+    {
+      method: "post",
+      path: `${root}/vouch`,
+      summary: "Vouch for a marked file as it is",
+      tag,
+      body: vouchForFileRequest,
+      answer: vouchedFile,
+    },
+    async ({ principal, body }) => {
+      const { version } = await files.vouch(principal, body);
+      return { type: "vouched_file" as const, path: body.path, version };
+    },
   );
 }
 
