@@ -30,7 +30,7 @@ function readInstant(text: string): Date {
   throw new InvalidArgumentError("An instant looks like 2030-01-31T08:00:00Z.");
 }
 
-const place = "/memory/org/…, /memory/me/… (with your own key) or /skills/…";
+const place = "/memory/org/…, /memory/<store>/…, /memory/me/… (with your own key) or /skills/…";
 
 export function addFiles({ program, ...grammar }: Grammar): void {
   const files = program
@@ -186,12 +186,12 @@ function addHistory({ files, context, finish, json }: Added): void {
     );
   files
     .command("vouch")
-    .description("say that you have looked at a file that is marked as untrusted: the mark goes")
+    .description("stand for a file that an untrusted session wrote: sessions that read it stay trusted")
     .argument("<path>", place)
-    .argument("<version>", "the one that you have looked at", readNumber)
+    .option("--version <number>", "the one that you have read; the present one unless given", readNumber)
     .addOption(json())
-    .action(async (path: string, version: number, options: JsonOption) =>
-      finish(await (await loadHistory()).vouchForFile(context, path, version, options)),
+    .action(async (path: string, options: JsonOption & { readonly version?: number }) =>
+      finish(await (await loadHistory()).vouchForFile(context, path, options)),
     );
   files
     .command("redact")

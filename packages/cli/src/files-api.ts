@@ -10,7 +10,6 @@ import type {
   RestoreFilesRequest,
   StoredFile,
   UndoFilesRequest,
-  VouchedFile,
   VouchForFileRequest,
 } from "@exoloop/protocol/filesystem";
 
@@ -48,7 +47,7 @@ export interface FilesApi {
   fileDifference(path: string, between: { readonly from?: number; readonly to?: number }): Promise<FileDifference>;
   restoreFiles(request: RestoreFilesRequest): Promise<FileRestoration>;
   undoFiles(request: UndoFilesRequest): Promise<FileRestoration>;
-  vouchForFile(request: VouchForFileRequest): Promise<VouchedFile>;
+  vouchForFile(request: VouchForFileRequest): Promise<StoredFile>;
   redactVersion(id: string): Promise<FileVersion>;
   /** Newest first. */
   fileConflicts(query: { readonly limit: number; readonly resolved: boolean }): Promise<readonly FileConflict[]>;

@@ -10,7 +10,6 @@ import type {
   RestoreFilesRequest,
   StoredFile,
   UndoFilesRequest,
-  VouchedFile,
   VouchForFileRequest,
 } from "@exoloop/protocol/filesystem";
 import type { Page } from "@exoloop/protocol/pages";
@@ -73,8 +72,8 @@ export function filesystemMethods(transport: Transport) {
     restore: (request: RestoreFilesRequest) =>
       transport.request<FileRestoration>("POST", `${root}/restore`, { body: request }),
     undo: (request: UndoFilesRequest) => transport.request<FileRestoration>("POST", `${root}/undo`, { body: request }),
-    /** The mark of untrusted content goes, where this is the version still. */
-    vouch: (request: VouchForFileRequest) => transport.request<VouchedFile>("POST", `${root}/vouch`, { body: request }),
+    /** Takes the mark `untrusted` off this version of a file. */
+    vouch: (request: VouchForFileRequest) => transport.request<StoredFile>("POST", `${root}/vouch`, { body: request }),
     /** The content of a version goes, its row stays. */
     redact: (versionId: string) =>
       transport.request<FileVersion>("POST", `${root}/versions/${segment(versionId)}/redact`),

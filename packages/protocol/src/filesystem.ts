@@ -170,15 +170,6 @@ export const undoFilesRequest = z
   .meta({ id: "UndoFilesRequest" });
 export type UndoFilesRequest = z.infer<typeof undoFilesRequest>;
 
-/** Somebody has looked at this version of a marked file: the mark goes, the content stays. */
-export const vouchForFileRequest = z.strictObject({ path, version }).meta({ id: "VouchForFileRequest" });
-export type VouchForFileRequest = z.infer<typeof vouchForFileRequest>;
-
-export const vouchedFile = z
-  .object({ type: z.literal("vouched_file"), path: z.string(), version })
-  .meta({ id: "VouchedFile" });
-export type VouchedFile = z.infer<typeof vouchedFile>;
-
 const restoredPath = z.object({
   path: z.string(),
   outcome: z.enum([
@@ -203,6 +194,10 @@ export const fileRestoration = z
   })
   .meta({ id: "FileRestoration" });
 export type FileRestoration = z.infer<typeof fileRestoration>;
+
+/** A person has read this very version and stands for it. */
+export const vouchForFileRequest = z.strictObject({ path, version }).meta({ id: "VouchForFileRequest" });
+export type VouchForFileRequest = z.infer<typeof vouchForFileRequest>;
 
 export const fileMatch = z.object({ path: z.string(), line: z.int(), text: z.string() });
 export const fileMatches = z.object({ data: z.array(fileMatch), truncated: z.boolean() }).meta({ id: "FileMatches" });

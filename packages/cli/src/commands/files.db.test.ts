@@ -134,8 +134,8 @@ test("what was done, and what was not found, is said", async () => {
     progress: "No path below /memory/org matches *.md: **/*.md looks into directories too.\n",
   });
   expect((await typed("files", "grep", ".", "--limit", "2")).progress).toBe("There may be more: raise --limit.\n");
-  expect((await typed("files", "vouch", "/memory/org/b/c.md", "1")).progress).toBe(
-    "/memory/org/b/c.md (v1) has no mark.\n",
+  expect((await typed("files", "vouch", "/memory/org/b/c.md", "--version", "1")).progress).toBe(
+    "/memory/org/b/c.md was trusted already.\n",
   );
   expect((await typed("files", "grep", ".", "--limit", "1000")).output.match(/c\.md/g)).toHaveLength(3);
 });

@@ -195,23 +195,24 @@ describe("putting back", () => {
     await database.updateTable("sessions").set(hidden).where("id", "=", sessionId).execute();
     expect((await client.filesystem.undo({ session_id: sessionId })).files).toEqual([]);
   });
+});
 
-  it("takes the mark from a file at the version that was looked at", async () => {
-    await commit(put("a.md", "from outside"));
-    await server.test.database
-      .updateTable("file_entries")
-      .set({ untrusted: true })
-      .where("organization_id", "=", organizationId)
-      .execute();
-    const path = "/memory/org/a.md";
-    expect((await client.filesystem.retrieve(path)).untrusted).toBe(true);
-    expect(await status(client.filesystem.vouch({ path, version: 7 }))).toBe(409);
-    expect(await client.filesystem.vouch({ path, version: 1 })).toEqual({ type: "vouched_file", path, version: 2 });
-    expect(await client.filesystem.retrieve(path)).toMatchObject({ untrusted: false, version: 2 });
-    const [newest] = (await client.filesystem.versions({ path })).data;
-    expect(newest).toMatchObject({ operation: "vouch", author: { via: "api" } });
-    expect(await status(client.filesystem.vouch({ path: "/memory/org/none.md", version: 1 }))).toBe(404);
-  });
+it("what an untrusted session wrote is vouched for, in the version that was read", async () => {
+  const { sessionId } = await session();
+  const path = "/memory/org/web.md";
+  const store = files.open({ organizationId, sessionId }, memory);
+  await store.write(path, encodeText("from the web"), { ...actorOf(organizationId, sessionId), untrusted: true });
+  expect((await client.filesystem.retrieve(path)).untrusted).toBe(true);
+  expect(await status(client.filesystem.vouch({ path, version: 7 }))).toBe(409);
+  expect(await status(client.filesystem.vouch({ path: "/memory/org/none.md", version: 1 }))).toBe(404);
+  expect(await client.filesystem.vouch({ path, version: 1 })).toMatchObject({ untrusted: false, version: 2 });
+  expect(await text("web.md")).toBe("from the web");
+  expect(
+    (await client.filesystem.versions({ path })).data.map(({ operation, untrusted }) => [operation, untrusted]),
+  ).toEqual([
+    ["vouch", false],
+    ["create", true],
+  ]);
 });
 
 describe("a text that lost a race", () => {

@@ -5,6 +5,7 @@ import type {
   FileRestoration,
   FileVersion as ShownVersion,
   RestoreFilesRequest,
+  StoredFile,
   VouchForFileRequest,
 } from "@exoloop/protocol/filesystem";
 import type { FileHistoryPort, Found, HistoryPage, HistoryQuery } from "../../http/routes/file-history.ts";
@@ -12,11 +13,12 @@ import type { Principal } from "../../orgs/principal.ts";
 import type { StoredMount } from "../mounts.ts";
 import type { FileConflict } from "../postgres/history/kept-texts.ts";
 import type { FileVersion, PointInTime } from "../postgres/history/versions.ts";
+import { findEntry } from "../postgres/listing.ts";
 import { findVersionId, mountOfConflict, mountOfVersion } from "../postgres/past.ts";
 import { type FileActor, FileError } from "../store.ts";
 import { withProblems } from "./file-problem.ts";
 import { mountsBelow, place, placeInMount, principalMounts } from "./principal-mounts.ts";
-import type { FilesystemParts } from "./reading.ts";
+import { type FilesystemParts, showEntry } from "./reading.ts";
 import { undo } from "./undoing.ts";
 
 export function createFileHistoryService(parts: FilesystemParts): FileHistoryPort {
@@ -173,14 +175,19 @@ async function restore(
   return { type: "file_restoration", dry_run: dryRun, files: restored };
 }
 
-/** Takes the mark of untrusted content from a file as it is. */
+/** A worker serves a session: it cannot vouch for what sessions write. */
 async function vouch(
   { database, files }: FilesystemParts,
   principal: Principal,
   { path: wanted, version }: VouchForFileRequest,
-): Promise<{ readonly version: number }> {
-  const { path, mount } = placeInMount(await principalMounts(database, principal), wanted);
-  return { version: await files.vouch({ mount: writableOf(mount), path, version, by: actorOf(principal) }) };
+): Promise<StoredFile> {
+  const placed = placeInMount(await principalMounts(database, principal), wanted);
+  const [{ path }, mount] = [placed, writableOf(placed.mount)];
+  if (principal.session !== undefined) throw new FileError("no_permission", `A worker cannot vouch for ${path}.`);
+  await files.vouch({ mount, path, version, by: actorOf(principal) });
+  const entry = await findEntry(database, principal.organizationId, mount, path);
+  if (entry === null) throw new FileError("not_found", `${path} does not exist.`);
+  return showEntry(entry);
 }
 
 async function redact(

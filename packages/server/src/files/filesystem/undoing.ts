@@ -22,7 +22,8 @@ export async function undo(
 ): Promise<FileRestoration> {
   const changed = await files.history.mountsChangedBy(principal.organizationId, sessionId);
   const stores = await storesOf(database, principal, sessionId);
-  const seen = [...(await principalMounts(database, principal)), ...(stores ?? [])];
+  const own = await principalMounts(database, principal);
+  const seen = [...own, ...(stores ?? []).filter(({ key }) => !own.some((mount) => mount.key === key))];
   const mounts = seen.filter(({ key }) => changed.includes(key));
   if (mounts.length === 0)
     throw new FileError(

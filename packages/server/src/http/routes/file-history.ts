@@ -13,11 +13,12 @@ import {
   resolveConflictRequest,
   type RestoreFilesRequest,
   restoreFilesRequest,
+  type StoredFile,
+  storedFile,
   type UndoFilesRequest,
-  undoFilesRequest,
   type VouchForFileRequest,
   vouchForFileRequest,
-  vouchedFile,
+  undoFilesRequest,
 } from "@exoloop/protocol/filesystem";
 import { defaultPageSize } from "@exoloop/protocol/pages";
 import { commandOutput } from "@exoloop/protocol/sandboxes";
@@ -60,8 +61,8 @@ export interface FileHistoryPort {
   ): Promise<FileDifference>;
   restore(principal: Principal, request: RestoreFilesRequest): Promise<FileRestoration>;
   undo(principal: Principal, request: UndoFilesRequest): Promise<FileRestoration>;
-  /** The mark goes from a file as it is: answers with its version. @throws Problem `version_conflict` for another one */
-  vouch(principal: Principal, request: VouchForFileRequest): Promise<{ readonly version: number }>;
+  /** Takes the mark `untrusted` off a file. @throws Problem `version_conflict` when another version is there by now */
+  vouch(principal: Principal, request: VouchForFileRequest): Promise<StoredFile>;
   /** The content of a version goes, its row stays. @throws Problem `version_conflict` for a head */
   redact(principal: Principal, versionId: string): Promise<FileVersion>;
   conflicts(
@@ -112,15 +113,12 @@ export function addFileHistoryRoutes(context: RouteContext, files: FileHistoryPo
     {
       method: "post",
       path: `${root}/vouch`,
-      summary: "Vouch for a marked file as it is",
+      summary: "Stand for what an untrusted session wrote: its mark goes, its content stays",
       tag,
       body: vouchForFileRequest,
-      answer: vouchedFile,
+      answer: storedFile,
     },
-    async ({ principal, body }) => {
-      const { version } = await files.vouch(principal, body);
-      return { type: "vouched_file" as const, path: body.path, version };
-    },
+    ({ principal, body }) => files.vouch(principal, body),
   );
 }
 
