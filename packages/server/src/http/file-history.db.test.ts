@@ -142,6 +142,9 @@ describe("putting back", () => {
     await client.filesystem.restore({ path: "/memory/org/d/a.md", version: 2 });
     expect(await text("d/a.md")).toBe("two");
     expect(await status(client.filesystem.restore({ path: "/memory/org/d/a.md", version: 99 }))).toBe(404);
+    await expect(client.filesystem.restore({ path: "/memory/org", revision: 99 })).rejects.toThrow(
+      "/memory/org has no revision 99 yet: the last one is 4.",
+    );
     expect(await status(client.filesystem.restore({ path: "/memory/org/d/a.md" }))).toBe(400);
     expect(await status(client.filesystem.restore({ path: "/memory/org/d/a.md", version: 1, revision: 1 }))).toBe(400);
   });
