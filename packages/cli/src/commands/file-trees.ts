@@ -70,7 +70,9 @@ export async function pushTree(
   if (!(await stat(root).catch(() => null))?.isDirectory())
     throw new CommandError(`${folder} is no directory.`, exitCodes.usage);
   const state = await readState(root, path);
-  const local = await readTree(root);
+  const local = await readTree(root, (left) =>
+    writeLine(context.progress, `left   ${escapeToLine(left)}: a link or a special file`),
+  );
   const api = await context.connect();
   const stored = await readStored(api, path).catch((error: unknown) => {
     if (isMissing(error)) return new Map<string, StoredHead>();

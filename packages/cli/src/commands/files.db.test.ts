@@ -1,5 +1,5 @@
 /** `exoloop files` against a real API. */
-import { chmod, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startTestServer, type TestServer } from "@exoloop/server/http/testing";
@@ -211,7 +211,10 @@ test("a folder is pushed and pulled, and nobody's change is overwritten", async 
   await writeFile(join(ann, "run.sh"), "#!/bin/sh\n", { mode: 0o755 });
   const push = (from: string, options = {}) => run((context) => pushTree(context, from, "/memory/org/team", options));
   const pull = (to: string, options = {}) => run((context) => pullTree(context, "/memory/org/team", to, options));
-  expect((await push(ann, { dryRun: true })).progress).toContain("2 put, 0 deleted: a dry run");
+  await symlink("a.md", join(ann, "link.md"));
+  const dry = (await push(ann, { dryRun: true })).progress;
+  expect(dry).toContain("left   link.md: a link or a special file\n");
+  expect(dry).toContain("2 put, 0 deleted: a dry run");
   await expect(pull(bob)).rejects.toMatchObject({ status: 404 });
   await push(ann);
   await pull(bob);
