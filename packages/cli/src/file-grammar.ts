@@ -4,12 +4,16 @@ import type { MomentOptions, WriteOptions } from "./commands/files.ts";
 import type { DiffOptions, HistoryOptions, RestoreOptions, UndoOptions } from "./commands/file-history.ts";
 import type { TreeOptions } from "./commands/file-trees.ts";
 import type { Grammar } from "./deployment-grammar.ts";
+import { largestLimit, limitUpTo } from "./limit.ts";
 
 interface JsonOption {
   readonly json?: boolean;
 }
 
-type Added = Pick<Grammar, "context" | "finish" | "json" | "readLimit"> & { readonly files: Command };
+type Added = Pick<Grammar, "context" | "finish" | "json"> & { readonly files: Command };
+
+/** A page of the API. */
+const readLimit = limitUpTo(largestLimit);
 
 const loadFiles = () => import("./commands/files.ts");
 const loadHistory = () => import("./commands/file-history.ts");
@@ -26,7 +30,7 @@ function readInstant(text: string): Date {
   throw new InvalidArgumentError("An instant looks like 2030-01-31T08:00:00Z.");
 }
 
-const place = "/memory/org/…, /memory/me/…, /memory/<store>/… or /skills/…";
+const place = "/memory/org/…, /memory/<store>/…, /memory/me/… (with your own key) or /skills/…";
 
 export function addFiles({ program, ...grammar }: Grammar): void {
   const files = program
@@ -52,7 +56,7 @@ function withMoment(command: Command): Command {
     .option("--at <instant>", "as at this time, such as 2030-01-31T08:00:00Z", readInstant);
 }
 
-function addReading({ files, context, finish, json, readLimit }: Added): void {
+function addReading({ files, context, finish, json }: Added): void {
   files
     .command("ls")
     .description("list a directory, or show a file's line")
@@ -116,7 +120,7 @@ function addWriting({ files, context, finish, json }: Added): void {
     );
   files
     .command("rm")
-    .description("delete a file; its history stays")
+    .description("delete a file or a directory; its history stays")
     .argument("<path>", place)
     .option("-r, --recursive", "a directory with everything below it")
     .addOption(json())
@@ -142,7 +146,7 @@ function addWriting({ files, context, finish, json }: Added): void {
     );
 }
 
-function addHistory({ files, context, finish, json, readLimit }: Added): void {
+function addHistory({ files, context, finish, json }: Added): void {
   files
     .command("history")
     .description("list versions, newest first: who changed what, when and how")
@@ -199,7 +203,7 @@ function addHistory({ files, context, finish, json, readLimit }: Added): void {
     );
 }
 
-function addConflicts({ files, context, finish, json, readLimit }: Added): void {
+function addConflicts({ files, context, finish, json }: Added): void {
   files
     .command("conflicts")
     .description("list texts that lost a race: they were kept, and wait for someone to look")

@@ -8,6 +8,7 @@ import { addSandbox } from "./sandbox-grammar.ts";
 import { addUsers } from "./user-grammar.ts";
 import { addSkills } from "./skill-grammar.ts";
 import { addWebhooks } from "./webhook-grammar.ts";
+import { limitUpTo } from "./limit.ts";
 import { sessionStatuses, type SessionStatus } from "./session-statuses.ts";
 import type { DemoOptions } from "./commands/demo.ts";
 import type { DoctorOptions } from "./commands/doctor.ts";
@@ -26,6 +27,8 @@ export function createProgram(context: CommandContext, version: string, finish: 
   const program = new Command("exoloop")
     .description("A self-hosted backend for AI agents: the loop outside, the sandbox disposable.")
     .version(version, "-V, --version", "show the version")
+    // Behind a command, `--version` is an option of that command.
+    .enablePositionalOptions()
     .exitOverride()
     .showHelpAfterError("(exoloop --help shows what there is)")
     .configureOutput({
@@ -72,12 +75,7 @@ function readPort(text: string): number {
   return port;
 }
 
-function readLimit(text: string): number {
-  const limit = Number(text);
-  if (!/^\d+$/.test(text) || limit < 1 || limit > 100)
-    throw new InvalidArgumentError("A limit is a number from 1 to 100.");
-  return limit;
-}
+const readLimit = limitUpTo(100);
 
 function readIterations(text: string): number {
   const iterations = Number(text);

@@ -1,23 +1,22 @@
 import { expect, test } from "vitest";
-import { wantedKind } from "./completion.ts";
+import { wantedCommand } from "./completion.ts";
 
-test("identifiers are asked for only where one can stand", () => {
-  expect(wantedKind(["complete", "--", "sessions", "attach", ""])).toBe("sessions");
-  expect(wantedKind(["complete", "--", "sessions", "stop", "sesn_"])).toBe("sessions");
-  expect(wantedKind(["complete", "--", "deployments", "run", "depl_"])).toBe("deployments");
-  expect(wantedKind(["complete", "--", "webhooks", "delete", ""])).toBe("webhooks");
-  expect(wantedKind(["complete", "--", "sandbox", "logs", ""])).toBe("sandbox");
-  expect(wantedKind(["complete", "--", "files", "cat", "/memory/o"])).toBe("files");
-  for (const other of [
-    ["complete", "--", "files", "push", ""],
-    ["complete", "--", "sandbox", "list", ""],
-    ["complete", "--", "sessions", ""],
-    ["complete", "--", "sessions", "list", ""],
-    ["complete", "--", "deployments", "create", ""],
-    ["complete", "--", "deployments", "attach", ""],
-    ["complete", "--", "webhooks", "create", ""],
-    ["sessions", "attach"],
-  ]) {
-    expect(wantedKind(other)).toBe(null);
-  }
+const commands = new Set([
+  "sessions",
+  "sessions attach",
+  "files",
+  "files mv",
+  "environments keys",
+  "environments keys list",
+]);
+
+test("what can stand for an argument is asked for only where one can stand", () => {
+  const wanted = (...typed: string[]) => wantedCommand(commands, ["complete", "--", ...typed]);
+  expect(wanted("sessions", "attach", "")).toBe("sessions attach");
+  expect(wanted("files", "mv", "/memory/org/a.md", "/memory/o")).toBe("files mv");
+  expect(wanted("environments", "keys", "list", "m")).toBe("environments keys list");
+  expect(wanted("sessions", "attach")).toBe("sessions");
+  expect(wanted("files")).toBe(null);
+  expect(wanted("nonsense", "list", "")).toBe(null);
+  expect(wantedCommand(commands, ["sessions", "attach", ""])).toBe(null);
 });

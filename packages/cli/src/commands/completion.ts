@@ -5,23 +5,19 @@ import type { Api } from "../api.ts";
 import type { CommandContext } from "../context.ts";
 import { escapeToLine } from "../render/escape.ts";
 
-/** Sub-commands that take an identifier or a name, by what it is of. */
-const taking = {
-  sessions: ["show", "attach", "send", "threads", "snapshots", "share", "stop"],
-  sandbox: ["status", "kill", "move", "commands", "logs", "signal", "lease", "preview"],
-  deployments: ["show", "pause", "unpause", "run", "runs", "archive"],
-  webhooks: ["rotate", "delete", "send"],
-  files: ["ls", "cat", "find", "write", "edit", "rm", "mv", "mkdir", "history", "diff", "restore", "pull", "export"],
-} as const;
-type Kind = keyof typeof taking;
-const kinds = Object.keys(taking) as Kind[];
-
-const argumentNames: Record<Kind, string> = {
-  sessions: "session",
-  sandbox: "session",
-  deployments: "deployment",
-  webhooks: "webhook",
-  files: "path",
+/** What stands for an argument, by its name in the grammar: the same in every command. */
+const sources: Readonly<Record<string, (api: Api, typed: string) => Promise<Offered>>> = {
+  session: async (api) =>
+    (await api.sessions({ limit: 50 })).map(({ id, status, title }) => [id, `${status} ${title ?? ""}`]),
+  deployment: async (api) =>
+    (await api.deployments({ limit: 50 })).map(({ id, status, name }) => [id, `${status} ${name}`]),
+  webhook: async (api) => (await api.webhooks()).map(({ id, name }) => [name, id]),
+  skill: async (api) => (await api.skills()).map(({ id, x_exoloop }) => [x_exoloop.name, id]),
+  user: async (api) => (await api.users()).map(({ external_id, name }) => [external_id, name]),
+  environment: async (api) => (await api.environments()).map(({ id, name }) => [name, id]),
+  path: pathsIn,
+  from: pathsIn,
+  to: pathsIn,
 };
 
 /** Tab is pressed by someone who waits. */
@@ -37,33 +33,41 @@ export async function addCompletion(
   arguments_: readonly string[],
 ): Promise<void> {
   const root = tab(program, { completionCommandName: "completion" });
-  const kind = wantedKind(arguments_);
-  if (kind === null) return;
-  const offered = await recentOnes(context, kind, arguments_.at(-1) ?? "");
-  for (const name of taking[kind]) {
-    const command = root.commands.get(`${kind} ${name}`);
-    command?.argument(argumentNames[kind], (complete) => {
+  const command = root.commands.get(wantedCommand(new Set(root.commands.keys()), arguments_) ?? "");
+  for (const name of command?.arguments.keys() ?? []) {
+    const source = sources[name];
+    if (command === undefined || source === undefined) continue;
+    const offered = await ask(context, source, arguments_.at(-1) ?? "");
+    command.argument(name, (complete) => {
       for (const [id, description] of offered) complete(id, description);
     });
   }
 }
 
-/** @example wantedKind(["complete", "--", "sessions", "attach", ""]) // "sessions" */
-export function wantedKind(arguments_: readonly string[]): Kind | null {
-  const [complete, separator, first, second] = arguments_;
+/**
+ * The command that is typed, where one of its arguments can follow.
+ * @example wantedCommand(new Set(["sessions attach"]), ["complete", "--", "sessions", "attach", ""]) // "sessions attach"
+ */
+export function wantedCommand(commands: ReadonlySet<string>, arguments_: readonly string[]): string | null {
+  const [complete, separator, ...typed] = arguments_;
   if (complete !== "complete" || separator !== "--") return null;
-  const kind = kinds.find((name) => name === first);
-  return kind !== undefined && taking[kind].some((name) => name === second) ? kind : null;
+  for (let words = typed.length - 1; words > 0; words -= 1) {
+    const name = typed.slice(0, words).join(" ");
+    if (commands.has(name)) return name;
+  }
+  return null;
 }
 
-async function recentOnes(context: CommandContext, kind: Kind, typed: string): Promise<Offered> {
+async function ask(
+  context: CommandContext,
+  source: (api: Api, typed: string) => Promise<Offered>,
+  typed: string,
+): Promise<Offered> {
   try {
-    const api = await context.connect();
-    const listed = listOf(api, kind, typed);
     const nothing = new Promise<readonly never[]>((resolve) => {
       setTimeout(() => resolve([]), completionMilliseconds).unref();
     });
-    const offered = await Promise.race([listed, nothing]);
+    const offered = await Promise.race([source(await context.connect(), typed), nothing]);
     return offered.map(([id, description]) => [escapeToLine(id), escapeToLine(description)] as const);
   } catch {
     return [];
@@ -71,20 +75,6 @@ async function recentOnes(context: CommandContext, kind: Kind, typed: string): P
 }
 
 type Offered = readonly (readonly [string, string])[];
-
-async function listOf(api: Api, kind: Kind, typed: string): Promise<Offered> {
-  switch (kind) {
-    case "sessions":
-    case "sandbox":
-      return (await api.sessions({ limit: 50 })).map(({ id, status, title }) => [id, `${status} ${title ?? ""}`]);
-    case "deployments":
-      return (await api.deployments({ limit: 50 })).map(({ id, status, name }) => [id, `${status} ${name}`]);
-    case "webhooks":
-      return (await api.webhooks()).map(({ id, name }) => [name, id]);
-    case "files":
-      return pathsIn(api, typed);
-  }
-}
 
 const mostPaths = 200;
 

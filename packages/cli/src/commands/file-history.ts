@@ -1,8 +1,9 @@
-/** `exoloop files history|diff|restore|undo|redact|conflicts`. @module */
+/** `exoloop files history|diff|restore|undo|vouch|redact|conflicts`. @module */
 import { writeFile } from "node:fs/promises";
 import type { FileConflict, FileRestoration, FileVersion } from "@exoloop/protocol/filesystem";
 import { type CommandContext, writeJson, writeLine } from "../context.ts";
 import { CommandError, exitCodes, type ExitCode } from "../exit-codes.ts";
+import { writingTo } from "../new-file.ts";
 import { escapeForTerminal, escapeToLine } from "../render/escape.ts";
 import { tableLines } from "../render/table.ts";
 import { colorsFor } from "../render/terminal.ts";
@@ -132,7 +133,7 @@ function tellRestoration(context: CommandContext, restoration: FileRestoration, 
     }
     if (restoration.dry_run) writeLine(context.progress, "Nothing was changed: this was a dry run.");
     if (kept.length > 0)
-      writeLine(context.progress, `${kept.length} could not be put back: others have changed them since.`);
+      writeLine(context.progress, `${kept.length} could not be put back, for the reason that each line says.`);
   }
   return kept.length > 0 ? exitCodes.failure : exitCodes.ok;
 }
@@ -194,7 +195,7 @@ export async function showConflict(
   { output }: { readonly output?: string },
 ): Promise<ExitCode> {
   const bytes = await (await context.connect()).conflictContent(id);
-  if (output !== undefined) await writeFile(output, bytes, { flag: "wx", mode: 0o600 });
+  if (output !== undefined) await writingTo(output, () => writeFile(output, bytes, { flag: "wx", mode: 0o600 }));
   else if (context.output.isTTY === true) context.output.write(escapeForTerminal(Buffer.from(bytes).toString("utf8")));
   else context.output.write(bytes);
   return exitCodes.ok;

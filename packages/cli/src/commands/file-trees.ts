@@ -8,6 +8,7 @@ import type { FileChange } from "@exoloop/protocol/filesystem";
 import type { Api } from "../api.ts";
 import { type CommandContext, writeJson, writeLine } from "../context.ts";
 import { CommandError, exitCodes, type ExitCode } from "../exit-codes.ts";
+import { writingTo } from "../new-file.ts";
 import { escapeToLine } from "../render/escape.ts";
 import {
   isKeptApart,
@@ -55,7 +56,11 @@ function isMissing(error: unknown): boolean {
 }
 
 /** Without a slash at its end. */
-const directoryOf = (path: string) => path.replace(/(?<=.)\/+$/, "");
+function directoryOf(path: string): string {
+  if (!path.startsWith("/"))
+    throw new CommandError(`The path ${path} does not begin with a slash, as in /memory/org.`, exitCodes.usage);
+  return path.replace(/(?<=.)\/+$/, "");
+}
 
 export async function pushTree(
   context: CommandContext,
@@ -67,7 +72,9 @@ export async function pushTree(
   if (!(await stat(root).catch(() => null))?.isDirectory())
     throw new CommandError(`${folder} is no directory.`, exitCodes.usage);
   const state = await readState(root, path);
-  const local = await readTree(root);
+  const local = await readTree(root, (left) =>
+    writeLine(context.progress, `left   ${escapeToLine(left)}: a link or a special file`),
+  );
   const api = await context.connect();
   const stored = await readStored(api, path).catch((error: unknown) => {
     if (isMissing(error)) return new Map<string, StoredHead>();
@@ -150,11 +157,11 @@ export async function pullTree(
   options: TreeOptions,
 ): Promise<ExitCode> {
   const [root, path] = [resolve(folder), directoryOf(source)];
+  const api = await context.connect();
+  const stored = await readStored(api, path);
   await mkdir(root, { recursive: true });
   const state = await readState(root, path);
   const local = await readTree(root);
-  const api = await context.connect();
-  const stored = await readStored(api, path);
   const plan = planPull(local, stored, state.files, options.force === true);
   refuse(plan.conflicts, "Push first, or pull with --force to lose what was changed here");
   tell(context, plan.removes, "delete");
@@ -214,7 +221,7 @@ export async function exportTree(
     throw new CommandError("A tar archive is nothing for a terminal: use --output or a pipe.", exitCodes.usage);
   const archive = await (await context.connect()).exportFiles(directoryOf(path));
   if (output !== undefined) {
-    await pipeline(Readable.from(archive), createWriteStream(output, { flags: "wx" }));
+    await writingTo(output, () => pipeline(Readable.from(archive), createWriteStream(output, { flags: "wx" })));
     return exitCodes.ok;
   }
   for await (const chunk of archive) context.output.write(chunk);

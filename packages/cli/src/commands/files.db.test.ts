@@ -1,5 +1,6 @@
 /** `exoloop files` against a real API. */
 import { chmod, mkdtemp, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startTestServer, type TestServer } from "@exoloop/server/http/testing";
@@ -51,6 +52,15 @@ async function run(work: (context: CommandContext) => Promise<number>, environme
   return { code, output, progress };
 }
 
+/** As it is typed. */
+function typed(...words: string[]) {
+  return run(async (context) => {
+    let code = -1;
+    await createProgram(context, "9.9.9", (ended) => void (code = ended)).parseAsync(words, { from: "user" });
+    return code;
+  });
+}
+
 async function local(name: string, content: string): Promise<string> {
   const place = join(folder, name);
   await writeFile(place, content);
@@ -90,6 +100,45 @@ test("a file is written, listed, found, printed, renamed and deleted", async () 
   expect((await run((context) => printFile(context, "/memory/org/plan.md", { version: 1 }))).output).toContain(
     "first line",
   );
+});
+
+test("--version behind a command is the version of a file, and not the program's", async () => {
+  for (const content of ["one\n", "two\n"]) {
+    const from = await local("a", content);
+    await run((context) => writeFileTo(context, "/memory/org/a.md", { from }));
+  }
+  expect(await typed("files", "cat", "/memory/org/a.md", "--version", "1")).toMatchObject({ code: 0, output: "one\n" });
+  await typed("files", "restore", "/memory/org/a.md", "--version", "1");
+  expect((await typed("files", "cat", "/memory/org/a.md")).output).toBe("one\n");
+});
+
+test("what is there is not overwritten, and a folder is not made for nothing", async () => {
+  const from = await local("a", "1\n2\n3\n");
+  await run((context) => writeFileTo(context, "/memory/org/a.md", { from }));
+  await expect(typed("files", "export", "/memory/org", "--output", from)).rejects.toThrow(
+    `${from} exists already: name another file.`,
+  );
+  const absent = join(folder, "absent");
+  await expect(typed("files", "pull", "/memory/org/none", absent)).rejects.toMatchObject({ status: 404 });
+  await expect(stat(absent)).rejects.toThrow(/ENOENT/);
+  await expect(typed("files", "push", folder, "memory/org")).rejects.toThrow(/does not begin with a slash/);
+});
+
+test("what was done, and what was not found, is said", async () => {
+  const from = await local("a", "1\n2\n3\n");
+  await run((context) => writeFileTo(context, "/memory/org/a.md", { from }));
+  expect((await typed("files", "mv", "/memory/org/a.md", "/memory/org/b/c.md")).progress).toBe(
+    "/memory/org/a.md → /memory/org/b/c.md (v1): revision 2 of /memory/org\n",
+  );
+  expect(await typed("files", "find", "/memory/org", "*.md")).toMatchObject({
+    code: 1,
+    progress: "No path below /memory/org matches *.md: **/*.md looks into directories too.\n",
+  });
+  expect((await typed("files", "grep", ".", "--limit", "2")).progress).toBe("There may be more: raise --limit.\n");
+  expect((await typed("files", "vouch", "/memory/org/b/c.md", "--version", "1")).progress).toBe(
+    "/memory/org/b/c.md was trusted already.\n",
+  );
+  expect((await typed("files", "grep", ".", "--limit", "1000")).output.match(/c\.md/g)).toHaveLength(3);
 });
 
 test("what is edited replaces the version that was opened, and nothing else", async () => {
@@ -137,13 +186,14 @@ test("an edit that lost a race is refused, and its text is kept", async () => {
 
 test("a path that is being typed is completed from what is stored", async () => {
   await run(async (context) => writeFileTo(context, "/memory/org/docs/plan.md", { from: await local("a", "one\n") }));
-  const offered = async (typed: string) => {
+  const offered = async (typed: string, command = ["cat"]) => {
     const program = createProgram({} as CommandContext, "1", () => undefined);
     let text = "";
     const written = vi.spyOn(console, "log").mockImplementation((line: string) => void (text += `${line}\n`));
     await run(async (context) => {
-      await addCompletion(program, context, ["complete", "--", "files", "cat", typed]);
-      await program.parseAsync(["complete", "--", "files", "cat", typed], { from: "user" });
+      const words = ["complete", "--", "files", ...command, typed];
+      await addCompletion(program, context, words);
+      await program.parseAsync(words, { from: "user" });
       return 0;
     });
     written.mockRestore();
@@ -151,6 +201,8 @@ test("a path that is being typed is completed from what is stored", async () => 
   };
   expect(await offered("/mem")).toContain("/memory/");
   expect(await offered("/memory/org/d")).toContain("/memory/org/docs/");
+  for (const command of [["mv"], ["mv", "/memory/org/docs"], ["grep", "one"], ["push", "."]])
+    expect(await offered("/memory/org/d", command)).toContain("/memory/org/docs/");
   expect(await offered("/memory/org/docs/")).toContain("/memory/org/docs/plan.md\t4 bytes");
 });
 
@@ -160,7 +212,10 @@ test("a folder is pushed and pulled, and nobody's change is overwritten", async 
   await writeFile(join(ann, "run.sh"), "#!/bin/sh\n", { mode: 0o755 });
   const push = (from: string, options = {}) => run((context) => pushTree(context, from, "/memory/org/team", options));
   const pull = (to: string, options = {}) => run((context) => pullTree(context, "/memory/org/team", to, options));
-  expect((await push(ann, { dryRun: true })).progress).toContain("2 put, 0 deleted: a dry run");
+  await symlink("a.md", join(ann, "link.md"));
+  const dry = (await push(ann, { dryRun: true })).progress;
+  expect(dry).toContain("left   link.md: a link or a special file\n");
+  expect(dry).toContain("2 put, 0 deleted: a dry run");
   await expect(pull(bob)).rejects.toMatchObject({ status: 404 });
   await push(ann);
   await pull(bob);

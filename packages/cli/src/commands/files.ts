@@ -7,6 +7,7 @@ import type { FileChange, StoredFile } from "@exoloop/protocol/filesystem";
 import { type CommandContext, writeJson, writeLine } from "../context.ts";
 import { CommandError, exitCodes, type ExitCode } from "../exit-codes.ts";
 import type { FileMoment } from "../files-api.ts";
+import { largestLimit } from "../limit.ts";
 import { escapeForTerminal, escapeToLine } from "../render/escape.ts";
 import { tableLines } from "../render/table.ts";
 
@@ -100,7 +101,8 @@ async function commitOne(context: CommandContext, change: FileChange, { json }: 
   else {
     const version = commit.files[0]?.version;
     const shown = version === undefined ? "" : ` (v${version})`;
-    writeLine(context.progress, `${escapeToLine(change.path)}${shown}: revision ${commit.revision} of ${commit.mount}`);
+    const place = change.type === "move" ? `${change.path} → ${change.to}` : change.path;
+    writeLine(context.progress, `${escapeToLine(place)}${shown}: revision ${commit.revision} of ${commit.mount}`);
   }
   return exitCodes.ok;
 }
@@ -170,7 +172,18 @@ export async function findStored(
   const found = await (await context.connect()).findFiles(path, glob, options.limit);
   if (options.json === true) writeJson(context.output, { data: found });
   else for (const entry of found) writeLine(context.output, escapeToLine(entry.path));
+  if (found.length === 0) writeLine(context.progress, nothingFound(path, glob));
+  if (found.length === options.limit) writeLine(context.progress, moreThan(options.limit));
   return found.length === 0 ? exitCodes.failure : exitCodes.ok;
+}
+
+function nothingFound(path: string, glob: string): string {
+  const deeper = glob.includes("**") ? "" : `: **/${glob} looks into directories too`;
+  return `No path below ${escapeToLine(path)} matches ${escapeToLine(glob)}${escapeToLine(deeper)}.`;
+}
+
+function moreThan(limit: number): string {
+  return limit < largestLimit ? "There may be more: raise --limit." : "There may be more: look in a smaller place.";
 }
 
 export async function searchStored(
@@ -190,7 +203,7 @@ export async function searchStored(
   else {
     for (const match of matches.data)
       writeLine(context.output, `${escapeToLine(match.path)}:${match.line}:${escapeForTerminal(match.text)}`);
-    if (matches.truncated) writeLine(context.progress, "There are more: raise --limit.");
+    if (matches.truncated) writeLine(context.progress, moreThan(options.limit));
   }
   return matches.data.length === 0 ? exitCodes.failure : exitCodes.ok;
 }

@@ -13,8 +13,8 @@ export async function shareSession(
     writeJson(context.output, shared);
     return exitCodes.ok;
   }
-  const done = shared.changed ? "The whole organization sees" : "The whole organization saw already";
-  writeLine(context.progress, `${done} ${escapeToLine(id)}.`);
+  const already = shared.changed ? "" : " already";
+  writeLine(context.progress, `The whole organization sees ${escapeToLine(id)}${already}.`);
   for (const warning of shared.warnings) writeLine(context.progress, escapeToLine(warning));
   return exitCodes.ok;
 }

@@ -10,6 +10,7 @@ import { largestArchive, unzipSkill, zipSkill } from "@exoloop/server/skills/int
 import type { Api } from "../api.ts";
 import { type CommandContext, writeJson, writeLine } from "../context.ts";
 import { CommandError, exitCodes, type ExitCode } from "../exit-codes.ts";
+import { writingTo } from "../new-file.ts";
 import { escapeForTerminal, escapeToLine } from "../render/escape.ts";
 import { tableLines } from "../render/table.ts";
 
@@ -169,13 +170,7 @@ export async function exportSkill(
   const { id, x_exoloop } = await findSkill(api, named);
   const bytes = await api.downloadSkill(id, skillVersion);
   const target = file ?? `${x_exoloop.name}.zip`;
-  await writeFile(target, bytes, { flag: "wx" }).catch((error: unknown) => {
-    const code = error instanceof Error && "code" in error ? String(error.code) : "unknown";
-    const exists = code === "EEXIST";
-    throw new CommandError(
-      exists ? `${target} exists already: name another file.` : `${target} cannot be written (${code}).`,
-    );
-  });
+  await writingTo(target, () => writeFile(target, bytes, { flag: "wx" }));
   writeLine(context.progress, `Wrote ${bytes.length} bytes to ${escapeToLine(target)}.`);
   return exitCodes.ok;
 }

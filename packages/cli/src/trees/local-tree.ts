@@ -80,8 +80,14 @@ export async function writeState(folder: string, state: TreeState): Promise<void
   await replace(join(folder, stateFile), Buffer.from(`${JSON.stringify(state, null, 1)}\n`), 0o644);
 }
 
-/** Every regular file, by path. Links and what git and npm keep are left out. */
-export async function readTree(folder: string): Promise<Map<string, LocalFile>> {
+/**
+ * Every regular file, by path. What git and npm keep is left out.
+ * @param left hears of links and special files, which are left out too
+ */
+export async function readTree(
+  folder: string,
+  left: (path: string) => void = () => undefined,
+): Promise<Map<string, LocalFile>> {
   const found = new Map<string, LocalFile>();
   const open = [folder];
   for (let directory = open.pop(); directory !== undefined; directory = open.pop()) {
@@ -89,6 +95,7 @@ export async function readTree(folder: string): Promise<Map<string, LocalFile>> 
       const place = join(directory, entry.name);
       if (isKeptApart(entry.name)) continue;
       if (entry.isDirectory()) open.push(place);
+      else if (!entry.isFile()) left(relative(folder, place).split(sep).join("/"));
       if (!entry.isFile()) continue;
       if (found.size >= mostFiles)
         throw new CommandError(`${folder} holds more than ${mostFiles} files.`, exitCodes.usage);

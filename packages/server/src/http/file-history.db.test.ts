@@ -1,8 +1,9 @@
 /** The history of stored files over the API. */
 import { type Client, createClient } from "@exoloop/client/client";
 import type { FileChange } from "@exoloop/protocol/filesystem";
+import { createId } from "@exoloop/protocol/ids";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { organizationMemoryMount as memory } from "../files/mounts.ts";
+import { memoryStoreMount, organizationMemoryMount as memory, personalMemoryMount } from "../files/mounts.ts";
 import { createStoredFiles, type StoredFiles } from "../files/postgres/stored-files.ts";
 import { actorOf, createTestSession } from "../files/postgres/testing.ts";
 import { encodeText } from "../files/text.ts";
@@ -46,6 +47,32 @@ async function session() {
     },
     remove: (path: string) => store.remove(`/memory/org/${path}`, actorOf(organizationId, sessionId)),
   };
+}
+
+/** A memory store that the session has, at `/memory/<name>`. */
+async function attachStore(sessionId: string, name: string) {
+  const id = createId("memoryStore");
+  const mount = memoryStoreMount(`store/${id}`, `/memory/${name}`, "read_write");
+  const { database } = server.test;
+  await database
+    .insertInto("memory_stores")
+    .values({ id, organization_id: organizationId, mount: mount.key, name, description: "", metadata: "{}" })
+    .execute();
+  await database
+    .insertInto("session_resources")
+    .values({
+      id: `res_${id}`,
+      organization_id: organizationId,
+      session_id: sessionId,
+      type: "memory_store",
+      access: "read_write",
+      initial: true,
+      directory: name,
+      name,
+      memory_store_id: id,
+    })
+    .execute();
+  return mount;
 }
 
 describe("versions", () => {
@@ -115,6 +142,9 @@ describe("putting back", () => {
     await client.filesystem.restore({ path: "/memory/org/d/a.md", version: 2 });
     expect(await text("d/a.md")).toBe("two");
     expect(await status(client.filesystem.restore({ path: "/memory/org/d/a.md", version: 99 }))).toBe(404);
+    await expect(client.filesystem.restore({ path: "/memory/org", revision: 99 })).rejects.toThrow(
+      "/memory/org has no revision 99 yet: the last one is 4.",
+    );
     expect(await status(client.filesystem.restore({ path: "/memory/org/d/a.md" }))).toBe(400);
     expect(await status(client.filesystem.restore({ path: "/memory/org/d/a.md", version: 1, revision: 1 }))).toBe(400);
   });
@@ -137,6 +167,36 @@ describe("putting back", () => {
     const again = await client.filesystem.undo({ session_id: sessionId });
     expect(again.files.map(({ outcome }) => outcome)).toEqual(["kept"]);
     expect(await status(client.filesystem.undo({ session_id: "sesn_none" }))).toBe(404);
+  });
+
+  it("undoes in the memory stores of the session too, detached ones included, and tells what it cannot", async () => {
+    const { sessionId, write } = await session();
+    await write("made.md", "made");
+    const [open, archived] = [await attachStore(sessionId, "open"), await attachStore(sessionId, "archived")];
+    const personal = personalMemoryMount("user_another");
+    for (const mount of [open, archived, personal]) {
+      const path = `${mount.prefix}/a.md`;
+      const store = files.open({ organizationId, sessionId }, mount);
+      await store.write(path, encodeText("made"), actorOf(organizationId, sessionId));
+    }
+    const { database } = server.test;
+    await database.updateTable("session_resources").set({ removed_at: new Date() }).execute();
+    await database
+      .updateTable("memory_stores")
+      .set({ archived_at: new Date() })
+      .where("mount", "=", archived.key)
+      .execute();
+    const undone = await client.filesystem.undo({ session_id: sessionId });
+    expect(undone.files.map(({ path, outcome, reason }) => [outcome, path, reason])).toEqual([
+      ["deleted", "/memory/org/made.md", null],
+      ["deleted", "/memory/open/a.md", null],
+      ["kept", "/memory/archived", "it is read-only"],
+      ["kept", "/memory/me", "this key does not see these files"],
+    ]);
+    const { id: user_id } = await client.users.create({ external_id: "ann" });
+    const hidden = { user_id, visibility: "private" as const };
+    await database.updateTable("sessions").set(hidden).where("id", "=", sessionId).execute();
+    expect((await client.filesystem.undo({ session_id: sessionId })).files).toEqual([]);
   });
 });
 

@@ -155,6 +155,12 @@ describe("a commit", () => {
     ["is encoded", [put("/memory/org/%2e%2e/x\u202e.md", "x")], 400, /invisible or control/],
     ["lies in no mount", [put("/workspace/a.md", "x")], 404, /Files are stored below/],
     ["is the mount itself", [put("/memory/org", "x")], 400, /is a directory/],
+    [
+      "moves a file into another mount",
+      [put("/memory/org/a.md", "x"), { type: "move", path: "/memory/org/a.md", to: "/skills/x/a.md" }],
+      400,
+      /a\.md cannot be moved to \/skills\/x\/a\.md: a file moves within \/memory\/org only/,
+    ],
     ["is of two mounts", mixed, 400, /One commit|lies in \/skills/],
     ["is not there", [{ type: "delete", path: "/memory/org/none.md" }], 404, /none\.md does not exist/],
     ["is not base64", [put("/memory/org/a.md", "***", { encoding: "base64" })], 400, /a\.md is not base64/],

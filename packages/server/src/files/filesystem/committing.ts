@@ -70,10 +70,20 @@ function placeChanges(mounts: readonly StoredMount[], changes: readonly Requeste
   };
   const placed = changes.map((change): RequestedChange => {
     const path = inMount(change.path);
+    if (change.type === "move") refuseMoveAcross(placeInMount(mounts, change.path), placeInMount(mounts, change.to));
     return change.type === "move" ? { ...change, path, to: inMount(change.to) } : { ...change, path };
   });
   if (mount === undefined) throw new Problem("invalid_request", "changes: must not be empty.");
   return { mount, changes: placed };
+}
+
+function refuseMoveAcross(from: ReturnType<typeof placeInMount>, to: ReturnType<typeof placeInMount>): void {
+  if (from.mount.key === to.mount.key) return;
+  throw new Problem(
+    "invalid_request",
+    `${from.path} cannot be moved to ${to.path}: a file moves within ${from.mount.prefix} only. Nothing was changed.`,
+    "Write it there, then delete it here.",
+  );
 }
 
 function changeOf(change: RequestedChange, executable: boolean): FileChange {
@@ -133,7 +143,10 @@ async function expandTrees(
   ];
   for (const { path, recursive } of trees)
     if (recursive !== true)
-      throw new FileError("is_directory", `${path} is a directory: say that it is to be deleted recursively.`);
+      throw new FileError(
+        "is_directory",
+        `${path} is a directory: say that all of it is to be deleted (recursive: true, or --recursive).`,
+      );
   const below = byTree(
     trees.map(({ path }) => path),
     [

@@ -6,7 +6,6 @@ import type {
   FileVersion as ShownVersion,
   RestoreFilesRequest,
   StoredFile,
-  UndoFilesRequest,
   VouchForFileRequest,
 } from "@exoloop/protocol/filesystem";
 import type { FileHistoryPort, Found, HistoryPage, HistoryQuery } from "../../http/routes/file-history.ts";
@@ -20,13 +19,14 @@ import { type FileActor, FileError } from "../store.ts";
 import { withProblems } from "./file-problem.ts";
 import { mountsBelow, place, placeInMount, principalMounts } from "./principal-mounts.ts";
 import { type FilesystemParts, showEntry } from "./reading.ts";
+import { undo } from "./undoing.ts";
 
 export function createFileHistoryService(parts: FilesystemParts): FileHistoryPort {
   return {
     history: (...call) => withProblems(() => listHistory(parts, ...call)),
     difference: (...call) => withProblems(() => compare(parts, ...call)),
     restore: (...call) => withProblems(() => restore(parts, ...call)),
-    undo: (...call) => withProblems(() => undo(parts, ...call)),
+    undo: (principal, request) => withProblems(() => undo(parts, { principal, actor: actorOf(principal) }, request)),
     vouch: (...call) => withProblems(() => vouch(parts, ...call)),
     redact: (...call) => withProblems(() => redact(parts, ...call)),
     conflicts: (...call) => withProblems(() => listConflicts(parts, ...call)),
@@ -173,35 +173,6 @@ async function restore(
   const { changes } = await files.history.restore({ mount, actor: actorOf(principal), path, to, dryRun });
   const restored = changes.map((change) => ({ path: change.path, outcome: change.change, reason: null }));
   return { type: "file_restoration", dry_run: dryRun, files: restored };
-}
-
-/** In every mount that the caller may change; each is one commit. */
-async function undo(
-  { database, files }: FilesystemParts,
-  principal: Principal,
-  { session_id: sessionId, tool_use_id: toolUseId, dry_run: dryRun = false }: UndoFilesRequest,
-): Promise<FileRestoration> {
-  const changed = await files.history.mountsChangedBy(principal.organizationId, sessionId);
-  const mounts = (await principalMounts(database, principal)).filter(({ key }) => changed.includes(key));
-  if (mounts.length === 0)
-    throw new FileError(
-      "not_found",
-      `The session ${JSON.stringify(sessionId.slice(0, 80))} has changed no file that this key sees.`,
-    );
-  const undone: FileRestoration["files"] = [];
-  for (const mount of mounts.map(writableOf)) {
-    const call = toolUseId === undefined ? {} : { toolUseId };
-    const { changes, kept } = await files.history.undo({
-      mount,
-      actor: actorOf(principal),
-      sessionId,
-      ...call,
-      dryRun,
-    });
-    undone.push(...changes.map((change) => ({ path: change.path, outcome: change.change, reason: null })));
-    undone.push(...kept.map(({ path, reason }) => ({ path, outcome: "kept" as const, reason })));
-  }
-  return { type: "file_restoration", dry_run: dryRun, files: undone };
 }
 
 /** A worker serves a session: it cannot vouch for what sessions write. */

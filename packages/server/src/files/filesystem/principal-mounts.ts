@@ -90,7 +90,8 @@ export function place(mounts: readonly StoredMount[], wanted: string): Placed {
 /** As {@link place}, for a path in a mount, not the mount itself. */
 export function placeInMount(mounts: readonly StoredMount[], wanted: string): { path: string; mount: StoredMount } {
   const { path, mount } = place(mounts, wanted);
-  if (mount === null || path === mount.prefix) throw new FileError("is_directory", `${path} is a directory.`);
+  if (mount === null || path === mount.prefix)
+    throw new FileError("is_directory", `${path} is a directory that is always there: name something below it.`);
   return { path, mount };
 }
 

@@ -80,10 +80,14 @@ export async function commitFiles<Result>(
     if (decision.changes.length === 0) return { revision, versions: new Map(), result: decision.result };
     const applied = await applyChanges(transaction, mount, actor, decision.changes, decision.options);
     const [stale] = applied.stale;
-    if (stale !== undefined)
-      throw new FileError("conflict", `${stale} has another version than was expected. Nothing was changed.`);
+    if (stale !== undefined) throw new FileError("conflict", describeStale(stale, files.get(stale)?.version));
     return { revision: applied.revision, versions: applied.versions, result: decision.result };
   });
+}
+
+function describeStale(path: string, version: number | undefined): string {
+  const there = version === undefined ? "" : `: it is version ${version} now`;
+  return `${path} has another version than was expected${there}. Nothing was changed. Read it again first.`;
 }
 
 /** The mount's revision, which stays until the transaction ends. */

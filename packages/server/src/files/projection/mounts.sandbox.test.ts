@@ -124,6 +124,24 @@ describe("the default memory", () => {
   });
 });
 
+describe("a person's own memory", () => {
+  it("does not enter shared memory with the command that writes it", async () => {
+    const userId = createId("user");
+    const user = { id: userId, organization_id: opened.organizationId, external_id: "ann", name: "Ann" };
+    await test.database.insertInto("users").values(user).execute();
+    const own = personalMemoryMount(userId);
+    opened.newWorker({ baselines, mounts: [...storedMounts, own], userId });
+    const text = "What only Ann is to know, in more than 32 bytes.";
+    const report = await opened.run(
+      `echo '${text}' > /memory/me/a.md; cp /memory/me/a.md /memory/org/b.md; ls /memory/org`,
+    );
+    expect(report.sync).toContain("saved /memory/me/a.md (new, v1)");
+    expect(report.sync).toContain("promote_memory");
+    expect(await heads(organizationMemoryMount)).toEqual([]);
+    expect(await heads(own)).toEqual(["/memory/me/a.md v1"]);
+  });
+});
+
 describe("others", () => {
   it("are told by name, and only to whoever lost", async () => {
     const userId = createId("user");

@@ -1,5 +1,5 @@
 /** One whole pass: the target is looked at, what changed there is taken over, and what changed in Postgres is laid. @module */
-import { defaultMemoryOf, skillsMount, type StoredMount, storedRoots } from "../mounts.ts";
+import { defaultMemoryOf, isShared, skillsMount, type StoredMount, storedRoots } from "../mounts.ts";
 import { isWithin } from "../path.ts";
 import type { ProjectionRecord, SandboxKey } from "../postgres/projection-records.ts";
 import type { Footing, ProjectionDependencies } from "./pass.ts";
@@ -100,7 +100,10 @@ const noCapture = { unsettled: false, revisions: new Map<string, number>() };
 async function captureAll(work: Work): Promise<typeof noCapture> {
   const { dependencies, baseline, entries, toolUseId } = work;
   const { mounts } = dependencies;
-  const copies = [...baseline.copies.values()];
+  // A person's own first: what a command writes there and into shared memory alike is known as theirs by then.
+  const copies = [...baseline.copies.values()].sort(
+    (left, right) => Number(isShared(left.mount)) - Number(isShared(right.mount)),
+  );
   tellStrays(work, [...mounts, ...copies.map(({ mount }) => mount)], entries);
   const revisions = new Map<string, number>();
   let unsettled = false;

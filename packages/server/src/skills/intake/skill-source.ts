@@ -12,13 +12,13 @@ export class SkillSourceError extends Error {
   override readonly name = "SkillSourceError";
 }
 
-/** Left behind by file managers and version control; never part of a skill. */
+/** The last one is what `exoloop files pull` and `push` keep beside the files. */
+const litter = new Set([".git", ".DS_Store", "Thumbs.db", ".exoloop-files.json"]);
+
+/** Left behind by file managers, version control and our own command line; never part of a skill. */
 export function isLitter(path: string): boolean {
   const segments = path.split("/");
-  return (
-    segments[0] === "__MACOSX" ||
-    segments.some((segment) => segment === ".git" || segment === ".DS_Store" || segment === "Thumbs.db")
-  );
+  return segments[0] === "__MACOSX" || segments.some((segment) => litter.has(segment));
 }
 
 /**

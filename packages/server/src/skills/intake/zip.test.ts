@@ -57,7 +57,13 @@ describe("a zip", () => {
 
   it("may have no directory, and what file managers leave in it", async () => {
     const source = await unzipSkill(
-      await archiveOf({ path: "SKILL.md" }, { path: "__MACOSX/._SKILL.md" }, { path: "a/.DS_Store" }, { path: "a/b" }),
+      await archiveOf(
+        { path: "SKILL.md" },
+        { path: "__MACOSX/._SKILL.md" },
+        { path: "a/.DS_Store" },
+        { path: ".exoloop-files.json" },
+        { path: "a/b" },
+      ),
     );
     expect(source).toMatchObject({ directory: null, files: [{ path: "SKILL.md" }, { path: "a/b" }] });
   });

@@ -178,14 +178,19 @@ export async function readVersion(
 /** A moment in the history of a mount. */
 export type PointInTime = { readonly revision: number } | { readonly instant: Date };
 
-/** The last revision that had been made by then; zero before the first. */
+/** The last revision that had been made by then; zero before the first. @throws FileError `not_found` for one to come */
 export async function revisionAt(
   database: Kysely<Tables>,
   organizationId: string,
   mount: StoredMount,
   point: PointInTime,
 ): Promise<number> {
-  if ("revision" in point) return point.revision;
+  if ("revision" in point) {
+    const last = await lastRevision(database, organizationId, mount);
+    if (point.revision <= last) return point.revision;
+    const name = mount.prefix === "" ? "The store" : mount.prefix;
+    throw new FileError("not_found", `${name} has no revision ${point.revision} yet: the last one is ${last}.`);
+  }
   const row = await database
     .selectFrom("file_versions")
     .select("revision")
@@ -194,6 +199,16 @@ export async function revisionAt(
     .where("created_at", "<=", point.instant)
     .orderBy("revision", "desc")
     .limit(1)
+    .executeTakeFirst();
+  return row?.revision ?? 0;
+}
+
+async function lastRevision(database: Kysely<Tables>, organizationId: string, mount: StoredMount): Promise<number> {
+  const row = await database
+    .selectFrom("file_mounts")
+    .select("revision")
+    .where("organization_id", "=", organizationId)
+    .where("mount", "=", mount.key)
     .executeTakeFirst();
   return row?.revision ?? 0;
 }
