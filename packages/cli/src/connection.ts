@@ -128,6 +128,7 @@ function fileMethods({ filesystem }: Client): FilesApi {
     fileDifference: (path, between) => filesystem.diff(path, between),
     restoreFiles: (request) => filesystem.restore(request),
     undoFiles: (request) => filesystem.undo(request),
+    vouchForFile: (request) => filesystem.vouch(request),
     redactVersion: (id) => filesystem.redact(id),
     fileConflicts: async (query) => (await filesystem.conflicts(query)).data,
     conflictContent: (id) => filesystem.conflictContent(id),

@@ -181,6 +181,15 @@ function addHistory({ files, context, finish, json, readLimit }: Added): void {
       finish(await (await loadHistory()).undoSession(context, session, options)),
     );
   files
+    .command("vouch")
+    .description("stand for a file that an untrusted session wrote: sessions that read it stay trusted")
+    .argument("<path>", place)
+    .option("--version <number>", "the one that you have read; the present one unless given", readNumber)
+    .addOption(json())
+    .action(async (path: string, options: JsonOption & { readonly version?: number }) =>
+      finish(await (await loadHistory()).vouchForFile(context, path, options)),
+    );
+  files
     .command("redact")
     .description("remove the content of an old version for good; that it was there stays on record")
     .argument("<version id>", "memver_…, as `exoloop files history` shows it")

@@ -10,6 +10,7 @@ import type {
   RestoreFilesRequest,
   StoredFile,
   UndoFilesRequest,
+  VouchForFileRequest,
 } from "@exoloop/protocol/filesystem";
 
 /** Which state of a file: at most one of them, the present one without any. */
@@ -46,6 +47,7 @@ export interface FilesApi {
   fileDifference(path: string, between: { readonly from?: number; readonly to?: number }): Promise<FileDifference>;
   restoreFiles(request: RestoreFilesRequest): Promise<FileRestoration>;
   undoFiles(request: UndoFilesRequest): Promise<FileRestoration>;
+  vouchForFile(request: VouchForFileRequest): Promise<StoredFile>;
   redactVersion(id: string): Promise<FileVersion>;
   /** Newest first. */
   fileConflicts(query: { readonly limit: number; readonly resolved: boolean }): Promise<readonly FileConflict[]>;

@@ -10,6 +10,7 @@ import type {
   RestoreFilesRequest,
   StoredFile,
   UndoFilesRequest,
+  VouchForFileRequest,
 } from "@exoloop/protocol/filesystem";
 import type { Page } from "@exoloop/protocol/pages";
 import { readApiError } from "./api-error.ts";
@@ -71,6 +72,8 @@ export function filesystemMethods(transport: Transport) {
     restore: (request: RestoreFilesRequest) =>
       transport.request<FileRestoration>("POST", `${root}/restore`, { body: request }),
     undo: (request: UndoFilesRequest) => transport.request<FileRestoration>("POST", `${root}/undo`, { body: request }),
+    /** Takes the mark `untrusted` off this version of a file. */
+    vouch: (request: VouchForFileRequest) => transport.request<StoredFile>("POST", `${root}/vouch`, { body: request }),
     /** The content of a version goes, its row stays. */
     redact: (versionId: string) =>
       transport.request<FileVersion>("POST", `${root}/versions/${segment(versionId)}/redact`),

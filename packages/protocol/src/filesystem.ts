@@ -195,6 +195,10 @@ export const fileRestoration = z
   .meta({ id: "FileRestoration" });
 export type FileRestoration = z.infer<typeof fileRestoration>;
 
+/** A person has read this very version and stands for it. */
+export const vouchForFileRequest = z.strictObject({ path, version }).meta({ id: "VouchForFileRequest" });
+export type VouchForFileRequest = z.infer<typeof vouchForFileRequest>;
+
 export const fileMatch = z.object({ path: z.string(), line: z.int(), text: z.string() });
 export const fileMatches = z.object({ data: z.array(fileMatch), truncated: z.boolean() }).meta({ id: "FileMatches" });
 export type FileMatches = z.infer<typeof fileMatches>;

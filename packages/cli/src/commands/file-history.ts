@@ -137,6 +137,23 @@ function tellRestoration(context: CommandContext, restoration: FileRestoration, 
   return kept.length > 0 ? exitCodes.failure : exitCodes.ok;
 }
 
+/** For the version that is there now, or the one that was read before. */
+export async function vouchForFile(
+  context: CommandContext,
+  path: string,
+  { version, json }: JsonOption & { readonly version?: number },
+): Promise<ExitCode> {
+  const api = await context.connect();
+  const before = await api.file(path);
+  const wanted = version ?? before.version;
+  if (wanted === null) throw new CommandError(`${path} is a directory: vouch for its files.`, exitCodes.usage);
+  const file = await api.vouchForFile({ path, version: wanted });
+  if (json === true) writeJson(context.output, file);
+  else if (!before.untrusted) writeLine(context.progress, `${escapeToLine(path)} was trusted already.`);
+  else writeLine(context.progress, `${escapeToLine(path)} is trusted now (v${file.version ?? wanted}).`);
+  return exitCodes.ok;
+}
+
 export async function redactVersion(context: CommandContext, id: string, { json }: JsonOption): Promise<ExitCode> {
   const version = await (await context.connect()).redactVersion(id);
   if (json === true) writeJson(context.output, version);

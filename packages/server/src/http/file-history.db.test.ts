@@ -140,6 +140,24 @@ describe("putting back", () => {
   });
 });
 
+it("what an untrusted session wrote is vouched for, in the version that was read", async () => {
+  const { sessionId } = await session();
+  const path = "/memory/org/web.md";
+  const store = files.open({ organizationId, sessionId }, memory);
+  await store.write(path, encodeText("from the web"), { ...actorOf(organizationId, sessionId), untrusted: true });
+  expect((await client.filesystem.retrieve(path)).untrusted).toBe(true);
+  expect(await status(client.filesystem.vouch({ path, version: 7 }))).toBe(409);
+  expect(await status(client.filesystem.vouch({ path: "/memory/org/none.md", version: 1 }))).toBe(404);
+  expect(await client.filesystem.vouch({ path, version: 1 })).toMatchObject({ untrusted: false, version: 2 });
+  expect(await text("web.md")).toBe("from the web");
+  expect(
+    (await client.filesystem.versions({ path })).data.map(({ operation, untrusted }) => [operation, untrusted]),
+  ).toEqual([
+    ["vouch", false],
+    ["create", true],
+  ]);
+});
+
 describe("a text that lost a race", () => {
   it("is listed, read, and decided once", async () => {
     await commit(put("a.md", "head"));

@@ -1,4 +1,5 @@
 /** Stored files over the API, with the client package. */
+import Anthropic from "@anthropic-ai/sdk";
 import { type Client, createClient } from "@exoloop/client/client";
 import type { FileChange } from "@exoloop/protocol/filesystem";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -192,6 +193,37 @@ describe("a commit", () => {
 });
 
 describe("whose files", () => {
+  it("memory stores are directories by their names, and a person's own memory is theirs alone", async () => {
+    const { apiKey, principal } = await server.newOrganization();
+    const sdk = new Anthropic({ baseURL: server.listener.url, apiKey });
+    const client = createClient({ baseUrl: server.listener.url, apiKey });
+    const first = await sdk.beta.memoryStores.create({ name: "Team Notes" });
+    await sdk.beta.memoryStores.create({ name: "team notes" });
+    const archived = await sdk.beta.memoryStores.create({ name: "old" });
+    await sdk.beta.memoryStores.archive(archived.id);
+    const [ann, bob] = [
+      await server.newUser(principal.organizationId, "Ann"),
+      await server.newUser(principal.organizationId, "Bob"),
+    ].map((user) => createClient({ baseUrl: server.listener.url, apiKey: user.apiKey }));
+    const below = async (as: Client | undefined) =>
+      (await as?.filesystem.list("/memory"))?.data.map((entry) => entry.path);
+    const shared = ["/memory/org", "/memory/team-notes", "/memory/team-notes-2"];
+    expect(await below(client)).toEqual(shared);
+    expect(await below(ann)).toEqual(["/memory/me", ...shared]);
+    await client.filesystem.commit({ changes: [put("/memory/team-notes/a.md", "by name")] });
+    const { data } = await sdk.beta.memoryStores.memories.list(first.id, { view: "full" });
+    expect(data.map((memory) => ("content" in memory ? [memory.path, memory.content] : []))).toEqual([
+      ["/a.md", "by name"],
+    ]);
+    await ann?.filesystem.commit({ changes: [put("/memory/me/diary.md", "mine")] });
+    expect(await failure(client.filesystem.read("/memory/me/diary.md"))).toMatchObject({ status: 404 });
+    expect(await failure(bob?.filesystem.read("/memory/me/diary.md") ?? Promise.resolve())).toMatchObject({
+      status: 404,
+    });
+    expect((await bob?.filesystem.search("/", "mine"))?.data).toEqual([]);
+    expect((await ann?.filesystem.search("/", "mine"))?.data).toHaveLength(1);
+  });
+
   it("another organization sees nothing of them", async () => {
     await commit(put("/memory/org/a.md", "secret needle"));
     const { client: other } = await connect();

@@ -5,18 +5,21 @@ import type {
   FileRestoration,
   FileVersion as ShownVersion,
   RestoreFilesRequest,
+  StoredFile,
   UndoFilesRequest,
+  VouchForFileRequest,
 } from "@exoloop/protocol/filesystem";
 import type { FileHistoryPort, Found, HistoryPage, HistoryQuery } from "../../http/routes/file-history.ts";
 import type { Principal } from "../../orgs/principal.ts";
 import type { StoredMount } from "../mounts.ts";
 import type { FileConflict } from "../postgres/history/kept-texts.ts";
 import type { FileVersion, PointInTime } from "../postgres/history/versions.ts";
+import { findEntry } from "../postgres/listing.ts";
 import { findVersionId, mountOfConflict, mountOfVersion } from "../postgres/past.ts";
 import { type FileActor, FileError } from "../store.ts";
 import { withProblems } from "./file-problem.ts";
 import { mountsBelow, place, placeInMount, principalMounts } from "./principal-mounts.ts";
-import type { FilesystemParts } from "./reading.ts";
+import { type FilesystemParts, showEntry } from "./reading.ts";
 
 export function createFileHistoryService(parts: FilesystemParts): FileHistoryPort {
   return {
@@ -24,6 +27,7 @@ export function createFileHistoryService(parts: FilesystemParts): FileHistoryPor
     difference: (...call) => withProblems(() => compare(parts, ...call)),
     restore: (...call) => withProblems(() => restore(parts, ...call)),
     undo: (...call) => withProblems(() => undo(parts, ...call)),
+    vouch: (...call) => withProblems(() => vouch(parts, ...call)),
     redact: (...call) => withProblems(() => redact(parts, ...call)),
     conflicts: (...call) => withProblems(() => listConflicts(parts, ...call)),
     conflictContent: (...call) => withProblems(() => conflictContent(parts, ...call)),
@@ -198,6 +202,21 @@ async function undo(
     undone.push(...kept.map(({ path, reason }) => ({ path, outcome: "kept" as const, reason })));
   }
   return { type: "file_restoration", dry_run: dryRun, files: undone };
+}
+
+/** A worker serves a session: it cannot vouch for what sessions write. */
+async function vouch(
+  { database, files }: FilesystemParts,
+  principal: Principal,
+  { path: wanted, version }: VouchForFileRequest,
+): Promise<StoredFile> {
+  const placed = placeInMount(await principalMounts(database, principal), wanted);
+  const [{ path }, mount] = [placed, writableOf(placed.mount)];
+  if (principal.session !== undefined) throw new FileError("no_permission", `A worker cannot vouch for ${path}.`);
+  await files.vouch({ mount, path, version, by: actorOf(principal) });
+  const entry = await findEntry(database, principal.organizationId, mount, path);
+  if (entry === null) throw new FileError("not_found", `${path} does not exist.`);
+  return showEntry(entry);
 }
 
 async function redact(

@@ -2,8 +2,16 @@
 import type { Kysely } from "kysely";
 import type { Tables } from "../../db/tables.ts";
 import type { Principal } from "../../orgs/principal.ts";
-import { organizationMemoryMount, personalMemoryMount, skillsMount, type StoredMount } from "../mounts.ts";
+import {
+  memoryStoreMount,
+  organizationMemoryMount,
+  personalMemoryMount,
+  skillsMount,
+  type StoredMount,
+} from "../mounts.ts";
 import { resolvePath, storedPath, isWithin } from "../path.ts";
+import { storeDirectory } from "../../sessions/resources/store-directory.ts";
+import { followAliases } from "../routing/aliases.ts";
 import { readSessionView } from "../session-mounts.ts";
 import { FileError } from "../store.ts";
 
@@ -18,7 +26,34 @@ export async function principalMounts(database: Kysely<Tables>, principal: Princ
     return (await readSessionView(database, { organizationId, sessionId: session.sessionId })).mounts;
   const access = principal.scopes.includes("admin") ? "read_write" : "read_only";
   const personal = principal.userId ? [personalMemoryMount(principal.userId)] : [];
-  return [{ ...skillsMount, access }, organizationMemoryMount, ...personal];
+  return [
+    { ...skillsMount, access },
+    organizationMemoryMount,
+    ...personal,
+    ...(await storeMounts(database, organizationId)),
+  ];
+}
+
+const mostStores = 1_000;
+
+/** By the names that sessions give them; where two have one name, the older one is not numbered. */
+async function storeMounts(database: Kysely<Tables>, organizationId: string): Promise<readonly StoredMount[]> {
+  const stores = await database
+    .selectFrom("memory_stores")
+    .select(["mount", "name"])
+    .where("organization_id", "=", organizationId)
+    .where("archived_at", "is", null)
+    .where("mount", "!=", organizationMemoryMount.key)
+    .orderBy("created_at")
+    .orderBy("id")
+    .limit(mostStores)
+    .execute();
+  const taken = new Set<string>();
+  return stores.map(({ mount, name }) => {
+    const directory = storeDirectory(name, taken);
+    taken.add(directory);
+    return memoryStoreMount(mount, `/memory/${directory}`, "read_write");
+  });
 }
 
 /** A path of the caller, and the mount that holds it. */
@@ -40,7 +75,8 @@ export function place(mounts: readonly StoredMount[], wanted: string): Placed {
     );
   if (wanted.split("/").includes(".."))
     throw new FileError("invalid_path", `The path ${JSON.stringify(wanted.slice(0, 200))} has a segment "..".`);
-  const resolved = resolvePath(wanted);
+  // `/memories` is a session's: here it is nothing.
+  const resolved = followAliases("/memories", resolvePath(wanted));
   const path = resolved === "/" ? resolved : storedPath(resolved);
   const mount = mounts.find(({ prefix }) => isWithin(prefix, path));
   if (mount !== undefined) return { path, mount };

@@ -13,7 +13,11 @@ import {
   resolveConflictRequest,
   type RestoreFilesRequest,
   restoreFilesRequest,
+  type StoredFile,
+  storedFile,
   type UndoFilesRequest,
+  type VouchForFileRequest,
+  vouchForFileRequest,
   undoFilesRequest,
 } from "@exoloop/protocol/filesystem";
 import { defaultPageSize } from "@exoloop/protocol/pages";
@@ -57,6 +61,8 @@ export interface FileHistoryPort {
   ): Promise<FileDifference>;
   restore(principal: Principal, request: RestoreFilesRequest): Promise<FileRestoration>;
   undo(principal: Principal, request: UndoFilesRequest): Promise<FileRestoration>;
+  /** Takes the mark `untrusted` off a file. @throws Problem `version_conflict` when another version is there by now */
+  vouch(principal: Principal, request: VouchForFileRequest): Promise<StoredFile>;
   /** The content of a version goes, its row stays. @throws Problem `version_conflict` for a head */
   redact(principal: Principal, versionId: string): Promise<FileVersion>;
   conflicts(
@@ -101,6 +107,18 @@ export function addFileHistoryRoutes(context: RouteContext, files: FileHistoryPo
       answer: fileRestoration,
     },
     ({ principal, body }) => files.undo(principal, body),
+  );
+  addRoute(
+    context,
+    {
+      method: "post",
+      path: `${root}/vouch`,
+      summary: "Stand for what an untrusted session wrote: its mark goes, its content stays",
+      tag,
+      body: vouchForFileRequest,
+      answer: storedFile,
+    },
+    ({ principal, body }) => files.vouch(principal, body),
   );
 }
 

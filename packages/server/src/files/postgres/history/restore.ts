@@ -62,7 +62,7 @@ function tell(change: FileChange): RestoredPath {
   return { path: change.path, change: names[change.type] };
 }
 
-type Past = PastFile & { readonly memoryId: string | null };
+type Past = PastFile & { readonly memoryId: string | null; readonly redactedAt: Date | null };
 
 interface Wanted {
   /** Stored; empty for the whole mount. */
@@ -95,7 +95,7 @@ async function atPoint(
   const rows = await transaction
     .selectFrom("file_versions")
     .distinctOn("path")
-    .select(["path", "version", "sha256", "executable", "operation", "memory_id"])
+    .select(["path", "version", "sha256", "executable", "operation", "memory_id", "redacted_at"])
     .where("organization_id", "=", organizationId)
     .where("mount", "=", mount.key)
     .where("revision", "<=", revision)
@@ -103,9 +103,10 @@ async function atPoint(
     .orderBy("path")
     .orderBy("version", "desc")
     .execute();
-  const past = rows.map(({ operation, memory_id: memoryId, ...row }) => ({
+  const past = rows.map(({ operation, memory_id: memoryId, redacted_at: redactedAt, ...row }) => ({
     ...row,
     memoryId,
+    redactedAt,
     kind: kindAfter(operation, row),
     path: visiblePath(mount, row.path),
   }));
@@ -146,8 +147,9 @@ async function changesTowards(
   }
   const hashes = [...new Set(differing.flatMap((file) => file.sha256 ?? []))];
   const contents = await readContents(transaction, organizationId, hashes);
-  for (const { path, sha256, executable, memoryId } of differing) {
-    const bytes = sha256 === null ? undefined : contents.get(sha256);
+  for (const { path, sha256, executable, memoryId, redactedAt } of differing) {
+    // Another file may have the same content still.
+    const bytes = sha256 === null || redactedAt !== null ? undefined : contents.get(sha256);
     if (bytes === undefined) throw redacted(path);
     const revived = memoryId === null || present.get(path)?.kind === "file" ? {} : { memoryId };
     changes.push({ type: "put", path, bytes, executable, operation: "write", ...revived });

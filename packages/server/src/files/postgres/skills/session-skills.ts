@@ -4,6 +4,7 @@
  * @module
  */
 import { type Kysely, sql } from "kysely";
+import { preparedMark } from "../../../db/prepared.ts";
 import type { Tables } from "../../../db/tables.ts";
 import { skillsMount } from "../../mounts.ts";
 import type { SessionSkill, SessionSkillFile, SessionSkills, SkillSet, SkillViewer } from "../../session-skills.ts";
@@ -18,10 +19,7 @@ export function createSessionSkills(database: Kysely<Tables>): SessionSkills {
   const sets = new Map<string, SkillSet>();
   return {
     newest: ({ organizationId }) => mountRevision(database, organizationId, skillsMount),
-    async pinned(viewer) {
-      const pin = await pinOf(database, viewer.sessionId);
-      return pin ?? (await mountRevision(database, viewer.organizationId, skillsMount));
-    },
+    pinned: (viewer) => pinOf(database, viewer),
     async at(viewer, revision) {
       const skills = await skillsOf(database, viewer, revision);
       const key = `${viewer.organizationId} ${revision} ${skills.map((skill) => skill.version).join(" ")}`;
@@ -35,18 +33,16 @@ export function createSessionSkills(database: Kysely<Tables>): SessionSkills {
   };
 }
 
-/** What the log says that the latest turn began with. */
-async function pinOf(database: Kysely<Tables>, sessionId: string): Promise<number | null> {
-  const row = await database
-    .selectFrom("session_events")
-    .select(sql<string | null>`record->>'revision'`.as("revision"))
-    .where("session_id", "=", sessionId)
-    // Literally, so that the index of these records alone is used.
-    .where(sql<boolean>`type = 'x.skills'`)
-    .orderBy("seq", "desc")
-    .limit(1)
-    .executeTakeFirst();
-  return row?.revision === undefined || row.revision === null ? null : Number(row.revision);
+/** What the log says that the latest turn began with; the newest where it says nothing. Asked around every command. */
+async function pinOf(database: Kysely<Tables>, { organizationId, sessionId }: SkillViewer): Promise<number> {
+  // The type literally, so that the index of these records alone is used.
+  const { rows } = await sql<{ revision: number }>`${sql.raw(preparedMark)}
+    select coalesce(
+      (select (record->>'revision')::bigint from session_events
+        where session_id = ${sessionId} and type = 'x.skills' order by seq desc limit 1),
+      (select revision from file_mounts where organization_id = ${organizationId} and mount = ${skillsMount.key}),
+      0) as revision`.execute(database);
+  return Number(rows[0]?.revision ?? 0);
 }
 
 interface SkillRow {

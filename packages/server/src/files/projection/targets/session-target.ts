@@ -20,8 +20,9 @@ export function createSessionTarget(session: SandboxSession): ProjectionTarget {
       await removeAll(session, outermost(changes.flatMap((change) => (change.type === "remove" ? [change.path] : []))));
       const entries = changes.flatMap(entryOf);
       if (entries.length === 0) return new Map();
-      await session.placeEntries({ entries });
       const files = entries.flatMap((entry) => (entry.kind === "file" ? [entry.path] : []));
+      if (files.length <= fewRemovals) for (const path of files) await makeRoom(session, path);
+      await session.placeEntries({ entries });
       if (files.length === 0) return new Map();
       const laid = await session.inspectEntries({ paths: files });
       return new Map(laid.flatMap((entry) => (entry === null ? [] : [[entry.path, entry.fingerprint]])));
@@ -92,6 +93,19 @@ async function removeOne(session: SandboxSession, path: string): Promise<void> {
   } catch (error) {
     // A file stands where a directory above it was: nothing is there.
     if (!(error instanceof SandboxFileError) || error.code !== "not_directory") throw error;
+  }
+}
+
+/**
+ * Before a file is placed where one is. To rename over a file makes ext4 write the new one to the disk at once, for which
+ * a busy disk lets us wait; a copy of what Postgres holds need not survive anything.
+ */
+async function makeRoom(session: SandboxSession, path: string): Promise<void> {
+  try {
+    await session.deleteFile({ path });
+  } catch (error) {
+    // Placing says what is wrong there.
+    if (!(error instanceof SandboxFileError)) throw error;
   }
 }
 
