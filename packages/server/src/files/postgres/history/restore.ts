@@ -62,7 +62,7 @@ function tell(change: FileChange): RestoredPath {
   return { path: change.path, change: names[change.type] };
 }
 
-type Past = PastFile & { readonly memoryId: string | null; readonly redactedAt: Date | null };
+type Past = Omit<PastFile, "redacted"> & { readonly memoryId: string | null; readonly redactedAt: Date | null };
 
 interface Wanted {
   /** Stored; empty for the whole mount. */

@@ -47,7 +47,9 @@ export function planUndo(lineages: LoadedLineages): UndoPlan {
   }
   const directories = planDirectories(lineages.directories);
   const nested = new Map(files.flatMap((file) => leaveDirectory(file, directories) ?? []));
-  const removed = new Set([...nested.values()].flatMap((part) => part.changes.filter(isRemoval).map(({ path }) => path)));
+  const removed = new Set(
+    [...nested.values()].flatMap((part) => part.changes.filter(isRemoval).map(({ path }) => path)),
+  );
   const others = inMovingOrder(files.filter((file) => !nested.has(file)));
   return { parts: [...others, ...nested.values(), ...directories.filter(({ path }) => !removed.has(path))], kept };
 }
