@@ -117,9 +117,16 @@ async function callCommit(
 
 function refuseCrowd(changes: readonly FileChange[]): void {
   const puts = changes.reduce((sum, change) => sum + (change.type === "put" ? 1 : 0), 0);
-  if (puts > mostPuts) throw new FileError("too_large", `More than ${mostPuts} files would be written at once.`);
+  if (puts > mostPuts)
+    throw new FileError(
+      "too_large",
+      `More than ${mostPuts} files would be written at once: do it in parts, such as directory by directory.`,
+    );
   if (changes.length > mostChanges)
-    throw new FileError("too_large", `More than ${mostChanges} files would change at once.`);
+    throw new FileError(
+      "too_large",
+      `More than ${mostChanges} files would change at once: do it in parts, such as directory by directory.`,
+    );
 }
 
 function decode(mount: StoredMount, answer: Answer | undefined): Applied {
