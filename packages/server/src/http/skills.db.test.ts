@@ -235,7 +235,7 @@ describe("the worker of a session", () => {
     const grant = { sessionId, environmentId: "env_1", workId: "work_1", current: true };
     const worker = { organizationId, apiKeyId: "work_1", scopes: [], session: grant };
     const skills = createSkillService(server.test.database);
-    expect((await skills.getVersion(worker, other.id, "latest")).name).toBe("audit");
+    await expect(skills.getVersion(worker, id, "latest")).rejects.toMatchObject({ code: "not_found" });
     await server.test.database
       .updateTable("sessions")
       .set({ agent: JSON.stringify({ skills: [{ type: "custom", skill_id: id, version: "latest" }] }) })

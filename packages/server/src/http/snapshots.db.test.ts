@@ -93,6 +93,10 @@ test("what is not there, or another organization's, is not found, and changes no
   }
   expect((await other.client.sessions.list()).data).toEqual([]);
   expect(await problemOf(other.client.snapshots.list(id))).toMatch(/no session with the id/);
-  expect(await problemOf(other.client.snapshots.update(id, snapshot, { kept: true }))).toMatch(/no snapshot/);
+  expect(await problemOf(other.client.snapshots.update(id, snapshot, { kept: true }))).toMatch(
+    /no session with the id/,
+  );
+  const unknown = createId("snapshot");
+  expect(await problemOf(one.client.snapshots.update(id, unknown, { kept: true }))).toMatch(/no snapshot/);
   expect((await one.client.snapshots.list(id)).data.map(({ kept }) => kept)).toEqual([false]);
 });

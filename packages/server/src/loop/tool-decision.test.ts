@@ -48,14 +48,29 @@ it("shows the tools of a family only to agents that name it, in place of those t
     return describeRequest(agent, registry.definitions, [], initialState, inSandbox).tools.map(({ name }) => name);
   };
   const commands = ["bash", "bash_output", "kill_bash"];
-  expect(shown()).toEqual([...commands, "read", "write", "edit", "glob", "grep", "wait_for"]);
-  expect(shown("memory_20250818", "ls")).toEqual([...shown().slice(0, -1), "memory", "ls", "wait_for"]);
-  expect(shown("apply_patch")).toEqual([...commands, "read", "glob", "grep", "apply_patch", "wait_for"]);
+  expect(shown()).toEqual([...commands, "read", "write", "edit", "glob", "grep", "promote_memory", "wait_for"]);
+  expect(shown("memory_20250818", "ls")).toEqual([
+    ...shown().slice(0, -2),
+    "memory",
+    "ls",
+    "promote_memory",
+    "wait_for",
+  ]);
+  expect(shown("apply_patch")).toEqual([
+    ...commands,
+    "read",
+    "glob",
+    "grep",
+    "apply_patch",
+    "promote_memory",
+    "wait_for",
+  ]);
   expect(shown("text_editor_20250728")).toEqual([
     ...commands,
     "glob",
     "grep",
     "str_replace_based_edit_tool",
+    "promote_memory",
     "wait_for",
   ]);
 });

@@ -40,7 +40,10 @@ describe("decideFile", () => {
 });
 
 it("one file has one name, however its letters are written", () => {
-  const named = [rule("file.read", "/memory/org/Caf\u00e9", "deny"), rule("file.write", "/memory/org/cafe\u0301s", "ask")];
+  const named = [
+    rule("file.read", "/memory/org/Caf\u00e9", "deny"),
+    rule("file.write", "/memory/org/cafe\u0301s", "ask"),
+  ];
   for (const name of ["Caf\u00e9", "Cafe\u0301", "cafe\u0301", "CAF\u00c9"]) {
     expect(decideFile(named, { action: "file.read", path: `/memory/org/${name}/a.md` })).toBe("deny");
     expect(hasRuleBelow(named, `/memory/org/${name}`)).toBe(true);

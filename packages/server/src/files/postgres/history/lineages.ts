@@ -2,9 +2,9 @@
 import { type Kysely, sql } from "kysely";
 import type { Tables } from "../../../db/tables.ts";
 import { type StoredMount, visiblePath } from "../../mounts.ts";
-import { FileError } from "../../store.ts";
 import { decodeText } from "../../text.ts";
 import { kindAfter, readContents } from "../rows.ts";
+import { refuseTooMuch } from "./held-contents.ts";
 import { type FileState, type LineageStep, type TextOf } from "./lineage.ts";
 
 export interface LoadedLineages {
@@ -81,9 +81,6 @@ export async function loadLineages(database: Kysely<Tables>, request: LineageReq
   };
 }
 
-/** Bytes of all contents that are looked at for one undo. */
-const mostBytes = 64 * 1024 * 1024;
-
 /**
  * Contents at both ends of each run of the session's changes, and those of the heads; without what was redacted, which
  * another file may hold still.
@@ -100,14 +97,11 @@ function needed(files: LoadedLineages["files"], rows: readonly VersionRow[]): re
       if (undone && steps[index + 1]?.undone !== true && state !== null) wanted.add(state.sha256);
     }
   }
-  const kept = new Map(rows.flatMap((row) => (row.sha256 === null || row.redacted_at ? [] : [[row.sha256, row]])));
-  const hashes = [...wanted].filter((sha256) => kept.has(sha256));
-  const bytes = hashes.reduce((sum, sha256) => sum + (kept.get(sha256)?.size_bytes ?? 0), 0);
-  if (bytes <= mostBytes) return hashes;
-  throw new FileError(
-    "too_large",
-    `${bytes} bytes would have to be compared, at most ${mostBytes} are: undo the session's calls one by one, the last one first. Nothing was undone.`,
-  );
+  const kept = new Map<string, number>();
+  for (const { sha256, size_bytes: size, redacted_at: redactedAt } of rows)
+    if (sha256 !== null && redactedAt === null && wanted.has(sha256)) kept.set(sha256, size);
+  refuseTooMuch(kept, "undo the session's calls one by one, the last one first.");
+  return [...kept.keys()];
 }
 
 function isAboutDirectory(row: VersionRow): boolean {

@@ -1,5 +1,6 @@
-/** The changes that take a session's changes back. Pure. @module */
+/** The changes that take a session's changes back. Looks at nothing but what it is given. @module */
 import { createId } from "@exoloop/protocol/ids";
+import { createTurns } from "../../search-request.ts";
 import { encodeText } from "../../text.ts";
 import { isWithin } from "../../path.ts";
 import { type FileChange, inOrder, type MoveChange } from "../change.ts";
@@ -30,10 +31,13 @@ export interface UndoPlan {
   readonly kept: readonly KeptPath[];
 }
 
-export function planUndo(lineages: LoadedLineages): UndoPlan {
+/** Others run meanwhile: merging may take long. */
+export async function planUndo(lineages: LoadedLineages): Promise<UndoPlan> {
+  const turns = createTurns();
   const kept: KeptPath[] = [];
   const files: PlannedFile[] = [];
   for (const file of lineages.files) {
+    await turns.next();
     const outcome = withoutSession(file.steps, file.head, lineages.textOf);
     const { state } = outcome;
     if (outcome.kept !== null) kept.push({ path: state?.path ?? file.path, reason: outcome.kept });

@@ -36,7 +36,7 @@ export async function undoSession(database: Kysely<Tables>, request: UndoRequest
   const actor = { ...request.actor, via: "undo" as const };
   return withLockedMount(database, actor.organizationId, mount, { dryRun }, async (transaction, revision) => {
     const lineages = await loadLineages(transaction, request);
-    const plan = inOneCommit(planUndo(lineages));
+    const plan = inOneCommit(await planUndo(lineages));
     const { kept, possible, inGivenOrder } = await tryOut(transaction, mount, actor, plan);
     const changes = possible.flatMap((part) => part.changes);
     if (changes.length === 0) return { revision, changes: [], kept };

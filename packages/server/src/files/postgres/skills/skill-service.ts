@@ -103,21 +103,8 @@ function toSkill(row: SkillRow): Skill {
 
 async function readSkill(database: Kysely<Tables>, principal: Principal, skillId: string): Promise<Skill> {
   const row = await selectSkills(database, principal).where("id", "=", skillId).executeTakeFirst();
-  if (row === undefined || !(await mayRead(database, principal, skillId))) throw skillNotFound(skillId);
+  if (row === undefined) throw skillNotFound(skillId);
   return toSkill(row);
-}
-
-/** A worker reads what its session sees, and no other skill. */
-async function mayRead(database: Kysely<Tables>, { session }: Principal, skillId: string): Promise<boolean> {
-  if (session === undefined) return true;
-  const row = await database
-    .selectFrom("sessions")
-    .select("agent")
-    .where("id", "=", session.sessionId)
-    .executeTakeFirst();
-  const agent = row?.agent as { readonly skills?: readonly { readonly skill_id: string }[] } | undefined;
-  const chosen = agent?.skills ?? [];
-  return chosen.length === 0 || chosen.some((choice) => choice.skill_id === skillId);
 }
 
 async function listSkills(database: Kysely<Tables>, principal: Principal, query: ListQuery) {
