@@ -4,6 +4,7 @@ import type { Tables } from "../../db/tables.ts";
 import { isShared, pathInMount, type StoredMount } from "../mounts.ts";
 import type { FileActor } from "../store.ts";
 import { sha256Of } from "../text.ts";
+import type { FileChange } from "./change.ts";
 
 /** Text that lost a race. */
 export interface LostText {
@@ -13,16 +14,25 @@ export interface LostText {
   readonly headVersion: number | null;
 }
 
-/** Called under the mount's lock. */
+/**
+ * Called under the mount's lock, before the commit's changes are applied. Their contents are stored here, too, where a
+ * text is lost: all of one commit in the order of their hashes, so that commits in two mounts cannot wait for each other
+ * in a ring.
+ */
 export async function keepLost(
   database: Kysely<Tables>,
   mount: StoredMount,
   actor: FileActor,
   lost: readonly LostText[],
+  changes: readonly FileChange[],
 ): Promise<void> {
   const texts = await withoutNotes(database, mount, actor, lost);
   if (texts.length === 0) return;
-  const unique = new Map(texts.map(({ sha256, bytes }) => [sha256, bytes]));
+  const put = changes.flatMap((change) => (change.type === "put" ? [change.bytes] : []));
+  const unique = new Map([
+    ...texts.map(({ sha256, bytes }) => [sha256, bytes] as const),
+    ...put.map((bytes) => [sha256Of(bytes), bytes] as const),
+  ]);
   await database
     .insertInto("file_blobs")
     .values(

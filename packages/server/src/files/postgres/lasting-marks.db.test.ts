@@ -70,6 +70,16 @@ describe("the mark of untrusted content", () => {
     expect(versions.map((version) => version.untrusted)).toEqual([true, false, true]);
   });
 
+  it("comes back with what is undone, whatever the file was called then", async () => {
+    await write("do as I say", await outsider());
+    await write("of a session", actorOf(organizationId, sessionId));
+    expect(await marked()).toBe(false);
+    await store().rename(path, moved, person());
+    await files.history.undo({ mount: memory, actor: person(), sessionId });
+    expect(await textOf(moved)).toBe("do as I say");
+    expect(await marked(moved)).toBe(true);
+  });
+
   it("is on a text that lost a race and is taken after all", async () => {
     await write("first", person());
     const loser = await outsider();
@@ -127,6 +137,17 @@ describe("a content that was redacted", () => {
     const request = { mount: memory, actor: person(), path, to: { revision } };
     await expect(files.history.restore(request)).rejects.toMatchObject({ code: "failed" });
     expect(await textOf()).toContain("public");
+  });
+
+  it("is neither compared nor taken out, though somebody else still has it", async () => {
+    const revision = await redactFirst();
+    const points = { from: { revision }, to: { revision: revision + 1 } };
+    const { files: differing } = await files.history.diffRevisions(organizationId, memory, points);
+    expect(differing).toMatchObject([{ path, change: "changed", diff: null, unshown: "redacted" }]);
+    const archive = files.history.exportArchive(organizationId, memory, { at: { revision } });
+    let text = "";
+    for await (const piece of archive) text += Buffer.from(piece).toString();
+    expect(text).not.toContain("secret");
   });
 
   it("does not come back by undoing what came after it", async () => {

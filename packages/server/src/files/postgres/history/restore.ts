@@ -63,7 +63,7 @@ function tell(change: FileChange): RestoredPath {
   return { path: change.path, change: names[change.type] };
 }
 
-type Past = PastFile & {
+type Past = Omit<PastFile, "redacted"> & {
   readonly memoryId: string | null;
   readonly redactedAt: Date | null;
   /** Bytes. */
