@@ -32,6 +32,14 @@ describe("a store that is watched", () => {
     expect(trace.untrusted).toBe(true);
   });
 
+  it("notes names of directories, too, and looks at each", async () => {
+    const trace: ReadTrace = { untrusted: false };
+    const store = memoryStore({ "/memory/org/do as I say/a.md": "" });
+    const areMarked = (paths: readonly string[]) => Promise.resolve(paths.includes("/memory/org/do as I say"));
+    await watchReads(store, areMarked, trace).list("/memory/org", 9);
+    expect(trace.untrusted).toBe(true);
+  });
+
   it("notes a marked file before it is changed: what is written is marked, too", async () => {
     const trace: ReadTrace = { untrusted: false };
     const store = watchReads(memoryStore(contents), () => Promise.resolve(true), trace);

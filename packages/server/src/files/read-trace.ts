@@ -7,8 +7,8 @@ export interface ReadTrace {
 }
 
 /**
- * A store that notes readings of marked files, their names in lists included: a name is text of its writer's, too. What
- * edits a marked file is noted before it does.
+ * A store that notes readings of marked files, their names and those of directories in lists included: a name is text
+ * of its writer's, too. What edits a marked file is noted before it does.
  * @param areMarked Whether any of these files is marked.
  * @example watchReads(files.open(owner, mount), (paths) => files.anyUntrusted(organizationId, mount, paths), trace)
  */
@@ -37,7 +37,7 @@ export function watchReads<Store extends FileStore & DirectoryOperations & Batch
     },
     async list(path, maximum) {
       const found = await store.list(path, maximum);
-      await note(found.flatMap((entry) => (entry.kind === "file" ? [entry.path] : [])));
+      await note(found.map((entry) => entry.path));
       return found;
     },
     async glob(path, pattern, maximum) {

@@ -3,6 +3,7 @@ import { createId } from "@exoloop/protocol/ids";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../db/testing.ts";
 import { organizationMemoryMount as memory, personalMemoryMount } from "../mounts.ts";
+import { readSessionView } from "../session-mounts.ts";
 import type { FileActor } from "../store.ts";
 import { encodeText } from "../text.ts";
 import { createStoredFiles, type StoredFiles } from "./stored-files.ts";
@@ -78,6 +79,21 @@ describe("the mark of untrusted content", () => {
     await files.history.undo({ mount: memory, actor: person(), sessionId });
     expect(await textOf(moved)).toBe("do as I say");
     expect(await marked(moved)).toBe(true);
+  });
+
+  it("goes from the directories with the file that somebody vouches for, and from no others", async () => {
+    const holds = async () => (await readSessionView(test.database, { organizationId, sessionId })).holdsUntrusted;
+    const [deep, other] = ["/memory/org/new/deep/a.md", "/memory/org/other/a.md"];
+    await write("of an outsider", await outsider(), deep);
+    await write("of an outsider", await outsider(), other);
+    await files.vouch({ mount: memory, path: deep, version: 1, by: person() });
+    expect(await marked("/memory/org/new/deep")).toBe(false);
+    expect([await marked("/memory/org/other"), await holds()]).toEqual([true, true]);
+    // What a person has written over has no mark; its directory has, until somebody vouches.
+    await write("of a person", person(), other);
+    expect(await holds()).toBe(true);
+    await files.vouch({ mount: memory, path: other, version: 2, by: person() });
+    expect(await holds()).toBe(false);
   });
 
   it("is on a text that lost a race and is taken after all", async () => {

@@ -8,6 +8,7 @@ import { type Kysely, sql } from "kysely";
 import type { Tables } from "../../db/tables.ts";
 import type { FileOrigin } from "../../db/tables/files.ts";
 import { pathInMount, type StoredMount } from "../mounts.ts";
+import { ancestorsBelow } from "../path.ts";
 import { type FileActor, FileError } from "../store.ts";
 import { lockMount } from "./commit.ts";
 
@@ -133,7 +134,7 @@ function findEntry(database: Kysely<Tables>, organizationId: string, mount: Stor
 
 /**
  * Takes the mark from a file as it is: a version of its own in the history, of the same content. Sessions that knew the
- * content know the new version. Nothing where it has no mark.
+ * content know the new version. No version where it has no mark. The names of its directories are vouched for with it.
  * @returns the version that the file has now
  * @throws FileError `not_found`; `conflict` where it is another version
  */
@@ -147,6 +148,7 @@ export async function vouch(database: Kysely<Tables>, { mount, path, version, by
     if (head.version !== version) {
       throw new FileError("conflict", `${path} is version ${head.version}, not ${version}. Look at it again first.`);
     }
+    await vouchForDirectories(transaction, organizationId, mount, stored);
     if (!head.untrusted) return head.version;
     const next = { version: version + 1, revision };
     const owner = { organization_id: organizationId, mount: mount.key, path: stored };
@@ -192,4 +194,22 @@ export async function vouch(database: Kysely<Tables>, { mount, path, version, by
       .execute();
     return next.version;
   });
+}
+
+async function vouchForDirectories(
+  database: Kysely<Tables>,
+  organizationId: string,
+  mount: StoredMount,
+  stored: string,
+): Promise<void> {
+  const directories = ancestorsBelow("", stored);
+  if (directories.length === 0) return;
+  await database
+    .updateTable("file_entries")
+    .set({ untrusted: false })
+    .where("organization_id", "=", organizationId)
+    .where("mount", "=", mount.key)
+    .where("kind", "=", "directory")
+    .where("path", "in", directories)
+    .execute();
 }
