@@ -75,14 +75,19 @@ function findEdits(corpus: Corpus, count: number): readonly { readonly path: str
   return found;
 }
 
-/** Times in milliseconds. In turns, so that what else the machine does meets all of them alike. */
+/**
+ * Times in milliseconds. In turns, so that what else the machine does meets all of them alike.
+ * @param patience No further round begins after so many milliseconds; there is always one.
+ */
 export async function measureOperation(
   operation: Operation,
   contenders: readonly Contender[],
-  times = operation.times,
+  { times = operation.times, patience = Infinity }: { readonly times?: number; readonly patience?: number } = {},
 ): Promise<ReadonlyMap<Contender, readonly number[]>> {
   const samples = new Map<Contender, number[]>(contenders.map((contender) => [contender, []]));
+  const begin = performance.now();
   for (let round = 0; round < times; round += 1) {
+    if (round > 0 && performance.now() - begin > patience) break;
     for (const [contender, own] of samples) {
       const start = performance.now();
       const result = await operation.run(contender, round);

@@ -68,6 +68,9 @@ function rowOf({ id }: Operation, ours: readonly number[], theirs: readonly numb
   return toRow(ours, { id, unit: "ms", goal, peer: theirs });
 }
 
+/** Milliseconds for one operation of a peer: some take minutes. */
+const peerPatience = 20_000;
+
 /** Its figures are notes: nothing is held against them. */
 async function measurePeer(
   { note, progress }: BenchContext,
@@ -94,9 +97,10 @@ async function measurePeer(
 }
 
 async function measureFigure(operation: Operation, peer: Contender, times: number): Promise<string> {
-  const own = (await measureOperation(operation, [peer], times)).get(peer) ?? [];
+  const own = (await measureOperation(operation, [peer], { times, patience: peerPatience })).get(peer) ?? [];
   const [middle, high] = [percentile(own, 0.5), percentile(own, 0.99)];
-  return `${operation.id} ${middle.toPrecision(3)}/${high.toPrecision(3)}`;
+  const few = own.length < times ? ` (${own.length} of ${times} times)` : "";
+  return `${operation.id} ${middle.toPrecision(3)}/${high.toPrecision(3)}${few}`;
 }
 
 function describeFileSystem(directory: string): string {

@@ -11,6 +11,7 @@ import { CommandError, exitCodes, type ExitCode } from "../exit-codes.ts";
 import { writingTo } from "../new-file.ts";
 import { escapeToLine } from "../render/escape.ts";
 import {
+  isKeptApart,
   type LocalFile,
   readState,
   readTree,
@@ -31,7 +32,7 @@ export interface TreeOptions {
 
 const mostFiles = 20_000;
 
-/** Every file below a stored directory, by its path there; none where the directory is not there yet. */
+/** Every file below a stored directory that a folder takes, by its path there. */
 async function readStored(api: Api, path: string): Promise<Map<string, StoredHead>> {
   const found = new Map<string, StoredHead>();
   const open = [path];
@@ -40,6 +41,7 @@ async function readStored(api: Api, path: string): Promise<Map<string, StoredHea
       if (entry.type === "directory") open.push(entry.path);
       else if (entry.version !== null && entry.sha256 !== null) {
         const below = entry.path.slice(path.length + 1);
+        if (isKeptApart(below)) continue;
         const { version, sha256, executable, size_bytes: size } = entry;
         found.set(below, { path: below, version, sha256, executable, size });
       }

@@ -1,5 +1,5 @@
 /** `exoloop files` against a real API. */
-import { chmod, mkdtemp, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startTestServer, type TestServer } from "@exoloop/server/http/testing";
@@ -237,6 +237,16 @@ test("a folder is pushed and pulled, and nobody's change is overwritten", async 
   await push(ann, { delete: true });
   await pull(bob);
   await expect(stat(join(bob, "a.md"))).rejects.toThrow(/ENOENT/);
+});
+
+test("what a model has stored for git to run is not pulled", async () => {
+  const to = await mkdtemp(join(folder, "repository-"));
+  for (const path of [".git/hooks/post-commit", "sub/.git/config", "a.md"]) {
+    const from = await local("hook", "#!/bin/sh\n");
+    await run((context) => writeFileTo(context, `/memory/org/hooked/${path}`, { from, executable: true }));
+  }
+  expect((await run((context) => pullTree(context, "/memory/org/hooked", to, {}))).progress).toContain("1 written");
+  expect((await readdir(to)).sort()).toEqual([".exoloop-files.json", "a.md"]);
 });
 
 test("history, differences, restoring and undoing are shown as they are", async () => {

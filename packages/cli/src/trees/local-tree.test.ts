@@ -2,7 +2,16 @@ import { lstat, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { readState, readTree, removeLocal, sha256Of, stateFile, writeLocal, writeState } from "./local-tree.ts";
+import {
+  isKeptApart,
+  readState,
+  readTree,
+  removeLocal,
+  sha256Of,
+  stateFile,
+  writeLocal,
+  writeState,
+} from "./local-tree.ts";
 
 let folder: string;
 beforeEach(async () => {
@@ -13,7 +22,8 @@ afterEach(() => rm(folder, { recursive: true, force: true }));
 it("reads regular files with their content and executable bit, and nothing of git, npm, links or its own", async () => {
   await writeLocal(folder, "docs/a.md", Buffer.from("text"), false);
   await writeLocal(folder, "run.sh", Buffer.from("#!/bin/sh\n"), true);
-  await writeLocal(folder, ".git/config", Buffer.from("x"), false);
+  await mkdir(join(folder, ".git"));
+  await writeFile(join(folder, ".git", "config"), "x");
   await symlink("/etc/passwd", join(folder, "passwd"));
   await writeState(folder, { path: "/memory/org", files: {} });
   const tree = await readTree(folder);
@@ -28,6 +38,15 @@ it.each(["../out", "a/../../out", "/etc/out", "a//b", ".", "a\\b", "a\0b"])("wri
   await expect(writeLocal(folder, path, Buffer.from("x"), false)).rejects.toThrow(/no folder can hold/);
   await expect(removeLocal(folder, path)).rejects.toThrow(/no folder can hold/);
 });
+
+it.each([".git", ".git/hooks/post-commit", "a/.GIT/config", "node_modules/a/index.js", stateFile])(
+  "writes nothing of git, npm or its own: %s",
+  async (path) => {
+    expect(isKeptApart(path)).toBe(true);
+    await expect(writeLocal(folder, path, Buffer.from("x"), true)).rejects.toThrow(/kept apart/);
+    await expect(removeLocal(folder, path)).rejects.toThrow(/kept apart/);
+  },
+);
 
 it("follows no link out of the folder", async () => {
   const outside = await mkdtemp(join(tmpdir(), "exoloop-outside-"));

@@ -12,6 +12,15 @@ export const stateFile = ".exoloop-files.json";
 const skipped = new Set([".git", "node_modules", stateFile]);
 const mostFiles = 20_000;
 
+/**
+ * Whether a path belongs to git, npm or this program: such a file is neither pulled nor pushed. One that a model has
+ * stored would be run by whoever uses git in the folder.
+ * @example isKeptApart("a/.git/hooks/post-commit") // true
+ */
+export function isKeptApart(path: string): boolean {
+  return path.split("/").some((segment) => skipped.has(segment.toLowerCase()));
+}
+
 export interface LocalFile {
   /** Below the folder, with slashes. */
   readonly path: string;
@@ -84,7 +93,7 @@ export async function readTree(
   for (let directory = open.pop(); directory !== undefined; directory = open.pop()) {
     for (const entry of await readdir(directory, { withFileTypes: true })) {
       const place = join(directory, entry.name);
-      if (skipped.has(entry.name)) continue;
+      if (isKeptApart(entry.name)) continue;
       if (entry.isDirectory()) open.push(place);
       else if (!entry.isFile()) left(relative(folder, place).split(sep).join("/"));
       if (!entry.isFile()) continue;
@@ -118,6 +127,8 @@ async function safePlace(folder: string, path: string): Promise<string> {
   const segments = path.split("/");
   if (segments.some((segment) => segment === "" || segment === "." || segment === ".." || /[\0\\]/.test(segment)))
     throw new CommandError(`The server names a file ${JSON.stringify(path)}, which no folder can hold.`);
+  if (isKeptApart(path))
+    throw new CommandError(`The server names a file ${JSON.stringify(path)}: those of git and npm are kept apart.`);
   let place = folder;
   for (const segment of segments.slice(0, -1)) {
     place = join(place, segment);

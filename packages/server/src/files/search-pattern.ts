@@ -27,8 +27,8 @@ export interface SearchPattern {
   readonly required: Required;
   /** Whether a line, given without its end, matches. */
   matches(line: string): boolean;
-  /** What matches of a line, given without its end; empty matches are left out. */
-  matchesIn(line: string): string[];
+  /** What matches of a line, given without its end; empty matches are left out. Null: others may run now. */
+  matchesIn(line: string): Generator<string | null, void>;
   /** The first lines of a text that match. */
   search(text: string, maximum: number): TextSearch;
 }
@@ -67,10 +67,12 @@ export function compileSearchPattern(pattern: string, { ignoreCase, multiline }:
       while (!found.advance());
       return found.starts.length > 0;
     },
-    matchesIn: (line) =>
-      [...findSpans(program, line)]
-        .filter((span) => span !== null && span.end > span.start)
-        .map((span) => line.slice(span?.start, span?.end)),
+    *matchesIn(line) {
+      for (const span of findSpans(program, line)) {
+        if (span === null) yield null;
+        else if (span.end > span.start) yield line.slice(span.start, span.end);
+      }
+    },
     search(text, maximum) {
       if (!mayMatch(text)) return none;
       return multiline ? new SpanSearch(program, scan(text, 1), text, maximum) : scan(text, maximum);

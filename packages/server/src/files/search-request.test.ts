@@ -82,3 +82,11 @@ describe("files", () => {
     await expect(paths({ fileType: "cobol" })).rejects.toThrow(FileError);
   });
 });
+
+it("stops where the lines around its matches are too many to be kept", async () => {
+  const around = { pattern: "m", before: 5, after: 5, maximumMatches: 100_000 };
+  const started = startSearch({ path: "/m", ignoreCase: false, ...around });
+  const text = `m\n${"x\n".repeat(9)}`.repeat(9_000);
+  const added = [await started.add("/m/a", text), await started.add("/m/b", text), await started.add("/m/c", text)];
+  expect([added, started.result().stopped]).toEqual([[true, true, false], "maximum"]);
+});

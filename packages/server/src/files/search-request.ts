@@ -11,6 +11,8 @@ import type { GrepFile, GrepLine, GrepRequest, GrepResult } from "./store.ts";
 
 /** Lines before and after a match. */
 const mostContext = 100;
+/** Lines of one search, with those around matches: all are in memory at once. */
+const mostLines = 200_000;
 /** Of one search. */
 const searchTimeMs = 20_000;
 /** Of the files: an index that names so many costs more than it saves. */
@@ -47,6 +49,7 @@ export function startSearch(request: GrepRequest): Search {
     if (found > left) stopped = "maximum";
     if (mode === "lines") lines.push(...describeLines(path, text, starts.slice(0, left), request));
     else if (left > 0) files.push({ path, count: starts.length });
+    if (lines.length > mostLines) stopped = "maximum";
     left -= Math.min(found, left);
   };
   return {
@@ -74,7 +77,7 @@ export function startSearch(request: GrepRequest): Search {
 }
 
 /** Lets others of this process run now and then. */
-function createTurns(): { next(): Promise<void>; elapsedMs(): number } {
+export function createTurns(): { next(): Promise<void>; elapsedMs(): number } {
   const start = performance.now();
   let turn = start;
   return {

@@ -122,6 +122,13 @@ test("a directory without memories is in nobody's way", async () => {
   const deep = await create("/x/y/z.md", "3");
   await memories.update(deep.id, { memory_store_id, path: "/q.md" });
   expect((await memories.update(file.id, { memory_store_id, path: "/x" })).path).toBe("/x");
+  // Nor one whose name differs only in case.
+  const upper = await create("/Notes/Deep/a.md", "4");
+  await create("/Notes/b.md", "5");
+  expect(await refusalOf(create("/notes/c.md"))).toMatchObject({ code: "memory_path_conflict" });
+  expect((await create("/Notes/deep.md")).path).toBe("/Notes/deep.md");
+  await memories.delete(upper.id, { memory_store_id });
+  expect((await create("/Notes/deep/d.md", "6")).path).toBe("/Notes/deep/d.md");
 });
 
 test("two writers of one content: one wins, the other is told", async () => {

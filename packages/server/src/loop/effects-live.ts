@@ -2,6 +2,7 @@
 import type { Database } from "../db/database.ts";
 import type { Engine } from "../engine/engine.ts";
 import { costOf, type ModelCatalog } from "../models/catalog.ts";
+import { guardFiles } from "../files/routing/guard.ts";
 import type { ModelProvider } from "../models/model.ts";
 import { callDigest } from "../policy/digest.ts";
 import { type Claim, readLog } from "../sessions/log.ts";
@@ -169,7 +170,8 @@ async function prepareCall(
   const tool = tools.find(toolName);
   if (tool?.prepare === undefined || input === null || isOwnTool(agent, toolName)) return null;
   const { signal: abortSignal } = new AbortController();
-  return tool.prepare(input, await toolContext(claim, { toolUseId: "", bound: null }, { resumed: false, abortSignal }));
+  const context = await toolContext(claim, { toolUseId: "", bound: null }, { resumed: false, abortSignal });
+  return tool.prepare(input, { ...context, files: guardFiles(context.files, fileRulesOf(agent.tools)) });
 }
 
 function digestOf(sessionId: string, { toolName, input }: ToolCallPart, bound?: Readonly<Record<string, unknown>>) {

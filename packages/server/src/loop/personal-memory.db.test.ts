@@ -1,5 +1,6 @@
 /** Whose files a session sees, what it has read, and how a note of one person's becomes everybody's: driven by the loop. */
 import { createId } from "@exoloop/protocol/ids";
+import { sql } from "kysely";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createHistoryStore } from "../files/history-store.ts";
 import { personalMemoryMount } from "../files/mounts.ts";
@@ -199,6 +200,25 @@ describe("promotion", () => {
     expect(await raced.answer("allow")).toMatch(/exists already|Nothing was written/);
     expect(new TextDecoder().decode((await raced.store.read("/memory/org/a.md")).bytes)).toBe("theirs");
   });
+});
+
+it("promotion tells nothing of what the agent may not read", async () => {
+  const session = await newSession(ann);
+  await call(session, write("/memory/me/hr/a.md", secret), write("/memory/org/hr/a.md", "of the organization"));
+  const hidden = ["/memory/me/hr", "/memory/org/hr"];
+  const file_rules = hidden.map((path) => ({ action: "file.read", path, decision: "deny" }));
+  await sql`update sessions set agent = jsonb_set(agent, '{tools,0,x_exoloop}', ${JSON.stringify({ file_rules })}::jsonb)
+    where id = ${session.sessionId}`.execute(turns.test.database);
+  const events = await call(
+    session,
+    ["promote_memory", { from: "/memory/me/hr/a.md", to: "/memory/org/b.md" }],
+    ["promote_memory", { from: "/memory/me/hr/none.md", to: "/memory/org/b.md" }],
+  );
+  expect(resultTexts(events)).toEqual([
+    "promote_memory: /memory/me/hr/a.md does not exist.",
+    "promote_memory: /memory/me/hr/none.md does not exist.",
+  ]);
+  expect(JSON.stringify(events)).not.toContain("third stone");
 });
 
 describe("what nobody vouches for", () => {

@@ -101,3 +101,19 @@ it("asks where a rule about files asks, whatever the file is called and by which
   expect(decisionOf("read", { file_path: "/memory/org/a" })).toBe("allow");
   expect(decisionOf("write", { file_path: "/workspace/a", content: "" })).toBe("allow");
 });
+
+it("asks where reading asks, also by tools that show a part of what they change, or move it away", () => {
+  const [toolset] = asking.tools;
+  if (toolset?.type !== "agent_toolset_20260401") throw new Error("no toolset");
+  const rule = { action: "file.read", path: "/memory/org/hr\u00e9", decision: "ask" } as const;
+  const agent = { ...asking, tools: [{ ...toolset, x_exoloop: { file_rules: [rule] } }] };
+  const decisionOf = (name: string, input: Record<string, unknown>) =>
+    decideTool(registry, agent, [], name, input).decision;
+  const path = "/memory/org/hre\u0301/a.md";
+  const patch = `*** Begin Patch\n*** Update File: ${path}\n*** Move to: /workspace/a\n*** End Patch`;
+  expect(decisionOf("read", { file_path: path })).toBe("ask");
+  expect(decisionOf("str_replace_editor", { command: "insert", path, insert_line: 0, insert_text: "" })).toBe("ask");
+  expect(decisionOf("memory", { command: "str_replace", path, old_str: "a", new_str: "b" })).toBe("ask");
+  expect(decisionOf("memory", { command: "rename", old_path: path, new_path: "/memories/b" })).toBe("ask");
+  expect(decisionOf("apply_patch", { patch })).toBe("ask");
+});

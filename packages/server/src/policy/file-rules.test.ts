@@ -39,6 +39,24 @@ describe("decideFile", () => {
   });
 });
 
+it("one file has one name, however its letters are written", () => {
+  const named = [
+    rule("file.read", "/memory/org/Caf\u00e9", "deny"),
+    rule("file.write", "/memory/org/cafe\u0301s", "ask"),
+  ];
+  for (const name of ["Caf\u00e9", "Cafe\u0301", "cafe\u0301", "CAF\u00c9"]) {
+    expect(decideFile(named, { action: "file.read", path: `/memory/org/${name}/a.md` })).toBe("deny");
+    expect(hasRuleBelow(named, `/memory/org/${name}`)).toBe(true);
+  }
+  expect(asksAbout(named, { action: "file.write", path: "/memory/org/Caf\u00e9s" })).toBe(true);
+  expect(decideFile(named, { action: "file.read", path: "/memory/org/cafe" })).toBe("allow");
+});
+
+it("who has to ask to read a file has to ask to change it", () => {
+  expect(asksAbout(rules, { action: "file.write", path: "/memory/me/diary.md" })).toBe(true);
+  expect(asksAbout(rules, { action: "file.write", path: "/memory/me/other.md" })).toBe(false);
+});
+
 it("a search asks about what lies below it, too", () => {
   expect(asksAbout(rules, { action: "file.read", path: "/memory" })).toBe(false);
   expect(asksAbout(rules, { action: "file.read", path: "/memory", tree: true })).toBe(true);

@@ -1,7 +1,8 @@
 /** Finds text in files. @module */
 import { z } from "zod";
 import { workspaceDirectory } from "../files/path.ts";
-import { compileSearchPattern, type SearchPattern } from "../files/search-pattern.ts";
+import { compileSearchPattern } from "../files/search-pattern.ts";
+import { createTurns } from "../files/search-request.ts";
 import type { GrepLine, GrepRequest, GrepResult } from "../files/store.ts";
 import { defineTool, textResult } from "./registry.ts";
 import type { ToolResult } from "./tool.ts";
@@ -91,10 +92,19 @@ function requestOf(input: Input): Omit<GrepRequest, "path" | "maximumMatches"> {
   };
 }
 
-function describe(found: GrepResult, input: Input, mode: Mode, offset: number, limit: number): ToolResult {
-  const shown = mode === "content" ? contentLines(found.lines, input, offset) : fileLines(found, mode, offset);
+async function describe(
+  found: GrepResult,
+  input: Input,
+  mode: Mode,
+  offset: number,
+  limit: number,
+): Promise<ToolResult> {
+  const wanted = afterMatches(found.lines, offset);
+  const lines = await shownLines(wanted, input);
+  const isLate = found.stopped === "time" || lines.length < wanted.filter((line) => !line.isContext).length;
+  const shown = mode === "content" ? contentLines(lines, input["-n"] ?? true) : fileLines(found, mode, offset);
   if (found.stopped === "maximum") shown.push(`[Showing results with pagination = limit: ${limit}, offset: ${offset}]`);
-  if (found.stopped === "time") shown.push("[It took too long to look further: narrow the pattern, path or glob.]");
+  if (isLate) shown.push("[It took too long to look further: narrow the pattern, path or glob.]");
   if (shown.length === 0) return textResult(mode === "files_with_matches" ? "No files found" : "No matches found");
   return textResult(shown.join("\n"));
 }
@@ -113,29 +123,43 @@ function fileLines({ files }: GrepResult, mode: Mode, offset: number): string[] 
 }
 
 /** As ripgrep prints them: `path:line:text`, `path-line-text` around a match, `--` where lines are left out. */
-function contentLines(lines: readonly GrepLine[], input: Input, offset: number): string[] {
-  const numbered = input["-n"] ?? true;
-  const only = input["-o"] === true ? patternOf(input) : null;
-  const kept = afterMatches(lines, offset).filter((line) => only === null || !line.isContext);
+function contentLines(kept: readonly ShownLine[], numbered: boolean): string[] {
   const hasContext = kept.some((line) => line.isContext);
   return kept.flatMap((line, index) => {
     const previous = kept[index - 1];
     const isGap = previous !== undefined && (previous.path !== line.path || previous.line + 1 !== line.line);
     const mark = line.isContext ? "-" : ":";
     const start = `${line.path}${mark}${numbered ? `${line.line}${mark}` : ""}`;
-    const texts = only === null ? [line.text] : matchesIn(only, line.text);
-    return [...(isGap && hasContext ? ["--"] : []), ...texts.map((text) => `${start}${text}`)];
+    return [...(isGap && hasContext ? ["--"] : []), ...line.texts.map((text) => `${start}${text}`)];
   });
 }
 
-function patternOf({ pattern, "-i": ignoreCase = false, multiline = false }: Input): SearchPattern {
-  return compileSearchPattern(pattern, { ignoreCase, multiline });
-}
+/** A line, and what is shown of it. */
+type ShownLine = GrepLine & { readonly texts: readonly string[] };
 
-/** Of a line too long to be shown whole, only in what is shown; whole where the match goes over several lines. */
-function matchesIn(pattern: SearchPattern, text: string): readonly string[] {
-  const found = pattern.matchesIn(text);
-  return found.length === 0 ? [text] : found;
+/** Milliseconds for finding what matches of lines. */
+const matchTimeMs = 5_000;
+
+/**
+ * Of a line too long to be shown whole, only what matches in what is shown; whole where the match goes over several
+ * lines. A pattern may take long for each line: others run meanwhile, and what takes too long is left out.
+ */
+async function shownLines(lines: readonly GrepLine[], input: Input): Promise<readonly ShownLine[]> {
+  if (input["-o"] !== true) return lines.map((line) => ({ ...line, texts: [line.text] }));
+  const { pattern, "-i": ignoreCase = false, multiline = false } = input;
+  const only = compileSearchPattern(pattern, { ignoreCase, multiline });
+  const turns = createTurns();
+  const shown: ShownLine[] = [];
+  for (const line of lines.filter((one) => !one.isContext)) {
+    const texts: string[] = [];
+    for (const text of only.matchesIn(line.text)) {
+      if (text !== null) texts.push(text);
+      await turns.next();
+      if (turns.elapsedMs() > matchTimeMs) return shown;
+    }
+    shown.push({ ...line, texts: texts.length === 0 ? [line.text] : texts });
+  }
+  return shown;
 }
 
 /** Without the first matches; the lines before the next one stay. */

@@ -48,17 +48,20 @@ export async function createToolContext(
   const commands = parts.commandsOf(owner);
   const background = parts.backgroundOf(owner);
   // Nobody sees what a command reads: where a marked file lies in the sandbox, it may have read that one.
-  const noteCommand = () => {
-    if (view.holdsUntrusted) trace.untrusted = true;
+  const noteCommand = ({ holdsUntrusted } = view) => {
+    if (holdsUntrusted) trace.untrusted = true;
   };
   return {
     toolUseId,
     actor,
     files: parts.filesOf(owner, view, trace),
     commands: {
-      run: (request) => {
+      async run(request) {
         noteCommand();
-        return commands.run(request);
+        const outcome = await commands.run(request);
+        // It may have waited for another one, and got the files that came meanwhile.
+        if (!actor.untrusted) noteCommand(await parts.viewOf(owner));
+        return outcome;
       },
     },
     background: {

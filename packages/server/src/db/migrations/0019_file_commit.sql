@@ -432,37 +432,8 @@ begin
     'memories', put_memories, 'created', put_created);
 end $$;
 
--- One look at a path: what is there, with its content; what the call did to it before; and the note that the session
--- has seen it. That note need not survive the database's end: without it the session must read again.
-create function file_look(organization text, mount_key text, at_path text, in_session text, in_call text,
-  out kind text, out version integer, out executable boolean, out content bytea, out recorded jsonb) language plpgsql as $$
-declare
-  head file_entries;
-begin
-  select * into head from file_entries
-    where organization_id = organization and file_entries.mount = mount_key and file_entries.path = at_path;
-  kind := head.kind;
-  version := head.version;
-  executable := head.executable;
-  if in_call is not null then
-    select jsonb_build_object('version', file_versions.version, 'operation', operation, 'size', size_bytes,
-        'replacements', replacements) into recorded
-      from file_versions where organization_id = organization and tool_use_id = in_call
-        and file_versions.mount = mount_key and file_versions.path = at_path
-      order by file_versions.version desc limit 1;
-  end if;
-  if head.kind is distinct from 'file' then return; end if;
-  select file_blobs.content into content from file_blobs where organization_id = organization and sha256 = head.sha256;
-  if in_session is null then return; end if;
-  perform from file_reads where session_id = in_session and file_reads.mount = mount_key and file_reads.path = at_path
-    and file_reads.version >= head.version;
-  if found then return; end if;
-  perform set_config('synchronous_commit', 'off', true);
-  perform file_know(in_session, organization, mount_key, at_path, head.version);
-end $$;
-
 -- Down Migration
-drop function file_look, file_commit, file_move, file_keep_text, file_know, file_make_parents, file_make_directory, file_next_version, file_refuse;
+drop function file_commit, file_move, file_keep_text, file_know, file_make_parents, file_make_directory, file_next_version, file_refuse;
 drop function file_identifier;
 drop index file_entries_twins;
 alter table file_entries add unique (organization_id, mount, folded_path);

@@ -3,7 +3,7 @@ import type { CommitFilesRequest, FileChange as RequestedChange, FileCommit } fr
 import type { Principal } from "../../orgs/principal.ts";
 import { Problem } from "../../errors.ts";
 import type { StoredMount } from "../mounts.ts";
-import { isWithin } from "../path.ts";
+import { parentPath } from "../path.ts";
 import type { FileChange } from "../postgres/change.ts";
 import { findEntries } from "../postgres/listing.ts";
 import { FileError } from "../store.ts";
@@ -141,20 +141,29 @@ async function expandTrees(
     await files.manifest(organizationId, mount),
     await files.directories(organizationId, mount),
   ];
-  for (const { index, path, recursive } of trees) {
+  for (const { path, recursive } of trees)
     if (recursive !== true)
       throw new FileError(
         "is_directory",
         `${path} is a directory: say that all of it is to be deleted (recursive: true, or --recursive).`,
       );
-    expanded.set(index, [
-      ...heads
-        .filter((head) => isWithin(path, head.path))
-        .map((head) => ({ type: "delete" as const, path: head.path, expectedVersion: head.version })),
-      ...directories
-        .filter((directory) => isWithin(path, directory.path))
-        .map((directory) => ({ type: "remove_directory" as const, path: directory.path })),
-    ]);
-  }
+  const below = byTree(
+    trees.map(({ path }) => path),
+    [
+      ...heads.map(({ path, version }) => ({ type: "delete" as const, path, expectedVersion: version })),
+      ...directories.map(({ path }) => ({ type: "remove_directory" as const, path })),
+    ],
+  );
+  for (const { index, path } of trees) expanded.set(index, below.get(path) ?? []);
   return expanded;
+}
+
+/** For each directory the changes at it and below it. However many directories there are, each path is taken up once. */
+function byTree<Change extends { readonly path: string }>(
+  trees: readonly string[],
+  changes: readonly Change[],
+): ReadonlyMap<string, readonly Change[]> {
+  const found = new Map<string, Change[]>(trees.map((path) => [path, []]));
+  for (const change of changes) for (let at = change.path; at !== "/"; at = parentPath(at)) found.get(at)?.push(change);
+  return found;
 }

@@ -95,16 +95,19 @@ export async function findFiles(
 ): Promise<readonly StoredFile[]> {
   const { organizationId } = principal;
   const { path, mounts } = mountsBelow(await principalMounts(parts.database, principal), wanted);
-  const found: StoredEntry[] = [];
+  let found: readonly StoredEntry[] = [];
   for (const mount of mounts) {
     const matches = await parts.files.open({ organizationId, sessionId: null }, mount).glob(path, glob, maximum);
     const paths = matches.map((match) => match.path);
-    found.push(...(await findEntries(parts.database, organizationId, mount, paths)).values());
+    const entries = (await findEntries(parts.database, organizationId, mount, paths)).values();
+    // There may be many mounts: of each only what may be shown is kept.
+    found = [...found, ...entries].sort(newestFirst).slice(0, maximum);
   }
-  found.sort(
-    (left, right) => right.updatedAt.getTime() - left.updatedAt.getTime() || (left.path < right.path ? -1 : 1),
-  );
-  return found.slice(0, maximum).map(showEntry);
+  return found.map(showEntry);
+}
+
+function newestFirst(left: StoredEntry, right: StoredEntry): number {
+  return right.updatedAt.getTime() - left.updatedAt.getTime() || (left.path < right.path ? -1 : 1);
 }
 
 export async function searchFiles(

@@ -7,6 +7,8 @@ import type { FileChange } from "../postgres/change.ts";
 import { applyChanges } from "../postgres/apply.ts";
 import { commitFiles, type CommitView } from "../postgres/commit.ts";
 import type { StoredFile } from "../postgres/rows.ts";
+import { belowOrAt } from "../postgres/directories.ts";
+import { ancestorsBelow, foldPath } from "../path.ts";
 import { FileError } from "../store.ts";
 import { encodeText, sha256Of } from "../text.ts";
 import { checkMemoryPath } from "./memory-path.ts";
@@ -178,23 +180,32 @@ async function refuseLateChange(transaction: Kysely<Tables>, { row, mount }: Ope
   if (mount.access === "read_write" && row.archived_at === null) refuseArchivedStore(now);
 }
 
-/** To the API directories are no objects: those without memories give way to a memory. */
+/**
+ * To the API directories are no objects: those without memories give way to a memory, at its path, and where they differ
+ * from it or from one above it only in case.
+ */
 async function emptyDirectories(
   transaction: Kysely<Tables>,
   { row }: OpenStore,
   path: string,
 ): Promise<readonly FileChange[]> {
-  const entries = await transaction
+  const above = ancestorsBelow("", path);
+  const entries = transaction
     .selectFrom("file_entries")
-    .select(["path", "kind"])
     .where("organization_id", "=", row.organization_id)
-    .where("mount", "=", row.mount)
-    .where((where) =>
-      where.or([where("path", "=", path), where.and([where("path", ">", `${path}/`), where("path", "<", `${path}0`)])]),
-    )
+    .where("mount", "=", row.mount);
+  const directories = await entries
+    .select("path")
+    .where("folded_path", "in", [...above, path].map(foldPath))
+    .where("kind", "=", "directory")
     .execute();
-  if (entries.some((entry) => entry.kind === "file")) return [];
-  return entries.map((entry) => ({ type: "remove_directory", path: entry.path, ifEmpty: true }));
+  const changes: FileChange[] = [];
+  for (const directory of directories.filter((found) => !above.includes(found.path))) {
+    const inside = await entries.select(["path", "kind"]).where(belowOrAt(directory.path)).execute();
+    if (inside.some((entry) => entry.kind === "file")) continue;
+    changes.push(...inside.map((entry) => ({ type: "remove_directory" as const, path: entry.path, ifEmpty: true })));
+  }
+  return changes;
 }
 
 /**
@@ -214,9 +225,9 @@ async function change(
       await refuseLateChange(view.transaction, store);
       const changes = decide(view);
       const target = paths.at(-1) ?? "";
-      if (changes !== null && view.directories.has(target)) {
+      if (changes !== null && changes.length > 0 && changes[0]?.type !== "delete") {
         const inTheWay = await emptyDirectories(view.transaction, store, target);
-        await applyChanges(view.transaction, store.mount, request.actor, inTheWay);
+        if (inTheWay.length > 0) await applyChanges(view.transaction, store.mount, request.actor, inTheWay);
       }
       return { changes: changes ?? [], result: changes !== null };
     });

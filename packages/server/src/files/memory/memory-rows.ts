@@ -58,9 +58,10 @@ export async function findMemory(
   memoryId: string,
   view: MemoryView,
 ): Promise<Memory | null> {
+  // By its identifier first: without statistics the whole store would be read.
   const { rows } = await sql<MemoryRow>`
-    select ${columns(view)} from file_entries entry
-    where ${ofStore(store)} and entry.memory_id = ${memoryId}`.execute(database);
+    select ${columns(view)} from (select * from file_entries where memory_id = ${memoryId} offset 0) entry
+    where ${ofStore(store)}`.execute(database);
   const [row] = rows;
   return row === undefined ? null : toMemory(store, row);
 }
@@ -128,19 +129,22 @@ export async function findOverlap(
 ): Promise<{ readonly memoryId: string; readonly path: string } | null> {
   const above = ancestorsBelow("", path);
   const folded = [...above, path].map(foldPath);
-  const below = foldPath(path);
+  const { organization_id: organizationId, mount } = store.row;
+  // Few rows stand at the path and above it; of a directory that is in the way its first file is told.
   const { rows } = await sql<{ memory_id: string; path: string }>`
-    select entry.memory_id, entry.path from file_entries entry
-    where ${ofStore(store)} and (
-      entry.folded_path = any(${folded}::text[])
-      or (entry.folded_path > ${`${below}/`} and entry.folded_path < ${`${below}0`})
-      or exists (select from file_entries directory
-        where directory.organization_id = entry.organization_id and directory.mount = entry.mount
-          and directory.kind = 'directory' and directory.folded_path = any(${folded}::text[])
-          and not directory.path = any(${above}::text[])
-          and entry.path > directory.path || '/' and entry.path < directory.path || '0'))
-    order by entry.folded_path = any(${folded}::text[]) desc, entry.path
-    limit 1`.execute(database);
+    with places as materialized (
+      select entry.kind, entry.memory_id, entry.path from unnest(${folded}::text[]) wanted (folded)
+      cross join lateral (select kind, memory_id, path from file_entries where folded_path = wanted.folded
+        and mount = ${mount} and organization_id = ${organizationId} limit 1) entry)
+    select memory_id, path from (
+      select 0 as rank, memory_id, path from places where kind = 'file'
+      union all
+      select 1, inside.memory_id, inside.path
+      from (select path from places where kind = 'directory' and not path = any(${above}::text[])) directory
+      cross join lateral (select memory_id, path from file_entries
+        where organization_id = ${organizationId} and mount = ${mount} and kind = 'file'
+          and path > directory.path || '/' and path < directory.path || '0' order by path limit 1) inside) found
+    order by rank, path limit 1`.execute(database);
   const [found] = rows;
   return found === undefined ? null : { memoryId: found.memory_id, path: found.path };
 }

@@ -171,7 +171,7 @@ async function listVersions(database: Kysely<Tables>, store: OpenStore, query: V
   if (created.lt !== undefined) conditions.push(sql`version.created_at < ${created.lt}`);
   if (created.lte !== undefined) conditions.push(sql`version.created_at <= ${created.lte}`);
   const { rows } = await sql<VersionRow>`
-    select ${columns(query.view)} from file_versions version
+    select ${columns(query.view)} from ${candidates(store, query)} version
     where ${sql.join(conditions, sql` and `)}
     order by version.revision desc, version.ordinal desc limit ${query.limit + 1}`.execute(database);
   const shown = rows.slice(0, query.limit);
@@ -181,6 +181,14 @@ async function listVersions(database: Kysely<Tables>, store: OpenStore, query: V
     next:
       last === undefined || rows.length === shown.length ? null : { revision: last.revision, ordinal: last.ordinal },
   };
+}
+
+/** Those of one memory or of one session by their own index: the one of the whole store has the order that is asked for. */
+function candidates({ row }: OpenStore, { memoryId, sessionId }: VersionQuery): RawBuilder<unknown> {
+  if (memoryId !== undefined) return sql`(select * from file_versions where memory_id = ${memoryId} offset 0)`;
+  if (sessionId === undefined) return sql`file_versions`;
+  return sql`(select * from file_versions where session_id = ${sessionId} and mount = ${row.mount}
+    order by revision desc, ordinal desc offset 0)`;
 }
 
 function toVersion(store: OpenStore, row: VersionRow, view: MemoryView): MemoryVersion {

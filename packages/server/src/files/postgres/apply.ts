@@ -24,6 +24,8 @@ export interface ApplyOptions {
   readonly seen?: boolean;
   /** `always`: the session knows what it wrote. `follow`: it does if it knew what was there before. */
   readonly known?: "always" | "follow";
+  /** The changes are applied as they stand here, not in the order of `inOrder`. */
+  readonly inGivenOrder?: boolean;
 }
 
 export interface Applied {
@@ -52,7 +54,8 @@ interface Answer {
 
 const statement = `${preparedMark} select file_commit($1, $2, $3::jsonb, $4::jsonb, $5::jsonb, $6::bytea) as answer`;
 
-const mostPuts = 2_000;
+/** Files that one commit writes. */
+export const mostPuts = 2_000;
 const mostChanges = 40_000;
 
 /**
@@ -89,11 +92,11 @@ async function callCommit(
   mount: StoredMount,
   actor: FileActor,
   changes: readonly FileChange[],
-  options: ApplyOptions,
+  { inGivenOrder = false, ...options }: ApplyOptions,
 ): Promise<Applied> {
   const contents: Uint8Array[] = [];
   let offset = 0;
-  const encoded = inOrder(changes).map((change) => {
+  const encoded = (inGivenOrder ? changes : inOrder(changes)).map((change) => {
     if (change.type !== "put") return encode(mount, change, options);
     const fields = encodePut(mount, change, offset, options);
     contents.push(change.bytes);
@@ -114,9 +117,16 @@ async function callCommit(
 
 function refuseCrowd(changes: readonly FileChange[]): void {
   const puts = changes.reduce((sum, change) => sum + (change.type === "put" ? 1 : 0), 0);
-  if (puts > mostPuts) throw new FileError("too_large", `More than ${mostPuts} files would be written at once.`);
+  if (puts > mostPuts)
+    throw new FileError(
+      "too_large",
+      `More than ${mostPuts} files would be written at once: do it in parts, such as directory by directory.`,
+    );
   if (changes.length > mostChanges)
-    throw new FileError("too_large", `More than ${mostChanges} files would change at once.`);
+    throw new FileError(
+      "too_large",
+      `More than ${mostChanges} files would change at once: do it in parts, such as directory by directory.`,
+    );
 }
 
 function decode(mount: StoredMount, answer: Answer | undefined): Applied {

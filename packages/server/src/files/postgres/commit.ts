@@ -76,7 +76,7 @@ export async function commitFiles<Result>(
     const recorded = await findRecorded(transaction, mount, actor, paths);
     const contents = (hashes: readonly string[]) => readContents(transaction, actor.organizationId, hashes);
     const decision = await decide({ heads: files, directories, recorded, transaction, contents });
-    await keepLost(transaction, mount, actor, decision.lost ?? []);
+    await keepLost(transaction, mount, actor, decision.lost ?? [], decision.changes);
     if (decision.changes.length === 0) return { revision, versions: new Map(), result: decision.result };
     const applied = await applyChanges(transaction, mount, actor, decision.changes, decision.options);
     const [stale] = applied.stale;

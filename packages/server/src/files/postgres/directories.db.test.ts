@@ -4,6 +4,7 @@ import { organizationMemoryMount as memory } from "../mounts.ts";
 import { type DirectoryOperations, FileError, type FileStore } from "../store.ts";
 import { decodeText, encodeText } from "../text.ts";
 import type { FileChange } from "./change.ts";
+import { listEntries } from "./listing.ts";
 import { createStoredFiles, type StoredFiles } from "./stored-files.ts";
 import { actorOf, createTestOrganization, createTestSession } from "./testing.ts";
 
@@ -80,6 +81,10 @@ describe("directories", () => {
     await put("/a-b.md", "1");
     expect(await names("/a")).toEqual(["/a/deep", "/a/x.md"]);
     expect(await names("")).toEqual(["/a", "/a-b.md"]);
+    // Letters that are two units here and one in Postgres.
+    await put("/😀😀😀/b/z.md", "1");
+    const listed = await listEntries(test.database, organizationId, memory, at("/😀😀😀"), { limit: 9 });
+    expect(listed.map(({ path }) => path)).toEqual([at("/😀😀😀/b")]);
     expect(await store.stat(at("/a/x.md"))).toMatchObject({ kind: "file", size: 2, executable: false });
     expect(await store.stat(at("/none"))).toBeNull();
     expect(await store.stat("/memory/org")).toMatchObject({ kind: "directory" });

@@ -147,9 +147,12 @@ async function removeTree(
   return { files: result };
 }
 
-/** A condition for a path in the mount and everything below it. */
+/**
+ * A condition for a path in the mount and everything below it: one range, which an index can be asked for, and what to
+ * leave out of it, such as `/a.md` and `/a-b/c.md` of `/a`.
+ */
 export function belowOrAt(path: string) {
-  return sql<boolean>`(path = ${path} or (path > ${`${path}/`} and path < ${`${path}0`}))`;
+  return sql<boolean>`(path >= ${path} and path < ${`${path}0`} and (path = ${path} or path > ${`${path}/`}))`;
 }
 
 async function removedBefore(database: Kysely<Tables>, mount: StoredMount, path: string, actor: FileActor) {

@@ -71,7 +71,7 @@ export async function listEntries(
     select ${columns} from file_entries
     where organization_id = ${organizationId} and mount = ${mount.key}
       and path > ${beyond} and path > ${`${stored}/`} and path < ${`${stored}0`}
-      and strpos(substr(path, ${stored.length + 2}), '/') = 0
+      and strpos(substr(path, length(${stored}::text) + 2), '/') = 0
     order by path limit ${limit}`.execute(database);
   return rows.map((row) => entryOf(mount, row));
 }

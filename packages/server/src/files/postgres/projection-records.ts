@@ -120,15 +120,13 @@ export function createProjectionRecords(database: Kysely<Tables>): ProjectionRec
       const { rows } = await sql<ChangeRow>`${sql.raw(preparedMark)}
         select changed.path as changed_path, entry.*, seen.version as known,
           case when count(*) over () <= ${fewChanges} and entry.size_bytes <= ${smallBytes} then blob.content end as content
-        from (select distinct path from file_versions where organization_id = ${organizationId}
-          and mount = ${mount.key} and revision > ${revision}) changed
-        left join file_entries entry on entry.organization_id = ${organizationId} and entry.mount = ${mount.key}
-          and entry.path = changed.path
-        left join file_reads seen on seen.session_id = ${sessionId} and seen.mount = ${mount.key}
-          and seen.path = changed.path
-        left join file_blobs blob on blob.organization_id = ${organizationId} and blob.sha256 = entry.sha256`.execute(
-        database,
-      );
+        from (${changedPaths(organizationId, mount, revision)}) changed
+        left join lateral (select * from file_entries where organization_id = ${organizationId}
+          and mount = ${mount.key} and path = changed.path limit 1) entry on true
+        left join lateral (select version from file_reads where session_id = ${sessionId} and mount = ${mount.key}
+          and path = changed.path limit 1) seen on true
+        left join lateral (select content from file_blobs where organization_id = ${organizationId}
+          and sha256 = entry.sha256 limit 1) blob on true`.execute(database);
       return rows.map((row) => changeOf(mount, row));
     },
     save: (key, record) => saveRecord(database, key, record),
@@ -136,10 +134,10 @@ export function createProjectionRecords(database: Kysely<Tables>): ProjectionRec
       if (paths.length === 0) return [];
       const stored = paths.map((path) => pathInMount(mount, path));
       const { rows } = await sql<VersionOfContent>`
-        select path, version, sha256 from file_versions where organization_id = ${organizationId}
-          and mount = ${mount.key} and path = any(${stored}::text[]) and sha256 = any(${hashes}::text[])`.execute(
-        database,
-      );
+        select wanted.path, found.version, found.sha256 from unnest(${stored}::text[]) wanted (path)
+        cross join lateral (select version, sha256 from file_versions where organization_id = ${organizationId}
+          and mount = ${mount.key} and path = wanted.path order by version) found
+        where found.sha256 = any(${hashes}::text[])`.execute(database);
       return rows.map((row) => ({ ...row, path: visiblePath(mount, row.path) }));
     },
     known: (sessionId, mount) => knownVersions(database, sessionId, mount),
@@ -147,6 +145,17 @@ export function createProjectionRecords(database: Kysely<Tables>): ProjectionRec
     endedBy: (owner, mount, paths) => findEnded(database, owner, mount, paths),
     namesOf: (organizationId, userIds) => findNames(database, organizationId, userIds),
   };
+}
+
+/**
+ * Each path that changed after a revision, once. The order and the limit, which is none, are there for the planner: in
+ * the order of paths it would read the whole history.
+ */
+export function changedPaths(organizationId: string, mount: StoredMount, revision: number) {
+  return sql<{ path: string }>`
+    select distinct path from (
+      select path from file_versions where organization_id = ${organizationId} and mount = ${mount.key}
+        and revision > ${revision} order by revision desc, ordinal desc limit 1000000000) recent`;
 }
 
 interface ChangeRow extends HeadRow {
@@ -197,8 +206,9 @@ async function findEnded(
   if (paths.length === 0) return new Set();
   const stored = paths.map((path) => pathInMount(mount, path));
   const { rows } = await sql<{ path: string; session_id: string | null }>`
-    select distinct on (path) path, session_id from file_versions where organization_id = ${organizationId}
-      and mount = ${mount.key} and path = any(${stored}::text[]) order by path, version desc`.execute(database);
+    select wanted.path, last.session_id from unnest(${stored}::text[]) wanted (path)
+    cross join lateral (select session_id from file_versions where organization_id = ${organizationId}
+      and mount = ${mount.key} and path = wanted.path order by version desc limit 1) last`.execute(database);
   return new Set(rows.flatMap((row) => (row.session_id === sessionId ? [visiblePath(mount, row.path)] : [])));
 }
 

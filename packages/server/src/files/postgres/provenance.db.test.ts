@@ -82,6 +82,23 @@ describe("vouching", () => {
     expect((await write("two")).version).toBe("3");
   });
 
+  it("comes after what it has waited for, also in time", async () => {
+    await write("one", { untrusted: true });
+    let vouching: Promise<number> | undefined;
+    const bytes = new TextEncoder().encode("two");
+    await files.commit({ mount: memory, actor: person(), paths: [] }, async () => {
+      vouching = files.vouch({ mount: memory, path, version: 1, by: person() });
+      await new Promise((resolve) => setTimeout(resolve, 150));
+      const other = { type: "put" as const, path: `${path}x`, bytes, executable: null, operation: "write" as const };
+      return { changes: [other], result: null };
+    });
+    await vouching;
+    const { versions } = await files.history.list(organizationId, memory, {}, { limit: 9 });
+    const [last, before] = versions.map(({ createdAt }) => createdAt.getTime());
+    expect(versions[0]?.operation).toBe("vouch");
+    expect(last).toBeGreaterThanOrEqual(before ?? 0);
+  });
+
   it("is for one version, and for a file that is there", async () => {
     await write("one", { untrusted: true });
     await write("two", { untrusted: true });

@@ -167,6 +167,8 @@ export async function vouch(database: Kysely<Tables>, { mount, path, version, by
         user_id: by.userId ?? null,
         session_id: by.sessionId,
         tool_use_id: by.toolUseId,
+        // As in file_commit: later than every earlier revision, as the transaction's beginning need not be.
+        created_at: sql<Date>`date_trunc('milliseconds', clock_timestamp())`,
       })
       .execute();
     await transaction

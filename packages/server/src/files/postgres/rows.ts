@@ -40,6 +40,8 @@ export interface PastFile {
   readonly version: number;
   readonly sha256: string | null;
   readonly executable: boolean;
+  /** Its content is gone for good, though another file may have the same. */
+  readonly redacted: boolean;
 }
 
 const headColumns = [
@@ -213,15 +215,16 @@ export async function filesAtRevision(
   const rows = await database
     .selectFrom("file_versions")
     .distinctOn("path")
-    .select(["path", "version", "sha256", "executable", "operation"])
+    .select(["path", "version", "sha256", "executable", "operation", "redacted_at"])
     .where("organization_id", "=", organizationId)
     .where("mount", "=", mount.key)
     .where("revision", "<=", revision)
     .orderBy("path")
     .orderBy("version", "desc")
     .execute();
-  return rows.map(({ operation, ...row }) => ({
+  return rows.map(({ operation, redacted_at, ...row }) => ({
     ...row,
+    redacted: redacted_at !== null,
     kind: kindAfter(operation, row),
     path: visiblePath(mount, row.path),
   }));

@@ -13,6 +13,7 @@ import { pathInMount, type StoredMount, visiblePath } from "../mounts.ts";
 import { isWithin, relativePath } from "../path.ts";
 import type { Clause, Required } from "../regex/required.ts";
 import { startSearch } from "../search-request.ts";
+import { belowOrAt } from "./directories.ts";
 import { FileError, type FileMatch, type GrepRequest, type GrepResult } from "../store.ts";
 import { type Candidate, matchTexts } from "./search-texts.ts";
 
@@ -187,6 +188,5 @@ function isInPage({ organizationId, mount, path, after }: Page) {
 function below(scope: SearchScope, path: string) {
   if (isWithin(path, scope.mount.prefix)) return sql<boolean>`true`;
   const stored = pathInMount(scope.mount, path);
-  // Everything below a directory sorts between its path with a slash and its path with the next character.
-  return sql<boolean>`(path = ${stored} or (path > ${`${stored}/`} and path < ${`${stored}0`}))`;
+  return belowOrAt(stored);
 }

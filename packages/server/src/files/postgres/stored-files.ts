@@ -10,7 +10,7 @@ import type { SessionSkills } from "../session-skills.ts";
 import type { DirectoryOperations, FileStore } from "../store.ts";
 import { type CommitDecision, commitFiles, type CommitRequest, type Committed, type CommitView } from "./commit.ts";
 import { anyUntrusted, describeProvenance, findProvenance, vouch, type VouchRequest } from "./provenance.ts";
-import { createProjectionRecords, type ProjectionRecords } from "./projection-records.ts";
+import { changedPaths, createProjectionRecords, type ProjectionRecords } from "./projection-records.ts";
 import {
   filesAtRevision,
   findEntries,
@@ -138,14 +138,7 @@ async function changesSince(
   mount: StoredMount,
   revision: number,
 ): Promise<readonly StoredChange[]> {
-  const rows = await database
-    .selectFrom("file_versions")
-    .select("path")
-    .distinct()
-    .where("organization_id", "=", organizationId)
-    .where("mount", "=", mount.key)
-    .where("revision", ">", revision)
-    .execute();
+  const { rows } = await changedPaths(organizationId, mount, revision).execute(database);
   const paths = rows.map((row) => visiblePath(mount, row.path));
   const { files, directories } = await findEntries(database, organizationId, mount, paths);
   return paths.map((path) => {

@@ -61,12 +61,18 @@ export interface SyncReport {
   readonly whole: string | null;
 }
 
+/** Names are of anybody's choosing, and a sandbox's may hold anything: none ends its line, or the block. */
+function plain(line: string): string {
+  return line.replaceAll(/[<>\p{Cc}\p{Zl}\p{Zp}]/gu, "?");
+}
+
 /**
  * Null when there is nothing to tell.
  * @param wholeAt Where everything can be read that is left out.
  */
-export function describeSync(lines: readonly string[], wholeAt: string | null = null): SyncReport | null {
-  if (lines.length === 0) return null;
+export function describeSync(told: readonly string[], wholeAt: string | null = null): SyncReport | null {
+  if (told.length === 0) return null;
+  const lines = told.map(plain);
   const shown: string[] = [];
   let characters = 0;
   for (const line of lines.slice(0, mostLines)) {

@@ -15,6 +15,8 @@ export const accept = 3;
 
 /** More of them would make one step of the machine too slow. */
 const mostInstructions = 10_000;
+/** Parts that are looked at; those that match nothing become no instruction, however often they are repeated. */
+const mostParts = 100_000;
 
 export interface Program {
   readonly start: number;
@@ -63,9 +65,12 @@ class Compiler {
   readonly nexts: number[] = [];
   readonly sets: CodePoints[] = [];
   readonly #numbers = new Map<string, number>();
+  /** Of sets that a repetition brings again and again. */
+  readonly #seen = new Map<CodePoints, number>();
+  #parts = 0;
 
   emit(kind: number, operand: number, next: number): number {
-    if (this.kinds.length >= mostInstructions) throw new PatternError("it is too large with all its repetitions", 0);
+    if (this.kinds.length >= mostInstructions) throw tooLarge();
     this.kinds.push(kind);
     this.operands.push(operand);
     this.nexts.push(next);
@@ -74,6 +79,8 @@ class Compiler {
 
   /** The place where the node begins, which goes on at `next`. */
   compile(node: Node, next: number): number {
+    this.#parts += 1;
+    if (this.#parts > mostParts) throw tooLarge();
     switch (node.type) {
       case "empty":
         return next;
@@ -111,13 +118,19 @@ class Compiler {
   }
 
   #numberOf(set: CodePoints): number {
+    const seen = this.#seen.get(set);
+    if (seen !== undefined) return seen;
     const key = set.join();
-    const known = this.#numbers.get(key);
-    if (known !== undefined) return known;
-    this.#numbers.set(key, this.sets.length);
-    this.sets.push(set);
-    return this.sets.length - 1;
+    const number = this.#numbers.get(key) ?? this.sets.length;
+    if (number === this.sets.length) this.sets.push(set);
+    this.#numbers.set(key, number);
+    this.#seen.set(set, number);
+    return number;
   }
+}
+
+function tooLarge(): PatternError {
+  return new PatternError("it is too large with all its repetitions", 0);
 }
 
 /**

@@ -7,6 +7,7 @@ import type { DirectoryEntry } from "@exoloop/sandbox/session";
 import type { Workspace } from "../../sandboxes/workspace.ts";
 import { parentPath } from "../path.ts";
 import { type BatchOperations, type DirectoryOperations, FileError, type FileStatus } from "../store.ts";
+import { refuseLargeBatch } from "./batch-size.ts";
 
 type Session = Workspace["session"];
 
@@ -48,9 +49,12 @@ export function sandboxDirectories(
     transform: (paths, change, _actor, movedFrom = new Map()) =>
       translated(async ({ session }) => {
         const before = new Map<string, Uint8Array>();
+        let bytes = 0;
         for (const path of paths) {
-          const present = await session.stat({ path });
-          if (present !== null) before.set(path, await readFile(session, path));
+          if ((await session.stat({ path })) === null) continue;
+          const content = await readFile(session, path);
+          before.set(path, content);
+          refuseLargeBatch((bytes += content.length));
         }
         await applyInTurn(session, change(before), movedFrom);
       }, true),

@@ -6,6 +6,7 @@ import type { FileChange } from "../postgres/change.ts";
 import type { CommitView } from "../postgres/commit.ts";
 import type { StoredFiles } from "../postgres/stored-files.ts";
 import { type BatchOperations, FileError, type FileTransformation } from "../store.ts";
+import { refuseLargeBatch } from "./batch-size.ts";
 
 /** What was there under the lock is what the change is computed from: nothing of anyone is lost. */
 export function createStoredBatch(files: StoredFiles, mount: StoredMount): BatchOperations {
@@ -52,6 +53,7 @@ async function decide(
 }
 
 async function contentsOf(view: CommitView, keys: ReadonlyMap<string, string>): Promise<Map<string, Uint8Array>> {
+  refuseLargeBatch([...view.heads.values()].reduce((sum, head) => sum + head.size, 0));
   const contents = await view.contents([...view.heads.values()].map((head) => head.sha256));
   const found = new Map<string, Uint8Array>();
   for (const [key, path] of keys) {

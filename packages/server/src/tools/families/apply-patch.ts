@@ -8,7 +8,7 @@ import { z } from "zod";
 import type { RoutedFiles } from "../../files/router.ts";
 import { FileError, type FileTransformation } from "../../files/store.ts";
 import { decodeText, encodeText } from "../../files/text.ts";
-import { applyChunks } from "../patch/apply.ts";
+import { applyChunks, type Work } from "../patch/apply.ts";
 import { type FilePatch, parseAdded, parseDiff, parsePatch, PatchError } from "../patch/parse.ts";
 import { defineTool, errorResult, textResult } from "../registry.ts";
 
@@ -99,7 +99,8 @@ function planOf(patches: readonly FilePatch[], files: RoutedFiles): Plan {
     return { patch, path, to };
   });
   const paths = steps.flatMap(({ path, to }) => (path === to ? [path] : [path, to]));
-  const twice = paths.find((path, index) => paths.indexOf(path) !== index);
+  const named = new Set<string>();
+  const twice = paths.find((path) => named.size === named.add(path).size);
   if (twice !== undefined) throw new PatchError(`Duplicate Path: ${twice} is named twice: put its changes together.`);
   const letters = { add: "A", update: "M", delete: "D" } as const;
   return {
@@ -108,17 +109,18 @@ function planOf(patches: readonly FilePatch[], files: RoutedFiles): Plan {
     summary: steps.map(({ patch, path, to }) => `${letters[patch.type]} ${path === to ? path : `${path} -> ${to}`}`),
     change: (before) => {
       const after = new Map<string, Uint8Array | null>();
+      const work = { looks: 0 };
       for (const { patch, path, to } of steps) {
         if (to !== path && before.has(to)) throw new PatchError(`Move Error: File already exists: ${to}`);
         if (to !== path) after.set(path, null);
-        after.set(to, contentAfter(patch, path, before.get(path)));
+        after.set(to, contentAfter(patch, path, before.get(path), work));
       }
       return after;
     },
   };
 }
 
-function contentAfter(patch: FilePatch, path: string, before: Uint8Array | undefined): Uint8Array | null {
+function contentAfter(patch: FilePatch, path: string, before: Uint8Array | undefined, work: Work): Uint8Array | null {
   if (patch.type === "add") {
     if (before !== undefined) throw new PatchError(`Add File Error: File already exists: ${path}`);
     return encodeText(patch.text);
@@ -128,5 +130,5 @@ function contentAfter(patch: FilePatch, path: string, before: Uint8Array | undef
   if (patch.type === "delete") return null;
   const text = decodeText(before);
   if (text === null) throw new FileError("binary", `${path} is a binary file and cannot be patched.`);
-  return encodeText(applyChunks(path, text, patch.chunks));
+  return encodeText(applyChunks(path, text, patch.chunks, work));
 }

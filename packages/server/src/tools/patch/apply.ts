@@ -14,14 +14,17 @@ interface Line {
 }
 
 /**
+ * @param work Shared by the files of one patch.
  * @throws PatchError when lines that a chunk needs are not there
  * @example applyChunks("a.txt", "one\ntwo\n", parseDiff("-two\n+2")) // "one\n2\n"
  */
-export function applyChunks(path: string, text: string, chunks: readonly Chunk[]): string {
+export function applyChunks(path: string, text: string, chunks: readonly Chunk[], work: Work = { looks: 0 }): string {
   const lines = splitLines(text);
+  spend(path, work, looksPerLine * lines.length);
   const seek = createSeek(
     path,
     lines.map((line) => line.text),
+    work,
   );
   const end = hasReturns(text) ? "\r\n" : "\n";
   const done: Line[] = [];
@@ -102,20 +105,31 @@ const comparisons: readonly ((line: string) => string)[] = [
       .replaceAll(/[\u00a0\u2002-\u200a\u202f\u205f\u3000]/g, " "),
 ];
 
-/** Lines looked at for one file: a patch that needs more would hold up the process. */
+/** Lines looked at for one patch: one that needs more would hold up the process. */
 const mostLooks = 20_000_000;
+
+/** Taking a line out of its file and putting it back takes as long as so many looks. */
+const looksPerLine = 10;
+
+/** What was looked at so far. */
+export interface Work {
+  looks: number;
+}
+
+function spend(path: string, work: Work, looks: number): void {
+  work.looks += looks;
+  if (work.looks > mostLooks) throw new PatchError(`The patch has too many parts for ${path}: apply it in several.`);
+}
 
 /** Where lines stand, from a line on; at the end of the file first where they belong there. */
 type Seek = (wanted: readonly string[], from: number, atEnd: boolean) => number | null;
 
-function createSeek(path: string, texts: readonly string[]): Seek {
+function createSeek(path: string, texts: readonly string[], work: Work): Seek {
   const simplified: (readonly string[] | undefined)[] = [];
-  let looks = 0;
   return (wanted, from, atEnd) => {
     const last = texts.length - wanted.length;
     for (const [level, simplify] of comparisons.entries()) {
-      looks += texts.length - from + wanted.length;
-      if (looks > mostLooks) throw new PatchError(`The patch has too many parts for ${path}: apply it in several.`);
+      spend(path, work, texts.length - from + wanted.length);
       const lines = (simplified[level] ??= texts.map(simplify));
       const simple = wanted.map(simplify);
       if (atEnd && last >= from && simple.every((line, index) => lines[last + index] === line)) return last;

@@ -49,6 +49,9 @@ export class PatchError extends Error {
   override readonly name = "PatchError";
 }
 
+/** Of one patch. */
+const mostFiles = 1_000;
+
 const marks = {
   begin: "*** Begin Patch",
   end: "*** End Patch",
@@ -80,6 +83,8 @@ export function parsePatch(text: string): readonly FilePatch[] {
     const line = cursor.lines[cursor.at] ?? "";
     if (line.trim() === "") cursor.at += 1;
     else patches.push(parseFile(cursor, line));
+    if (patches.length > mostFiles)
+      throw new PatchError(`Invalid patch: it names more than ${mostFiles} files: send several patches.`);
   }
   if (patches.length === 0) throw new PatchError("Invalid patch: it names no file.");
   return patches;

@@ -69,6 +69,13 @@ describe("parsePatch", () => {
   });
 });
 
+it("refuses a patch of more files than are changed at once", () => {
+  const deletions = (count: number) =>
+    patchOf(...Array.from({ length: count }, (_none, index) => `*** Delete File: ${index}`));
+  expect(parsePatch(deletions(1_000))).toHaveLength(1_000);
+  expect(() => parsePatch(deletions(1_001))).toThrow("more than 1000 files");
+});
+
 describe("applyChunks", () => {
   const apply = (text: string, ...diff: string[]) => applyChunks("a.txt", text, parseDiff(diff.join("\n")));
 
@@ -107,5 +114,9 @@ describe("applyChunks", () => {
     expect(() => apply(text, ...repeated)).toThrow("Failed to find");
     const parts = Array.from({ length: 5_000 }, () => ["@@", "- same line", "+x"]).flat();
     expect(() => apply(text, ...parts)).toThrow("too many parts");
+    // All files of one patch together.
+    const [work, chunks] = [{ looks: 0 }, parseDiff("-same line\n+x")];
+    const many = () => Array.from({ length: 500 }, () => applyChunks("a.txt", text, chunks, work));
+    expect(many).toThrow("too many parts");
   });
 });

@@ -140,7 +140,7 @@ function compare(
   const change = left === undefined ? "added" : right === undefined ? "removed" : "changed";
   const texts: string[] = [];
   for (const file of [left, right]) {
-    const bytes = file?.sha256 == null ? new Uint8Array() : contents.get(file.sha256);
+    const bytes = file?.sha256 == null ? new Uint8Array() : file.redacted ? undefined : contents.get(file.sha256);
     if (bytes === undefined) return { path, change, diff: null, unshown: "redacted" };
     const text = decodeText(bytes);
     if (text === null) return { path, change, diff: null, unshown: "binary" };

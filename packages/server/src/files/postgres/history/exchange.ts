@@ -61,7 +61,7 @@ async function entriesOf(
   if (at !== undefined) {
     const revision = await revisionAt(database, organizationId, mount, at);
     const past = await filesAtRevision(database, organizationId, mount, revision);
-    return past.filter((file) => file.kind !== "absent");
+    return past.filter((file) => file.kind !== "absent" && !file.redacted);
   }
   const directories = await listDirectories(database, organizationId, mount);
   const files = await listHeads(database, organizationId, mount);

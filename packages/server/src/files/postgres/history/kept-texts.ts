@@ -108,8 +108,20 @@ export async function resolveConflict(
     if (keep === "head") return { revision };
     if (bytes === null) throw new FileError("failed", `The text that was kept for ${conflict.path} has been redacted.`);
     const put = { type: "put" as const, path: conflict.path, bytes, executable: null, operation: "write" as const };
-    return { revision: (await applyChanges(transaction, mount, actor, [put])).revision };
+    const author = { ...actor, untrusted: await isUntrusted(transaction, conflict) };
+    return { revision: (await applyChanges(transaction, mount, author, [put])).revision };
   });
+}
+
+/** Whoever takes a text over has not written it: it is marked as its session's other texts are. */
+async function isUntrusted(database: Kysely<Tables>, { sessionId }: FileConflict): Promise<boolean> {
+  if (sessionId === null) return false;
+  const session = await database
+    .selectFrom("sessions")
+    .select("untrusted")
+    .where("id", "=", sessionId)
+    .executeTakeFirst();
+  return session?.untrusted ?? true;
 }
 
 function numberOf(id: string): number {

@@ -4,6 +4,7 @@ import type { Tables } from "../../../db/tables.ts";
 import { type StoredMount, visiblePath } from "../../mounts.ts";
 import { decodeText } from "../../text.ts";
 import { kindAfter, readContents } from "../rows.ts";
+import { refuseTooMuch } from "./held-contents.ts";
 import { type FileState, type LineageStep, type TextOf } from "./lineage.ts";
 
 export interface LoadedLineages {
@@ -48,6 +49,7 @@ function readRows(database: Kysely<Tables>, request: LineageRequest) {
   return database
     .selectFrom("file_versions")
     .select(["path", "version", "operation", "sha256", "executable", "memory_id", "session_id", "tool_use_id", "via"])
+    .select(["size_bytes", "redacted_at"])
     .where("organization_id", "=", actor.organizationId)
     .where("mount", "=", mount.key)
     .where(
@@ -66,11 +68,12 @@ export async function loadLineages(database: Kysely<Tables>, request: LineageReq
     const isDirectory = row.memory_id === null && isAboutDirectory(row);
     const group = isDirectory ? directories : groups;
     const key = isDirectory ? row.path : (row.memory_id ?? `path ${row.path}`);
-    group.set(key, [...(group.get(key) ?? []), row]);
+    const known = group.get(key);
+    if (known === undefined) group.set(key, [row]);
+    else known.push(row);
   }
   const files = [...groups.values()].map((group) => fileOf(request, group));
-  const hashes = files.flatMap(({ steps }) => steps.flatMap(({ state }) => state?.sha256 ?? []));
-  const contents = await readContents(database, actor.organizationId, needed(files, hashes));
+  const contents = await readContents(database, actor.organizationId, needed(files, rows));
   return {
     files,
     directories: [...directories].flatMap(([path, group]) => directoryOf(request, visiblePath(mount, path), group)),
@@ -82,17 +85,27 @@ export async function loadLineages(database: Kysely<Tables>, request: LineageReq
   };
 }
 
-/** Contents at both ends of the session's changes, and those of the heads. */
-function needed(files: LoadedLineages["files"], hashes: readonly string[]): readonly string[] {
+/**
+ * Contents at both ends of each run of the session's changes, and those of the heads; without what was redacted, which
+ * another file may hold still.
+ * @throws FileError `too_large`
+ */
+function needed(files: LoadedLineages["files"], rows: readonly VersionRow[]): readonly string[] {
   const wanted = new Set<string>();
   for (const { steps, head } of files) {
     if (head !== null) wanted.add(head.sha256);
-    for (const [index, step] of steps.entries()) {
-      if (!step.undone) continue;
-      for (const state of [steps[index - 1]?.state, step.state]) if (state) wanted.add(state.sha256);
+    for (const [index, { undone, state }] of steps.entries()) {
+      const previous = steps[index - 1];
+      const begins = undone !== (previous?.undone ?? false);
+      if (begins && previous?.state) wanted.add(previous.state.sha256);
+      if (undone && steps[index + 1]?.undone !== true && state !== null) wanted.add(state.sha256);
     }
   }
-  return hashes.length < wanted.size ? hashes : [...wanted];
+  const kept = new Map<string, number>();
+  for (const { sha256, size_bytes: size, redacted_at: redactedAt } of rows)
+    if (sha256 !== null && redactedAt === null && wanted.has(sha256)) kept.set(sha256, size);
+  refuseTooMuch(kept, "undo the session's calls one by one, the last one first.");
+  return [...kept.keys()];
 }
 
 function isAboutDirectory(row: VersionRow): boolean {

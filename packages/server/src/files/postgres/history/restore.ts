@@ -11,6 +11,7 @@ import { applyChanges } from "../apply.ts";
 import type { FileChange } from "../change.ts";
 import { belowOrAt } from "../directories.ts";
 import { kindAfter, type PastFile, readContents } from "../rows.ts";
+import { refuseTooMuch } from "./held-contents.ts";
 import { withLockedMount } from "./locked.ts";
 import { findVersion, type PointInTime, revisionAt } from "./versions.ts";
 
@@ -62,7 +63,12 @@ function tell(change: FileChange): RestoredPath {
   return { path: change.path, change: names[change.type] };
 }
 
-type Past = PastFile & { readonly memoryId: string | null };
+type Past = Omit<PastFile, "redacted"> & {
+  readonly memoryId: string | null;
+  readonly redactedAt: Date | null;
+  /** Bytes. */
+  readonly size: number;
+};
 
 interface Wanted {
   /** Stored; empty for the whole mount. */
@@ -95,7 +101,7 @@ async function atPoint(
   const rows = await transaction
     .selectFrom("file_versions")
     .distinctOn("path")
-    .select(["path", "version", "sha256", "executable", "operation", "memory_id"])
+    .select(["path", "version", "sha256", "executable", "operation", "memory_id", "redacted_at", "size_bytes"])
     .where("organization_id", "=", organizationId)
     .where("mount", "=", mount.key)
     .where("revision", "<=", revision)
@@ -103,9 +109,11 @@ async function atPoint(
     .orderBy("path")
     .orderBy("version", "desc")
     .execute();
-  const past = rows.map(({ operation, memory_id: memoryId, ...row }) => ({
+  const past = rows.map(({ operation, memory_id: memoryId, redacted_at: redactedAt, size_bytes: size, ...row }) => ({
     ...row,
     memoryId,
+    redactedAt,
+    size,
     kind: kindAfter(operation, row),
     path: visiblePath(mount, row.path),
   }));
@@ -144,10 +152,12 @@ async function changesTowards(
   for (const { path, kind } of past) {
     if (kind === "directory" && present.get(path)?.kind !== "directory") changes.push({ type: "make_directory", path });
   }
-  const hashes = [...new Set(differing.flatMap((file) => file.sha256 ?? []))];
-  const contents = await readContents(transaction, organizationId, hashes);
-  for (const { path, sha256, executable, memoryId } of differing) {
-    const bytes = sha256 === null ? undefined : contents.get(sha256);
+  const sizes = new Map(differing.map((file) => [file.sha256 ?? "", file.size]));
+  refuseTooMuch(sizes, "restore one directory or file after the other.");
+  const contents = await readContents(transaction, organizationId, [...sizes.keys()]);
+  for (const { path, sha256, executable, memoryId, redactedAt } of differing) {
+    // Another file may have the same content still.
+    const bytes = sha256 === null || redactedAt !== null ? undefined : contents.get(sha256);
     if (bytes === undefined) throw redacted(path);
     const revived = memoryId === null || present.get(path)?.kind === "file" ? {} : { memoryId };
     changes.push({ type: "put", path, bytes, executable, operation: "write", ...revived });

@@ -1,7 +1,9 @@
-/** The changes that take a session's changes back. Pure. @module */
+/** The changes that take a session's changes back. Looks at nothing but what it is given. @module */
 import { createId } from "@exoloop/protocol/ids";
+import { createTurns } from "../../search-request.ts";
 import { encodeText } from "../../text.ts";
-import type { FileChange, MoveChange } from "../change.ts";
+import { isWithin } from "../../path.ts";
+import { type FileChange, inOrder, type MoveChange } from "../change.ts";
 import { type FileState, sameState, withoutSession } from "./lineage.ts";
 import type { LoadedLineages } from "./lineages.ts";
 
@@ -29,10 +31,13 @@ export interface UndoPlan {
   readonly kept: readonly KeptPath[];
 }
 
-export function planUndo(lineages: LoadedLineages): UndoPlan {
+/** Others run meanwhile: merging may take long. */
+export async function planUndo(lineages: LoadedLineages): Promise<UndoPlan> {
+  const turns = createTurns();
   const kept: KeptPath[] = [];
   const files: PlannedFile[] = [];
   for (const file of lineages.files) {
+    await turns.next();
     const outcome = withoutSession(file.steps, file.head, lineages.textOf);
     const { state } = outcome;
     if (outcome.kept !== null) kept.push({ path: state?.path ?? file.path, reason: outcome.kept });
@@ -44,7 +49,42 @@ export function planUndo(lineages: LoadedLineages): UndoPlan {
     }
     files.push(planFile(file.head, state, bytes ?? null, { merged: outcome.text !== null, memoryId: file.memoryId }));
   }
-  return { parts: [...inMovingOrder(files), ...planDirectories(lineages.directories)], kept };
+  const directories = planDirectories(lineages.directories);
+  const nested = new Map(files.flatMap((file) => leaveDirectory(file, directories) ?? []));
+  const removed = new Set(
+    [...nested.values()].flatMap((part) => part.changes.filter(isRemoval).map(({ path }) => path)),
+  );
+  const others = inMovingOrder(files.filter((file) => !nested.has(file)));
+  return { parts: [...others, ...nested.values(), ...directories.filter(({ path }) => !removed.has(path))], kept };
+}
+
+function isRemoval({ type }: FileChange): boolean {
+  return type === "remove_directory";
+}
+
+/**
+ * A file that was moved into a directory of its own former name goes aside while the directory is removed. Null for any
+ * other.
+ */
+function leaveDirectory(
+  file: PlannedFile,
+  directories: readonly PlannedUndo[],
+): readonly (readonly [PlannedFile, PlannedUndo])[] | null {
+  const { move } = file;
+  if (move === null || !isWithin(move.to, move.path)) return null;
+  const removals = directories.filter((part) => isWithin(move.to, part.path) && part.changes.every(isRemoval));
+  const aside = `${move.to}.undo`;
+  const part = {
+    path: file.path,
+    changes: [
+      { ...move, to: aside },
+      ...inOrder(removals.flatMap((removal) => removal.changes)),
+      { ...move, path: aside },
+      ...file.changes.filter((change) => change !== move),
+    ],
+    told: [...file.told, ...removals.flatMap((removal) => removal.told)],
+  };
+  return [[file, part]];
 }
 
 interface PlannedFile extends PlannedUndo {

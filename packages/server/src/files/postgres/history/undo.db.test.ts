@@ -163,6 +163,48 @@ describe("undoing a session", () => {
     expect(await tree()).toEqual(["/a", "/b"]);
   });
 
+  it("puts a file back where a directory was made in its place, also one that holds the file now", async () => {
+    await ann.put("/f", "f");
+    await ann.put("/g", "g");
+    await bob.rename("/f", "/old");
+    await bob.makeDirectory("/f/sub");
+    await bob.rename("/g", "/t");
+    await bob.rename("/t", "/g/deep/index");
+    const done = await bob.undo();
+    expect(done.kept).toEqual([]);
+    expect(done.told).toEqual([
+      "directory_removed /f",
+      "directory_removed /f/sub",
+      "directory_removed /g",
+      "directory_removed /g/deep",
+      "moved_back /f",
+      "moved_back /g",
+    ]);
+    expect([await ann.text("/f"), await ann.text("/g"), await tree()]).toEqual(["f", "g", ["/f", "/g"]]);
+    expect(await bob.undo()).toMatchObject({ told: [], kept: [], revision: done.revision });
+  });
+
+  it("of more files than one commit writes goes on when it is asked again", async () => {
+    const changes = Array.from({ length: 2_003 }, (_, index) => ({
+      type: "put" as const,
+      path: at(`/many/${index}`),
+      bytes: encodeText(`${index}`),
+      executable: null,
+      operation: "write" as const,
+    }));
+    for (const part of [changes.slice(0, 1_500), changes.slice(1_500)])
+      await files.commit({ mount: memory, actor: actorOf(organizationId, ann.sessionId), paths: [] }, () => ({
+        changes: part,
+        result: null,
+      }));
+    await bob.removeTree("/many");
+    const first = await bob.undo();
+    expect(first.kept).toHaveLength(3);
+    expect(first.kept[0]).toMatch(/: one commit writes 2000 files: undo again, for the rest$/);
+    expect((await bob.undo()).kept).toEqual([]);
+    expect(await files.manifest(organizationId, memory)).toHaveLength(2_003);
+  }, 60_000);
+
   it("can be narrowed to one call", async () => {
     await bob.put("/a", "1");
     await bob.put("/a", "2");

@@ -7,7 +7,7 @@ import { type Kysely, sql, type Transaction } from "kysely";
 import type { Tables } from "../../../db/tables.ts";
 import type { StoredMount } from "../../mounts.ts";
 import { type FileActor, FileError } from "../../store.ts";
-import { applyChanges } from "../apply.ts";
+import { applyChanges, mostPuts } from "../apply.ts";
 import { withLockedMount } from "./locked.ts";
 import { loadLineages } from "./lineages.ts";
 import { type KeptPath, type PlannedUndo, planUndo, type UndonePath, type UndoPlan } from "./undo-plan.ts";
@@ -38,31 +38,52 @@ export async function undoSession(database: Kysely<Tables>, request: UndoRequest
   const actor = { ...request.actor, via: "undo" as const };
   return withLockedMount(database, actor.organizationId, mount, { dryRun }, async (transaction, revision) => {
     const lineages = await loadLineages(transaction, request);
-    const plan = planUndo(lineages);
-    const { kept, possible } = await tryOut(transaction, mount, actor, plan);
+    const plan = inOneCommit(await planUndo(lineages));
+    const { kept, possible, inGivenOrder } = await tryOut(transaction, mount, actor, plan);
     const changes = possible.flatMap((part) => part.changes);
     if (changes.length === 0) return { revision, changes: [], kept };
-    const applied = await applyChanges(transaction, mount, actor, changes);
+    const applied = await applyChanges(transaction, mount, actor, changes, { inGivenOrder });
     return { revision: applied.revision, changes: possible.flatMap((part) => part.told), kept };
   });
+}
+
+/** As many as one commit can write; the rest is kept, and told. */
+function inOneCommit(plan: UndoPlan): UndoPlan {
+  const parts: PlannedUndo[] = [];
+  const kept = [...plan.kept];
+  let puts = 0;
+  for (const part of plan.parts) {
+    const more = part.changes.filter((change) => change.type === "put").length;
+    if (puts + more > mostPuts) {
+      kept.push({ path: part.path, reason: `one commit writes ${mostPuts} files: undo again, for the rest` });
+      continue;
+    }
+    puts += more;
+    parts.push(part);
+  }
+  return { parts, kept };
 }
 
 /**
  * Usually all goes together. Where something stands in the way that others have made since, each part is tried by itself,
  * and those that are refused are kept; parts may need each other, so that what was refused is tried again behind what
- * went well. All of it is only a rehearsal.
+ * went well. All of it is only a rehearsal. What went part by part has to be applied in that order, too.
  */
 async function tryOut(
   transaction: Transaction<Tables>,
   mount: StoredMount,
   actor: FileActor,
   plan: UndoPlan,
-): Promise<{ readonly possible: readonly PlannedUndo[]; readonly kept: readonly KeptPath[] }> {
-  const attempt = async (parts: readonly PlannedUndo[]): Promise<string | null> => {
+): Promise<{
+  readonly possible: readonly PlannedUndo[];
+  readonly kept: readonly KeptPath[];
+  readonly inGivenOrder: boolean;
+}> {
+  const attempt = async (parts: readonly PlannedUndo[], inGivenOrder: boolean): Promise<string | null> => {
     const changes = parts.flatMap((part) => part.changes);
     await sql`savepoint attempt`.execute(transaction);
     try {
-      if (changes.length > 0) await applyChanges(transaction, mount, actor, changes);
+      if (changes.length > 0) await applyChanges(transaction, mount, actor, changes, { inGivenOrder });
       return null;
     } catch (error) {
       if (!(error instanceof FileError)) throw error;
@@ -73,13 +94,14 @@ async function tryOut(
   await sql`savepoint rehearsal`.execute(transaction);
   const possible: PlannedUndo[] = [];
   const reasons = new Map<PlannedUndo, string>();
-  let waiting: readonly PlannedUndo[] = (await attempt(plan.parts)) === null ? [] : plan.parts;
-  if (waiting.length === 0) possible.push(...plan.parts);
+  const inGivenOrder = (await attempt(plan.parts, false)) !== null;
+  let waiting: readonly PlannedUndo[] = inGivenOrder ? plan.parts : [];
+  if (!inGivenOrder) possible.push(...plan.parts);
   for (let progress = true; progress && waiting.length > 0;) {
     const before = waiting.length;
     const refused: PlannedUndo[] = [];
     for (const part of waiting) {
-      const reason = await attempt([part]);
+      const reason = await attempt([part], true);
       if (reason === null) possible.push(part);
       else refused.push(part);
       reasons.set(part, reason ?? "");
@@ -89,7 +111,7 @@ async function tryOut(
   }
   await sql`rollback to savepoint rehearsal`.execute(transaction);
   const kept = waiting.map((part) => ({ path: part.path, reason: reasons.get(part) ?? "" }));
-  return { possible, kept: [...plan.kept, ...kept] };
+  return { possible, kept: [...plan.kept, ...kept], inGivenOrder };
 }
 
 /** The mounts (their keys) in which one of some sessions has changed anything. */

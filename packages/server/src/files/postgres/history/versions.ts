@@ -118,7 +118,10 @@ export async function listVersions(
   { limit, cursor }: Page,
 ): Promise<VersionPage> {
   const most = Math.max(1, Math.min(1_000, limit));
-  let query = selectVersions(database, organizationId, mount);
+  let query = database
+    .selectFrom("file_versions")
+    .selectAll()
+    .where(ofMount(organizationId, mount, filter));
   if (filter.path !== undefined) query = query.where("path", "=", pathInMount(mount, filter.path));
   if (filter.below !== undefined && filter.below !== mount.prefix)
     query = query.where(belowOrAt(pathInMount(mount, filter.below)));
@@ -132,6 +135,8 @@ export async function listVersions(
     const [revision, ordinal] = readCursor(cursor);
     query = query.where(sql<boolean>`(revision, ordinal) < (${revision}::bigint, ${ordinal}::integer)`);
   }
+  // Versions of one path are in the order of its revisions, and in that of an index.
+  if (filter.path !== undefined) query = query.orderBy("version", "desc");
   const rows = await query
     .orderBy("revision", "desc")
     .orderBy("ordinal", "desc")
@@ -140,6 +145,19 @@ export async function listVersions(
   const versions = rows.slice(0, most).map((row) => versionOf(mount, row));
   const last = versions.at(-1);
   return { versions, next: rows.length > most && last !== undefined ? `${last.revision}.${last.ordinal}` : null };
+}
+
+/**
+ * Where the history of one file, session or call is looked for, its index is to be used, not the one of the whole mount,
+ * which has the order that is asked for: it cannot be by an expression.
+ */
+function ofMount(organizationId: string, { key }: StoredMount, { memoryId, sessionId, toolUseId }: VersionFilter) {
+  const byFile = memoryId !== undefined;
+  const [organization, mount] = [
+    byFile || (sessionId !== undefined && toolUseId === undefined) ? sql`organization_id || ''` : sql`organization_id`,
+    byFile || toolUseId !== undefined ? sql`mount || ''` : sql`mount`,
+  ];
+  return sql<boolean>`(${organization} = ${organizationId} and ${mount} = ${key})`;
 }
 
 function readCursor(cursor: string): readonly [number, number] {

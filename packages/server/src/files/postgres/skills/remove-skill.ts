@@ -7,6 +7,7 @@ import type { FileChange } from "../change.ts";
 import { commitFiles } from "../commit.ts";
 import { emptied, pathsBelow } from "./import-skill.ts";
 import { translated } from "./upload-skill.ts";
+import { sameFiles } from "./settle-skills.ts";
 import { filesOfVersions } from "./version-rows.ts";
 
 /** @throws Problem `not_found`, `skill_has_versions` */
@@ -65,6 +66,7 @@ export async function removeVersion(
         const present = await pathsBelow(transaction, organizationId, name);
         if (now !== previous || present.some((path) => !paths.has(path))) return { changes: [], result: false };
         const isHead = await isHeadOf(transaction, skillId, versionId);
+        if (previous !== null) await keepHeads(transaction, previous, versionId);
         await deleteVersion(transaction, skillId, versionId);
         if (!isHead) return { changes: [], result: true };
         const wanted = previous === null ? new Map<string, PastFile>() : await filesOf(transaction, name, previous);
@@ -129,6 +131,17 @@ async function isHeadOf(transaction: Kysely<Tables>, skillId: string, versionId:
     .limit(1)
     .executeTakeFirst();
   return head?.version_id === versionId;
+}
+
+/** Where the version before holds the same files, no commit follows that would make it the head. */
+async function keepHeads(transaction: Kysely<Tables>, previous: string, versionId: string): Promise<void> {
+  const files = await filesOfVersions(transaction, [previous, versionId]);
+  if (!sameFiles(files.get(previous) ?? [], files.get(versionId) ?? [])) return;
+  await transaction
+    .updateTable("skill_heads")
+    .set({ version_id: previous })
+    .where("version_id", "=", versionId)
+    .execute();
 }
 
 async function deleteVersion(transaction: Kysely<Tables>, skillId: string, versionId: string): Promise<void> {

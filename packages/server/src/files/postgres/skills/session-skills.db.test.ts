@@ -3,6 +3,7 @@ import { createTestDatabase, type TestDatabase } from "../../../db/testing.ts";
 import { skillManifest } from "../../testing-skills.ts";
 import { encodeText, sha256Of } from "../../text.ts";
 import { createStoredFiles } from "../stored-files.ts";
+import { removeVersion } from "./remove-skill.ts";
 import { createTestOrganization, createTestSession } from "../testing.ts";
 
 let test: TestDatabase;
@@ -76,6 +77,25 @@ describe("the skills of a session", () => {
     ]);
     const stranger = { organizationId: await createTestOrganization(test.database), sessionId: viewer.sessionId };
     expect((await skills.at(stranger, 6)).files.size).toBe(0);
+  });
+
+  it("stay when a version is deleted that holds what the one before holds", async () => {
+    const organizationId = await createTestOrganization(test.database);
+    const viewer = { organizationId, sessionId: await createTestSession(test.database, organizationId) };
+    const files = createStoredFiles(test.database);
+    let revision = 0;
+    for (const body of ["One.\n", "Two.\n", "One.\n"])
+      ({ revision } = await files.importSkill(organizationId, "review", [skillManifest("review", body)]));
+    const versions = await test.database
+      .selectFrom("skill_versions")
+      .select(["id", "skill_id"])
+      .where("organization_id", "=", organizationId)
+      .orderBy("number")
+      .execute();
+    for (const { id, skill_id: skillId } of versions.slice(1))
+      await removeVersion(test.database, organizationId, { skillId, name: "review" }, id);
+    const [left] = (await files.sessionSkills.at(viewer, revision)).skills;
+    expect(left).toMatchObject({ name: "review", version: versions[0]?.id });
   });
 
   it("are no more when their version is deleted", async () => {

@@ -104,7 +104,7 @@ async function latestVersion(transaction: Kysely<Tables>, skillId: string) {
   return id === null ? null : { id, files: (await filesOfVersions(transaction, [id])).get(id) ?? [] };
 }
 
-function sameFiles(left: readonly VersionFile[], right: readonly VersionFile[]): boolean {
+export function sameFiles(left: readonly VersionFile[], right: readonly VersionFile[]): boolean {
   const lines = (files: readonly VersionFile[]) =>
     files.map(({ path, sha256, executable }) => `${sha256} ${executable} ${path}`).join("\n");
   return lines(left) === lines(right);
