@@ -169,6 +169,26 @@ describe("putting back", () => {
     expect(await status(client.filesystem.undo({ session_id: "sesn_none" }))).toBe(404);
   });
 
+  it("undoes what sub-agents did for the session, as if they were one", async () => {
+    await commit(put("a.md", "before"));
+    const [parent, thread] = [await session(), await session()];
+    await server.test.database
+      .updateTable("sessions")
+      .set({ parent_session_id: parent.sessionId })
+      .where("id", "=", thread.sessionId)
+      .execute();
+    await parent.write("a.md", "by the session");
+    await thread.write("a.md", "by its sub-agent");
+    await parent.write("a.md", "by the session again");
+    await thread.write("b.md", "made");
+    const { files: undone } = await client.filesystem.undo({ session_id: parent.sessionId });
+    expect(undone.map(({ path, outcome }) => `${outcome} ${path}`).sort()).toEqual([
+      "deleted /memory/org/b.md",
+      "put_back /memory/org/a.md",
+    ]);
+    expect(await text("a.md")).toBe("before");
+  });
+
   it("undoes in the memory stores of the session too, detached ones included, and tells what it cannot", async () => {
     const { sessionId, write } = await session();
     await write("made.md", "made");

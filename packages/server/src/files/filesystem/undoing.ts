@@ -11,7 +11,7 @@ import { principalMounts } from "./principal-mounts.ts";
 import type { FilesystemParts } from "./reading.ts";
 
 /**
- * In every mount that the caller sees, and in the memory stores of a session that is open to the caller; each is one
+ * What its sub-agents did for it too. In every mount that the caller sees, and in the memory stores of a session that is open to the caller; each is one
  * commit. Where the session changed others, or what cannot be written any more, that is told.
  * @throws FileError `not_found` where it has changed nothing that the caller sees
  */
@@ -20,7 +20,8 @@ export async function undo(
   { principal, actor }: { readonly principal: Principal; readonly actor: FileActor },
   { session_id: sessionId, tool_use_id: toolUseId, dry_run: dryRun = false }: UndoFilesRequest,
 ): Promise<FileRestoration> {
-  const changed = await files.history.mountsChangedBy(principal.organizationId, sessionId);
+  const threads = await threadsOf(database, principal.organizationId, sessionId);
+  const changed = await files.history.mountsChangedBy(principal.organizationId, [sessionId, ...threads]);
   const stores = await storesOf(database, principal, sessionId);
   const own = await principalMounts(database, principal);
   const seen = [...own, ...(stores ?? []).filter(({ key }) => !own.some((mount) => mount.key === key))];
@@ -37,7 +38,7 @@ export async function undo(
       continue;
     }
     const call = toolUseId === undefined ? {} : { toolUseId };
-    const { changes, kept } = await files.history.undo({ mount, actor, sessionId, ...call, dryRun });
+    const { changes, kept } = await files.history.undo({ mount, actor, sessionId, threads, ...call, dryRun });
     undone.push(...changes.map((change) => ({ path: change.path, outcome: change.change, reason: null })));
     undone.push(...kept.map(({ path, reason }) => ({ path, outcome: "kept" as const, reason })));
   }
@@ -45,6 +46,20 @@ export async function undo(
   // To whom the session is not open, where else it has written is not told either.
   if (stores !== null) undone.push(...unseen.map(keptUnseen));
   return { type: "file_restoration", dry_run: dryRun, files: undone };
+}
+
+async function threadsOf(
+  database: Kysely<Tables>,
+  organizationId: string,
+  sessionId: string,
+): Promise<readonly string[]> {
+  const threads = await database
+    .selectFrom("sessions")
+    .select("id")
+    .where("organization_id", "=", organizationId)
+    .where("parent_session_id", "=", sessionId)
+    .execute();
+  return threads.map(({ id }) => id);
 }
 
 function keptUnseen(key: string): FileRestoration["files"][number] {

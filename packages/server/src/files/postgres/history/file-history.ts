@@ -65,8 +65,8 @@ export interface FileHistory {
   restore(request: RestoreRequest): Promise<Restored>;
   /** Takes back all that a session, or one of its calls, changed in a mount, and tells what could not be. */
   undo(request: UndoRequest): Promise<Undone>;
-  /** Keys of the mounts in which a session has changed anything. */
-  mountsChangedBy(organizationId: string, sessionId: string): Promise<readonly string[]>;
+  /** Keys of the mounts in which one of some sessions has changed anything. */
+  mountsChangedBy(organizationId: string, sessionIds: readonly string[]): Promise<readonly string[]>;
   /**
    * The content of a version goes for good, its row stays.
    * @throws FileError `not_found`; `conflict` for the version that is the file now
@@ -123,7 +123,7 @@ export function createFileHistory(database: Kysely<Tables>): FileHistory {
       diffRevisions(database, organizationId, mount, points, path),
     restore: (request) => restoreFiles(database, request),
     undo: (request) => undoSession(database, request),
-    mountsChangedBy: (organizationId, sessionId) => mountsChangedBy(database, organizationId, sessionId),
+    mountsChangedBy: (organizationId, sessionIds) => mountsChangedBy(database, organizationId, sessionIds),
     redact: (request) => redactVersion(database, request),
     conflicts: (organizationId, mount, filter, page) => listConflicts(database, organizationId, mount, filter, page),
     readConflict: (organizationId, mount, id) => readConflict(database, organizationId, mount, id),

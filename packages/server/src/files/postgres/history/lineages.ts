@@ -30,17 +30,21 @@ interface LineageRequest {
   readonly mount: StoredMount;
   readonly actor: { readonly organizationId: string };
   readonly sessionId: string;
+  readonly threads?: readonly string[];
   readonly toolUseId?: string;
 }
+
+const undoneSessions = ({ sessionId, threads = [] }: LineageRequest) => [sessionId, ...threads];
 
 type VersionRow = Awaited<ReturnType<typeof readRows>>[number];
 
 /** What the session changed, and all that happened to the same files and paths. */
-function readRows(database: Kysely<Tables>, { mount, actor, sessionId, toolUseId }: LineageRequest) {
+function readRows(database: Kysely<Tables>, request: LineageRequest) {
+  const { mount, actor, toolUseId } = request;
   const call = toolUseId === undefined ? sql`` : sql`and tool_use_id = ${toolUseId}`;
   const own = (column: "memory_id" | "path", files: boolean) => sql`(
     select ${sql.ref(column)} from file_versions where organization_id = ${actor.organizationId}
-      and mount = ${mount.key} and session_id = ${sessionId} and via <> 'undo' ${call}
+      and mount = ${mount.key} and session_id = any(${undoneSessions(request)}::text[]) and via <> 'undo' ${call}
       and memory_id is ${sql.raw(files ? "not null" : "null")})`;
   return database
     .selectFrom("file_versions")
@@ -109,10 +113,10 @@ function isAboutDirectory(row: VersionRow): boolean {
   return (row.operation === "move_in" || row.operation === "move_out") && row.memory_id === null;
 }
 
-function isUndone({ sessionId, toolUseId }: LineageRequest, row: VersionRow): boolean {
-  return (
-    row.session_id === sessionId && row.via !== "undo" && (toolUseId === undefined || row.tool_use_id === toolUseId)
-  );
+function isUndone(request: LineageRequest, row: VersionRow): boolean {
+  const { toolUseId } = request;
+  if (row.session_id === null || !undoneSessions(request).includes(row.session_id)) return false;
+  return row.via !== "undo" && (toolUseId === undefined || row.tool_use_id === toolUseId);
 }
 
 function fileOf(request: LineageRequest, rows: readonly VersionRow[]): LoadedLineages["files"][number] {

@@ -213,6 +213,6 @@ describe("undoing a session", () => {
     expect((await bob.undo({ toolUseId: versions[0]?.toolUseId ?? "" })).told).toEqual(["put_back /a"]);
     expect(await ann.text("/a")).toBe("1");
     expect((await bob.undo({ toolUseId: first })).told).toEqual(["deleted /a"]);
-    expect(await files.history.mountsChangedBy(organizationId, bob.sessionId)).toEqual(["memory/org"]);
+    expect(await files.history.mountsChangedBy(organizationId, [bob.sessionId])).toEqual(["memory/org"]);
   });
 });

@@ -18,6 +18,8 @@ export interface UndoRequest {
   readonly actor: FileActor;
   /** Whose changes. */
   readonly sessionId: string;
+  /** Sessions that worked for it: taken back with it, as if they were one. */
+  readonly threads?: readonly string[];
   /** Those of one call alone. */
   readonly toolUseId?: string;
   /** Answers what would be done. */
@@ -112,18 +114,18 @@ async function tryOut(
   return { possible, kept: [...plan.kept, ...kept], inGivenOrder };
 }
 
-/** The mounts (their keys) in which a session has changed anything. */
+/** The mounts (their keys) in which one of some sessions has changed anything. */
 export async function mountsChangedBy(
   database: Kysely<Tables>,
   organizationId: string,
-  sessionId: string,
+  sessionIds: readonly string[],
 ): Promise<readonly string[]> {
   const rows = await database
     .selectFrom("file_versions")
     .select("mount")
     .distinct()
     .where("organization_id", "=", organizationId)
-    .where("session_id", "=", sessionId)
+    .where("session_id", "in", sessionIds)
     .orderBy("mount")
     .execute();
   return rows.map((row) => row.mount);
