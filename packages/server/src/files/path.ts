@@ -40,14 +40,17 @@ export function resolvePath(path: string, base: string = workspaceDirectory): st
  * The key under which a file is stored: the path in Unicode's composed form (NFC), within the limits, without
  * characters that make two different names look the same.
  * @param path As {@link resolvePath} returns it.
+ * @param prefix Of the mount: the limits are those of the path within it, so that what one session can store under a
+ *   short name another can read under a longer one.
  * @throws FileError `invalid_path`
  */
-export function storedPath(path: string): string {
+export function storedPath(path: string, prefix: string = ""): string {
   const composed = path.normalize("NFC");
-  if (Buffer.byteLength(composed) > storedPathLimits.bytes)
+  const inside = isWithin(prefix, composed) ? composed.slice(prefix.length) : composed;
+  if (Buffer.byteLength(inside) > storedPathLimits.bytes)
     throw invalid(path, `is longer than ${storedPathLimits.bytes} bytes`);
   const segments = composed.slice(1).split("/");
-  if (segments.length > storedPathLimits.segments)
+  if (inside.split("/").length - 1 > storedPathLimits.segments)
     throw invalid(path, `has more than ${storedPathLimits.segments} segments`);
   if (/[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}]/u.test(composed))
     throw invalid(path, "holds an invisible or control character");

@@ -77,8 +77,9 @@ export function place(mounts: readonly StoredMount[], wanted: string): Placed {
     throw new FileError("invalid_path", `The path ${JSON.stringify(wanted.slice(0, 200))} has a segment "..".`);
   // `/memories` is a session's: here it is nothing.
   const resolved = followAliases("/memories", resolvePath(wanted));
-  const path = resolved === "/" ? resolved : storedPath(resolved);
-  const mount = mounts.find(({ prefix }) => isWithin(prefix, path));
+  const composed = resolved.normalize("NFC");
+  const mount = mounts.find(({ prefix }) => isWithin(prefix, composed));
+  const path = resolved === "/" ? resolved : storedPath(resolved, mount?.prefix);
   if (mount !== undefined) return { path, mount };
   if (mounts.some(({ prefix }) => isWithin(path, prefix))) return { path, mount: null };
   throw new FileError(

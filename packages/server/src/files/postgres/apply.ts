@@ -158,8 +158,8 @@ function limitsOf(mount: StoredMount) {
   return {
     files: mount.maximumFiles,
     bytes: maximumBytes(mount),
-    longest: storedPathLimits.bytes - Buffer.byteLength(mount.prefix),
-    deepest: storedPathLimits.segments - (mount.prefix.split("/").length - 1),
+    longest: storedPathLimits.bytes,
+    deepest: storedPathLimits.segments,
   };
 }
 

@@ -68,7 +68,7 @@ const bad: readonly (readonly [string, ImportedFile, RegExp])[] = [
   ["ends with a space", text("a .md /b"), /^invalid_path: .*space/],
   ["has a long name", text(`${"n".repeat(256)}`), /^invalid_path: .*255 bytes/],
   ["is a long path", text(`${"d".repeat(200)}/`.repeat(5) + "x".repeat(50)), /^invalid_path: .*1024 bytes/],
-  ["is deep", text(`${"d/".repeat(19)}x`), /^invalid_path: .*20 segments/],
+  ["is deep", text(`${"d/".repeat(20)}x`), /^invalid_path: .*20 segments/],
   ["is a twin", text("GOOD1.md"), /^path_conflict: \/memory\/org\/(GOOD1|good1)\.md differs only in case/],
   ["has a twin's directory", text("Dir/x.md"), /^path_conflict: \/memory\/org\/(Dir|dir).* differs only in case/],
   ["lies below a file", text("good2.md/x"), /^(path_conflict|is_directory): \/memory\/org\/good2\.md/],

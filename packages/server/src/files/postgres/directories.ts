@@ -16,7 +16,7 @@ export function createDirectoryOperations(
   return {
     stat: async (path) =>
       isRoot(mount, path) ? rootOf(path) : statStored(database, organizationId, mount, inside(mount, path)),
-    list: async (path, maximum) => listStored(database, organizationId, mount, storedPath(path), maximum),
+    list: async (path, maximum) => listStored(database, organizationId, mount, storedPath(path, mount.prefix), maximum),
     async makeDirectory(path, actor) {
       if (isRoot(mount, path)) return;
       await applyChanges(database, mount, actor, [{ type: "make_directory", path: inside(mount, path) }]);
@@ -39,7 +39,7 @@ function rootOf(path: string): FileStatus {
 
 /** @throws FileError `path_conflict` for the mount itself, `invalid_path` outside of it */
 function inside(mount: StoredMount, path: string): string {
-  const stored = storedPath(path);
+  const stored = storedPath(path, mount.prefix);
   if (isRoot(mount, stored))
     throw new FileError("path_conflict", `${path} is the root of what is stored: it cannot be moved or removed.`);
   if (mountOf([mount], stored) === undefined)

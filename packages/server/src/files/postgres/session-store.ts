@@ -57,7 +57,7 @@ export function createSessionStore(
 
 /** @throws FileError `is_directory` for the mount itself, `invalid_path` */
 function keyOf(mount: StoredMount, path: string): string {
-  const stored = storedPath(path);
+  const stored = storedPath(path, mount.prefix);
   if (mountOf([mount], stored) !== undefined && stored !== "/") return stored;
   throw new FileError("is_directory", `${path} is a directory.`);
 }

@@ -78,7 +78,7 @@ function nameOf({ kind }: CopyEntry): string {
 }
 
 function whyNot(mount: StoredMount, entry: CopyEntry): string | null {
-  const wrong = wrongName(entry.path);
+  const wrong = wrongName(mount, entry.path);
   if (wrong !== null) return wrong;
   const most = Math.max(mount.maximumTextBytes, mount.maximumBinaryBytes);
   return entry.size > most ? `larger than ${most} bytes` : null;
@@ -128,9 +128,9 @@ export function compareCopy(copies: MountCopies, entry: CopyEntry, bytes: Uint8A
   return { path, bytes, sha256, executable, fingerprint, base };
 }
 
-function wrongName(path: string): string | null {
+function wrongName(mount: StoredMount, path: string): string | null {
   try {
-    return storedPath(path) === path ? null : "its name is not in Unicode's composed form";
+    return storedPath(path, mount.prefix) === path ? null : "its name is not in Unicode's composed form";
   } catch (error) {
     if (error instanceof FileError) return "its name cannot be stored";
     throw error;
@@ -139,7 +139,7 @@ function wrongName(path: string): string | null {
 
 function namedWell(inspecting: Inspecting, directories: readonly string[]): readonly string[] {
   return directories.filter((path) => {
-    const wrong = wrongName(path);
+    const wrong = wrongName(inspecting.copies.mount, path);
     if (wrong !== null) tellOnce(inspecting, { path, fingerprint: "" }, wrong);
     return wrong === null;
   });

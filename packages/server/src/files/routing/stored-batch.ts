@@ -67,7 +67,7 @@ async function contentsOf(view: CommitView, keys: ReadonlyMap<string, string>): 
 }
 
 function keyOf(mount: StoredMount, path: string): string {
-  const stored = storedPath(path);
+  const stored = storedPath(path, mount.prefix);
   if (mountOf([mount], stored) !== undefined) return stored;
   throw new FileError("is_directory", `${mount.prefix} is a directory.`);
 }

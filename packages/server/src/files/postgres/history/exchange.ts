@@ -141,7 +141,7 @@ function importedPath(mount: StoredMount, directory: string, path: string): stri
   if (path.split("/").includes(".."))
     throw new FileError("invalid_path", `The file ${show(path)} has a ".." in its path: nothing may lead upwards.`);
   const root = directory === mount.prefix ? `${mount.prefix}/` : `${directory}/`;
-  const resolved = storedPath(resolvePath(path, root));
+  const resolved = storedPath(resolvePath(path, root), mount.prefix);
   if (!resolved.startsWith(root)) throw new FileError("invalid_path", `The file ${show(path)} has no name.`);
   return resolved;
 }
