@@ -290,23 +290,3 @@ test("another organization has none of it, and another store neither", async () 
     expect(await refusalOf(refused())).toMatchObject({ status: 404, code: "not_found" });
   }
 });
-
-test("a path at the limits is read by sessions, wherever they see the store", async () => {
-  const { store, create } = await newStore();
-  const paths = [
-    `/${Array.from({ length: 20 }, (_, level) => `s${level}`).join("/")}`,
-    `/${"a".repeat(255)}`.repeat(4),
-  ];
-  const row = await server.test.database
-    .selectFrom("memory_stores")
-    .select("organization_id")
-    .where("id", "=", store.id)
-    .executeTakeFirstOrThrow();
-  const owner = { organizationId: row.organization_id, sessionId: null };
-  const mount = memoryStoreMount(memoryStoreKey(store.id), "/memory/a-store-with-a-long-name", "read_write");
-  const files = createStoredFiles(server.test.database).open(owner, mount);
-  for (const path of paths) {
-    await create(path, "deep");
-    expect(Buffer.from((await files.read(`${mount.prefix}${path}`)).bytes).toString()).toBe("deep");
-  }
-});
