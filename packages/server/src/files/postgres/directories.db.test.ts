@@ -205,7 +205,7 @@ describe("moves", () => {
     expect(await rename("/a", "/A/b")).toMatch(/^path_conflict: .* only in case/);
     expect(await rename("/a", "/b/c")).toMatch(/^path_conflict: .* nothing can lie below/);
     expect(await rename("/none", "/c")).toMatch(/^not_found/);
-    expect(await rename("/a", `/${"d/".repeat(17)}e`)).toMatch(/^invalid_path: .* too deep/);
+    expect(await rename("/a", `/${"d/".repeat(19)}e`)).toMatch(/^invalid_path: .* too deep/);
     expect(await counters()).toMatchObject({ revision: 2 });
     expect(await rename("/a", "/A")).toBe("none");
     expect(await textOf("/A/x.md")).toBe("x");
