@@ -144,7 +144,8 @@ declare
 begin
   select target || substr(path, length(source.path) + 1) into too_long from file_entries
     where organization_id = history.organization_id and mount = history.mount
-      and (id = source.id or (source.kind = 'directory' and path > source.path || '/' and path < source.path || '0'))
+      and path >= source.path and path < source.path || '0'
+      and (id = source.id or (source.kind = 'directory' and path > source.path || '/'))
       and (octet_length(target || substr(path, length(source.path) + 1)) > (limits->>'longest')::integer
         or array_length(string_to_array(target || substr(path, length(source.path) + 1), '/'), 1) - 1 > (limits->>'deepest')::integer)
     limit 1;
@@ -155,8 +156,8 @@ begin
       row_number() over (order by entry.path)::integer as place
     from file_entries entry
     where entry.organization_id = history.organization_id and entry.mount = history.mount
-      and (entry.id = source.id
-        or (source.kind = 'directory' and entry.path > source.path || '/' and entry.path < source.path || '0'))
+      and entry.path >= source.path and entry.path < source.path || '0'
+      and (entry.id = source.id or (source.kind = 'directory' and entry.path > source.path || '/'))
   ), versioned as (
     select moved.*, file_next_version(history.organization_id, history.mount, moved.new_path) as new_version from moved
   ), told as (
@@ -169,15 +170,16 @@ begin
         case when comes then new_version else version + 1 end,
         case when comes then 'move_in' else 'move_out' end,
         version, case when comes then sha256 end, case when comes then size_bytes else 0 end, comes and executable,
-        history.session_id, history.user_id, history.untrusted, history.tool_use_id, history.via, history.created_at,
-        file_identifier('memver'), memory_id, case when comes then path else new_path end,
+        history.session_id, history.user_id, history.untrusted or comes and versioned.untrusted, history.tool_use_id,
+        history.via, history.created_at, file_identifier('memver'), memory_id, case when comes then path else new_path end,
         history.api_key_id
       from versioned, (values (false), (true)) ends (comes)
   ), known as (
     insert into file_reads (session_id, mount, path, organization_id, version)
-      select seen.session_id, history.mount, versioned.new_path, history.organization_id, versioned.new_version
-      from versioned join file_reads seen on seen.session_id = history.session_id and seen.mount = history.mount
-        and seen.path = versioned.path and seen.version = versioned.version
+      select history.session_id, history.mount, versioned.new_path, history.organization_id, versioned.new_version
+      from versioned cross join lateral (
+        select from file_reads where file_reads.session_id = history.session_id and file_reads.mount = history.mount
+          and file_reads.path = versioned.path and file_reads.version = versioned.version limit 1) seen
       on conflict (session_id, mount, path) do update set version = excluded.version
   )
   update file_entries set path = new_path, folded_path = new_folded, version = new_version,

@@ -48,17 +48,25 @@ create index file_versions_personal on file_versions (organization_id, mount, sh
 
 -- What holds for every way of writing. Content of a person's own memory does not enter memory that others read, but by a
 -- promotion. The mark of untrusted content stays with what is edited, and comes back with what is restored.
+-- Whether a content is of the person's own memory, and nobody else has read it in this mount.
+create function file_is_note(organization text, mount_key text, of_user text, hash text) returns boolean
+language plpgsql stable as $$
+begin
+  perform from file_versions where organization_id = organization and starts_with(mount, 'memory/user/')
+    and mount = 'memory/user/' || of_user and sha256 = hash;
+  if not found then return false; end if;
+  perform from file_versions where organization_id = organization and mount = mount_key and sha256 = hash;
+  return not found;
+end $$;
+
 create function file_versions_origin() returns trigger language plpgsql as $$
 begin
   if new.via in ('tool', 'bash') and new.user_id is not null and new.size_bytes >= 32
       and (new.mount = 'memory/org' or starts_with(new.mount, 'store/')) then
-    perform from file_versions where organization_id = new.organization_id and starts_with(mount, 'memory/user/')
-      and mount = 'memory/user/' || new.user_id and sha256 = new.sha256;
-    if found then
-      -- What others have read already is no secret.
-      perform from file_versions
-        where organization_id = new.organization_id and mount = new.mount and sha256 = new.sha256;
-      if not found then perform file_refuse('personal', new.path); end if;
+    -- Of a merge, what went into it.
+    if file_is_note(new.organization_id, new.mount, new.user_id, new.sha256)
+        or new.operation = 'merge' and file_is_note(new.organization_id, new.mount, new.user_id, new.source_sha256) then
+      perform file_refuse('personal', new.path);
     end if;
   end if;
   -- A worker of the session's own writes over the API what the session knows.
@@ -71,10 +79,23 @@ begin
     end if;
   end if;
   if not new.untrusted and (new.operation in ('edit', 'merge') or new.via = 'undo') then
-    select untrusted into new.untrusted from file_versions
-      where organization_id = new.organization_id and mount = new.mount and path = new.path
-        and case when new.via = 'undo' then sha256 = new.sha256 else version = new.base_version end
-      order by version desc limit 1;
+    if new.via = 'undo' then
+      -- The same content's, whatever the file was called then. What is undone in the midst of others' changes may bring
+      -- back a line of any earlier version.
+      select case when new.operation = 'merge' then bool_or(untrusted)
+          else (array_agg(untrusted order by revision desc, ordinal desc))[1] end
+        into new.untrusted from (
+          select untrusted, revision, ordinal, sha256 from file_versions
+            where organization_id = new.organization_id and mount = new.mount and path = new.path
+          union all
+          select untrusted, revision, ordinal, sha256 from file_versions
+            where memory_id = new.memory_id and mount || '' = new.mount) earlier
+        where new.operation = 'merge' or sha256 = new.sha256;
+    else
+      select untrusted into new.untrusted from file_versions
+        where organization_id = new.organization_id and mount = new.mount and path = new.path
+          and version = new.base_version;
+    end if;
     new.untrusted := coalesce(new.untrusted, false);
     if new.untrusted then
       update file_entries set untrusted = true
@@ -91,7 +112,7 @@ create index file_entries_untrusted on file_entries (organization_id, mount) whe
 
 -- Down Migration
 drop trigger file_versions_origin on file_versions;
-drop function file_versions_origin;
+drop function file_is_note, file_versions_origin;
 drop index file_entries_untrusted, file_versions_personal;
 update file_versions set via = 'tool' where via = 'promotion';
 alter table file_versions
